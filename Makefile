@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# `make help` lists the targets. Everything is built below build/ (build/sanitize with SANITIZE=1).
+# Missing Debian packages are installed first by tests/install-deps; nothing that needs a package
+# is run while this file is being read.
+
+TOP      := build
+CC       ?= cc
+CFLAGS   ?= -O2 -g
+CLANG    ?= clang
+STRIP    ?= llvm-strip
+BPFTOOL  ?= bpftool
+GO       ?= go
+PKGCONF  ?= pkg-config
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+DEPS     := libbpf libuv jansson
+
+ifeq ($(origin CC),default)
+CC       := cc
+endif
+
+ifdef SANITIZE
+B        := $(TOP)/sanitize
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+B        := $(TOP)
+SANFLAGS :=
+endif
+ifdef V
+Q        :=
+else
+Q        := @
+MAKEFLAGS += --no-print-directory
+endif
+
+# bpftool lives in /usr/sbin, which Debian leaves out of a user's PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+VERSION  := $(or $(shell cat VERSION 2>/dev/null || \
+	      git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//'),0.1.0)
+
+# BPF sees the architecture through bpf_tracing.h, and has no multiarch include path of its own.
+ARCH     ?= $(shell uname -m)
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst ppc64le,powerpc,$(patsubst \
+	      s390x,s390,$(patsubst riscv64,riscv,$(ARCH))))))
+
+# Looked up once, at first use: only then are the packages there.
+once      = $(eval $(1) := $$(shell $(2)))$($(1))
+DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKGCONF) --cflags $(DEPS))
+DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS))
+TEST_CFLAGS = $(call once,TEST_CFLAGS,$(PKGCONF) --cflags criterion)
+TEST_LIBS   = $(call once,TEST_LIBS,$(PKGCONF) --libs criterion)
+MULTIARCH   = $(call once,MULTIARCH,$(CC) -dumpmachine)
+AS_ROOT     = $(call once,AS_ROOT,[ `id -u` -eq 0 ] || echo sudo -E)
+
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Werror
+# Defined empty, so that a source file that says `#define _GNU_SOURCE` itself agrees with it.
+CPPFLAGS_ALL := -D_GNU_SOURCE= -DAPO_VERSION='"$(VERSION)"' -I include -I user $(CPPFLAGS)
+CFLAGS_ALL   := -std=gnu11 $(CFLAGS) -fstack-protector-strong -pthread $(WARN) $(SANFLAGS)
+LDFLAGS_ALL  := -pthread $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
+BPF_CFLAGS   := -target bpf -g -O2 -mcpu=v2 -D__TARGET_ARCH_$(BPF_ARCH) -I include -I bpf \
+		-Wall -Wextra -Werror -Wno-unused-parameter
+
+src2obj   = $(patsubst %.c,$(B)/obj/%.o,$(1))
+BPF_SRC  := $(wildcard bpf/*.bpf.c)
+BPF_SKEL := $(BPF_SRC:bpf/%.bpf.c=$(TOP)/gen/%.skel.h)
+USER_SRC := $(wildcard user/*.c user/*/*.c)
+USER_OBJ := $(call src2obj,$(USER_SRC))
+LIB_OBJ  := $(filter-out $(B)/obj/user/main.o,$(USER_OBJ))
+UNIT_OBJ := $(call src2obj,$(wildcard tests/unit/*.c))
+LIVE_OBJ := $(call src2obj,$(wildcard tests/live/*.c))
+BENCH_BPF  := $(wildcard bench/*.bpf.c)
+BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
+BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
+# One file, one program.
+WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests/workloads/*.c)) \
+	      $(patsubst tests/workloads/%.go,$(TOP)/workloads/%,$(wildcard tests/workloads/*.go))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+.PHONY: all test unit live demo bench check fmt install uninstall clean help workloads FORCE
+
+all: $(B)/apoptosis
+
+help:
+	@echo 'make            build $(B)/apoptosis'
+	@echo 'make test       unit and live tests (live: root or sudo, a real kernel)'
+	@echo 'make unit       unit tests alone, no root'
+	@echo 'make live       live tests alone'
+	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
+	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
+	@echo 'make bench      latency, save rate, cost'
+	@echo 'make fmt        format the C files'
+	@echo 'make install    into $$(DESTDIR)$$(PREFIX); uninstall takes it away again'
+	@echo 'make clean      remove build/'
+	@echo 'SANITIZE=1      with ASan and UBSan, in build/sanitize; V=1 shows the commands'
+
+# Packages. The stamp is renewed when the list changes.
+$(TOP)/.deps-build: tests/install-deps
+	@mkdir -p $(@D)
+	$(Q)tests/install-deps build && touch $@
+$(TOP)/.deps-test $(TOP)/.deps-check: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-build
+	$(Q)tests/install-deps $* && touch $@
+$(TOP)/.deps-bench: tests/install-deps | $(TOP)/.deps-test
+	$(Q)tests/install-deps bench && touch $@
+
+# Other flags or another version: compile again.
+$(B)/.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL))' | cmp -s - $@ || \
+	 echo '$(subst ','\'',$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL))' > $@
+
+# Kernel side: object, then a skeleton with the object embedded.
+$(TOP)/gen/%.bpf.o: bpf/%.bpf.c | $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  BPF   $<'
+	$(Q)$(CLANG) $(BPF_CFLAGS) -idirafter /usr/include/$(MULTIARCH) -MMD -MP -c $< -o $@
+	$(Q)! command -v $(STRIP) >/dev/null || $(STRIP) -g $@
+$(TOP)/gen/bench/%.bpf.o: bench/%.bpf.c | $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  BPF   $<'
+	$(Q)$(CLANG) $(BPF_CFLAGS) -idirafter /usr/include/$(MULTIARCH) -MMD -MP -c $< -o $@
+	$(Q)! command -v $(STRIP) >/dev/null || $(STRIP) -g $@
+$(TOP)/gen/%.skel.h: $(TOP)/gen/%.bpf.o
+	@echo '  SKEL  $@'
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf > $@
+
+# User side. Only the loader, and the bench for its own programs, see skeletons.
+$(B)/obj/user/%.o: user/%.c $(B)/.flags | $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(INC) $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(B)/obj/user/daemon/loader.o: INC = -I $(TOP)/gen
+$(B)/obj/user/daemon/loader.o: | $(BPF_SKEL)
+
+$(B)/apoptosis: $(USER_OBJ)
+	@echo '  LD    $@'
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
+
+$(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS_ALL) -I tests $(DEPS_CFLAGS) $(TEST_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(B)/tests/unit: $(UNIT_OBJ) $(LIB_OBJ)
+$(B)/tests/live: $(LIVE_OBJ) $(LIB_OBJ)
+$(B)/tests/unit $(B)/tests/live:
+	@mkdir -p $(@D); echo '  LD    $@'
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(TEST_LIBS) -o $@
+
+# Workloads are plain programs, also under SANITIZE, and static so that they run in any root.
+$(TOP)/workloads/%: tests/workloads/%.c | $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE= -std=gnu11 -O2 -g -pthread $(WARN) -MMD -MP -MF $@.d $< -static -o $@ -lm
+$(TOP)/workloads/%: tests/workloads/%.go | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  GO    $<'
+	$(Q)CGO_ENABLED=0 GO111MODULE=off GOFLAGS= GOCACHE=$(abspath $(TOP))/go-cache \
+		$(GO) build -o $@ $<
+workloads: $(WORKLOADS)
+
+$(B)/obj/bench/%.o: bench/%.c $(B)/.flags | $(BENCH_SKEL) $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS_ALL) -I $(TOP)/gen/bench $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(B)/bench/runner: $(BENCH_OBJ) $(LIB_OBJ)
+	@mkdir -p $(@D); echo '  LD    $@'
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -lm -o $@
+
+unit: $(B)/tests/unit
+	$(B)/tests/unit $(TESTFLAGS)
+
+# One at a time: each live test owns the machine's memory for a moment.
+live: $(B)/tests/live $(B)/apoptosis $(WORKLOADS) | $(TOP)/.deps-test
+	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
+		$(B)/tests/live --jobs 1 $(TESTFLAGS)
+
+test: $(B)/apoptosis $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
+	$(Q)$(MAKE) unit
+	$(Q)$(MAKE) live
+
+demo: $(B)/apoptosis $(TOP)/workloads/victim
+	$(Q)$(AS_ROOT) bench/demo $(B)/apoptosis $(TOP)/workloads/victim
+
+bench: $(B)/bench/runner $(B)/apoptosis $(WORKLOADS) | $(TOP)/.deps-bench
+	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
+		$(B)/bench/runner $(BENCHFLAGS)
+
+# The skeletons are there so that static analysis sees the loader whole.
+check: $(B)/apoptosis $(BPF_SKEL) | $(TOP)/.deps-check
+	$(Q)tests/check/run $(B)/apoptosis
+
+fmt: | $(TOP)/.deps-check
+	$(Q)tests/check/style --files | xargs clang-format -i
+
+install: all
+	install -D -m 755 $(B)/apoptosis $(DESTDIR)$(PREFIX)/bin/apoptosis
+	install -D -m 644 docs/apoptosis.8 $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|g' deploy/systemd/apoptosis.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
+
+clean:
+	rm -rf $(TOP)
+
+-include $(USER_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
+	$(BPF_SKEL:.skel.h=.bpf.d) $(BENCH_SKEL:.skel.h=.bpf.d) $(WORKLOADS:=.d)

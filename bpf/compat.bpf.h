@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Every difference between kernels, one inline each, probed by BTF. Callers do not know that a
+ * difference exists. A flavor is named for the version that ended it.
+ */
+#pragma once
+
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "apoptosis/abi.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/*
+ * mm counters were plain atomics with a per-task cache until 6.2 made them percpu_counters
+ * (f1a7941243c1 "mm: convert mm's rss stats into percpu_counter"). Goes when 6.1 goes.
+ */
+struct mm_rss_stat___pre62 {
+	atomic_long_t count[4];
+};
+struct mm_struct___pre62 {
+	struct mm_rss_stat___pre62 rss_stat;
+};
+struct task_rss_stat___pre62 {
+	int count[4];
+};
+struct task_struct___pre62 {
+	struct task_rss_stat___pre62 rss_stat;
+};
+
+/* Array members that some toolchains encode nested and others flattened. */
+struct mem_cgroup_per_node___flat {
+	unsigned long lru_zone_size[30];
+};
+struct mem_cgroup_per_node___nested {
+	unsigned long lru_zone_size[5][6];
+};
+
+/* Multi-generational LRU: struct lru_gen_struct in 6.1, lru_gen_folio from 6.3 (391655fe08d1). */
+struct lru_gen_folio___flat {
+	long nr_pages[40];
+};
+struct lru_gen_folio___nested {
+	long nr_pages[4][2][5];
+};
+struct lru_gen_struct___flat {
+	long nr_pages[40];
+};
+struct lru_gen_struct___nested {
+	long nr_pages[4][2][5];
+};
+struct lruvec___flat {
+	struct lru_gen_folio___flat lrugen;
+};
+struct lruvec___nested {
+	struct lru_gen_folio___nested lrugen;
+};
+struct lruvec___flat63 {
+	struct lru_gen_struct___flat lrugen;
+};
+struct lruvec___nested63 {
+	struct lru_gen_struct___nested lrugen;
+};
+struct mem_cgroup_per_node___gen_flat {
+	struct lruvec___flat lruvec;
+};
+struct mem_cgroup_per_node___gen_nested {
+	struct lruvec___nested lruvec;
+};
+struct mem_cgroup_per_node___gen_flat63 {
+	struct lruvec___flat63 lruvec;
+};
+struct mem_cgroup_per_node___gen_nested63 {
+	struct lruvec___nested63 lruvec;
+};
+
+
+#pragma clang attribute pop
+
+/* Counter `kind` of an address space as the kernel keeps it: exact to the per-CPU batch. */
+static __always_inline __s64 compat_rss_count(struct mm_struct *mm, int kind)
+{
+	struct mm_struct___pre62 *old = (void *)mm;
+	__s64 count = 0;
+
+	if (bpf_core_field_exists(old->rss_stat.count)) {
+		bpf_probe_read_kernel(&count, sizeof(count), &old->rss_stat.count[kind]);
+	} else {
+		struct percpu_counter *counter =
+			(void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
+			kind * bpf_core_type_size(struct percpu_counter);
+
+		bpf_probe_read_kernel(&count, sizeof(count), &counter->count);
+	}
+	return count;
+}
+
+/* Where the per-CPU part of counter `kind` lives; NULL where there is none (before 6.2). */
+static __always_inline void *compat_rss_percpu(struct mm_struct *mm, int kind)
+{
+	struct mm_struct___pre62 *old = (void *)mm;
+	struct percpu_counter *counter;
+	void *counters = NULL;
+
+	if (bpf_core_field_exists(old->rss_stat.count))
+		return NULL;
+	counter = (void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
+		  kind * bpf_core_type_size(struct percpu_counter);
+	bpf_probe_read_kernel(&counters, sizeof(counters), &counter->counters);
+	return counters;
+}
+
+/* Pages the task has faulted in but not yet added to its address space; 0 from 6.2 on. */
+static __always_inline __s64 compat_rss_pending(struct task_struct *task, int kind)
+{
+	struct task_struct___pre62 *old = (void *)task;
+	int count = 0;
+
+	if (bpf_core_field_exists(old->rss_stat.count))
+		bpf_probe_read_kernel(&count, sizeof(count), &old->rss_stat.count[kind]);
+	return count;
+}
+
+/* The table of a node's LRU sizes, [zone][lru], and its size in bytes. */
+static __always_inline void *compat_lru_sizes(void *node, __u32 *ret_bytes)
+{
+	struct mem_cgroup_per_node___flat *flat = node;
+	struct mem_cgroup_per_node___nested *nested = node;
+
+	if (bpf_core_field_exists(flat->lru_zone_size)) {
+		*ret_bytes = bpf_core_field_size(flat->lru_zone_size);
+		return &flat->lru_zone_size;
+	}
+	if (bpf_core_field_exists(nested->lru_zone_size)) {
+		*ret_bytes = bpf_core_field_size(nested->lru_zone_size);
+		return &nested->lru_zone_size;
+	}
+	return NULL;
+}
+
+/* The table of a node's generation sizes, [generation][type][zone]; NULL without MGLRU. */
+static __always_inline void *compat_gen_sizes(void *node, __u32 *ret_bytes)
+{
+	struct mem_cgroup_per_node___gen_flat *flat = node;
+	struct mem_cgroup_per_node___gen_nested *nested = node;
+	struct mem_cgroup_per_node___gen_flat63 *flat63 = node;
+	struct mem_cgroup_per_node___gen_nested63 *nested63 = node;
+
+	if (bpf_core_field_exists(flat->lruvec.lrugen.nr_pages)) {
+		*ret_bytes = bpf_core_field_size(flat->lruvec.lrugen.nr_pages);
+		return &flat->lruvec.lrugen.nr_pages;
+	}
+	if (bpf_core_field_exists(nested->lruvec.lrugen.nr_pages)) {
+		*ret_bytes = bpf_core_field_size(nested->lruvec.lrugen.nr_pages);
+		return &nested->lruvec.lrugen.nr_pages;
+	}
+	if (bpf_core_field_exists(flat63->lruvec.lrugen.nr_pages)) {
+		*ret_bytes = bpf_core_field_size(flat63->lruvec.lrugen.nr_pages);
+		return &flat63->lruvec.lrugen.nr_pages;
+	}
+	if (bpf_core_field_exists(nested63->lruvec.lrugen.nr_pages)) {
+		*ret_bytes = bpf_core_field_size(nested63->lruvec.lrugen.nr_pages);
+		return &nested63->lruvec.lrugen.nr_pages;
+	}
+	return NULL;
+}

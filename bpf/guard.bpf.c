@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/*
+ * The programs that are always on. One rule, need against limit, evaluated at three moments:
+ *
+ *   growth   an mm counter moved (kmem:rss_stat), in the fault itself
+ *   pulse    the timer tick found a guarded process running: tmpfs writes, kernel memory
+ *   reclaim  the cgroup reached its limit: the last moment
+ *
+ * The rest closes a trip: signal queued, handler entered, process gone, OOM victim chosen.
+ */
+#include "trip.bpf.h"
+
+#include <bpf/bpf_tracing.h>
+
+#define EVENTS_FAR 32	    /* between looks while the line is far: the counters' own batch */
+#define EVENTS_UNGUARDED 64 /* between looks at a process nobody guards */
+#define PULSE_NS 1000000ULL /* at most one pulse look per CPU in this time */
+#define THP_PAGES 512	    /* pages that one event may stand for */
+
+/* 66 faults are one event where the counters are batched per task (before 6.2). */
+const volatile __u32 pages_per_event = 1;
+
+/* Events that may pass before the next look, so that the line cannot be crossed unseen. */
+static __always_inline __u32 events_until_line(const struct apo_reading *reading,
+					       const struct apo_policy *policy)
+{
+	__s64 line = reading->reserve_pages, left;
+	__u64 events;
+
+	if (policy->forecast_ns)
+		line *= 2;
+	left = reading->headroom_pages - line;
+	if (policy->warn_permyriad) {
+		__s64 level = reading->limit_pages / 10000 * policy->warn_permyriad;
+		__s64 to_warn = level - (__s64)reading_need(reading);
+
+		if (to_warn > 0 && to_warn < left)
+			left = to_warn;
+	}
+	if (left <= 0)
+		return 1;
+	events = (__u64)left / (2 * THP_PAGES * pages_per_event);
+	return events < 1 ? 1 : events > EVENTS_FAR ? EVENTS_FAR : events;
+}
+
+/* One look: find the guard, read the limit, decide. Returns the events until the next. */
+static __noinline __u32 look_take(struct look *look)
+{
+	struct task_struct *current_task = (void *)bpf_get_current_task(), *owner;
+	struct mm_struct *mm = look->mm;
+	struct mm_struct *current_mm = BPF_CORE_READ(current_task, mm);
+	__u32 current_tgid = bpf_get_current_pid_tgid() >> 32, key;
+	const struct apo_policy *policy;
+	struct apo_process *process;
+	struct apo_guard *guard;
+	struct mem_cgroup *memcg;
+	int index;
+
+	look->owner = owner = BPF_CORE_READ(mm, owner);
+	if (!owner)
+		return EVENTS_UNGUARDED;
+	look->tgid = BPF_CORE_READ(owner, tgid);
+	look->in_fault = current_mm == mm && current_tgid == look->tgid;
+	/* fork fills the child's mm, exec the next one, before they belong to anyone else */
+	if (current_mm != mm && current_tgid == look->tgid)
+		return 1;
+
+	memcg = memcg_of_task(owner);
+	if (!memcg)
+		return EVENTS_UNGUARDED;
+	index = policy_find((__u64)memcg, look->tgid);
+	if (index < 0)
+		return EVENTS_UNGUARDED;
+	key = look->policy = index;
+	policy = bpf_map_lookup_elem(&policies, &key);
+	if (!policy)
+		return EVENTS_UNGUARDED;
+
+	memcg_read(memcg, &look->reading);
+	if (look->reading.limit_pages == APO_UNLIMITED)
+		return EVENTS_UNGUARDED;
+	stat_add(APO_STAT_LOOKS);
+	look->reading.reserve_pages = reserve_of(policy, look->reading.limit_pages);
+	look->now = bpf_ktime_get_ns();
+	look->cgroup_id = memcg_id(memcg);
+	guard = guard_get(look);
+	if (!guard)
+		return 1;
+	guard_update(look, guard);
+	process = process_update(look, guard);
+	if (process)
+		top_update(look, guard, process_rank(process));
+	if (policy->warn_permyriad && warn_decide(look, guard, process, policy))
+		return 1;
+	if (trip_decide(look, guard, process, policy))
+		return 1;
+	return events_until_line(&look->reading, policy);
+}
+
+/* Run once by the loader through BPF_PROG_TEST_RUN, in its own context, before anything attaches. */
+SEC("raw_tp")
+int prepare(void *ctx)
+{
+	self_tgid = bpf_get_current_pid_tgid() >> 32;
+	offsets_find();
+	return 0;
+}
+
+SEC("tp_btf/rss_stat")
+int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct slot *slot = bpf_map_lookup_elem(&slots, &cpu);
+	struct look look = { .trigger = APO_TRIGGER_GROWTH };
+
+	if (!slot)
+		return 0;
+	if (slot->mm == mm && slot->generation == generation && slot->left > 1) {
+		slot->left--;
+		return 0;
+	}
+	look.mm = mm;
+	look.events = slot->mm == mm ? slot->granted : 1;
+	slot->mm = mm;
+	slot->generation = generation;
+	slot->granted = slot->left = look_take(&look);
+	return 0;
+}
+
+/* The timer interrupt, on a CPU that is not idle: costs no wake-up of its own. */
+SEC("tp_btf/hrtimer_expire_entry")
+int BPF_PROG(on_tick)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct look look = { .trigger = APO_TRIGGER_PULSE };
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct slot *slot;
+	__u64 now;
+
+	look.mm = BPF_CORE_READ(task, mm);
+	if (!look.mm) /* idle, or a kernel thread */
+		return 0;
+	slot = bpf_map_lookup_elem(&slots, &cpu);
+	now = bpf_ktime_get_ns();
+	if (!slot || now - slot->pulse_ns < PULSE_NS)
+		return 0;
+	slot->pulse_ns = now;
+	look_take(&look);
+	return 0;
+}
+
+/* Arguments differ between kernels; none is used. The running task is the one being charged. */
+SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
+int BPF_PROG(on_reclaim)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct look look = { .trigger = APO_TRIGGER_RECLAIM };
+
+	look.mm = BPF_CORE_READ(task, mm);
+	if (look.mm)
+		look_take(&look);
+	return 0;
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_signal_generate, int sig, void *info, struct task_struct *task, int group,
+	     int result)
+{
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+	struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
+
+	if (!entry || (__u32)sig != entry->signal || entry->generated_ns)
+		return 0;
+	entry->generate_result = result;
+	entry->generated_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline void close_emit(__u32 type, __u32 tgid, const struct apo_signalled *entry,
+				       int exit_code)
+{
+	struct apo_guard *guard = bpf_map_lookup_elem(&guards, &entry->limit_cgroup);
+	struct apo_close *rec = bpf_ringbuf_reserve(&records, sizeof(*rec), 0);
+
+	if (!rec) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return;
+	}
+	rec->rec.type = type;
+	rec->rec.size = sizeof(*rec);
+	rec->id = entry->trip_id;
+	rec->time_ns = bpf_ktime_get_ns();
+	rec->generated_ns = entry->generated_ns;
+	rec->delivered_ns = entry->delivered_ns;
+	rec->peak_need_pages = guard ? guard->trip_peak_need_pages : 0;
+	rec->least_headroom_pages = guard ? guard->trip_least_headroom_pages : 0;
+	rec->tgid = tgid;
+	rec->generate_result = entry->generate_result;
+	rec->exit_code = exit_code;
+	rec->oom_victim = entry->oom_victim;
+	bpf_ringbuf_submit(rec, 0);
+}
+
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal_deliver, int sig)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
+
+	if (!entry || (__u32)sig != entry->signal || entry->delivered_ns)
+		return 0;
+	entry->delivered_ns = bpf_ktime_get_ns();
+	close_emit(APO_REC_DELIVERED, tgid, entry, 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct apo_signalled *entry;
+	int code;
+
+	if (BPF_CORE_READ(signal, live.counter)) /* threads are left */
+		return 0;
+	entry = bpf_map_lookup_elem(&signalled, &tgid);
+	if (entry) {
+		code = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT
+			       ? BPF_CORE_READ(signal, group_exit_code)
+			       : BPF_CORE_READ(task, group_leader, exit_code);
+		close_emit(APO_REC_EXIT, tgid, entry, code);
+		bpf_map_delete_elem(&signalled, &tgid);
+	}
+	bpf_map_delete_elem(&processes, &tgid);
+	if (guard_pids_used)
+		bpf_map_delete_elem(&guard_pids, &tgid);
+	return 0;
+}
+
+/* A guarded process's children are guarded from before their first instruction. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 from = BPF_CORE_READ(parent, tgid), to = BPF_CORE_READ(child, tgid);
+	__u32 *policy, value;
+
+	policy = from != to ? bpf_map_lookup_elem(&guard_pids, &from) : NULL;
+	if (!policy)
+		return 0;
+	value = *policy;
+	if (bpf_map_update_elem(&guard_pids, &to, &value, BPF_ANY))
+		stat_add(APO_STAT_MAP_FULL);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_attach)
+{
+	__sync_fetch_and_add(&generation, 1);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(on_rmdir, struct cgroup *cgroup)
+{
+	__u64 id = BPF_CORE_READ(cgroup, kn, id);
+
+	bpf_map_delete_elem(&guards, &id);
+	return 0;
+}
+
+/* Context: whoever was charged; the victim is the argument. */
+SEC("tp_btf/mark_victim")
+int BPF_PROG(on_mark_victim, struct task_struct *victim)
+{
+	struct mem_cgroup *memcg = memcg_of_task(victim);
+	__u32 tgid = BPF_CORE_READ(victim, tgid);
+	struct apo_reading reading = {};
+	struct apo_signalled *entry;
+	struct apo_guard *guard;
+	struct apo_oom *rec;
+
+	if (!memcg || policy_find((__u64)memcg, tgid) < 0)
+		return 0;
+	memcg_read(memcg, &reading);
+	if (reading.limit_pages == APO_UNLIMITED)
+		return 0;
+	entry = bpf_map_lookup_elem(&signalled, &tgid);
+	if (entry)
+		entry->oom_victim = 1;
+	guard = bpf_map_lookup_elem(&guards, &reading.limit_cgroup);
+	if (guard) {
+		__sync_fetch_and_add(&guard->oom_kills, 1);
+		if (!entry)
+			__sync_fetch_and_add(&guard->oom_kills_uncaught, 1);
+	}
+	stat_add(APO_STAT_OOM_KILLS);
+	rec = bpf_ringbuf_reserve(&records, sizeof(*rec), 0);
+	if (!rec) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return 0;
+	}
+	__builtin_memset(rec, 0, sizeof(*rec));
+	rec->rec.type = APO_REC_OOM;
+	rec->rec.size = sizeof(*rec);
+	rec->time_ns = bpf_ktime_get_ns();
+	rec->trip_id = entry ? entry->trip_id : 0;
+	rec->limit_cgroup = reading.limit_cgroup;
+	task_describe(victim, memcg_id(memcg), &rec->victim);
+	rec->reading = reading;
+	bpf_ringbuf_submit(rec, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The memory controller as BPF can read it: which cgroup an address space is charged to, and how
+ * far that cgroup and its ancestors are from their limits.
+ *
+ *   need     = usage - reclaimable       what cannot be given back
+ *   headroom = limit - need + swap room
+ *
+ * usage and max are the kernel's own page counters: exact but for the per-CPU stock, which makes
+ * usage at most 64 pages per CPU too high, never too low. reclaimable is the file LRU of the
+ * whole subtree, without lag; tmpfs and shmem are on the anonymous lists and do not count.
+ */
+#pragma once
+
+#include "compat.bpf.h"
+#include "stats.bpf.h"
+
+/* page_counter's "no limit" is LONG_MAX / PAGE_SIZE; anything in that region is none. */
+#define LIMIT_NONE_PAGES (1ULL << 44)
+
+#define LRU_LISTS 5 /* enum lru_list: inactive/active anon, inactive/active file, unevictable */
+#define LRU_INACTIVE_FILE 2
+#define MAX_ZONES 6
+#define MAX_NODES 64
+#define MAX_GENS 4
+#define GEN_TYPES 2 /* anon, file */
+
+/* Facts about the machine, set by the loader. */
+const volatile __u32 nr_nodes = 1;
+const volatile bool memcg_v1 = false;
+/* Free swap when the kernel's own counter is out of reach (no CONFIG_KALLSYMS_ALL). */
+const volatile __u64 swap_pages_at_start = 0;
+
+extern const atomic_long_t nr_swap_pages __ksym __weak;
+
+static __always_inline struct mem_cgroup *memcg_of_task(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct mem_cgroup *memcg = NULL;
+	__u32 id = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+
+	if (set) /* struct mem_cgroup starts with its css */
+		bpf_probe_read_kernel(&memcg, sizeof(memcg),
+				      (void *)set + bpf_core_field_offset(struct css_set, subsys) +
+					      id * sizeof(void *));
+	return memcg;
+}
+
+static __always_inline __u64 memcg_id(struct mem_cgroup *memcg)
+{
+	return BPF_CORE_READ(memcg, css.cgroup, kn, id);
+}
+
+static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
+{
+	struct page_counter *parent = BPF_CORE_READ(memcg, memory.parent);
+
+	/* Not css.parent: v1 without use_hierarchy charges no ancestor. */
+	return parent ? (void *)parent - bpf_core_field_offset(struct mem_cgroup, memory) : NULL;
+}
+
+/* Page cache of one node of one cgroup, not its descendants. */
+static __always_inline __u64 node_file_pages(void *node)
+{
+	__u64 table[MAX_ZONES * LRU_LISTS] = {};
+	__u64 sum = 0, zones;
+	__u32 bytes = 0;
+	void *sizes;
+
+	sizes = compat_lru_sizes(node, &bytes);
+	if (!sizes)
+		return 0;
+	zones = bytes / (LRU_LISTS * sizeof(__u64));
+	if (bytes > sizeof(table))
+		bytes = sizeof(table);
+	bpf_probe_read_kernel(table, bytes, sizes);
+	for (__u32 zone = 0; zone < MAX_ZONES; zone++)
+		sum += table[zone * LRU_LISTS + LRU_INACTIVE_FILE] +
+		       table[zone * LRU_LISTS + LRU_INACTIVE_FILE + 1];
+
+	/* With MGLRU the classic lists stay empty; it can be toggled, so both are added. */
+	sizes = compat_gen_sizes(node, &bytes);
+	if (!sizes)
+		return sum;
+	zones = bytes / (MAX_GENS * GEN_TYPES * sizeof(__u64));
+	if (zones > MAX_ZONES)
+		zones = MAX_ZONES;
+	for (__u32 gen = 0; gen < MAX_GENS; gen++) {
+		__u64 file[MAX_ZONES] = {};
+
+		bpf_probe_read_kernel(file, zones * sizeof(__u64),
+				      sizes + (gen * GEN_TYPES + 1) * zones * sizeof(__u64));
+		for (__u32 zone = 0; zone < MAX_ZONES; zone++)
+			sum += file[zone];
+	}
+	return sum;
+}
+
+/* Page cache of one cgroup, not its descendants. A global function: verified once. */
+__noinline __u64 memcg_file_pages(__u64 memcg_address)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < MAX_NODES && i < nr_nodes; i++) {
+		void *node = NULL;
+
+		bpf_probe_read_kernel(&node, sizeof(node),
+				      (void *)memcg +
+					      bpf_core_field_offset(struct mem_cgroup, nodeinfo) +
+					      i * sizeof(void *));
+		if (node)
+			sum += node_file_pages(node);
+	}
+	return sum;
+}
+
+#define CURSOR_ASCENDING 1ULL /* set where the cgroup of the cursor was visited already */
+
+/*
+ * One step of a pre-order walk over the css lists: from a cursor (the address of a css, and
+ * whether its subtree is done) to the next, 0 at the end. A global function, so that the verifier
+ * sees one opaque number per step and not every path through the loop around it.
+ */
+__noinline __u64 subtree_next(__u64 cursor, __u64 root)
+{
+	struct cgroup_subsys_state *css = (void *)(cursor & ~CURSOR_ASCENDING), *parent;
+	struct list_head *next;
+
+	if (cursor & CURSOR_ASCENDING) {
+		if ((__u64)css == root)
+			return 0;
+		next = BPF_CORE_READ(css, sibling.next);
+		parent = BPF_CORE_READ(css, parent);
+	} else {
+		next = BPF_CORE_READ(css, children.next);
+		parent = css;
+	}
+	if (!next || !parent)
+		return 0;
+	if ((void *)next ==
+	    (void *)parent + bpf_core_field_offset(struct cgroup_subsys_state, children))
+		return (__u64)parent | CURSOR_ASCENDING;
+	return (__u64)next - bpf_core_field_offset(struct cgroup_subsys_state, sibling);
+}
+
+/*
+ * Page cache of a cgroup and all its descendants. The lists are RCU-protected and the program
+ * runs inside an RCU section; a concurrent change can at worst end the walk early. Returns
+ * APO_UNLIMITED if the subtree is larger than APO_MAX_SUBTREE.
+ */
+__noinline __u64 memcg_subtree_file_pages(__u64 memcg_address)
+{
+	__u64 cursor = memcg_address, sum = 0;
+
+	for (__u32 i = 0; i < 2 * APO_MAX_SUBTREE; i++) {
+		if (!(cursor & CURSOR_ASCENDING))
+			sum += memcg_file_pages(cursor);
+		cursor = subtree_next(cursor, memcg_address);
+		if (!cursor)
+			return sum;
+	}
+	return APO_UNLIMITED;
+}
+
+static __always_inline __u64 machine_swap_pages(void)
+{
+	__s64 pages;
+
+	if (!&nr_swap_pages)
+		return swap_pages_at_start;
+	bpf_probe_read_kernel(&pages, sizeof(pages), &nr_swap_pages);
+	return pages > 0 ? pages : 0;
+}
+
+static __always_inline void counter_read(struct page_counter *counter, __s64 *ret_usage,
+					 __u64 *ret_max)
+{
+	*ret_usage = BPF_CORE_READ(counter, usage.counter);
+	*ret_max = BPF_CORE_READ(counter, max);
+}
+
+/* The line of a policy for a limit, pages. */
+static __always_inline __u64 reserve_of(const struct apo_policy *policy, __u64 limit_pages)
+{
+	if (policy->reserve_pages)
+		return policy->reserve_pages;
+	return limit_pages / 10000 * policy->reserve_permyriad +
+	       limit_pages % 10000 * policy->reserve_permyriad / 10000;
+}
+
+#define HEADROOM_NONE ((__s64)(APO_UNLIMITED >> 1)) /* no limit */
+
+/* The limit of one cgroup itself, and what counts against it; false: it has none. */
+static __always_inline bool limit_read(struct mem_cgroup *memcg, __s64 *ret_usage, __u64 *ret_limit,
+				       __u64 *swap, bool *ret_swap_binds)
+{
+	*ret_swap_binds = false;
+	counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, memory), ret_usage,
+		     ret_limit);
+	if (memcg_v1) { /* memory and swap together may have the nearer limit */
+		__s64 both_usage;
+		__u64 both_limit;
+
+		counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, memsw),
+			     &both_usage, &both_limit);
+		if (both_limit < LIMIT_NONE_PAGES &&
+		    (__s64)(both_limit - both_usage) < (__s64)(*ret_limit - *ret_usage + *swap)) {
+			*ret_usage = both_usage;
+			*ret_limit = both_limit;
+			*ret_swap_binds = true;
+			*swap = 0;
+		}
+	}
+	return *ret_limit < LIMIT_NONE_PAGES;
+}
+
+/*
+ * Headroom below the limit of one cgroup, or HEADROOM_NONE if it has none or is sure to have at
+ * least `best`. Page cache is summed only where it can matter: where usage alone leaves less than
+ * half the limit. A global function of numbers, so that the loop around it has one path.
+ */
+__noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+	__s64 usage = 0, headroom;
+	__u64 limit = 0, reclaimable;
+	bool swap_binds;
+
+	if (!limit_read(memcg, &usage, &limit, &swap, &swap_binds))
+		return HEADROOM_NONE;
+	headroom = (__s64)limit - usage + (__s64)swap;
+	if (headroom >= best)
+		return HEADROOM_NONE; /* page cache can only add to it */
+	if (headroom >= (__s64)(limit / 2))
+		return headroom;
+	reclaimable = memcg_subtree_file_pages(memcg_address);
+	if (reclaimable == APO_UNLIMITED) {
+		stat_add(APO_STAT_SUBTREE_CUT);
+		return HEADROOM_NONE; /* too wide to judge: left to the levels below */
+	}
+	return headroom + (__s64)reclaimable;
+}
+
+/* Room in swap for this cgroup: what the machine has, within every ancestor's swap limit (v2). */
+__noinline __u64 swap_room(__u64 memcg_address)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+	__u64 room = machine_swap_pages();
+
+	if (!room || memcg_v1)
+		return room;
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
+		__s64 usage, left;
+		__u64 max;
+
+		counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, swap),
+			     &usage, &max);
+		left = (__s64)max - usage;
+		if (left <= 0)
+			return 0;
+		if ((__u64)left < room)
+			room = left;
+	}
+	return room;
+}
+
+/*
+ * The binding limit of a cgroup: least headroom over it and its ancestors. `reading` keeps
+ * limit_pages == APO_UNLIMITED where there is none. reserve_pages is the caller's to set.
+ */
+static __always_inline void memcg_read(struct mem_cgroup *memcg, struct apo_reading *reading)
+{
+	struct mem_cgroup *binding = NULL;
+	__u64 swap = swap_room((__u64)memcg), limit = 0;
+	__s64 best = HEADROOM_NONE, usage = 0;
+	bool swap_binds = false;
+
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
+		__s64 headroom = level_headroom((__u64)memcg, swap, best);
+
+		if (headroom < best) {
+			best = headroom;
+			binding = memcg;
+		}
+	}
+	if (!binding || !limit_read(binding, &usage, &limit, &swap, &swap_binds)) {
+		reading->limit_pages = APO_UNLIMITED;
+		return;
+	}
+	reading->limit_cgroup = memcg_id(binding);
+	reading->limit_pages = limit;
+	reading->usage_pages = usage;
+	reading->swap_pages = swap;
+	reading->headroom_pages = best;
+	reading->swap_binds = swap_binds;
+	/* What is left of the headroom beyond limit - usage + swap is page cache. */
+	best -= (__s64)limit - usage + (__s64)swap;
+	reading->reclaimable_pages = best > 0 ? best : 0;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Everything the kernel side remembers: the configuration the loader writes, and the accounts of
+ * guards and processes that the programs keep.
+ */
+#pragma once
+
+#include "memcg.bpf.h"
+#include "rss.bpf.h"
+
+/* Which guards exist; set by the loader, so that an unused way of guarding costs nothing. */
+const volatile bool guard_all = false;	   /* every cgroup with a limit, policy 0 */
+const volatile bool guard_cgroups_used = false;
+const volatile bool guard_pids_used = false;
+
+/* Our own pid as the kernel sees it, whatever PID namespace we are in: never signalled. */
+__u32 self_tgid = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct apo_policy);
+	__uint(max_entries, APO_MAX_POLICIES);
+} policies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64); /* cgroup id; its whole subtree is guarded */
+	__type(value, __u32);
+	__uint(max_entries, 1024);
+} guard_cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32); /* tgid; inherited by fork */
+	__type(value, __u32);
+	__uint(max_entries, 16384);
+} guard_pids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64); /* id of the cgroup whose limit binds */
+	__type(value, struct apo_guard);
+	__uint(max_entries, 4096);
+} guards SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u32); /* tgid */
+	__type(value, struct apo_process);
+	__uint(max_entries, 16384);
+} processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32); /* tgid */
+	__type(value, struct apo_signalled);
+	__uint(max_entries, 1024);
+} signalled SEC(".maps");
+
+/*
+ * Once-only latch of a decision: whoever inserts the key first acts. An insert rather than a
+ * compare-and-swap because 5.10 has no atomics that return a value.
+ */
+struct latch_key {
+	__u64 guard;
+	__u32 era;
+	__u32 step;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct latch_key);
+	__type(value, __u8);
+	__uint(max_entries, 1024);
+} latches SEC(".maps");
+
+/*
+ * Per CPU: how many more mm counter events of this address space may pass before it must be looked
+ * at again. An array indexed by CPU, not a per-CPU map: its lookup is inlined on every kernel.
+ */
+struct slot {
+	struct mm_struct *mm;
+	__u32 left;
+	__u32 granted;
+	__u32 generation;
+	__u32 pad;
+	__u64 pulse_ns; /* last look of the pulse on this CPU */
+	__u64 pad_to_cache_line[4];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct slot);
+	__uint(max_entries, 1); /* set to the CPU count by the loader */
+} slots SEC(".maps");
+
+/* Bumped when a process changes cgroup: every slot is stale at once. */
+__u32 generation = 1;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} records SEC(".maps"); /* for the slow path: everything that happened */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024);
+} urgent SEC(".maps"); /* for the responder: only what it must act on */
+
+/* Templates for inserts, in .rodata: the BPF stack has no room for them. */
+static const struct apo_guard new_guard = {};
+static const struct apo_process new_process = {};
+
+/* One look at an address space: who, why, and what was found. Lives on the stack of a program. */
+struct look {
+	struct mm_struct *mm;
+	struct task_struct *owner; /* mm->owner: its cgroup is charged, its process is signalled */
+	__u64 now;
+	__u64 cgroup_id;
+	__u32 tgid; /* of the owner */
+	__u32 trigger;
+	__u32 policy;
+	__u32 events;  /* mm counter events since the last look on this CPU */
+	bool in_fault; /* the owner's process is running: it can be signalled from here */
+	struct apo_reading reading;
+};
+
+/* The policy that guards this process, or -1. A global function: verified once. */
+__noinline int policy_find(__u64 memcg_address, __u32 tgid)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+	__u32 *policy;
+
+	if (guard_pids_used) {
+		policy = bpf_map_lookup_elem(&guard_pids, &tgid);
+		if (policy)
+			return *policy;
+	}
+	if (guard_cgroups_used) {
+		for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
+			__u64 id = memcg_id(memcg);
+
+			policy = bpf_map_lookup_elem(&guard_cgroups, &id);
+			if (policy)
+				return *policy;
+			memcg = (void *)BPF_CORE_READ(memcg, css.parent);
+		}
+	}
+	return guard_all ? 0 : -1;
+}
+
+static __always_inline struct apo_guard *guard_get(struct look *look)
+{
+	__u64 id = look->reading.limit_cgroup;
+	struct apo_guard *guard = bpf_map_lookup_elem(&guards, &id);
+
+	if (guard)
+		return guard;
+	bpf_map_update_elem(&guards, &id, &new_guard, BPF_NOEXIST);
+	guard = bpf_map_lookup_elem(&guards, &id);
+	if (!guard)
+		stat_add(APO_STAT_MAP_FULL);
+	return guard;
+}
+
+static __always_inline __u64 reading_need(const struct apo_reading *reading)
+{
+	return reading->usage_pages > reading->reclaimable_pages
+		       ? reading->usage_pages - reading->reclaimable_pages
+		       : 0;
+}
+
+#define NSEC_PER_SEC 1000000000ULL
+/* Long against the stock by which usage moves (64 pages per CPU), short against a spike. */
+#define RATE_WINDOW_NS 10000000ULL
+
+/* Growth over the last one to two windows. */
+static __always_inline void rate_update(struct look *look, struct apo_guard *guard)
+{
+	__u64 need = guard->need_pages, elapsed;
+
+	if (!guard->window_ns) {
+		guard->window_ns = guard->previous_ns = look->now;
+		guard->window_need_pages = guard->previous_need_pages = need;
+	} else if (look->now - guard->window_ns >= RATE_WINDOW_NS) {
+		guard->previous_ns = guard->window_ns;
+		guard->previous_need_pages = guard->window_need_pages;
+		guard->window_ns = look->now;
+		guard->window_need_pages = need;
+	}
+	elapsed = (look->now - guard->previous_ns) / 1000;
+	guard->rate_pages_s = need > guard->previous_need_pages && elapsed
+				      ? (need - guard->previous_need_pages) * 1000000 / elapsed
+				      : 0;
+}
+
+/* Races between CPUs lose at most one update of an estimate; nothing here decides alone. */
+static __always_inline void guard_update(struct look *look, struct apo_guard *guard)
+{
+	const struct apo_reading *reading = &look->reading;
+	__u64 need = reading_need(reading);
+
+	if (!guard->last_ns) {
+		guard->explained_pages = need;
+		guard->least_headroom_pages = reading->headroom_pages;
+	}
+	guard->last_ns = look->now;
+	guard->need_pages = need;
+	guard->limit_pages = reading->limit_pages;
+	rate_update(look, guard);
+	if (need > guard->peak_need_pages)
+		guard->peak_need_pages = need;
+	if (reading->headroom_pages < guard->least_headroom_pages)
+		guard->least_headroom_pages = reading->headroom_pages;
+	if (guard->step) {
+		if (need > guard->trip_peak_need_pages)
+			guard->trip_peak_need_pages = need;
+		if (reading->headroom_pages < guard->trip_least_headroom_pages)
+			guard->trip_least_headroom_pages = reading->headroom_pages;
+	}
+}
+
+static __always_inline __u64 rss_total(const __u64 pages[APO_KINDS])
+{
+	return pages[APO_FILE] + pages[APO_ANON] + pages[APO_SHMEM];
+}
+
+/* A value that halves every APO_HALF_LIFE_NS, linear in between. */
+static __always_inline __s64 decay(__s64 value, __u64 elapsed)
+{
+	__u64 halvings = elapsed >> 30;
+
+	if (halvings > 62)
+		return 0;
+	value >>= halvings;
+	return value - ((value * (__s64)((elapsed >> 20) & 1023)) >> 11);
+}
+
+static __always_inline void process_begin(struct look *look, struct apo_process *process,
+					  const __u64 rss[APO_KINDS])
+{
+	struct task_struct *owner = look->owner;
+
+	process->start_boottime_ns = BPF_CORE_READ(owner, group_leader, start_boottime);
+	process->mm = (__u64)look->mm;
+	process->score_pages = 0;
+	process->owned_pages = rss_total(rss);
+	process->mark_pages = process->owned_pages;
+	process->peak_pages = 0;
+	bpf_probe_read_kernel(process->comm, sizeof(process->comm), &owner->comm);
+}
+
+/*
+ * Brings the account of the look's process up to date. Growth the mm counters do not show (tmpfs
+ * writes, kernel memory) is charged to whoever is running when the pulse or reclaim finds it.
+ */
+static __always_inline struct apo_process *process_update(struct look *look,
+							  struct apo_guard *guard)
+{
+	struct apo_process *process = bpf_map_lookup_elem(&processes, &look->tgid);
+	__u64 need = guard->need_pages, rss[APO_KINDS], owned_before;
+	__s64 grown = 0, unexplained;
+
+	rss_count(look->mm, look->in_fault ? (void *)bpf_get_current_task() : NULL, rss);
+	if (!process) {
+		bpf_map_update_elem(&processes, &look->tgid, &new_process, BPF_NOEXIST);
+		process = bpf_map_lookup_elem(&processes, &look->tgid);
+		if (!process) {
+			stat_add(APO_STAT_MAP_FULL);
+			return NULL;
+		}
+	}
+	if (process->mm != (__u64)look->mm)
+		process_begin(look, process, rss);
+	else
+		grown = (__s64)(rss_total(rss) - rss_total(process->rss_pages));
+	owned_before = process->owned_pages;
+
+	unexplained = (__s64)(need - guard->explained_pages);
+	if (unexplained < 0)
+		guard->explained_pages = need;
+	else if (look->trigger != APO_TRIGGER_GROWTH) {
+		grown += unexplained;
+		guard->explained_pages = need;
+	} else if (grown > 0)
+		guard->explained_pages += grown < unexplained ? grown : unexplained;
+
+	process->score_pages = decay(process->score_pages, look->now - process->last_ns) + grown;
+	if (process->score_pages < 0)
+		process->score_pages = 0;
+	process->owned_pages += grown;
+	if (process->owned_pages > (__s64)need)
+		process->owned_pages = need;
+	if (process->owned_pages < 0)
+		process->owned_pages = 0;
+	if (process->mark_ns != guard->last_trip_ns) {
+		process->mark_ns = guard->last_trip_ns;
+		process->mark_pages = owned_before;
+	}
+
+	/* Steady growth of r pages/s settles at a score of r * half-life / ln 2. */
+	process->rate_pages_s = process->score_pages * 661 / 1024;
+	process->last_ns = look->now;
+	process->cgroup_id = look->cgroup_id;
+	process->faults += look->events;
+	__builtin_memcpy(process->rss_pages, rss, sizeof(rss));
+	if (rss_total(rss) > process->peak_pages)
+		process->peak_pages = rss_total(rss);
+	return process;
+}
+
+/* Standing among the growers: recent growth first, and with little weight all it owns. */
+static __always_inline __s64 process_rank(const struct apo_process *process)
+{
+	return process->score_pages + ((__u64)process->owned_pages >> 4);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The decision: whether a guard must act now, on whom, and acting.
+ *
+ * The line is the reserve. After a trip the next line is half the reserve, then a quarter, and so
+ * on: a second process that spikes in the same cgroup gets a signal of its own, if it made at
+ * least a quarter of the growth since the last one. The guard is re-armed when headroom is ample
+ * again. A process is not signalled twice within the cooldown.
+ */
+#pragma once
+
+#include "signal.bpf.h"
+
+#define STEP_WARN (~0U)
+
+/* What was decided, on its way from the decision to the record. */
+struct decision {
+	__u32 rule;
+	__u32 target_tgid;
+	__u32 signal;
+	__u32 disposition;
+	__u32 action;
+	__s32 error;
+	__u64 signal_ns;
+	__u64 id;
+};
+
+static __always_inline __u64 forecast_of(const struct apo_guard *guard, __s64 headroom)
+{
+	if (headroom <= 0)
+		return 0;
+	if (!guard->rate_pages_s)
+		return APO_UNLIMITED;
+	return (__u64)headroom * 1000000 / guard->rate_pages_s * 1000;
+}
+
+static __always_inline bool in_cooldown(__u32 tgid, const struct apo_policy *policy, __u64 now)
+{
+	struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
+
+	if (!entry)
+		return false;
+	if (now - entry->time_ns < policy->cooldown_ns)
+		return true;
+	bpf_map_delete_elem(&signalled, &tgid);
+	return false;
+}
+
+/* Host init and ourselves are never signalled. */
+static __always_inline bool untouchable(__u32 tgid)
+{
+	return tgid <= 1 || tgid == self_tgid;
+}
+
+/* Keeps the process that grows most; ranks fade, so that an old spike does not stay on top. */
+static __always_inline __s64 top_update(struct look *look, struct apo_guard *guard, __s64 rank)
+{
+	__s64 top = decay(guard->top_rank_pages, look->now - guard->top_ns);
+
+	if (look->tgid == guard->top_tgid || rank > top) {
+		guard->top_tgid = look->tgid;
+		guard->top_rank_pages = rank;
+		guard->top_ns = look->now;
+		top = rank;
+	}
+	return top;
+}
+
+/* The grower: whom this trip is about. 0: nobody that may be signalled now. */
+static __always_inline __u32 grower_choose(struct look *look, const struct apo_policy *policy,
+					   struct apo_guard *guard, struct apo_process *process,
+					   __u64 line)
+{
+	__s64 rank = process ? process_rank(process) : 0;
+	__s64 top = top_update(look, guard, rank);
+	__u32 tgid = look->tgid;
+
+	if (guard->step) {
+		/* Only a process that goes on growing, not one that happens to touch a page. */
+		if (!process ||
+		    (__u64)(process->owned_pages - process->mark_pages) * 4 < line ||
+		    process->owned_pages < process->mark_pages)
+			return 0;
+	} else if (top > 2 * rank) {
+		tgid = guard->top_tgid;
+		if (untouchable(tgid) || in_cooldown(tgid, policy, look->now))
+			tgid = look->tgid;
+	}
+	if (untouchable(tgid) || in_cooldown(tgid, policy, look->now))
+		return 0;
+	return tgid;
+}
+
+/* First on this line? */
+static __always_inline bool latch_take(struct look *look, struct apo_guard *guard, __u32 step)
+{
+	struct latch_key key = { look->reading.limit_cgroup, guard->era, step };
+	__u8 value = 1;
+
+	return bpf_map_update_elem(&latches, &key, &value, BPF_NOEXIST) == 0;
+}
+
+static __always_inline void signal_other(struct decision *decision, __u32 wanted, bool dry_run)
+{
+	struct task_struct *task;
+
+	decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
+	if (dry_run || !signal_task_possible())
+		return;
+	task = bpf_task_from_pid(decision->target_tgid);
+	if (!task) {
+		decision->action = APO_ACT_DISAPPEARED;
+		return;
+	}
+	decision->signal = signal_choose(task, wanted, &decision->disposition);
+	if (decision->signal) {
+		decision->error =
+			bpf_send_signal_task(task, decision->signal, PIDTYPE_TGID, 0);
+		if (!decision->error) {
+			decision->action = APO_ACT_SENT;
+			decision->signal_ns = bpf_ktime_get_ns();
+		}
+	}
+	bpf_task_release(task);
+}
+
+static __always_inline void signal_current(struct decision *decision, __u32 wanted, bool dry_run)
+{
+	decision->signal = signal_choose((void *)bpf_get_current_task(), wanted,
+					 &decision->disposition);
+	if (!decision->signal) { /* the responder looks for a leader that can take it */
+		decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
+		return;
+	}
+	decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_SENT;
+	if (dry_run)
+		return;
+	decision->error = bpf_send_signal(decision->signal);
+	if (decision->error == -EBUSY) {
+		stat_add(APO_STAT_BUSY);
+		return;
+	}
+	if (decision->error) { /* -EPERM: exiting, or its mm is not loaded */
+		decision->action = APO_ACT_DELEGATED;
+		return;
+	}
+	decision->signal_ns = bpf_ktime_get_ns();
+}
+
+/* -EBUSY: another user of BPF holds this CPU's one slot for signals. Tried until it is free. */
+static __always_inline void pending_retry(struct look *look)
+{
+	struct apo_signalled *entry;
+
+	if (!look->in_fault)
+		return;
+	entry = bpf_map_lookup_elem(&signalled, &look->tgid);
+	if (!entry || !entry->pending)
+		return;
+	if (bpf_send_signal(entry->signal) == 0) {
+		entry->pending = 0;
+		stat_add(APO_STAT_SENT);
+	}
+}
+
+static __always_inline void trip_fill(struct look *look, struct apo_guard *guard,
+				      struct apo_process *process, const struct apo_policy *policy,
+				      const struct decision *decision, struct apo_trip *trip)
+{
+	trip->rec.type = decision->rule == APO_RULE_WARN ? APO_REC_WARN : APO_REC_TRIP;
+	trip->rec.size = sizeof(*trip);
+	trip->id = decision->id;
+	trip->crossed_ns = look->now;
+	trip->signal_ns = decision->signal_ns;
+	trip->forecast_ns = forecast_of(guard, look->reading.headroom_pages);
+	trip->rate_pages_s = guard->rate_pages_s;
+	trip->reading = look->reading;
+	trip->faults = process ? process->faults : 0;
+	trip->trigger = look->trigger;
+	trip->rule = decision->rule;
+	trip->policy = look->policy;
+	trip->target_policy = policy->target;
+	trip->signal = decision->signal;
+	trip->action = decision->action;
+	trip->error = decision->error;
+	trip->step = guard->step;
+	__builtin_memset(&trip->grower, 0, sizeof(trip->grower));
+	__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
+	if (decision->target_tgid == look->tgid) {
+		task_describe(look->owner, look->cgroup_id, &trip->grower);
+		rss_exact(look->mm, look->in_fault ? (void *)bpf_get_current_task() : NULL,
+			  trip->rss_pages);
+	} else {
+		process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+		trip->grower.tgid = decision->target_tgid;
+		if (process) {
+			trip->grower.start_boottime_ns = process->start_boottime_ns;
+			trip->grower.cgroup_id = process->cgroup_id;
+			trip->faults = process->faults;
+			__builtin_memcpy(trip->grower.comm, process->comm, sizeof(process->comm));
+			__builtin_memcpy(trip->rss_pages, process->rss_pages,
+					 sizeof(trip->rss_pages));
+		}
+	}
+	trip->grower.disposition = decision->disposition;
+	trip->target = trip->grower;
+	if (policy->target != APO_TARGET_GROWER)
+		__builtin_memset(&trip->target, 0, sizeof(trip->target));
+}
+
+static __always_inline void trip_emit(struct look *look, struct apo_guard *guard,
+				      struct apo_process *process, const struct apo_policy *policy,
+				      const struct decision *decision)
+{
+	struct apo_trip *trip;
+
+	if (decision->action == APO_ACT_DELEGATED) {
+		trip = bpf_ringbuf_reserve(&urgent, sizeof(*trip), 0);
+		if (trip) {
+			trip_fill(look, guard, process, policy, decision, trip);
+			bpf_ringbuf_submit(trip, BPF_RB_FORCE_WAKEUP);
+			stat_add(APO_STAT_DELEGATED);
+		} else {
+			stat_add(APO_STAT_LOST_RECORDS);
+		}
+	}
+	trip = bpf_ringbuf_reserve(&records, sizeof(*trip), 0);
+	if (!trip) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return;
+	}
+	trip_fill(look, guard, process, policy, decision, trip);
+	bpf_ringbuf_submit(trip, 0);
+}
+
+/* Sends, remembers and reports. The signal goes out before anything that can fail. */
+static __always_inline void act(struct look *look, struct apo_guard *guard,
+				struct apo_process *process, const struct apo_policy *policy,
+				struct decision *decision, __u32 wanted)
+{
+	bool dry_run = policy->flags & APO_POLICY_DRY_RUN;
+	struct apo_signalled entry = {
+		.trip_id = decision->id,
+		.limit_cgroup = look->reading.limit_cgroup,
+		.time_ns = look->now,
+		.generate_result = -1,
+		.signal = wanted,
+	};
+	bool warn = decision->rule == APO_RULE_WARN;
+
+	/* Before the signal: its delivery may be seen on another CPU at once. */
+	if (!warn && bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY))
+		stat_add(APO_STAT_MAP_FULL);
+	if (!wanted)
+		decision->action = APO_ACT_NONE; /* a warning that is only an event */
+	else if (policy->target != APO_TARGET_GROWER)
+		decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
+	else if (decision->target_tgid == look->tgid && look->in_fault)
+		signal_current(decision, wanted, dry_run);
+	else
+		signal_other(decision, wanted, dry_run);
+
+	if (!warn && (decision->error == -EBUSY || decision->signal != wanted)) {
+		struct apo_signalled *kept =
+			bpf_map_lookup_elem(&signalled, &decision->target_tgid);
+
+		if (kept) {
+			kept->pending = decision->error == -EBUSY;
+			kept->signal = decision->signal;
+		}
+	}
+	if (decision->action == APO_ACT_SENT && !decision->error)
+		stat_add(APO_STAT_SENT);
+	trip_emit(look, guard, process, policy, decision);
+}
+
+/* Both return whether they acted. */
+static __noinline bool warn_decide(struct look *look, struct apo_guard *guard,
+				   struct apo_process *process, const struct apo_policy *policy)
+{
+	__u64 level = look->reading.limit_pages / 10000 * policy->warn_permyriad;
+	struct decision decision = { .rule = APO_RULE_WARN, .action = APO_ACT_NONE };
+
+	if (guard->need_pages < level) {
+		if (guard->warned && guard->need_pages < level - level / 20) {
+			guard->warned = 0;
+			guard->era++;
+		}
+		return false;
+	}
+	if (guard->warned || !latch_take(look, guard, STEP_WARN))
+		return false;
+	guard->warned = 1;
+	decision.target_tgid = look->tgid;
+	if (guard->top_tgid && guard->top_rank_pages > 2 * (process ? process_rank(process) : 0))
+		decision.target_tgid = guard->top_tgid;
+	if (untouchable(decision.target_tgid))
+		return false;
+	decision.id = look->now;
+	__sync_fetch_and_add(&guard->warns, 1);
+	stat_add(APO_STAT_WARNS);
+	act(look, guard, process, policy, &decision, policy->warn_signal);
+	return true;
+}
+
+static __noinline bool trip_decide(struct look *look, struct apo_guard *guard,
+				   struct apo_process *process, const struct apo_policy *policy)
+{
+	__s64 headroom = look->reading.headroom_pages;
+	__u64 reserve = look->reading.reserve_pages;
+	__u64 ample = reserve + reserve / 4;
+	struct decision decision = { .rule = APO_RULE_RESERVE };
+	__u64 line = reserve >> (guard->step & 31);
+
+	if (policy->forecast_ns)
+		ample = 2 * reserve + reserve / 2;
+	if (headroom >= (__s64)ample) {
+		if (guard->step) {
+			guard->step = 0;
+			guard->era++;
+		}
+		return false;
+	}
+	if (guard->step)
+		pending_retry(look);
+	if (headroom >= (__s64)line) {
+		if (!policy->forecast_ns || guard->step || headroom >= (__s64)(2 * reserve) ||
+		    forecast_of(guard, headroom) >= policy->forecast_ns)
+			return false;
+		decision.rule = APO_RULE_FORECAST;
+	}
+	decision.target_tgid = grower_choose(look, policy, guard, process, line);
+	if (!decision.target_tgid || !latch_take(look, guard, guard->step))
+		return false;
+	if (!guard->step) {
+		guard->trip_peak_need_pages = guard->need_pages;
+		guard->trip_least_headroom_pages = headroom;
+	}
+	decision.id = look->now;
+	guard->last_trip_ns = look->now;
+	__sync_fetch_and_add(&guard->trips, 1);
+	stat_add(APO_STAT_TRIPS);
+	act(look, guard, process, policy, &decision, policy->signal);
+	guard->step++;
+	return true;
+}

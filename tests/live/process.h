@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The programs of one test together; for harness.c alone. */
+#pragma once
+
+/* What each of them said, on standard error. */
+void process_dump_all(void);
+/* SIGKILL for all that still run, and their exit statuses taken. */
+void process_kill_all(void);
+/* Takes exit statuses without waiting. */
+void process_reap_all(void);
+void process_free_all(void);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "output/incident_json.h"
+#include "output/json.h"
+
+#define MIB (1024ULL * 1024)
+#define NOON 1769860800ULL /* 2026-01-31 12:00:00 UTC */
+
+static struct incident saved(void)
+{
+	return (struct incident){
+		.id = 0xab12,
+		.realtime_ns = NOON * NSEC_PER_SEC + 123456789,
+		.verdict = VERDICT_SAVED,
+		.reason = "why",
+		.trigger = APO_TRIGGER_GROWTH,
+		.rule = APO_RULE_FORECAST,
+		.step = 1,
+		.grower = {.pid = 1234,
+			   .ns_pid = 7,
+			   .comm = "server",
+			   .cmdline = "server -x",
+			   .cgroup = "/docker/ab12",
+			   .container_id = "ab12",
+			   .cgroup_id = 99,
+			   .disposition = APO_DISP_IGNORED},
+		.target = {.pid = 1200,
+			   .ns_pid = 1,
+			   .comm = "init",
+			   .cgroup = "/docker/ab12",
+			   .cgroup_id = 99,
+			   .disposition = APO_DISP_HANDLED},
+		.target_policy = APO_TARGET_LEADER,
+		.targets_signalled = 1,
+		.limit_cgroup = "/docker",
+		.limit_bytes = 256 * MIB,
+		.usage_bytes = 240 * MIB,
+		.reclaimable_bytes = 10 * MIB,
+		.need_bytes = 230 * MIB,
+		.swap_bytes = 0,
+		.reserve_bytes = 25 * MIB,
+		.headroom_bytes = -4096,
+		.rate_bytes_s = 812 * MIB,
+		.forecast_ns = 80500000,
+		.rss_bytes = {1, 2, 3, 4},
+		.faults = 5,
+		.peak_need_bytes = 231 * MIB,
+		.least_headroom_bytes = -8192,
+		.wanted_signal = SIGTERM,
+		.signal = SIGINT,
+		.action = APO_ACT_SENT_RESPONDER,
+		.crossed_ns = 1000000,
+		.signal_ns = 1002500,
+		.generated_ns = 1001000,
+		.delivered_ns = 1048250,
+		.exit_ns = 1002500 + 212 * NSEC_PER_MSEC,
+		.grace_ns = 10 * NSEC_PER_SEC,
+		.exit = {.known = true, .code = 3},
+		.before = {.known = true, .oom_kills = 1, .at_limit = 2},
+		.after = {.known = true, .oom_kills = 1, .at_limit = 9},
+	};
+}
+
+static char *text_of(const struct incident *incident, const char *event)
+{
+	json_t *document = incident_json(incident, event);
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	cr_assert_not_null(document);
+	cr_assert_eq(json_write_line(file, document), 0);
+	fclose(file);
+	json_decref(document);
+	return text;
+}
+
+Test(incident_json, a_full_document_is_exactly_this)
+{
+	struct incident i = saved();
+	_cleanup_free_ char *text = text_of(&i, "verdict");
+
+	cr_expect_str_eq(
+		text,
+		"{\"event\":\"verdict\",\"schema\":1,\"time\":\"2026-01-31T12:00:00.123456Z\","
+		"\"id\":\"000000000000ab12\",\"verdict\":\"saved\",\"reason\":\"why\","
+		"\"trigger\":\"growth\",\"rule\":\"forecast\",\"step\":1,"
+		"\"process\":{\"pid\":1234,\"ns_pid\":7,\"comm\":\"server\","
+		"\"cmdline\":\"server -x\",\"cgroup\":\"/docker/ab12\",\"cgroup_id\":99,"
+		"\"container_id\":\"ab12\",\"disposition\":\"ignored\"},"
+		"\"target\":{\"policy\":\"leader\",\"pid\":1200,\"ns_pid\":1,\"comm\":\"init\","
+		"\"cmdline\":null,\"cgroup\":\"/docker/ab12\",\"cgroup_id\":99,"
+		"\"container_id\":null,\"disposition\":\"handled\",\"signalled\":1},"
+		"\"memory\":{\"need_bytes\":241172480,\"usage_bytes\":251658240,"
+		"\"reclaimable_bytes\":10485760,\"swap_room_bytes\":0,\"limit_bytes\":268435456,"
+		"\"limit_cgroup\":\"/docker\",\"headroom_bytes\":-4096,"
+		"\"reserve_bytes\":26214400,\"rate_bytes_per_s\":851443712,\"forecast_ms\":80.5,"
+		"\"rss_bytes\":{\"file\":1,\"anon\":2,\"swap\":3,\"shmem\":4},"
+		"\"peak_need_bytes\":242221056,\"least_headroom_bytes\":-8192},"
+		"\"faults\":5,"
+		"\"action\":{\"signal\":\"INT\",\"wanted_signal\":\"TERM\","
+		"\"result\":\"sent by responder\",\"error\":null,\"generated\":true,"
+		"\"delivered\":true,\"killed_after_grace\":false},"
+		"\"timing\":{\"crossing_to_signal_us\":2.5,\"crossing_to_handler_us\":48.25,"
+		"\"signal_to_exit_ms\":212.0,\"grace_ms\":10000.0},"
+		"\"exit\":{\"code\":3,\"signal\":null},"
+		"\"kernel\":{\"oom_kills_before\":1,\"oom_kills_after\":1,\"at_limit_before\":2,"
+		"\"at_limit_after\":9}}\n",
+		"%s", text);
+}
+
+Test(incident_json, what_is_not_known_is_null)
+{
+	struct incident i = {.forecast_ns = APO_UNLIMITED, .limit_bytes = APO_UNLIMITED};
+	_cleanup_free_ char *text = text_of(&i, "oom_kill");
+
+	cr_expect_str_eq(
+		text,
+		"{\"event\":\"oom_kill\",\"schema\":1,\"time\":\"1970-01-01T00:00:00.000000Z\","
+		"\"id\":\"0000000000000000\",\"verdict\":\"open\",\"reason\":null,"
+		"\"trigger\":null,\"rule\":null,\"step\":0,"
+		"\"process\":{\"pid\":null,\"ns_pid\":null,\"comm\":null,\"cmdline\":null,"
+		"\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"
+		"\"disposition\":\"unknown\"},"
+		"\"target\":{\"policy\":\"grower\",\"pid\":null,\"ns_pid\":null,\"comm\":null,"
+		"\"cmdline\":null,\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"
+		"\"disposition\":\"unknown\",\"signalled\":0},"
+		"\"memory\":{\"need_bytes\":0,\"usage_bytes\":0,\"reclaimable_bytes\":0,"
+		"\"swap_room_bytes\":0,\"limit_bytes\":null,\"limit_cgroup\":null,"
+		"\"headroom_bytes\":0,\"reserve_bytes\":0,\"rate_bytes_per_s\":0,"
+		"\"forecast_ms\":null,\"rss_bytes\":{\"file\":0,\"anon\":0,\"swap\":0,"
+		"\"shmem\":0},\"peak_need_bytes\":0,\"least_headroom_bytes\":0},"
+		"\"faults\":0,"
+		"\"action\":{\"signal\":null,\"wanted_signal\":null,\"result\":\"none\","
+		"\"error\":null,\"generated\":false,\"delivered\":false,"
+		"\"killed_after_grace\":false},"
+		"\"timing\":{\"crossing_to_signal_us\":null,\"crossing_to_handler_us\":null,"
+		"\"signal_to_exit_ms\":null,\"grace_ms\":null},"
+		"\"exit\":null,"
+		"\"kernel\":{\"oom_kills_before\":null,\"oom_kills_after\":null,"
+		"\"at_limit_before\":null,\"at_limit_after\":null}}\n",
+		"%s", text);
+}
+
+Test(incident_json, an_ending_signal_replaces_the_code)
+{
+	struct incident i = saved();
+	_cleanup_free_ char *text = NULL;
+
+	i.exit = (struct incident_exit){.known = true, .code = -1, .signal = SIGKILL};
+	i.error = -ESRCH;
+	text = text_of(&i, "verdict");
+	cr_expect_not_null(strstr(text, "\"exit\":{\"code\":null,\"signal\":\"KILL\"}"), "%s",
+			   text);
+	cr_expect_not_null(strstr(text, "\"error\":\"No such process\""), "%s", text);
+}
+
+Test(incident_json, times_out_of_order_are_zero_not_negative)
+{
+	struct incident i = saved();
+	_cleanup_free_ char *text = NULL;
+
+	i.signal_ns = i.crossed_ns - 1;
+	text = text_of(&i, "verdict");
+	cr_expect_not_null(strstr(text, "\"crossing_to_signal_us\":0.0"), "%s", text);
+}
+
+Test(incident_json, strange_names_stay_one_valid_line)
+{
+	struct incident i = saved();
+	_cleanup_free_ char *text = NULL;
+	json_error_t error;
+	json_t *back;
+
+	i.grower.comm = "a\n\"b\\";
+	i.grower.cmdline = "\xff\xc3\xa9\x01";
+	i.limit_cgroup = "/x\xe2\x82";
+	text = text_of(&i, "trip");
+	cr_expect_eq(strchr(text, '\n'), text + strlen(text) - 1);
+	back = json_loads(text, 0, &error);
+	cr_assert_not_null(back, "%s", error.text);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(json_object_get(back, "process"), "comm")),
+		"a\n\"b\\");
+	cr_expect_str_eq(
+		json_string_value(json_object_get(json_object_get(back, "process"), "cmdline")),
+		"\xef\xbf\xbd\xc3\xa9\x01");
+	cr_expect_str_eq(
+		json_string_value(json_object_get(json_object_get(back, "memory"), "limit_cgroup")),
+		"/x\xef\xbf\xbd\xef\xbf\xbd");
+	json_decref(back);
+}
+
+Test(incident_json, integers_beyond_json_are_clamped)
+{
+	struct incident i = saved();
+	_cleanup_free_ char *text = NULL;
+
+	i.rate_bytes_s = UINT64_MAX - 1;
+	text = text_of(&i, "trip");
+	cr_expect_not_null(strstr(text, "\"rate_bytes_per_s\":9223372036854775807"), "%s", text);
+}
+
+Test(incident_json, a_file_is_indented)
+{
+	json_t *document = json_pack("{s:i}", "a", 1);
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	cr_expect_eq(json_write_pretty(file, document), 0);
+	fclose(file);
+	cr_expect_str_eq(text, "{\n  \"a\": 1\n}\n");
+	json_decref(document);
+}
+
+Test(incident_json, a_full_disk_is_an_error)
+{
+	FILE *file = fopen("/dev/full", "w");
+	json_t *document = json_object();
+
+	cr_assert_not_null(file);
+	cr_expect_eq(json_write_line(file, document), -EIO);
+	fclose(file);
+	json_decref(document);
+}
+
+Test(incident_json, no_memory_ends_in_null_and_leaks_nothing)
+{
+	json_t *object = json_object();
+
+	cr_expect_null(json_finish(object, json_object_set_new(object, "a", NULL)));
+	cr_expect_null(json_finish(NULL, -1));
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "core/option_table.h"
+#include "core/options.h"
+#include "output/help.h"
+
+#define MIB (1024ULL * 1024)
+#define WORDS 12
+
+static int parse(enum command command, const char *const *words, struct options *ret,
+		 char **ret_error)
+{
+	static char *argv[WORDS + 2];
+	int argc = 1;
+
+	argv[0] = (char *)command_info(command)->name;
+	while (words[argc - 1]) {
+		argv[argc] = (char *)words[argc - 1];
+		argc++;
+	}
+	argv[argc] = NULL;
+	return options_parse(command, argc, argv, ret, ret_error);
+}
+
+static struct options accepted(enum command command, const char *const *words)
+{
+	_cleanup_free_ char *error = NULL;
+	struct options options;
+	int r = parse(command, words, &options, &error);
+
+	cr_assert_eq(r, 0, "%s", error);
+	return options;
+}
+
+#define WATCH(...) accepted(COMMAND_WATCH, (const char *const[WORDS]){__VA_ARGS__})
+#define RUN(...) accepted(COMMAND_RUN, (const char *const[WORDS]){__VA_ARGS__})
+
+Test(options, defaults_are_those_of_the_table)
+{
+	struct options o = WATCH("--all");
+
+	cr_expect_eq(o.command, COMMAND_WATCH);
+	cr_expect_eq(o.mode, MODE_ALL);
+	cr_expect_eq(o.pid, 0);
+	cr_expect_null(o.cgroup);
+	cr_expect_eq(o.limit_bytes, 0);
+	cr_expect_eq(o.reserve_bytes, 0);
+	cr_expect_eq(o.reserve_permyriad, 1000);
+	cr_expect_eq(o.forecast_ns, 0);
+	cr_expect_eq(o.signal, SIGTERM);
+	cr_expect_eq(o.target, APO_TARGET_GROWER);
+	cr_expect_eq(o.grace_ns, 0);
+	cr_expect_eq(o.warn_permyriad, 0);
+	cr_expect_eq(o.warn_signal, 0);
+	cr_expect_eq(o.cooldown_ns, 10 * NSEC_PER_SEC);
+	cr_expect_not(o.dry_run);
+	cr_expect_not(o.json);
+	cr_expect_null(o.report_dir);
+	cr_expect_eq(o.verbosity, 0);
+	cr_expect_null(o.argv);
+}
+
+Test(options, every_option_of_watch_is_parsed)
+{
+	struct options o = WATCH("--cgroup", "/a", "--reserve=32M", "--forecast", "500ms",
+				 "--signal=USR1", "--target", "leader", "--grace=30s", "--dry-run");
+
+	cr_expect_eq(o.mode, MODE_CGROUP);
+	cr_expect_str_eq(o.cgroup, "/a");
+	cr_expect_eq(o.reserve_bytes, 32 * MIB);
+	cr_expect_eq(o.reserve_permyriad, 0);
+	cr_expect_eq(o.forecast_ns, 500 * NSEC_PER_MSEC);
+	cr_expect_eq(o.signal, SIGUSR1);
+	cr_expect_eq(o.target, APO_TARGET_LEADER);
+	cr_expect_eq(o.grace_ns, 30 * NSEC_PER_SEC);
+	cr_expect(o.dry_run);
+
+	o = WATCH("--pid", "77", "--warn", "80%:HUP", "--cooldown", "1m30s", "--json",
+		  "--report-dir", "/r", "-v", "-vv");
+	cr_expect_eq(o.mode, MODE_PID);
+	cr_expect_eq(o.pid, 77);
+	cr_expect_eq(o.warn_permyriad, 8000);
+	cr_expect_eq(o.warn_signal, SIGHUP);
+	cr_expect_eq(o.cooldown_ns, 90 * NSEC_PER_SEC);
+	cr_expect(o.json);
+	cr_expect_str_eq(o.report_dir, "/r");
+	cr_expect_eq(o.verbosity, 3);
+	cr_expect_eq(WATCH("--all", "-q").verbosity, -1);
+	cr_expect_eq(WATCH("--all", "--target=all").target, APO_TARGET_ALL);
+}
+
+Test(options, the_last_of_a_repeated_option_wins)
+{
+	struct options o = WATCH("--all", "--reserve", "32M", "--reserve", "12.5%", "--grace",
+				 "10s", "--grace=off");
+
+	cr_expect_eq(o.reserve_bytes, 0);
+	cr_expect_eq(o.reserve_permyriad, 1250);
+	cr_expect_eq(o.grace_ns, 0);
+}
+
+Test(options, warn_without_signal_is_only_an_event)
+{
+	struct options o = WATCH("--all", "--warn=75.5%");
+
+	cr_expect_eq(o.warn_permyriad, 7550);
+	cr_expect_eq(o.warn_signal, 0);
+	cr_expect_eq(WATCH("--all", "--warn=80%:TERM", "--warn=off").warn_signal, 0);
+}
+
+Test(options, run_takes_the_rest_as_the_command)
+{
+	struct options o = RUN("--limit", "256M", "--", "srv", "--json", "-q");
+
+	cr_expect_eq(o.limit_bytes, 256 * MIB);
+	cr_expect_eq(o.argc, 3);
+	cr_expect_str_eq(o.argv[0], "srv");
+	cr_expect_str_eq(o.argv[1], "--json");
+	cr_expect_str_eq(o.argv[2], "-q");
+	cr_expect_null(o.argv[3]);
+	cr_expect_not(o.json);
+	cr_expect_eq(o.mode, MODE_NONE);
+
+	o = RUN("-q", "srv", "--limit", "1G");
+	cr_expect_eq(o.argc, 3);
+	cr_expect_eq(o.limit_bytes, 0);
+
+	o = RUN("--", "--", "x");
+	cr_expect_str_eq(o.argv[0], "--");
+}
+
+Test(options, rss_takes_one_pid_anywhere)
+{
+	struct options o = accepted(COMMAND_RSS, (const char *const[WORDS]){"--json", "12"});
+
+	cr_expect_eq(o.pid, 12);
+	cr_expect(o.json);
+	o = accepted(COMMAND_RSS, (const char *const[WORDS]){"12", "--json"});
+	cr_expect_eq(o.pid, 12);
+	cr_expect(o.json);
+}
+
+Test(options, help_asks_for_nothing_else)
+{
+	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
+		cr_expect(accepted(c, (const char *const[WORDS]){"--help"}).help);
+		cr_expect(accepted(c, (const char *const[WORDS]){"-h", "--nonsense"}).help);
+	}
+}
+
+Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
+{
+	static const struct {
+		enum command command;
+		const char *words[WORDS];
+		const char *error;
+	} rows[] = {
+		{COMMAND_WATCH,
+		 {NULL},
+		 "nothing to guard: give --pid, --cgroup or --all, see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--pid", "1", "--all"},
+		 "--all: give --pid, --cgroup or --all only once"},
+		{COMMAND_WATCH,
+		 {"--all", "--all"},
+		 "--all: give --pid, --cgroup or --all only once"},
+		{COMMAND_WATCH,
+		 {"--cgroup", "/a", "--cgroup=/b"},
+		 "--cgroup: give --pid, --cgroup or --all only once"},
+		{COMMAND_WATCH, {"--pid", "0"}, "--pid '0': give the number of a running process"},
+		{COMMAND_WATCH, {"--pid=12x"}, "--pid '12x': give the number of a running process"},
+		{COMMAND_WATCH, {"--cgroup", ""}, "--cgroup '': give the path of a cgroup"},
+		{COMMAND_WATCH,
+		 {"--all", "--limit", "1G"},
+		 "unknown option '--limit', see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--all", "--bogus=1\n2"},
+		 "unknown option '--bogus=1\\n2', see apoptosis watch --help"},
+		{COMMAND_WATCH, {"--al"}, "unknown option '--al', see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--all", "-qx"},
+		 "unknown option '-qx', see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--all", "junk"},
+		 "unexpected argument 'junk', see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--all", "--", "junk"},
+		 "unexpected argument 'junk', see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--all", "-"},
+		 "unexpected argument '-', see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--all=yes"},
+		 "no value is taken by '--all=yes', see apoptosis watch --help"},
+		{COMMAND_WATCH,
+		 {"--all", "--reserve"},
+		 "--reserve needs a value: give a size such as 64M, or a percent of the limit up "
+		 "to 100%"},
+		{COMMAND_WATCH,
+		 {"--all", "--reserve", "12Q"},
+		 "--reserve '12Q': give a size such as 64M, or a percent of the limit up to 100%"},
+		{COMMAND_WATCH,
+		 {"--all", "--reserve", "101%"},
+		 "--reserve '101%': give a size such as 64M, or a percent of the limit up to "
+		 "100%"},
+		{COMMAND_WATCH,
+		 {"--all", "--reserve", "0"},
+		 "--reserve '0': without a reserve nothing can be saved; give a size such as 64M, "
+		 "or a percent of the limit up to 100%"},
+		{COMMAND_WATCH,
+		 {"--all", "--reserve", "-1M"},
+		 "--reserve '-1M': give a size such as 64M, or a percent of the limit up to 100%"},
+		{COMMAND_WATCH,
+		 {"--all", "--forecast", "soon"},
+		 "--forecast 'soon': give a duration such as 500ms, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--grace", "0"},
+		 "--grace '0': 0 is no duration here; give a duration such as 10s, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--cooldown", "off"},
+		 "--cooldown 'off': give a duration such as 10s"},
+		{COMMAND_WATCH,
+		 {"--all", "--signal", "TREM"},
+		 "--signal 'TREM': give the name or number of a signal that a process can handle, "
+		 "such as TERM"},
+		{COMMAND_WATCH,
+		 {"--all", "--signal", "KILL"},
+		 "--signal 'KILL': that is what the kernel does already; give the name or number "
+		 "of a signal that a process can handle, such as TERM"},
+		{COMMAND_WATCH,
+		 {"--all", "--signal=19"},
+		 "--signal '19': no process can handle it; give the name or number of a signal "
+		 "that a process can handle, such as TERM"},
+		{COMMAND_WATCH,
+		 {"--all", "--target", "Grower"},
+		 "--target 'Grower': give grower, leader or all"},
+		{COMMAND_WATCH,
+		 {"--all", "--warn", "80"},
+		 "--warn '80': give a percent of the limit below 100%, with a signal if wanted, "
+		 "such as 80%:USR1, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--warn", "100%"},
+		 "--warn '100%': give a percent of the limit below 100%, with a signal if wanted, "
+		 "such as 80%:USR1, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--warn", "80%:KILL"},
+		 "--warn '80%:KILL': that is what the kernel does already; give a percent of the "
+		 "limit below 100%, with a signal if wanted, such as 80%:USR1, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--warn", "80%:"},
+		 "--warn '80%:': give a percent of the limit below 100%, with a signal if wanted, "
+		 "such as 80%:USR1, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--warn", "90%"},
+		 "--warn '90%': the reserve begins at 90% of the limit; give a lower level or a "
+		 "smaller --reserve"},
+		{COMMAND_WATCH,
+		 {"--warn=95.5%", "--all", "--reserve", "5.25%"},
+		 "--warn '95.5%': the reserve begins at 94.75% of the limit; give a lower level "
+		 "or a smaller --reserve"},
+		{COMMAND_WATCH,
+		 {"--all", "--report-dir="},
+		 "--report-dir '': give the path of a directory"},
+		{COMMAND_RUN,
+		 {"--json"},
+		 "no command: give -- CMD [ARG...], see apoptosis run --help"},
+		{COMMAND_RUN, {"--"}, "no command: give -- CMD [ARG...], see apoptosis run --help"},
+		{COMMAND_RUN,
+		 {"--all", "--", "x"},
+		 "unknown option '--all', see apoptosis run --help"},
+		{COMMAND_RUN,
+		 {"--limit", "0", "--", "x"},
+		 "--limit '0': nothing runs in 0 bytes; give a size such as 256M"},
+		{COMMAND_RUN,
+		 {"--limit", "64M", "--reserve", "64M", "--", "x"},
+		 "--reserve '64.0 MiB': the limit is 64.0 MiB; give a smaller reserve"},
+		{COMMAND_RUN,
+		 {"--limit=100M", "--reserve=25M", "--warn=75%", "--", "x"},
+		 "--warn '75%': the reserve begins at 75% of the limit; give a lower level or a "
+		 "smaller --reserve"},
+		{COMMAND_RSS, {NULL}, "no process: give a PID, see apoptosis rss --help"},
+		{COMMAND_RSS, {"self"}, "PID 'self': give the number of a running process"},
+		{COMMAND_RSS, {"1", "2"}, "unexpected argument '2', see apoptosis rss --help"},
+		{COMMAND_RSS,
+		 {"1", "--dry-run"},
+		 "unknown option '--dry-run', see apoptosis rss --help"},
+		{COMMAND_DOCTOR, {"now"}, "unexpected argument 'now', see apoptosis doctor --help"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ char *error = NULL;
+		struct options untouched = {.pid = 4711};
+
+		cr_expect_eq(parse(rows[i].command, rows[i].words, &untouched, &error), -EINVAL,
+			     "row %zu", i);
+		cr_assert_not_null(error, "row %zu", i);
+		cr_expect_str_eq(error, rows[i].error, "row %zu: %s", i, error);
+		cr_expect_eq(untouched.pid, 4711, "row %zu", i);
+	}
+}
+
+Test(options, a_warning_just_below_the_reserve_is_accepted)
+{
+	cr_expect_eq(WATCH("--all", "--warn=89.99%").warn_permyriad, 8999);
+	cr_expect_eq(RUN("--limit=100M", "--reserve=25M", "--warn=74.99%", "x").warn_permyriad,
+		     7499);
+}
+
+Test(options, the_limit_is_checked_once_it_is_known)
+{
+	_cleanup_free_ char *error = NULL;
+	struct options o = WATCH("--all", "--reserve=64M", "--warn=90%");
+
+	cr_expect_eq(options_check_limit(&o, 1024 * MIB, &error), 0);
+	cr_expect_null(error);
+	cr_expect_eq(options_check_limit(&o, 256 * MIB, &error), -EINVAL);
+	cr_expect_str_eq(error, "--warn '90%': the reserve begins at 75% of the limit; give a "
+				"lower level or a smaller --reserve");
+}
+
+Test(options, policy_counts_in_pages_of_the_machine)
+{
+	struct options o = WATCH("--all", "--reserve=100K", "--forecast=2s", "--target=all",
+				 "--warn=50%:USR2", "--signal=INT", "--dry-run");
+	struct apo_policy policy;
+
+	options_policy(&o, 4096, &policy);
+	cr_expect_eq(policy.reserve_pages, 25);
+	cr_expect_eq(policy.reserve_permyriad, 0);
+	cr_expect_eq(policy.forecast_ns, 2 * NSEC_PER_SEC);
+	cr_expect_eq(policy.cooldown_ns, 10 * NSEC_PER_SEC);
+	cr_expect_eq(policy.warn_permyriad, 5000);
+	cr_expect_eq(policy.signal, SIGINT);
+	cr_expect_eq(policy.warn_signal, SIGUSR2);
+	cr_expect_eq(policy.target, APO_TARGET_ALL);
+	cr_expect_eq(policy.flags, APO_POLICY_DRY_RUN);
+
+	/* A part of a page is a page: the reserve is never less than asked for. */
+	options_policy(&o, 65536, &policy);
+	cr_expect_eq(policy.reserve_pages, 2);
+
+	o = WATCH("--all");
+	options_policy(&o, 4096, &policy);
+	cr_expect_eq(policy.reserve_pages, 0);
+	cr_expect_eq(policy.reserve_permyriad, 1000);
+	cr_expect_eq(policy.flags, 0);
+}
+
+Test(options, commands_are_found_by_name)
+{
+	enum command command = COMMANDS;
+
+	cr_expect_eq(command_find("doctor", &command), 0);
+	cr_expect_eq(command, COMMAND_DOCTOR);
+	cr_expect_eq(command_find("watc", &command), -ENOENT);
+	cr_expect_eq(command, COMMAND_DOCTOR);
+}
+
+static char *help_of(enum command command)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	cr_assert_eq(help_command(file, command), 0);
+	fclose(file);
+	return text;
+}
+
+Test(options, help_names_each_option_of_its_command_and_no_other)
+{
+	size_t count;
+	const struct option_row *rows = options_rows(&count);
+
+	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
+		_cleanup_free_ char *text = help_of(c);
+
+		for (size_t i = 0; i < count; i++) {
+			char line[64];
+
+			snprintf(line, sizeof(line), " %s%s%s", rows[i].flag,
+				 rows[i].argument ? " " : "",
+				 rows[i].argument ? rows[i].argument : "");
+			cr_expect_eq(strstr(text, line) != NULL, !!(rows[i].commands & (1U << c)),
+				     "%s of %s", rows[i].flag, command_info(c)->name);
+		}
+	}
+}
+
+Test(options, help_fits_80_columns)
+{
+	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
+		_cleanup_free_ char *text = help_of(c);
+
+		for (char *line = text; *line; line += strcspn(line, "\n") + 1)
+			cr_expect_leq(strcspn(line, "\n"), 80, "%.*s", (int)strcspn(line, "\n"),
+				      line);
+	}
+}
+
+Test(options, help_of_doctor_is_exactly_this)
+{
+	_cleanup_free_ char *text = help_of(COMMAND_DOCTOR);
+
+	cr_expect_str_eq(text,
+			 "Usage: apoptosis doctor [--json]\n"
+			 "\n"
+			 "Shows what works here, what is lost and how to get it. Exits with 0 if\n"
+			 "protection is full, 1 if partial, 3 if impossible.\n"
+			 "\n"
+			 "Options:\n"
+			 "      --json                Write JSON, one document per line.\n"
+			 "  -h, --help                Show this help.\n");
+}

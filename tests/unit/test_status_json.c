@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "output/json.h"
+#include "output/status.h"
+#include "output/status_json.h"
+
+#define MIB (1024ULL * 1024)
+#define NOON 1769860800ULL /* 2026-01-31 12:00:00 UTC */
+#define TIME "\"time\":\"2026-01-31T12:00:00.000000Z\""
+
+static char *line_of(json_t *document)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	cr_assert_not_null(document);
+	cr_assert_eq(json_write_line(file, document), 0);
+	fclose(file);
+	json_decref(document);
+	return text;
+}
+
+static struct ready guarding(void)
+{
+	return (struct ready){
+		.realtime_ns = NOON * NSEC_PER_SEC,
+		.mode = "cgroup",
+		.pid = 42,
+		.version = "0.1.0",
+		.has_guard = true,
+		.cgroup = "/a\nb",
+		.cgroup_id = 77,
+		.limit_bytes = 256 * MIB,
+		.limit_cgroup = "/a",
+		.reserve_bytes = 25 * MIB,
+		.growth = true,
+		.reclaim = true,
+	};
+}
+
+Test(status_json, ready_of_a_guard)
+{
+	struct ready ready = guarding();
+	_cleanup_free_ char *text = line_of(ready_json(&ready));
+
+	cr_expect_str_eq(text,
+			 "{\"event\":\"ready\",\"schema\":1," TIME
+			 ",\"mode\":\"cgroup\",\"pid\":42,\"version\":\"0.1.0\","
+			 "\"guard\":{\"cgroup\":\"/a\\nb\",\"cgroup_id\":77,"
+			 "\"limit_bytes\":268435456,\"limit_cgroup\":\"/a\","
+			 "\"reserve_bytes\":26214400},\"triggers\":[\"growth\",\"reclaim\"]}\n",
+			 "%s", text);
+}
+
+Test(status_json, ready_of_all_and_of_run)
+{
+	struct ready ready = {.realtime_ns = NOON * NSEC_PER_SEC,
+			      .mode = "all",
+			      .pid = 42,
+			      .version = "0.1.0",
+			      .pulse = true,
+			      .child = 43};
+	_cleanup_free_ char *text = line_of(ready_json(&ready));
+
+	cr_expect_str_eq(text,
+			 "{\"event\":\"ready\",\"schema\":1," TIME
+			 ",\"mode\":\"all\",\"pid\":42,\"version\":\"0.1.0\",\"guard\":null,"
+			 "\"triggers\":[\"pulse\"],\"child\":43}\n",
+			 "%s", text);
+}
+
+Test(status_json, ready_in_words)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+	struct ready ready = guarding();
+
+	cr_expect_eq(ready_text(file, &ready), 0);
+	ready.limit_bytes = APO_UNLIMITED;
+	cr_expect_eq(ready_text(file, &ready), 0);
+	ready.has_guard = false;
+	ready.pulse = true;
+	cr_expect_eq(ready_text(file, &ready), 0);
+	fclose(file);
+	cr_expect_str_eq(text,
+			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, reserve 25.0 "
+			 "MiB; triggers: growth reclaim\n"
+			 "12:00:00.000Z ready    guarding /a\\nb: limit unlimited, reserve 25.0 "
+			 "MiB; triggers: growth reclaim\n"
+			 "12:00:00.000Z ready    guarding every limited cgroup; triggers: growth "
+			 "pulse reclaim\n",
+			 "%s", text);
+}
+
+static struct status_guard guards[] = {
+	{.path = "/a\tb",
+	 .id = 77,
+	 .account = {.need_pages = 10,
+		     .peak_need_pages = 20,
+		     .limit_pages = 256,
+		     .least_headroom_pages = -1,
+		     .rate_pages_s = 3,
+		     .trips = 1,
+		     .warns = 2,
+		     .oom_kills = 3,
+		     .oom_kills_uncaught = 4}},
+	{.path = NULL,
+	 .id = 78,
+	 .account = {.limit_pages = APO_UNLIMITED, .least_headroom_pages = INT64_MAX}},
+};
+
+/* A comm that fills its field has no NUL. */
+static struct status_process processes[] = {
+	{.pid = 5,
+	 .account = {.comm = "small\n",
+		     .rss_pages = {1, 2, 3, 4},
+		     .peak_pages = 9,
+		     .rate_pages_s = 1,
+		     .faults = 11,
+		     .cgroup_id = 77}},
+	{.pid = 6,
+	 .account = {.comm = {'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n',
+			      'o', 'p'},
+		     .rss_pages = {0, 512, 0, 0},
+		     .peak_pages = 600,
+		     .cgroup_id = 78}},
+};
+
+static struct status full(void)
+{
+	return (struct status){
+		.realtime_ns = NOON * NSEC_PER_SEC,
+		.page_bytes = 4096,
+		.guards = guards,
+		.guard_count = ARRAY_SIZE(guards),
+		.processes = processes,
+		.process_count = ARRAY_SIZE(processes),
+		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+		.verdicts = {[VERDICT_SAVED] = 2, [VERDICT_TOO_LATE] = 1},
+	};
+}
+
+Test(status_json, a_full_document_is_exactly_this)
+{
+	struct status status = full();
+	_cleanup_free_ char *text = line_of(status_json(&status));
+
+	cr_expect_str_eq(
+		text,
+		"{\"event\":\"status\",\"schema\":1," TIME
+		",\"guards\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,\"need_bytes\":40960,"
+		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"least_headroom_bytes\":-4096,"
+		"\"rate_bytes_per_s\":12288,\"trips\":1,\"warns\":2,\"oom_kills\":3,"
+		"\"oom_kills_uncaught\":4},"
+		"{\"cgroup\":null,\"cgroup_id\":78,\"need_bytes\":0,\"peak_need_bytes\":0,"
+		"\"limit_bytes\":null,\"least_headroom_bytes\":null,\"rate_bytes_per_s\":0,"
+		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0}],"
+		"\"processes\":[{\"pid\":5,\"comm\":\"small\\n\",\"rss_bytes\":{\"file\":4096,"
+		"\"anon\":8192,\"swap\":12288,\"shmem\":16384},\"peak_bytes\":36864,"
+		"\"rate_bytes_per_s\":4096,\"faults\":11,\"cgroup_id\":77},"
+		"{\"pid\":6,\"comm\":\"abcdefghijklmnop\",\"rss_bytes\":{\"file\":0,"
+		"\"anon\":2097152,\"swap\":0,\"shmem\":0},\"peak_bytes\":2457600,"
+		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78}],"
+		"\"counters\":{\"looks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
+		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
+		"\"oom_kills\":10},"
+		"\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":1,\"needless\":0,"
+		"\"ignored\":0,\"missed\":0,\"dry run\":0}}\n",
+		"%s", text);
+}
+
+Test(status_json, nothing_yet)
+{
+	struct status status = {.page_bytes = 4096};
+	_cleanup_free_ char *text = line_of(status_json(&status));
+
+	cr_expect_not_null(strstr(text, "\"guards\":[],\"processes\":[],\"counters\":{\"looks\":0"),
+			   "%s", text);
+}
+
+static char *table_of(const struct status *status, bool colour)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	cr_assert_eq(status_text(file, status, colour), 0);
+	fclose(file);
+	return text;
+}
+
+Test(status_json, the_table_lists_processes_by_size)
+{
+	struct status status = full();
+	_cleanup_free_ char *text = table_of(&status, false);
+
+	cr_expect_str_eq(
+		text,
+		"       NEED       PEAK      LIMIT LEAST ROOM         RATE TRIPS WARNS OOM KILLS  "
+		"CGROUP\n"
+		"   40.0 KiB   80.0 KiB    1.0 MiB   -4.0 KiB   12.0 KiB/s     1     2         3  "
+		"/a\\tb\n"
+		"        0 B        0 B       none       none        0 B/s     0     0         0  "
+		"(removed)\n"
+		"        RSS       PEAK       ANON      SHMEM         RATE  PROCESS\n"
+		"    2.0 MiB    2.3 MiB    2.0 MiB        0 B        0 B/s  abcdefghijklmnop[6]\n"
+		"   28.0 KiB   36.0 KiB    8.0 KiB   16.0 KiB    4.0 KiB/s  small\\n[5]\n"
+		"looks 100, trips 2, warnings 3, signals 4 by the kernel side and 6 delegated, OOM "
+		"kills 10\n"
+		"lost records: 7 (the signals went out all the same)\n"
+		"full maps: 8 accounts had no room\n"
+		"large subtrees: 9 times page cache was not summed to the end\n"
+		"verdicts: saved 2, too late 1\n",
+		"%s", text);
+}
+
+Test(status_json, the_table_stays_small)
+{
+	struct status_process many[25] = {0};
+	struct status status = {.page_bytes = 4096, .processes = many, .process_count = 25};
+	_cleanup_free_ char *text = NULL;
+
+	for (int i = 0; i < 25; i++)
+		many[i].pid = i + 1;
+	text = table_of(&status, true);
+	cr_expect_not_null(strstr(text, "[20]\n            and 5 smaller\n"), "%s", text);
+	cr_expect_null(strstr(text, "[21]"));
+	cr_expect_not_null(strstr(text, "\033[1m"));
+	cr_expect_not_null(strstr(text, "verdicts: none\n"), "%s", text);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Small files, whole. Paths are relative to a directory's file descriptor (or AT_FDCWD). Functions
+ * return 0 or -errno of the call that failed.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define FILE_READ_MAX (1024UL * 1024) /* bytes; more is -EFBIG */
+
+/*
+ * Reads a file of at most FILE_READ_MAX bytes, files of /proc and cgroups (size 0) included. The
+ * result is allocated and ends in a NUL that is not counted; content may hold NULs of its own.
+ * ret_size may be NULL.
+ */
+int file_read(int dirfd, const char *path, char **ret, size_t *ret_size);
+
+/* A decimal number with at most one line break after it; "max" is UINT64_MAX. Else -EBADMSG. */
+int file_read_u64(int dirfd, const char *path, uint64_t *ret);
+
+/* Writes text into an existing file in one write(2), as kernel files want it. */
+int file_write(int dirfd, const char *path, const char *text);
+
+/*
+ * Creates or replaces dirfd/name, so that others see all of it or nothing: a temporary file of the
+ * given mode (whatever the umask) in the same directory, then fsync, then rename. `name` has no
+ * slash. `render` writes the content and returns 0 or -errno, which is passed on. After a failure
+ * nothing is left behind and an older file is as it was.
+ */
+int file_write_atomic(int dirfd, const char *name, mode_t mode,
+		      int (*render)(FILE *out, void *userdata), void *userdata);

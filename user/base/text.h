@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names that others chose (of processes, command lines, cgroups) made safe to show. Input is any
+ * byte string up to its NUL. Results are allocated, the caller frees them; NULL: no memory.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * One printable line. Line break, tab and carriage return become \n, \t and \r. Byte by byte as
+ * \xNN go other control characters (DEL and the C1 set too), invalid UTF-8, and the Unicode line
+ * separators and direction overrides, which make a line read as another. A backslash stays single,
+ * because systemd's cgroup names are full of them: for a reversible form use JSON.
+ */
+char *text_escape_line(const char *raw);
+
+/* Valid UTF-8: each byte that is not part of a valid sequence becomes U+FFFD. */
+char *text_utf8(const char *raw);
+
+/*
+ * Length of the valid UTF-8 sequence (RFC 3629: no surrogates, no overlong forms, at most
+ * U+10FFFF) at the start of s, 1 to 4; 0 if there is none or s is empty. With ret_code not NULL,
+ * its code point.
+ */
+size_t text_utf8_sequence(const char *s, unsigned int *ret_code);
+
+/* Whether s starts, or ends, with the other. */
+bool text_starts_with(const char *s, const char *prefix);
+bool text_ends_with(const char *s, const char *suffix);
+
+/* Whether `word` is one of the words of `list`, which the separator characters keep apart. */
+bool text_has_word(const char *list, const char *separators, const char *word);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cmd/common.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/session.h"
+#include "output/help.h"
+
+int common_options(enum command command, int argc, char **argv, struct options *ret)
+{
+	_cleanup_free_ char *error = NULL;
+
+	if (options_parse(command, argc, argv, ret, &error)) {
+		log_error("%s", error ?: "out of memory");
+		return EXIT_USAGE;
+	}
+	if (ret->help)
+		return help_command(stdout, command) ? EXIT_RUNTIME : 0;
+	log_set_level(ret->verbosity > 0   ? LOG_LEVEL_DEBUG
+		      : ret->verbosity < 0 ? LOG_LEVEL_ERROR
+					   : LOG_LEVEL_INFO);
+	return -1;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What every command starts with. */
+#pragma once
+
+#include "core/options.h"
+
+/*
+ * Parses the command line and sets the log level. -1: go on. Otherwise the exit status: 0 after
+ * --help, EXIT_USAGE after a one-line error.
+ */
+int common_options(enum command command, int argc, char **argv, struct options *ret);

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cmd/rss.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "cmd/common.h"
+#include "daemon/loader.h"
+#include "daemon/session.h"
+#include "output/rss.h"
+#include "sense/cgroup_memory.h"
+#include "sense/machine.h"
+#include "sense/proc.h"
+
+static int print(const struct rss_report *report, bool json)
+{
+	json_t *object;
+	int r;
+
+	if (!json)
+		return rss_text(stdout, report);
+	object = rss_json(report);
+	if (!object)
+		return -ENOMEM;
+	r = json_dumpf(object, stdout, JSON_COMPACT) || putchar('\n') == EOF ? -EIO : 0;
+	json_decref(object);
+	return r;
+}
+
+static int add_cgroup(int root_fd, int proc_fd, struct rss_report *report, char **ret_cgroup,
+		      struct cgroup_limit *ret_limit)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = NULL;
+	_cleanup_close_ int dirfd = -1;
+	struct cgroup_memory memory;
+	int r = cgroup_tree_new(&tree, root_fd);
+
+	if (!r)
+		r = cgroup_path_of_pid(tree, proc_fd, report->pid, ret_cgroup);
+	if (!r)
+		r = cgroup_open(tree, *ret_cgroup, &dirfd);
+	if (!r)
+		r = cgroup_memory_read(tree, dirfd, &memory);
+	if (!r)
+		r = cgroup_limit_binding(tree, *ret_cgroup, ret_limit);
+	if (r)
+		return r;
+	report->cgroup = *ret_cgroup;
+	report->usage_bytes = memory.usage_bytes;
+	report->reclaimable_bytes = memory.file_bytes;
+	report->limit_cgroup = ret_limit->cgroup;
+	report->limit_bytes = ret_limit->cgroup ? ret_limit->limit_bytes : APO_UNLIMITED;
+	report->headroom_bytes = ret_limit->headroom_bytes;
+	return 0;
+}
+
+/* Counts pages in the kernel; says what is wrong and returns the exit status. */
+static int count_pages(int root_fd, int proc_fd, pid_t pid, struct apo_rss *ret)
+{
+	struct machine machine;
+	struct stat ns;
+	int r = machine_read(root_fd, &machine);
+
+	if (!r && fstatat(proc_fd, "self/ns/pid", &ns, 0))
+		r = -errno;
+	if (r) {
+		log_error("cannot look at this machine: %s", strerror(-r));
+		return EXIT_CANNOT;
+	}
+	r = loader_rss(pid, ns.st_ino, machine.cpu_ids, ret);
+	if (r == -ESRCH) {
+		log_error("no process %d: give the pid of a running process", pid);
+		return EXIT_USAGE;
+	}
+	if (r)
+		return EXIT_CANNOT; /* said by the loader */
+	if (!ret->has_memory) {
+		log_error("process %d has no memory of its own: a kernel thread, or a zombie", pid);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+int cmd_rss(int argc, char **argv)
+{
+	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
+	_cleanup_proc_info_ struct proc_info *info = NULL;
+	_cleanup_free_ char *cgroup = NULL;
+	struct rss_report report = {};
+	struct options options;
+	struct timespec now;
+	struct apo_rss rss;
+	int status = common_options(COMMAND_RSS, argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	status = count_pages(root_fd, proc_fd, options.pid, &rss);
+	if (status)
+		return status;
+	clock_gettime(CLOCK_REALTIME, &now);
+	report.realtime_ns = now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+	report.pid = options.pid;
+	report.page_bytes = sysconf(_SC_PAGESIZE);
+	for (int kind = 0; kind < APO_KINDS; kind++)
+		report.rss_bytes[kind] = rss.pages[kind] * report.page_bytes;
+	if (!proc_info_read(proc_fd, options.pid, &info))
+		report.comm = info->comm;
+	add_cgroup(root_fd, proc_fd, &report, &cgroup, &limit); /* without: shown as not known */
+	return print(&report, options.json) ? EXIT_RUNTIME : 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/incident.h"
+
+#include <stdlib.h>
+
+void incident_process_clear(struct incident_process *process)
+{
+	free(process->comm);
+	free(process->cmdline);
+	free(process->cgroup);
+	free(process->container_id);
+	*process = (struct incident_process){};
+}
+
+struct incident *incident_new(void)
+{
+	struct incident *incident = calloc(1, sizeof(*incident));
+
+	if (incident)
+		incident->exit.code = -1;
+	return incident;
+}
+
+struct incident *incident_free(struct incident *incident)
+{
+	if (!incident)
+		return NULL;
+	incident_process_clear(&incident->grower);
+	incident_process_clear(&incident->target);
+	free(incident->limit_cgroup);
+	free(incident);
+	return NULL;
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_OPEN:
+		return "open";
+	case VERDICT_SAVED:
+		return "saved";
+	case VERDICT_TOO_LATE:
+		return "too late";
+	case VERDICT_NEEDLESS:
+		return "needless";
+	case VERDICT_IGNORED:
+		return "ignored";
+	case VERDICT_MISSED:
+		return "missed";
+	case VERDICT_DRY_RUN:
+		return "dry run";
+	}
+	return "open";
+}

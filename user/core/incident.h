@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One incident: a trip (or an OOM kill no trip preceded) with everything known about it. Plain
+ * data, filled by the engine, judged by verdict.c, rendered by output/. Memory is in bytes here;
+ * pages end at the engine. Strings are owned by the incident, raw as the kernel gave them (any
+ * byte but NUL): whoever renders them escapes them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apoptosis/abi.h"
+
+enum verdict {
+	VERDICT_OPEN = 0, /* not closed yet */
+	VERDICT_SAVED,	  /* a shutdown instead of the kill */
+	VERDICT_TOO_LATE, /* signalled, and killed by the kernel all the same */
+	VERDICT_NEEDLESS, /* it would have lived without us */
+	VERDICT_IGNORED,  /* the signal had no effect */
+	VERDICT_MISSED,	  /* OOM kill that no trip preceded */
+	VERDICT_DRY_RUN,  /* nothing was sent, by request */
+};
+
+/* A process as files tell it, at the time of the trip. Missing strings are NULL. */
+struct incident_process {
+	pid_t pid;	/* host */
+	pid_t ns_pid;	/* in its own PID namespace */
+	char *comm;
+	char *cmdline;	/* arguments joined by single spaces */
+	char *cgroup;	/* path below the memory hierarchy's root, "/a/b" */
+	char *container_id; /* where the path shows one */
+	uint64_t cgroup_id;
+	uint64_t start_boottime_ns;
+	enum apo_disposition disposition;
+};
+
+/* How the process ended. */
+struct incident_exit {
+	bool known;	/* false: still running when the incident was closed */
+	int code;	/* exit status, -1 if ended by a signal */
+	int signal;	/* ending signal, 0 if none */
+};
+
+/* Kernel counters of the binding cgroup: memory.events, or memory.oom_control and failcnt. */
+struct incident_events {
+	bool known;
+	uint64_t oom_kills;
+	uint64_t at_limit; /* charges that met the limit: events max, v1 failcnt */
+};
+
+struct incident {
+	uint64_t id;	     /* of the trip; unique since boot */
+	uint64_t realtime_ns; /* CLOCK_REALTIME of the crossing */
+	enum verdict verdict;
+	const char *reason;  /* one sentence for the verdict, static text */
+
+	enum apo_trigger trigger;
+	enum apo_rule rule;
+	uint32_t step;
+
+	struct incident_process grower;
+	struct incident_process target;
+	enum apo_target target_policy;
+	uint32_t targets_signalled; /* more than 1 with target "all" */
+
+	char *limit_cgroup; /* path of the cgroup whose limit binds */
+	uint64_t limit_bytes, usage_bytes, reclaimable_bytes, need_bytes, swap_bytes;
+	uint64_t reserve_bytes;
+	int64_t headroom_bytes;
+	uint64_t rate_bytes_s;
+	uint64_t forecast_ns; /* APO_UNLIMITED: not growing */
+	uint64_t rss_bytes[APO_KINDS];
+	uint64_t faults;
+	uint64_t peak_need_bytes;      /* since the trip */
+	int64_t least_headroom_bytes; /* since the trip */
+	bool closing_known;
+	int64_t closing_headroom_bytes; /* when the incident was closed, target still running */
+
+	int wanted_signal; /* the policy's */
+	int signal;	   /* the one chosen */
+	enum apo_action action;
+	int error;	   /* 0 or -errno of the last attempt */
+	bool killed_after_grace;
+	uint64_t grace_ns; /* 0: off */
+
+	/* CLOCK_MONOTONIC, 0 = did not happen. */
+	uint64_t crossed_ns, signal_ns, generated_ns, delivered_ns, exit_ns, closed_ns;
+
+	struct incident_exit exit;
+	bool oom_victim; /* the kernel had chosen the target as OOM victim */
+	struct incident_events before, after;
+};
+
+/* An empty incident on the heap; NULL if there is no memory. */
+struct incident *incident_new(void);
+
+/* Frees the incident and its strings; takes NULL. Returns NULL. */
+struct incident *incident_free(struct incident *incident);
+
+/* Frees what a process owns, not itself; leaves it empty. */
+void incident_process_clear(struct incident_process *process);
+
+/* "saved", "too late", "needless", "ignored", "missed", "dry run", "open". Never NULL. */
+const char *verdict_name(enum verdict verdict);

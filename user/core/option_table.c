@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/option_table.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/util.h"
+
+#define BIT(command) (1U << (command))
+#define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
+#define EVERY ((1U << COMMANDS) - 1)
+
+static bool is_off(const char *value)
+{
+	return strcmp(value, "off") == 0;
+}
+
+/* -EEXIST: a second word on what to guard. */
+static int set_mode(struct options *o, enum guard_mode mode)
+{
+	if (o->mode != MODE_NONE)
+		return -EEXIST;
+	o->mode = mode;
+	return 0;
+}
+
+static int set_pid(struct options *o, const char *value, const char **ret_why)
+{
+	int r = parse_pid(value, &o->pid);
+
+	(void)ret_why;
+	return r < 0 ? r : set_mode(o, MODE_PID);
+}
+
+static int set_cgroup(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	if (!*value)
+		return -EINVAL;
+	o->cgroup = value;
+	return set_mode(o, MODE_CGROUP);
+}
+
+static int set_all(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	return set_mode(o, MODE_ALL);
+}
+
+static int set_limit(struct options *o, const char *value, const char **ret_why)
+{
+	uint64_t bytes;
+	int r = parse_size(value, &bytes);
+
+	if (r < 0)
+		return r;
+	if (bytes == 0) {
+		*ret_why = "nothing runs in 0 bytes";
+		return -EINVAL;
+	}
+	o->limit_bytes = bytes;
+	return 0;
+}
+
+static int set_reserve(struct options *o, const char *value, const char **ret_why)
+{
+	uint32_t permyriad = 0;
+	uint64_t bytes = 0;
+	int r = strchr(value, '%') ? parse_percent(value, &permyriad) : parse_size(value, &bytes);
+
+	if (r < 0)
+		return r;
+	if (permyriad == 0 && bytes == 0) {
+		*ret_why = "without a reserve nothing can be saved";
+		return -EINVAL;
+	}
+	o->reserve_permyriad = permyriad;
+	o->reserve_bytes = bytes;
+	return 0;
+}
+
+static int set_duration_or_off(uint64_t *ns, const char *value, const char **ret_why)
+{
+	uint64_t parsed = 0;
+	int r = is_off(value) ? 0 : parse_duration(value, &parsed);
+
+	if (r < 0)
+		return r;
+	if (parsed == 0 && !is_off(value)) {
+		*ret_why = "0 is no duration here";
+		return -EINVAL;
+	}
+	*ns = parsed;
+	return 0;
+}
+
+static int set_forecast(struct options *o, const char *value, const char **ret_why)
+{
+	return set_duration_or_off(&o->forecast_ns, value, ret_why);
+}
+
+static int set_grace(struct options *o, const char *value, const char **ret_why)
+{
+	return set_duration_or_off(&o->grace_ns, value, ret_why);
+}
+
+static int set_cooldown(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return parse_duration(value, &o->cooldown_ns);
+}
+
+static int parse_usable_signal(const char *value, int *ret, const char **ret_why)
+{
+	int signal;
+	int r = parse_signal(value, &signal);
+
+	if (r < 0)
+		return r;
+	if (signal == SIGKILL)
+		*ret_why = "that is what the kernel does already";
+	else if (signal == SIGSTOP)
+		*ret_why = "no process can handle it";
+	if (*ret_why)
+		return -EINVAL;
+	*ret = signal;
+	return 0;
+}
+
+static int set_signal(struct options *o, const char *value, const char **ret_why)
+{
+	return parse_usable_signal(value, &o->signal, ret_why);
+}
+
+static int set_target(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	for (enum apo_target t = APO_TARGET_GROWER; t <= APO_TARGET_ALL; t++) {
+		if (strcmp(value, target_name(t)) == 0) {
+			o->target = t;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* LEVEL%[:SIGNAL] or off. */
+static int set_warn(struct options *o, const char *value, const char **ret_why)
+{
+	const char *colon = strchr(value, ':');
+	size_t level_len = colon ? (size_t)(colon - value) : strlen(value);
+	char level[32];
+	uint32_t permyriad = 0;
+	int signal = 0, r;
+
+	if (!is_off(value)) {
+		if (level_len >= sizeof(level))
+			return -EINVAL;
+		memcpy(level, value, level_len);
+		level[level_len] = '\0';
+		r = parse_percent(level, &permyriad);
+		if (r < 0)
+			return r;
+		if (permyriad >= PERMYRIAD)
+			return -ERANGE;
+		r = colon ? parse_usable_signal(colon + 1, &signal, ret_why) : 0;
+		if (r < 0)
+			return r;
+	}
+	o->warn_permyriad = permyriad;
+	o->warn_signal = signal;
+	return 0;
+}
+
+static int set_report_dir(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	if (!*value)
+		return -EINVAL;
+	o->report_dir = value;
+	return 0;
+}
+
+static int set_dry_run(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->dry_run = true;
+	return 0;
+}
+
+static int set_json(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->json = true;
+	return 0;
+}
+
+static int set_quiet(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->verbosity = -1;
+	return 0;
+}
+
+static int set_verbose(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->verbosity = MAX(o->verbosity, 0) + 1;
+	return 0;
+}
+
+static int set_help(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->help = true;
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{"--pid", 0, NULL, "PID", "the number of a running process", NULL, BIT(COMMAND_WATCH),
+	 "Guard this process, its children and the limit that binds it.", set_pid},
+	{"--cgroup", 0, NULL, "PATH", "the path of a cgroup", NULL, BIT(COMMAND_WATCH),
+	 "Guard this cgroup and all below it. PATH is below the cgroup root or absolute.",
+	 set_cgroup},
+	{"--all", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_WATCH),
+	 "Guard every limited cgroup, those created later included.", set_all},
+	{"--limit", 0, NULL, "SIZE", "a size such as 256M", NULL, BIT(COMMAND_RUN),
+	 "Run CMD in a new cgroup with this memory limit.", set_limit},
+	{"--reserve", 0, "reserve", "SIZE|PERCENT",
+	 "a size such as 64M, or a percent of the limit up to 100%", "10%", GUARDING,
+	 "Act when less headroom than this is left below the limit. Page cache that the kernel "
+	 "can drop counts as headroom. The reserve is what the shutdown itself may use.",
+	 set_reserve},
+	{"--forecast", 0, "forecast", "DURATION|off", "a duration such as 500ms, or off", "off",
+	 GUARDING,
+	 "Act also when growth would reach the limit within this time and the level is already "
+	 "high.",
+	 set_forecast},
+	{"--signal", 0, "signal", "NAME",
+	 "the name or number of a signal that a process can handle, such as TERM", "TERM", GUARDING,
+	 "The signal that asks for the shutdown.", set_signal},
+	{"--target", 0, "target", "WHO", "grower, leader or all", "grower", GUARDING,
+	 "Who gets the signal: the process that grew, the main process of its container, or all "
+	 "processes of the cgroup whose limit binds (grower, leader, all).",
+	 set_target},
+	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off", GUARDING,
+	 "Send SIGKILL to a target that still runs after this time.", set_grace},
+	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
+	 "a percent of the limit below 100%, with a signal if wanted, such as 80%:USR1, or off",
+	 "off", GUARDING,
+	 "Report, and send the softer SIGNAL if one is named, at this percent of the limit, which "
+	 "must come before the reserve.",
+	 set_warn},
+	{"--cooldown", 0, "cooldown", "DURATION", "a duration such as 10s", "10s", GUARDING,
+	 "Least time between two signals to one process.", set_cooldown},
+	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING,
+	 "Decide and report, but send no signal.", set_dry_run},
+	{"--json", 0, "json", NULL, NULL, NULL, EVERY, "Write JSON, one document per line.",
+	 set_json},
+	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory", NULL, GUARDING,
+	 "Write a JSON file per incident into DIR.", set_report_dir},
+	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
+	 set_quiet},
+	{"--verbose", 'v', NULL, NULL, NULL, NULL, GUARDING,
+	 "Say more about what is done; twice for even more.", set_verbose},
+	{"--help", 'h', NULL, NULL, NULL, NULL, EVERY, "Show this help.", set_help},
+};
+
+const struct option_row *options_rows(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(rows);
+	return rows;
+}
+
+const struct option_row *options_find_flag(enum command command, const char *flag, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if ((rows[i].commands & BIT(command)) && strlen(rows[i].flag) == len &&
+		    memcmp(rows[i].flag, flag, len) == 0)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+const struct option_row *options_find_short(enum command command, char flag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if ((rows[i].commands & BIT(command)) && rows[i].short_flag == flag)
+			return &rows[i];
+	}
+	return NULL;
+}

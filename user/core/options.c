@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "core/option_table.h"
+
+/* In the order of enum command. */
+static const struct command_info commands[COMMANDS] = {
+	{"watch", "(--pid PID | --cgroup PATH | --all) [OPTIONS]",
+	 "guard a process, a cgroup or every limited cgroup",
+	 "Guards until interrupted. Prints one line per event on standard output. SIGUSR1 prints "
+	 "the status."},
+	{"run", "[OPTIONS] [--limit SIZE] -- CMD [ARG...]", "start a command guarded",
+	 "Starts CMD guarded, in a cgroup of its own if --limit asks for one, forwards signals to "
+	 "it, reaps orphans and exits with its status. Prints one line per event on standard "
+	 "error."},
+	{"rss", "PID [--json]", "show the memory of a process now, exact to the page",
+	 "Shows the memory of a process by kind, and the usage, the reclaimable part and the "
+	 "binding limit of its cgroup."},
+	{"doctor", "[--json]", "show what this machine offers for protection",
+	 "Shows what works here, what is lost and how to get it. Exits with 0 if protection is "
+	 "full, 1 if partial, 3 if impossible."},
+};
+
+const struct command_info *command_info(enum command command)
+{
+	return &commands[command];
+}
+
+int command_find(const char *name, enum command *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(name, commands[i].name) == 0) {
+			*ret = (enum command)i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+const char *target_name(enum apo_target target)
+{
+	switch (target) {
+	case APO_TARGET_GROWER:
+		return "grower";
+	case APO_TARGET_LEADER:
+		return "leader";
+	case APO_TARGET_ALL:
+		return "all";
+	}
+	return "grower";
+}
+
+const char *guard_mode_name(enum guard_mode mode)
+{
+	switch (mode) {
+	case MODE_PID:
+		return "pid";
+	case MODE_CGROUP:
+		return "cgroup";
+	case MODE_ALL:
+		return "all";
+	case MODE_NONE:
+		break;
+	}
+	return "none";
+}
+
+/* Puts the line into *ret_error. Always an error: -EINVAL, or -ENOMEM. */
+__attribute__((format(printf, 2, 3))) static int refuse(char **ret_error, const char *format, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = vasprintf(ret_error, format, args);
+	va_end(args);
+	if (r < 0) {
+		*ret_error = NULL;
+		return -ENOMEM;
+	}
+	return -EINVAL;
+}
+
+static int refuse_word(char **ret_error, enum command command, const char *what, const char *word)
+{
+	_cleanup_free_ char *shown = text_escape_line(word);
+
+	if (!shown)
+		return -ENOMEM;
+	return refuse(ret_error, "%s '%s', see apoptosis %s --help", what, shown,
+		      commands[command].name);
+}
+
+static int refuse_value(char **ret_error, const struct option_row *row, const char *value,
+			const char *why)
+{
+	_cleanup_free_ char *shown = text_escape_line(value);
+
+	if (!shown)
+		return -ENOMEM;
+	return refuse(ret_error, "%s '%s': %s%sgive %s", row->flag, shown, why ? why : "",
+		      why ? "; " : "", row->range);
+}
+
+static int apply(const struct option_row *row, const char *value, struct options *o,
+		 char **ret_error)
+{
+	const char *why = NULL;
+	int r = row->set(o, value, &why);
+
+	if (r >= 0)
+		return 0;
+	if (r == -EEXIST)
+		return refuse(ret_error, "%s: give --pid, --cgroup or --all only once", row->flag);
+	return refuse_value(ret_error, row, value, why);
+}
+
+/* The long option at argv[*index]; *index moves on to its last word. */
+static int parse_long(int argc, char **argv, int *index, struct options *o, char **ret_error)
+{
+	const char *word = argv[*index];
+	const char *equals = strchr(word, '=');
+	const char *value = equals ? equals + 1 : NULL;
+	size_t len = equals ? (size_t)(equals - word) : strlen(word);
+	const struct option_row *row = options_find_flag(o->command, word, len);
+
+	if (!row)
+		return refuse_word(ret_error, o->command, "unknown option", word);
+	if (!row->argument && value)
+		return refuse_word(ret_error, o->command, "no value is taken by", word);
+	if (row->argument && !value) {
+		if (*index + 1 >= argc)
+			return refuse(ret_error, "%s needs a value: give %s", row->flag,
+				      row->range);
+		value = argv[++*index];
+	}
+	return apply(row, value, o, ret_error);
+}
+
+/* "-qv": short options take no argument. */
+static int parse_shorts(const char *word, struct options *o, char **ret_error)
+{
+	for (const char *flag = word + 1; *flag; flag++) {
+		const struct option_row *row = options_find_short(o->command, *flag);
+		int r;
+
+		if (!row)
+			return refuse_word(ret_error, o->command, "unknown option", word);
+		r = apply(row, NULL, o, ret_error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int parse_operand(const char *word, struct options *o, char **ret_error)
+{
+	_cleanup_free_ char *shown = NULL;
+
+	if (o->command != COMMAND_RSS || o->pid)
+		return refuse_word(ret_error, o->command, "unexpected argument", word);
+	if (parse_pid(word, &o->pid) >= 0)
+		return 0;
+	shown = text_escape_line(word);
+	if (!shown)
+		return -ENOMEM;
+	return refuse(ret_error, "PID '%s': give the number of a running process", shown);
+}
+
+static int parse_words(int argc, char **argv, struct options *o, char **ret_error)
+{
+	bool options_ended = false;
+
+	for (int i = 1; i < argc && !o->help; i++) {
+		int r = 0;
+
+		if (!options_ended && strcmp(argv[i], "--") == 0) {
+			options_ended = true;
+		} else if (!options_ended && argv[i][0] == '-' && argv[i][1] == '-') {
+			r = parse_long(argc, argv, &i, o, ret_error);
+		} else if (!options_ended && argv[i][0] == '-' && argv[i][1]) {
+			r = parse_shorts(argv[i], o, ret_error);
+		} else if (o->command != COMMAND_RUN) {
+			r = parse_operand(argv[i], o, ret_error);
+		} else {
+			o->argc = argc - i;
+			o->argv = argv + i;
+			return 0;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_defaults(struct options *o, char **ret_error)
+{
+	size_t count;
+	const struct option_row *rows = options_rows(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		int r = rows[i].initial ? apply(&rows[i], rows[i].initial, o, ret_error) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void format_permyriad(char *buf, size_t size, uint32_t permyriad)
+{
+	if (permyriad % 100 == 0)
+		snprintf(buf, size, "%u%%", permyriad / 100);
+	else if (permyriad % 10 == 0)
+		snprintf(buf, size, "%u.%u%%", permyriad / 100, permyriad % 100 / 10);
+	else
+		snprintf(buf, size, "%u.%02u%%", permyriad / 100, permyriad % 100);
+}
+
+static uint64_t share_of(uint64_t bytes, uint32_t permyriad)
+{
+	return bytes / PERMYRIAD * permyriad + bytes % PERMYRIAD * permyriad / PERMYRIAD;
+}
+
+/* part is at most whole, rounded down. */
+static uint32_t permyriad_of(uint64_t part, uint64_t whole)
+{
+	return (uint32_t)((unsigned __int128)part * PERMYRIAD / whole);
+}
+
+static int refuse_warn(const struct options *o, uint32_t line_permyriad, char **ret_error)
+{
+	char warn[16], line[16];
+
+	format_permyriad(warn, sizeof(warn), o->warn_permyriad);
+	format_permyriad(line, sizeof(line), line_permyriad);
+	return refuse(ret_error,
+		      "--warn '%s': the reserve begins at %s of the limit; give a lower level or a "
+		      "smaller --reserve",
+		      warn, line);
+}
+
+int options_check_limit(const struct options *options, uint64_t limit_bytes, char **ret_error)
+{
+	char reserve[32], limit[32];
+	uint64_t line_bytes;
+
+	if (options->reserve_bytes >= limit_bytes) {
+		format_size(reserve, sizeof(reserve), options->reserve_bytes);
+		format_size(limit, sizeof(limit), limit_bytes);
+		return refuse(ret_error, "--reserve '%s': the limit is %s; give a smaller reserve",
+			      reserve, limit);
+	}
+	line_bytes = limit_bytes - options->reserve_bytes;
+	if (options->reserve_bytes && share_of(limit_bytes, options->warn_permyriad) >= line_bytes)
+		return refuse_warn(options, permyriad_of(line_bytes, limit_bytes), ret_error);
+	return 0;
+}
+
+/* What only holds of the options together. */
+static int check_together(const struct options *o, char **ret_error)
+{
+	const char *name = commands[o->command].name;
+
+	if (o->command == COMMAND_WATCH && o->mode == MODE_NONE)
+		return refuse(ret_error,
+			      "nothing to guard: give --pid, --cgroup or --all, see "
+			      "apoptosis %s --help",
+			      name);
+	if (o->command == COMMAND_RUN && o->argc == 0)
+		return refuse(ret_error,
+			      "no command: give -- CMD [ARG...], see apoptosis %s "
+			      "--help",
+			      name);
+	if (o->command == COMMAND_RSS && o->pid == 0)
+		return refuse(ret_error, "no process: give a PID, see apoptosis %s --help", name);
+	if (o->warn_permyriad && o->reserve_permyriad &&
+	    o->warn_permyriad + o->reserve_permyriad >= PERMYRIAD)
+		return refuse_warn(o, PERMYRIAD - o->reserve_permyriad, ret_error);
+	return o->limit_bytes ? options_check_limit(o, o->limit_bytes, ret_error) : 0;
+}
+
+int options_parse(enum command command, int argc, char **argv, struct options *ret,
+		  char **ret_error)
+{
+	struct options o = {.command = command};
+	int r;
+
+	r = set_defaults(&o, ret_error);
+	if (r >= 0)
+		r = parse_words(argc, argv, &o, ret_error);
+	if (r >= 0 && !o.help)
+		r = check_together(&o, ret_error);
+	if (r < 0)
+		return r;
+	*ret = o;
+	return 0;
+}
+
+void options_policy(const struct options *options, uint64_t page_bytes, struct apo_policy *ret)
+{
+	*ret = (struct apo_policy){
+		.reserve_pages = options->reserve_bytes / page_bytes +
+				 (options->reserve_bytes % page_bytes != 0),
+		.reserve_permyriad = options->reserve_permyriad,
+		.forecast_ns = options->forecast_ns,
+		.cooldown_ns = options->cooldown_ns,
+		.warn_permyriad = options->warn_permyriad,
+		.warn_signal = (uint32_t)options->warn_signal,
+		.signal = (uint32_t)options->signal,
+		.target = options->target,
+		.flags = options->dry_run ? APO_POLICY_DRY_RUN : 0,
+	};
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands and what their command lines said. The options themselves are data, one row each, in
+ * core/option_table.h. Pure: no file, no clock, no exit.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apoptosis/abi.h"
+
+#define PERMYRIAD 10000 /* the whole, in the 1/10000 that percents are kept in */
+
+enum command {
+	COMMAND_WATCH = 0,
+	COMMAND_RUN,
+	COMMAND_RSS,
+	COMMAND_DOCTOR,
+	COMMANDS,
+};
+
+struct command_info {
+	const char *name;
+	const char *synopsis; /* what follows "apoptosis NAME " */
+	const char *summary;  /* one line, no full stop */
+	const char *details;  /* a paragraph for --help */
+};
+
+/* What `watch` guards. */
+enum guard_mode {
+	MODE_NONE = 0, /* not watch */
+	MODE_PID,
+	MODE_CGROUP,
+	MODE_ALL,
+};
+
+/* Everything the command line said, defaults filled in. Strings point into argv. */
+struct options {
+	enum command command;
+	bool help; /* -h: nothing else was checked */
+	enum guard_mode mode;
+	pid_t pid;	      /* watch --pid, or the PID of rss; 0 = none */
+	const char *cgroup;   /* as given, not normalized; NULL = none */
+	uint64_t limit_bytes; /* run --limit; 0 = none asked for */
+
+	uint64_t reserve_bytes;	    /* 0 = use reserve_permyriad */
+	uint32_t reserve_permyriad; /* 1/10000 of the limit; 0 = use reserve_bytes */
+	uint64_t forecast_ns;	    /* 0 = off */
+	int signal;
+	enum apo_target target;
+	uint64_t grace_ns;	 /* 0 = off */
+	uint32_t warn_permyriad; /* 0 = off */
+	int warn_signal;	 /* 0 = only the event */
+	uint64_t cooldown_ns;
+	bool dry_run;
+	bool json;
+	const char *report_dir; /* NULL = none */
+	int verbosity;		/* -1 quiet, 0 normal, 1 and up: more */
+
+	int argc;    /* run: words of CMD ARGS... */
+	char **argv; /* run: NULL-terminated tail of the argv given; else NULL */
+};
+
+/* Never NULL for a command below COMMANDS. */
+const struct command_info *command_info(enum command command);
+
+/* 0 and the command of that name, or -ENOENT. */
+int command_find(const char *name, enum command *ret);
+
+/*
+ * Parses argv[1..] of the command (argv[0] is its name; argv[argc] is NULL). 0; -EINVAL with one
+ * line that names the bad value and the remedy in *ret_error (freed by the caller); -ENOMEM.
+ */
+int options_parse(enum command command, int argc, char **argv, struct options *ret,
+		  char **ret_error);
+
+/*
+ * The rules that need the limit in bytes: the reserve must be below it and the warn level must
+ * come before the line. For callers that guard one known limit; the parser has applied it to
+ * --limit already. Returns as options_parse().
+ */
+int options_check_limit(const struct options *options, uint64_t limit_bytes, char **ret_error);
+
+/* The policy of the kernel side. page_bytes: size of a page, a power of two. */
+void options_policy(const struct options *options, uint64_t page_bytes, struct apo_policy *ret);
+
+/* "grower", "leader", "all". Never NULL. */
+const char *target_name(enum apo_target target);
+/* "pid", "cgroup", "all", "none". Never NULL. */
+const char *guard_mode_name(enum guard_mode mode);

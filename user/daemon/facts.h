@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Facts of an incident, out of records of the kernel side and the files of the machine. A fact
+ * that cannot be had any more stays empty. Silent.
+ */
+#pragma once
+
+#include "core/incident.h"
+#include "sense/cgroup.h"
+
+/*
+ * The pid of a process in our own PID namespace. The kernel side knows pids of the initial one;
+ * elsewhere the process is taken to live in our namespace. Start times tell where that is wrong.
+ */
+pid_t facts_local_pid(bool initial_pid_ns, const struct apo_task *task);
+
+/* Who it is: names, command line, cgroup, container. pid: in our namespace. */
+void facts_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
+		   const struct apo_task *task, struct incident_process *ret);
+
+/* The state of the binding limit, in bytes; not its path. */
+void facts_reading(const struct apo_reading *reading, uint64_t page_bytes,
+		   struct incident *incident);
+
+void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_events *ret);

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/loader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "guard.skel.h"
+#include "rss.skel.h"
+
+struct ring_callback {
+	loader_record_fn fn;
+	void *userdata;
+};
+
+struct loader {
+	struct guard_bpf *skel;
+	struct ring_buffer *records;
+	struct ring_buffer *urgent;
+	struct ring_callback on_record;
+	struct ring_callback on_urgent;
+};
+
+static int bridge_log(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	/* libbpf's own words help developers only; ours say what to do. */
+	(void)level;
+	log_print(LOG_LEVEL_DEBUG, fmt, args);
+	return 0;
+}
+
+/* --- features ------------------------------------------------------------------------------ */
+
+static bool has_tracepoint(const struct btf *btf, const char *name)
+{
+	char type[96];
+
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
+	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+}
+
+/* mark_victim carried a bare pid until 6.8 and its backports; ours needs the task. */
+static bool mark_victim_has_task(const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "btf_trace_mark_victim", BTF_KIND_TYPEDEF);
+	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, id) : NULL;
+
+	while (type && (btf_is_typedef(type) || btf_is_ptr(type)))
+		type = btf__type_by_id(btf, type->type);
+	if (!type || !btf_is_func_proto(type) || btf_vlen(type) < 2)
+		return false;
+	type = btf__type_by_id(btf, btf_params(type)[1].type); /* [0] is the private data */
+	return type && btf_is_ptr(type);
+}
+
+static void features_read(const struct btf *btf, struct loader_features *ret)
+{
+	*ret = (struct loader_features){
+		.has_btf = true,
+		.rss_stat = has_tracepoint(btf, "rss_stat"),
+		.hrtimer_expire_entry = has_tracepoint(btf, "hrtimer_expire_entry"),
+		.mm_vmscan_memcg_reclaim_begin =
+			has_tracepoint(btf, "mm_vmscan_memcg_reclaim_begin"),
+		.mark_victim = mark_victim_has_task(btf),
+		.signal_generate = has_tracepoint(btf, "signal_generate"),
+		.signal_deliver = has_tracepoint(btf, "signal_deliver"),
+		.sched_process_exit = has_tracepoint(btf, "sched_process_exit"),
+		.sched_process_fork = has_tracepoint(btf, "sched_process_fork"),
+		.cgroup_attach_task = has_tracepoint(btf, "cgroup_attach_task"),
+		.cgroup_rmdir = has_tracepoint(btf, "cgroup_rmdir"),
+		.bpf_send_signal_task =
+			btf__find_by_name_kind(btf, "bpf_send_signal_task", BTF_KIND_FUNC) > 0 &&
+			btf__find_by_name_kind(btf, "bpf_task_from_pid", BTF_KIND_FUNC) > 0,
+	};
+}
+
+/* Before 6.2 the mm counters were plain atomics, fed once per 66 faults of a thread. */
+static bool counters_are_batched_per_task(const struct btf *btf)
+{
+	return btf__find_by_name_kind(btf, "mm_rss_stat", BTF_KIND_STRUCT) > 0;
+}
+
+static struct btf *vmlinux_btf(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	return libbpf_get_error(btf) ? NULL : btf;
+}
+
+/* --- loading ------------------------------------------------------------------------------- */
+
+static void explain_load_failure(int r)
+{
+	if (r == -EPERM || r == -EACCES)
+		log_error("cannot load the kernel side: needs CAP_BPF and CAP_PERFMON in the "
+			  "initial user namespace (run as root, or see apoptosis doctor)");
+	else if (r == -ENOMEM)
+		log_error("cannot load the kernel side: not enough locked memory (raise "
+			  "LimitMEMLOCK, or grant CAP_SYS_RESOURCE)");
+	else
+		log_error("cannot load the kernel side: %s (-v shows what the kernel said, "
+			  "apoptosis doctor what is missing)",
+			  strerror(-r));
+}
+
+static int configure(struct guard_bpf *skel, const struct loader_config *config,
+		     const struct loader_features *features, bool batched)
+{
+	int r;
+
+	skel->rodata->guard_all = config->guard_all;
+	skel->rodata->guard_cgroups_used = config->guard_cgroups;
+	skel->rodata->guard_pids_used = config->guard_pids;
+	skel->rodata->memcg_v1 = config->memcg_v1;
+	skel->rodata->nr_cpus = config->cpu_ids;
+	skel->rodata->nr_nodes = config->node_ids;
+	skel->rodata->swap_pages_at_start = config->swap_pages;
+	skel->rodata->pages_per_event = batched ? 64 : 1;
+
+	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
+	bpf_program__set_autoload(skel->progs.on_reclaim,
+				  features->mm_vmscan_memcg_reclaim_begin);
+	bpf_program__set_autoload(skel->progs.on_mark_victim, features->mark_victim);
+	bpf_program__set_autoload(skel->progs.on_signal_generate, features->signal_generate);
+	bpf_program__set_autoload(skel->progs.on_signal_deliver, features->signal_deliver);
+	bpf_program__set_autoload(skel->progs.on_attach, features->cgroup_attach_task);
+	bpf_program__set_autoload(skel->progs.on_rmdir, features->cgroup_rmdir);
+	bpf_program__set_autoload(skel->progs.on_fork,
+				  features->sched_process_fork && config->guard_pids);
+
+	r = bpf_map__set_max_entries(skel->maps.slots, config->cpu_ids);
+	if (r)
+		return r;
+	return bpf_map__set_max_entries(skel->maps.cpu_offsets, config->cpu_ids);
+}
+
+static int run_once(int program_fd)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	return bpf_prog_test_run_opts(program_fd, &opts);
+}
+
+/* Ring buffers and BTF need it before 5.11; later kernels do not count locked memory for BPF. */
+static void raise_memlock(void)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static int open_and_load(struct guard_bpf **ret, const struct loader_config *config,
+			 struct loader_features *features)
+{
+	struct guard_bpf *skel = NULL;
+	struct btf *btf;
+	bool batched;
+	int r;
+
+	libbpf_set_print(bridge_log);
+	raise_memlock();
+	btf = vmlinux_btf();
+	if (!btf) {
+		*features = (struct loader_features){};
+		return -ENODATA;
+	}
+	features_read(btf, features);
+	batched = counters_are_batched_per_task(btf);
+	btf__free(btf);
+
+	skel = guard_bpf__open();
+	if (!skel)
+		return -errno;
+	r = configure(skel, config, features, batched);
+	if (!r)
+		r = guard_bpf__load(skel);
+	if (!r)
+		r = run_once(bpf_program__fd(skel->progs.prepare));
+	if (r) {
+		guard_bpf__destroy(skel);
+		return r;
+	}
+	*ret = skel;
+	return 0;
+}
+
+int loader_new(struct loader **ret, const struct loader_config *config)
+{
+	struct loader_features features;
+	struct loader *loader = calloc(1, sizeof(*loader));
+	int r;
+
+	if (!loader)
+		return -ENOMEM;
+	r = open_and_load(&loader->skel, config, &features);
+	if (r == -ENODATA && !features.has_btf) {
+		log_error("this kernel does not describe its types (/sys/kernel/btf/vmlinux is "
+			  "missing): needs CONFIG_DEBUG_INFO_BTF=y, kernel 5.10 or newer");
+	} else if (r) {
+		explain_load_failure(r);
+	}
+	if (r) {
+		loader_free(loader);
+		return r;
+	}
+	malloc_trim(0); /* parsing the kernel's BTF took tens of MiB */
+	*ret = loader;
+	return 0;
+}
+
+struct loader *loader_free(struct loader *loader)
+{
+	if (!loader)
+		return NULL;
+	ring_buffer__free(loader->records);
+	ring_buffer__free(loader->urgent);
+	guard_bpf__destroy(loader->skel);
+	free(loader);
+	return NULL;
+}
+
+/* --- configuration ------------------------------------------------------------------------- */
+
+int loader_set_policy(struct loader *loader, uint32_t index, const struct apo_policy *policy)
+{
+	return bpf_map__update_elem(loader->skel->maps.policies, &index, sizeof(index), policy,
+				    sizeof(*policy), BPF_ANY);
+}
+
+int loader_guard_cgroup(struct loader *loader, uint64_t cgroup_id, uint32_t policy)
+{
+	int r = bpf_map__update_elem(loader->skel->maps.guard_cgroups, &cgroup_id,
+				     sizeof(cgroup_id), &policy, sizeof(policy), BPF_ANY);
+
+	return r == -E2BIG ? -ENOSPC : r;
+}
+
+int loader_guard_pid(struct loader *loader, pid_t pid, uint32_t policy)
+{
+	uint32_t tgid = pid;
+	int r = bpf_map__update_elem(loader->skel->maps.guard_pids, &tgid, sizeof(tgid), &policy,
+				     sizeof(policy), BPF_ANY);
+
+	return r == -E2BIG ? -ENOSPC : r;
+}
+
+int loader_guard_children(struct loader *loader, uint32_t policy)
+{
+	return loader_guard_pid(loader, loader->skel->bss->self_tgid, policy);
+}
+
+/* Attached first to last: what closes a trip is there before anything can trip. */
+int loader_attach(struct loader *loader, struct loader_triggers *ret)
+{
+	struct guard_bpf *skel = loader->skel;
+	struct {
+		struct bpf_program *program;
+		struct bpf_link **link;
+		bool needed;
+	} order[] = {
+		{ skel->progs.on_exit, &skel->links.on_exit, true },
+		{ skel->progs.on_fork, &skel->links.on_fork, false },
+		{ skel->progs.on_attach, &skel->links.on_attach, false },
+		{ skel->progs.on_rmdir, &skel->links.on_rmdir, false },
+		{ skel->progs.on_signal_generate, &skel->links.on_signal_generate, false },
+		{ skel->progs.on_signal_deliver, &skel->links.on_signal_deliver, false },
+		{ skel->progs.on_mark_victim, &skel->links.on_mark_victim, false },
+		{ skel->progs.on_reclaim, &skel->links.on_reclaim, false },
+		{ skel->progs.on_tick, &skel->links.on_tick, false },
+		{ skel->progs.on_rss_stat, &skel->links.on_rss_stat, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		struct bpf_link *link;
+
+		if (!bpf_program__autoload(order[i].program))
+			continue;
+		link = bpf_program__attach(order[i].program);
+		if (link) {
+			*order[i].link = link;
+			continue;
+		}
+		if (order[i].needed) {
+			int r = -errno;
+
+			log_error("cannot attach %s: %s", bpf_program__name(order[i].program),
+				  strerror(-r));
+			return r;
+		}
+		log_warn("cannot attach %s: %s, ignoring", bpf_program__name(order[i].program),
+			 strerror(errno));
+	}
+	malloc_trim(0);
+	*ret = (struct loader_triggers){
+		.growth = true,
+		.pulse = skel->links.on_tick,
+		.reclaim = skel->links.on_reclaim,
+	};
+	return 0;
+}
+
+/* --- records ------------------------------------------------------------------------------- */
+
+static int deliver(void *userdata, void *data, size_t size)
+{
+	const struct ring_callback *callback = userdata;
+	const struct apo_record *record = data;
+
+	if (size < sizeof(*record) || record->size > size)
+		return 0;
+	return callback->fn(record, callback->userdata);
+}
+
+static int ring_new(struct ring_buffer **ret, struct bpf_map *map, struct ring_callback *callback)
+{
+	struct ring_buffer *ring = ring_buffer__new(bpf_map__fd(map), deliver, callback, NULL);
+
+	if (!ring)
+		return -errno;
+	*ret = ring;
+	return 0;
+}
+
+int loader_on_record(struct loader *loader, loader_record_fn fn, void *userdata)
+{
+	loader->on_record = (struct ring_callback){ fn, userdata };
+	return ring_new(&loader->records, loader->skel->maps.records, &loader->on_record);
+}
+
+int loader_on_urgent(struct loader *loader, loader_record_fn fn, void *userdata)
+{
+	loader->on_urgent = (struct ring_callback){ fn, userdata };
+	return ring_new(&loader->urgent, loader->skel->maps.urgent, &loader->on_urgent);
+}
+
+int loader_records_fd(const struct loader *loader)
+{
+	return ring_buffer__epoll_fd(loader->records);
+}
+
+int loader_urgent_fd(const struct loader *loader)
+{
+	return ring_buffer__epoll_fd(loader->urgent);
+}
+
+/* poll rather than consume: it also takes the readiness off the epoll descriptor. */
+int loader_consume_records(struct loader *loader)
+{
+	int n = ring_buffer__poll(loader->records, 0);
+
+	return n < 0 ? n : ring_buffer__consume(loader->records);
+}
+
+int loader_consume_urgent(struct loader *loader)
+{
+	int n = ring_buffer__poll(loader->urgent, 0);
+
+	return n < 0 ? n : ring_buffer__consume(loader->urgent);
+}
+
+int loader_follow(struct loader *loader, pid_t pid, const struct apo_signalled *entry)
+{
+	uint32_t tgid = pid;
+
+	return bpf_map__update_elem(loader->skel->maps.signalled, &tgid, sizeof(tgid), entry,
+				    sizeof(*entry), BPF_ANY);
+}
+
+/* --- accounts ------------------------------------------------------------------------------ */
+
+int loader_guard_account(struct loader *loader, uint64_t cgroup_id, struct apo_guard *ret)
+{
+	return bpf_map__lookup_elem(loader->skel->maps.guards, &cgroup_id, sizeof(cgroup_id), ret,
+				    sizeof(*ret), 0);
+}
+
+/* Copies a hash map while programs go on writing it: entries may be missed, never torn keys. */
+static int map_copy(struct bpf_map *map, void **ret_keys, void **ret_values, size_t *ret_n)
+{
+	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
+	size_t capacity = bpf_map__max_entries(map), n = 0, room = 64;
+	_cleanup_free_ char *keys = malloc(room * key_size);
+	_cleanup_free_ char *values = malloc(room * value_size);
+	const void *previous = NULL;
+
+	while (keys && values && n < capacity) {
+		if (n == room) {
+			char *more_keys, *more_values;
+
+			room *= 2;
+			more_keys = realloc(keys, room * key_size);
+			if (more_keys)
+				keys = more_keys;
+			more_values = realloc(values, room * value_size);
+			if (more_values)
+				values = more_values;
+			if (!more_keys || !more_values)
+				return -ENOMEM;
+			previous = keys + (n - 1) * key_size;
+		}
+		if (bpf_map__get_next_key(map, previous, keys + n * key_size, key_size))
+			break;
+		previous = keys + n * key_size;
+		if (!bpf_map__lookup_elem(map, previous, key_size, values + n * value_size,
+					  value_size, 0))
+			n++;
+	}
+	if (!keys || !values)
+		return -ENOMEM;
+	*ret_keys = TAKE_PTR(keys);
+	*ret_values = TAKE_PTR(values);
+	*ret_n = n;
+	return 0;
+}
+
+int loader_guards(struct loader *loader, uint64_t **ret_ids, struct apo_guard **ret, size_t *ret_n)
+{
+	return map_copy(loader->skel->maps.guards, (void **)ret_ids, (void **)ret, ret_n);
+}
+
+int loader_processes(struct loader *loader, uint32_t **ret_pids, struct apo_process **ret,
+		     size_t *ret_n)
+{
+	return map_copy(loader->skel->maps.processes, (void **)ret_pids, (void **)ret, ret_n);
+}
+
+int loader_counters(struct loader *loader, uint64_t ret[APO_STATS])
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ uint64_t *values = NULL;
+
+	if (cpus < 0)
+		return cpus;
+	values = calloc(cpus, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	for (uint32_t stat = 0; stat < APO_STATS; stat++) {
+		int r = bpf_map__lookup_elem(loader->skel->maps.stats, &stat, sizeof(stat), values,
+					     cpus * sizeof(*values), 0);
+
+		if (r)
+			return r;
+		ret[stat] = 0;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			ret[stat] += values[cpu];
+	}
+	return 0;
+}
+
+/* --- for the commands ---------------------------------------------------------------------- */
+
+int loader_probe(struct loader_features *ret)
+{
+	const struct loader_config config = {
+		.guard_all = true,
+		.guard_cgroups = true,
+		.guard_pids = true,
+		.cpu_ids = 1,
+		.node_ids = 1,
+	};
+	struct loader_features features;
+	struct guard_bpf *skel = NULL;
+
+	features.load_error = open_and_load(&skel, &config, &features);
+	guard_bpf__destroy(skel);
+	*ret = features;
+	return 0;
+}
+
+static int rss_read(const struct bpf_program *program, struct apo_rss *ret)
+{
+	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
+	_cleanup_close_ int fd = -1;
+	struct apo_rss record;
+	ssize_t n;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	bpf_link__destroy(link);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, &record, sizeof(record));
+	if (n < 0)
+		return -errno;
+	if (n != sizeof(record))
+		return -ESRCH;
+	*ret = record;
+	return 0;
+}
+
+int loader_rss(pid_t pid, uint32_t pid_ns, uint32_t cpu_ids, struct apo_rss *ret)
+{
+	struct rss_bpf *skel;
+	int r;
+
+	libbpf_set_print(bridge_log);
+	raise_memlock();
+	skel = rss_bpf__open();
+	if (!skel)
+		return -errno;
+	skel->rodata->wanted_pid = pid;
+	skel->rodata->wanted_pid_ns = pid_ns;
+	skel->rodata->nr_cpus = cpu_ids;
+	r = bpf_map__set_max_entries(skel->maps.cpu_offsets, cpu_ids);
+	if (!r)
+		r = rss_bpf__load(skel);
+	if (r)
+		explain_load_failure(r);
+	else
+		r = run_once(bpf_program__fd(skel->progs.prepare));
+	if (!r)
+		r = rss_read(skel->progs.rss_dump, ret);
+	rss_bpf__destroy(skel);
+	return r;
+}

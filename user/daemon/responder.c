@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/responder.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/facts.h"
+#include "daemon/target.h"
+
+#define RESPONDER_PRIORITY 50 /* SCHED_FIFO, middle of 1..99: above everything but the kernel's */
+
+struct responder {
+	struct responder_config config;
+	pthread_t thread;
+	bool started;
+	int stop_fd;	 /* eventfd */
+	int results[2]; /* pipe: read end, write end */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* A record is smaller than PIPE_BUF: written whole or, when the slow path is far behind, not. */
+static void tell(struct responder *responder, const struct responder_result *result)
+{
+	ssize_t n = write(responder->results[1], result, sizeof(*result));
+
+	(void)n;
+}
+
+/* Signals one process, after letting the kernel side know whom to follow. */
+static void signal_one(struct responder *responder, const struct apo_trip *trip, pid_t pid,
+		       uint64_t start_boottime_ns, int signal, struct responder_result *result)
+{
+	struct apo_signalled entry = {
+		.trip_id = trip->id,
+		.limit_cgroup = trip->reading.limit_cgroup,
+		.time_ns = now_ns(),
+		.signal = signal,
+		.generate_result = -1,
+	};
+	struct target target = { .pidfd = -1 };
+	int r;
+
+	result->pid = pid;
+	result->signal = signal;
+	r = target_open(responder->config.proc_fd, pid, start_boottime_ns, &target);
+	if (!r) {
+		result->start_boottime_ns = target.start_boottime_ns;
+		if (responder->config.initial_pid_ns) /* else our pids mean nothing to it */
+			loader_follow(responder->config.loader, pid, &entry);
+		r = target_signal(&target, signal);
+	}
+	target_close(&target);
+	result->error = r;
+	result->time_ns = now_ns();
+	result->action = !r	     ? APO_ACT_SENT_RESPONDER
+			 : r == -ESRCH ? APO_ACT_DISAPPEARED
+				       : APO_ACT_FAILED;
+}
+
+/* Signals a process if one of the signals makes sense for it. Returns whether it did. */
+static bool try_one(struct responder *responder, const struct apo_trip *trip, pid_t pid,
+		    uint64_t start_boottime_ns, struct responder_result *result)
+{
+	enum apo_disposition disposition;
+	int signal = target_signal_choose(responder->config.proc_fd, pid, responder->config.signal,
+					  &disposition);
+
+	result->disposition = disposition;
+	if (!signal) {
+		result->action = APO_ACT_NONE;
+		return false;
+	}
+	signal_one(responder, trip, pid, start_boottime_ns, signal, result);
+	return result->action == APO_ACT_SENT_RESPONDER;
+}
+
+static void act_on_leader(struct responder *responder, const struct apo_trip *trip,
+			  struct responder_result *result)
+{
+	pid_t leader;
+
+	if (target_leader(responder->config.tree, responder->config.proc_fd,
+			  facts_local_pid(responder->config.initial_pid_ns, &trip->grower),
+			  &leader)) {
+		result->action = APO_ACT_NONE;
+		result->error = -ESRCH;
+		return;
+	}
+	try_one(responder, trip, leader, 0, result);
+}
+
+struct all_walk {
+	struct responder *responder;
+	const struct apo_trip *trip;
+	size_t found;
+};
+
+static int signal_cgroup(int dirfd, const char *path, void *userdata)
+{
+	struct all_walk *walk = userdata;
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t n;
+
+	(void)path;
+	if (cgroup_procs(dirfd, &pids, &n))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		struct responder_result result = { .trip_id = walk->trip->id };
+
+		try_one(walk->responder, walk->trip, pids[i], 0, &result);
+		if (result.pid) {
+			walk->found++;
+			tell(walk->responder, &result);
+		}
+	}
+	return 0;
+}
+
+/* Every process below the cgroup whose limit binds. */
+static void act_on_all(struct responder *responder, const struct apo_trip *trip,
+		       struct responder_result *result)
+{
+	struct all_walk walk = { .responder = responder, .trip = trip };
+	_cleanup_free_ char *rel = NULL;
+	_cleanup_close_ int dirfd = -1;
+	int r;
+
+	r = cgroup_path_of_id(responder->config.tree, trip->reading.limit_cgroup, &rel);
+	if (!r)
+		r = cgroup_open(responder->config.tree, rel, &dirfd);
+	if (!r)
+		r = cgroup_walk(dirfd, signal_cgroup, &walk);
+	if (walk.found)
+		return; /* told one by one */
+	result->action = APO_ACT_NONE;
+	result->error = r;
+	tell(responder, result);
+}
+
+static int on_urgent(const struct apo_record *record, void *userdata)
+{
+	const struct apo_trip *trip = (const struct apo_trip *)record;
+	struct responder *responder = userdata;
+	struct responder_result result = { .trip_id = trip->id };
+
+	if (trip->target_policy == APO_TARGET_ALL) {
+		act_on_all(responder, trip, &result);
+		return 0;
+	}
+	if (trip->target_policy == APO_TARGET_LEADER ||
+	    (!try_one(responder, trip,
+		      facts_local_pid(responder->config.initial_pid_ns, &trip->target),
+		      trip->target.start_boottime_ns, &result) &&
+	     result.action == APO_ACT_NONE))
+		act_on_leader(responder, trip, &result);
+	tell(responder, &result);
+	return 0;
+}
+
+static void *responder_main(void *userdata)
+{
+	struct responder *responder = userdata;
+	struct pollfd fds[] = {
+		{ .fd = loader_urgent_fd(responder->config.loader), .events = POLLIN },
+		{ .fd = responder->stop_fd, .events = POLLIN },
+	};
+
+	pthread_setname_np(pthread_self(), "responder");
+	while (!(fds[1].revents & POLLIN)) {
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			break;
+		if (fds[0].revents & POLLIN)
+			loader_consume_urgent(responder->config.loader);
+	}
+	return NULL;
+}
+
+static int thread_start(struct responder *responder)
+{
+	struct sched_param param = { .sched_priority = RESPONDER_PRIORITY };
+	int r;
+
+	/* On fault: locks what is used, not every mapping of every library. */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		log_warn("cannot lock memory: %s (needs CAP_IPC_LOCK), ignoring", strerror(errno));
+	r = pthread_create(&responder->thread, NULL, responder_main, responder);
+	if (r)
+		return -r;
+	responder->started = true;
+	r = pthread_setschedparam(responder->thread, SCHED_FIFO, &param);
+	if (r)
+		log_warn("cannot schedule the responder in real time: %s (needs CAP_SYS_NICE), "
+			 "ignoring",
+			 strerror(r));
+	return 0;
+}
+
+int responder_new(struct responder **ret, const struct responder_config *config)
+{
+	struct responder *responder = calloc(1, sizeof(*responder));
+	int r;
+
+	if (!responder)
+		return -ENOMEM;
+	responder->config = *config;
+	responder->results[0] = responder->results[1] = -1;
+	responder->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (responder->stop_fd < 0 || pipe2(responder->results, O_CLOEXEC | O_NONBLOCK))
+		r = -errno;
+	else
+		r = loader_on_urgent(config->loader, on_urgent, responder);
+	if (!r)
+		r = thread_start(responder);
+	if (r) {
+		log_error("cannot start the responder: %s", strerror(-r));
+		responder_free(responder);
+		return r;
+	}
+	*ret = responder;
+	return 0;
+}
+
+struct responder *responder_free(struct responder *responder)
+{
+	uint64_t one = 1;
+
+	if (!responder)
+		return NULL;
+	if (responder->started && write(responder->stop_fd, &one, sizeof(one)) == sizeof(one))
+		pthread_join(responder->thread, NULL);
+	close_fd(responder->stop_fd);
+	close_fd(responder->results[0]);
+	close_fd(responder->results[1]);
+	free(responder);
+	return NULL;
+}
+
+int responder_results_fd(const struct responder *responder)
+{
+	return responder->results[0];
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The fast path: a real-time thread, its memory locked, that sends the signals the kernel side
+ * could not send itself - to a process that was not running, to a leader, to all of a cgroup, or
+ * in place of a signal that would have done nothing. It sleeps until the kernel side wakes it.
+ *
+ * What it did goes through a pipe to the slow path, one struct responder_result per process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/loader.h"
+#include "sense/cgroup.h"
+
+struct responder;
+
+struct responder_result {
+	uint64_t trip_id;
+	uint64_t time_ns; /* CLOCK_MONOTONIC, when the signal was queued */
+	uint64_t start_boottime_ns;
+	pid_t pid; /* 0: no process was found that could make use of a signal */
+	uint32_t signal;
+	uint32_t action; /* enum apo_action */
+	uint32_t disposition;
+	int32_t error;
+};
+
+struct responder_config {
+	struct loader *loader;
+	const struct cgroup_tree *tree;
+	int proc_fd;  /* open /proc, kept by the caller */
+	int signal;   /* of the policy */
+	bool initial_pid_ns; /* pids of the kernel side are ours */
+};
+
+/*
+ * Starts the thread. Logs where real-time scheduling or memory locking is refused, and goes on
+ * without: slower on a busy machine, nothing else.
+ */
+int responder_new(struct responder **ret, const struct responder_config *config);
+struct responder *responder_free(struct responder *responder);
+
+/* Readable when there are results; read them as an array of struct responder_result. */
+int responder_results_fd(const struct responder *responder);

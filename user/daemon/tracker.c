@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/tracker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "core/verdict.h"
+#include "daemon/facts.h"
+#include "daemon/target.h"
+#include "sense/cgroup_memory.h"
+
+/* Without a grace: how long a signalled process may run on before the trip is judged. */
+#define SETTLE_MS 10000
+/* After our SIGKILL, or once the process is known to be gone: for its record to arrive. */
+#define LINGER_MS 1000
+
+struct open_incident {
+	struct open_incident *next;
+	struct tracker *tracker;
+	struct incident *incident;
+	struct target target; /* held from the trip on */
+	uint64_t limit_cgroup;
+	int limit_dirfd; /* of the cgroup whose limit binds; -1: gone */
+	bool lingering;
+	uv_timer_t timer;
+};
+
+struct tracker {
+	struct tracker_config config;
+	struct open_incident *open;
+	uint64_t verdicts[STATUS_VERDICTS];
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* --- opening ------------------------------------------------------------------------------- */
+
+static void facts_of(const struct tracker *tracker, const struct apo_task *task,
+		     struct incident_process *ret)
+{
+	facts_process(tracker->config.tree, tracker->config.proc_fd,
+		      facts_local_pid(tracker->config.initial_pid_ns, task), task, ret);
+}
+
+static struct incident *incident_of_trip(const struct tracker *tracker, const struct apo_trip *trip)
+{
+	const struct options *options = tracker->config.options;
+	struct incident *incident = incident_new();
+
+	if (!incident)
+		return NULL;
+	incident->id = trip->id;
+	incident->crossed_ns = trip->crossed_ns;
+	incident->realtime_ns = clock_ns(CLOCK_REALTIME) -
+				sat_sub(clock_ns(CLOCK_MONOTONIC), trip->crossed_ns);
+	incident->trigger = trip->trigger;
+	incident->rule = trip->rule;
+	incident->step = trip->step;
+	facts_reading(&trip->reading, tracker->config.page_bytes, incident);
+	incident->rate_bytes_s = trip->rate_pages_s * tracker->config.page_bytes;
+	incident->forecast_ns = trip->forecast_ns;
+	for (int kind = 0; kind < APO_KINDS; kind++)
+		incident->rss_bytes[kind] = trip->rss_pages[kind] * tracker->config.page_bytes;
+	incident->faults = trip->faults;
+	incident->peak_need_bytes = incident->need_bytes;
+	incident->least_headroom_bytes = incident->headroom_bytes;
+	facts_of(tracker, &trip->grower, &incident->grower);
+	incident->target_policy = trip->target_policy;
+	if (trip->target.tgid)
+		facts_of(tracker, &trip->target, &incident->target);
+	incident->wanted_signal = trip->rule == APO_RULE_WARN ? options->warn_signal
+							      : options->signal;
+	incident->signal = trip->signal;
+	incident->action = trip->action;
+	incident->error = trip->error;
+	incident->signal_ns = trip->signal_ns;
+	incident->targets_signalled = trip->action == APO_ACT_SENT;
+	incident->grace_ns = options->grace_ns;
+	return incident;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void timer_set(struct open_incident *open, uint64_t ms)
+{
+	uv_timer_start(&open->timer, on_timer, ms, 0);
+}
+
+static void on_trip(struct tracker *tracker, const struct apo_trip *trip)
+{
+	struct incident *incident = incident_of_trip(tracker, trip);
+	struct open_incident *open = incident ? calloc(1, sizeof(*open)) : NULL;
+	_cleanup_free_ char *rel = NULL;
+
+	if (!open) {
+		log_warn("a trip is lost for the report: out of memory, ignoring");
+		incident_free(incident);
+		return;
+	}
+	open->tracker = tracker;
+	open->incident = incident;
+	open->target.pidfd = -1;
+	open->limit_cgroup = trip->reading.limit_cgroup;
+	open->limit_dirfd = -1;
+	if (!cgroup_path_of_id(tracker->config.tree, open->limit_cgroup, &rel) &&
+	    !cgroup_open(tracker->config.tree, rel, &open->limit_dirfd))
+		facts_events(tracker->config.tree, open->limit_dirfd, &incident->before);
+	incident->limit_cgroup = TAKE_PTR(rel);
+	if (trip->target.tgid)
+		target_open(tracker->config.proc_fd,
+			    facts_local_pid(tracker->config.initial_pid_ns, &trip->target),
+			    trip->target.start_boottime_ns, &open->target);
+
+	uv_timer_init(tracker->config.loop, &open->timer);
+	open->timer.data = open;
+	open->next = tracker->open;
+	tracker->open = open;
+	reporter_incident(tracker->config.reporter, incident);
+	timer_set(open, trip->action == APO_ACT_DRY_RUN ? 0
+			: incident->grace_ns		? incident->grace_ns / NSEC_PER_MSEC
+							: SETTLE_MS);
+}
+
+static void on_warn(struct tracker *tracker, const struct apo_trip *trip)
+{
+	struct incident *incident = incident_of_trip(tracker, trip);
+
+	if (!incident)
+		return;
+	if (cgroup_path_of_id(tracker->config.tree, trip->reading.limit_cgroup,
+			      &incident->limit_cgroup))
+		incident->limit_cgroup = NULL;
+	reporter_incident(tracker->config.reporter, incident);
+	incident_free(incident);
+}
+
+/* --- closing ------------------------------------------------------------------------------- */
+
+static void free_after_close(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void unlink_and_free(struct open_incident *open)
+{
+	struct open_incident **link = &open->tracker->open;
+
+	while (*link != open)
+		link = &(*link)->next;
+	*link = open->next;
+	target_close(&open->target);
+	close_fd(open->limit_dirfd);
+	incident_free(open->incident);
+	uv_close((uv_handle_t *)&open->timer, free_after_close);
+}
+
+/* What the binding limit looks like at the end, from its files. */
+static void read_closing(struct open_incident *open)
+{
+	const struct tracker *tracker = open->tracker;
+	struct incident *incident = open->incident;
+	struct cgroup_memory memory;
+	struct apo_guard account;
+
+	if (!loader_guard_account(tracker->config.loader, open->limit_cgroup, &account)) {
+		incident->peak_need_bytes =
+			MAX(incident->peak_need_bytes,
+			    account.trip_peak_need_pages * tracker->config.page_bytes);
+		if (account.step)
+			incident->least_headroom_bytes =
+				MIN(incident->least_headroom_bytes,
+				    account.trip_least_headroom_pages *
+					    (int64_t)tracker->config.page_bytes);
+	}
+	if (open->limit_dirfd < 0)
+		return;
+	facts_events(tracker->config.tree, open->limit_dirfd, &incident->after);
+	if (!cgroup_memory_read(tracker->config.tree, open->limit_dirfd, &memory)) {
+		incident->closing_known = true;
+		incident->closing_headroom_bytes =
+			sat_diff(memory.limit_bytes, sat_sub(memory.usage_bytes, memory.file_bytes));
+	}
+}
+
+static void close_incident(struct open_incident *open)
+{
+	struct tracker *tracker = open->tracker;
+
+	read_closing(open);
+	open->incident->closed_ns = clock_ns(CLOCK_MONOTONIC);
+	verdict_close(open->incident);
+	tracker->verdicts[open->incident->verdict]++;
+	reporter_incident(tracker->config.reporter, open->incident);
+	unlink_and_free(open);
+}
+
+/* The end of the grace: SIGKILL, unless the process is gone or memory is ample again. */
+static bool kill_after_grace(struct open_incident *open)
+{
+	struct incident *incident = open->incident;
+	int r;
+
+	if (!incident->grace_ns || incident->killed_after_grace ||
+	    incident->action == APO_ACT_DRY_RUN || target_exited(&open->target))
+		return false;
+	read_closing(open);
+	if (incident->closing_known &&
+	    incident->closing_headroom_bytes >= (int64_t)incident->reserve_bytes)
+		return false;
+	r = target_signal(&open->target, SIGKILL);
+	if (r) {
+		log_warn("cannot kill %d after the grace: %s, ignoring", open->target.pid,
+			 strerror(-r));
+		return false;
+	}
+	incident->killed_after_grace = true;
+	return true;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct open_incident *open = timer->data;
+
+	if (kill_after_grace(open)) {
+		timer_set(open, LINGER_MS);
+	} else if (!open->lingering && open->target.pidfd >= 0 && target_exited(&open->target)) {
+		open->lingering = true; /* it is gone: its record must be on the way */
+		timer_set(open, LINGER_MS);
+	} else {
+		close_incident(open);
+	}
+}
+
+static struct open_incident *find(struct tracker *tracker, uint64_t trip_id)
+{
+	for (struct open_incident *open = tracker->open; open; open = open->next)
+		if (open->incident->id == trip_id)
+			return open;
+	return NULL;
+}
+
+static void on_close_record(struct tracker *tracker, const struct apo_close *record)
+{
+	struct open_incident *open = find(tracker, record->id);
+	struct incident *incident;
+	uint64_t page = tracker->config.page_bytes;
+
+	if (!open)
+		return;
+	incident = open->incident;
+	if (tracker->config.initial_pid_ns && incident->target.pid &&
+	    incident->target.pid != (pid_t)record->tgid)
+		return; /* another of several targets */
+	incident->generated_ns = record->generated_ns;
+	incident->delivered_ns = record->delivered_ns;
+	if (!incident->signal_ns && record->generated_ns)
+		incident->signal_ns = record->generated_ns;
+	if (record->rec.type != APO_REC_EXIT)
+		return;
+	incident->peak_need_bytes =
+		MAX(incident->peak_need_bytes, record->peak_need_pages * page);
+	incident->least_headroom_bytes = MIN(incident->least_headroom_bytes,
+					     record->least_headroom_pages * (int64_t)page);
+	incident->oom_victim |= record->oom_victim;
+	incident->exit_ns = record->time_ns;
+	incident->exit.known = true;
+	incident->exit.code = WIFEXITED(record->exit_code) ? WEXITSTATUS(record->exit_code) : -1;
+	incident->exit.signal = WIFSIGNALED(record->exit_code) ? WTERMSIG(record->exit_code) : 0;
+	close_incident(open);
+}
+
+static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
+{
+	struct open_incident *open = oom->trip_id ? find(tracker, oom->trip_id) : NULL;
+	struct incident *incident;
+
+	if (open)
+		open->incident->oom_victim = true;
+	if (oom->trip_id)
+		return;
+	incident = incident_new();
+	if (!incident)
+		return;
+	incident->id = oom->time_ns;
+	incident->realtime_ns = clock_ns(CLOCK_REALTIME);
+	incident->oom_victim = true;
+	facts_reading(&oom->reading, tracker->config.page_bytes, incident);
+	facts_of(tracker, &oom->victim, &incident->grower);
+	if (cgroup_path_of_id(tracker->config.tree, oom->limit_cgroup, &incident->limit_cgroup))
+		incident->limit_cgroup = NULL;
+	verdict_close(incident);
+	tracker->verdicts[incident->verdict]++;
+	reporter_incident(tracker->config.reporter, incident);
+	incident_free(incident);
+}
+
+int tracker_on_record(const struct apo_record *record, void *userdata)
+{
+	struct tracker *tracker = userdata;
+
+	if (record->type == APO_REC_TRIP && record->size >= sizeof(struct apo_trip))
+		on_trip(tracker, (const struct apo_trip *)record);
+	else if (record->type == APO_REC_WARN && record->size >= sizeof(struct apo_trip))
+		on_warn(tracker, (const struct apo_trip *)record);
+	else if ((record->type == APO_REC_DELIVERED || record->type == APO_REC_EXIT) &&
+		 record->size >= sizeof(struct apo_close))
+		on_close_record(tracker, (const struct apo_close *)record);
+	else if (record->type == APO_REC_OOM && record->size >= sizeof(struct apo_oom))
+		on_oom(tracker, (const struct apo_oom *)record);
+	return 0;
+}
+
+/* What the responder did. The first process it signalled is the target of the incident. */
+void tracker_on_result(struct tracker *tracker, const struct responder_result *result)
+{
+	struct open_incident *open = find(tracker, result->trip_id);
+	struct apo_task task = {
+		.tgid = result->pid,
+		.ns_tgid = result->pid,
+		.start_boottime_ns = result->start_boottime_ns,
+		.disposition = result->disposition,
+	};
+	struct incident *incident;
+
+	if (!open)
+		return;
+	incident = open->incident;
+	if (result->action == APO_ACT_SENT_RESPONDER)
+		incident->targets_signalled++;
+	if (incident->action == APO_ACT_SENT_RESPONDER)
+		return;
+	incident->action = result->action;
+	incident->error = result->error;
+	incident->signal = result->signal;
+	if (result->action == APO_ACT_SENT_RESPONDER)
+		incident->signal_ns = result->time_ns;
+	if (!result->pid)
+		return;
+	if (open->target.pid != result->pid) {
+		target_close(&open->target);
+		target_open(tracker->config.proc_fd, result->pid, result->start_boottime_ns,
+			    &open->target);
+	}
+	incident_process_clear(&incident->target);
+	facts_of(tracker, &task, &incident->target);
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+int tracker_new(struct tracker **ret, const struct tracker_config *config)
+{
+	struct tracker *tracker = calloc(1, sizeof(*tracker));
+
+	if (!tracker)
+		return -ENOMEM;
+	tracker->config = *config;
+	*ret = tracker;
+	return 0;
+}
+
+struct tracker *tracker_free(struct tracker *tracker)
+{
+	if (!tracker)
+		return NULL;
+	while (tracker->open)
+		unlink_and_free(tracker->open);
+	free(tracker);
+	return NULL;
+}
+
+size_t tracker_open_count(const struct tracker *tracker)
+{
+	size_t count = 0;
+
+	for (const struct open_incident *open = tracker->open; open; open = open->next)
+		count++;
+	return count;
+}
+
+void tracker_close_all(struct tracker *tracker)
+{
+	while (tracker->open)
+		close_incident(tracker->open);
+}
+
+void tracker_verdicts(const struct tracker *tracker, uint64_t ret[STATUS_VERDICTS])
+{
+	memcpy(ret, tracker->verdicts, sizeof(tracker->verdicts));
+	ret[VERDICT_OPEN] = tracker_open_count(tracker);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output/format.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/parse.h"
+#include "base/util.h"
+
+static struct tm utc_time(uint64_t realtime_ns)
+{
+	time_t seconds = (time_t)(realtime_ns / NSEC_PER_SEC);
+	struct tm tm = {0};
+
+	gmtime_r(&seconds, &tm);
+	return tm;
+}
+
+void format_rfc3339(char *buf, size_t size, uint64_t realtime_ns)
+{
+	struct tm tm = utc_time(realtime_ns);
+	unsigned int usec = (unsigned int)(realtime_ns % NSEC_PER_SEC / NSEC_PER_USEC);
+	size_t len = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	snprintf(buf + len, size - len, ".%06uZ", usec);
+}
+
+void format_clock(char *buf, size_t size, uint64_t realtime_ns)
+{
+	struct tm tm = utc_time(realtime_ns);
+	unsigned int msec = (unsigned int)(realtime_ns % NSEC_PER_SEC / NSEC_PER_MSEC);
+	size_t len = strftime(buf, size, "%H:%M:%S", &tm);
+
+	snprintf(buf + len, size - len, ".%03uZ", msec);
+}
+
+void format_signed_size(char *buf, size_t size, int64_t bytes)
+{
+	if (bytes >= 0 || size == 0) {
+		format_size(buf, size, (uint64_t)bytes);
+		return;
+	}
+	buf[0] = '-';
+	format_size(buf + 1, size - 1, -(uint64_t)bytes);
+}
+
+const char *trigger_name(enum apo_trigger trigger)
+{
+	switch (trigger) {
+	case APO_TRIGGER_GROWTH:
+		return "growth";
+	case APO_TRIGGER_PULSE:
+		return "pulse";
+	case APO_TRIGGER_RECLAIM:
+		return "reclaim";
+	}
+	return NULL;
+}
+
+const char *rule_name(enum apo_rule rule)
+{
+	switch (rule) {
+	case APO_RULE_RESERVE:
+		return "reserve";
+	case APO_RULE_FORECAST:
+		return "forecast";
+	case APO_RULE_WARN:
+		return "warn";
+	}
+	return NULL;
+}
+
+const char *disposition_name(enum apo_disposition disposition)
+{
+	switch (disposition) {
+	case APO_DISP_HANDLED:
+		return "handled";
+	case APO_DISP_DEFAULT:
+		return "default";
+	case APO_DISP_BLOCKED:
+		return "blocked";
+	case APO_DISP_IGNORED:
+		return "ignored";
+	case APO_DISP_INIT:
+		return "init";
+	case APO_DISP_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
+const char *action_name(enum apo_action action)
+{
+	switch (action) {
+	case APO_ACT_SENT:
+		return "sent";
+	case APO_ACT_DELEGATED:
+		return "delegated";
+	case APO_ACT_SENT_RESPONDER:
+		return "sent by responder";
+	case APO_ACT_DRY_RUN:
+		return "dry run";
+	case APO_ACT_DISAPPEARED:
+		return "disappeared";
+	case APO_ACT_FAILED:
+		return "failed";
+	case APO_ACT_NONE:
+		break;
+	}
+	return "none";
+}
+
+const char *kind_name(enum apo_kind kind)
+{
+	switch (kind) {
+	case APO_FILE:
+		return "file";
+	case APO_ANON:
+		return "anon";
+	case APO_SWAP:
+		return "swap";
+	case APO_SHMEM:
+		return "shmem";
+	case APO_KINDS:
+		break;
+	}
+	return "?";
+}
+
+void print_coloured(FILE *file, bool colour, const char *code, const char *word)
+{
+	fprintf(file, "%s%s%s", colour ? code : "", word, colour ? "\033[0m" : "");
+}
+
+int file_result(FILE *file)
+{
+	return ferror(file) ? -EIO : 0;
+}

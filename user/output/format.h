@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Words shared by the text and the JSON renderers. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/incident.h"
+
+#define FORMAT_TIME_SIZE 40 /* holds either time below */
+
+/* "2026-01-31T12:00:00.123456Z", RFC 3339. */
+void format_rfc3339(char *buf, size_t size, uint64_t realtime_ns);
+/* "12:00:00.123Z". */
+void format_clock(char *buf, size_t size, uint64_t realtime_ns);
+/* As format_size(), with a minus sign before a negative number. */
+void format_signed_size(char *buf, size_t size, int64_t bytes);
+
+/* "growth", "pulse", "reclaim"; NULL for none. */
+const char *trigger_name(enum apo_trigger trigger);
+/* "reserve", "forecast", "warn"; NULL for none. */
+const char *rule_name(enum apo_rule rule);
+/* "handled", "default", "blocked", "ignored", "init", "unknown". */
+const char *disposition_name(enum apo_disposition disposition);
+/* "sent", "delegated", "sent by responder", "none", "dry run", "disappeared", "failed". */
+const char *action_name(enum apo_action action);
+/* "file", "anon", "swap", "shmem". */
+const char *kind_name(enum apo_kind kind);
+
+#define COLOUR_RED "\033[31m"
+#define COLOUR_GREEN "\033[32m"
+#define COLOUR_YELLOW "\033[33m"
+#define COLOUR_CYAN "\033[36m"
+#define COLOUR_BOLD "\033[1m"
+
+/* Writes the word between the colour and its end, or bare. */
+void print_coloured(FILE *file, bool colour, const char *code, const char *word);
+
+/* -EIO if any write to the file failed. */
+int file_result(FILE *file);

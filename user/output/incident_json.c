@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output/incident_json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/util.h"
+#include "core/options.h"
+#include "output/format.h"
+#include "output/json.h"
+
+/* A static name; NULL is null. */
+static json_t *name_json(const char *name)
+{
+	return name ? json_string(name) : json_null();
+}
+
+static json_t *signal_json(int signal)
+{
+	return signal ? json_string(signal_name(signal)) : json_null();
+}
+
+static int set_process(json_t *object, const struct incident_process *process)
+{
+	bool known = process->pid != 0;
+	int r = 0;
+
+	r |= json_object_set_new(object, "pid", json_known(known, (uint64_t)process->pid));
+	r |= json_object_set_new(object, "ns_pid", json_known(known, (uint64_t)process->ns_pid));
+	r |= json_object_set_new(object, "comm", json_text(process->comm));
+	r |= json_object_set_new(object, "cmdline", json_text(process->cmdline));
+	r |= json_object_set_new(object, "cgroup", json_text(process->cgroup));
+	r |= json_object_set_new(object, "cgroup_id", json_known(known, process->cgroup_id));
+	r |= json_object_set_new(object, "container_id", json_text(process->container_id));
+	r |= json_object_set_new(object, "disposition",
+				 json_string(disposition_name(process->disposition)));
+	return r;
+}
+
+static json_t *process_json(const struct incident *incident)
+{
+	json_t *object = json_object();
+
+	return json_finish(object, set_process(object, &incident->grower));
+}
+
+static json_t *target_json(const struct incident *incident)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "policy",
+				 json_string(target_name(incident->target_policy)));
+	r |= set_process(object, &incident->target);
+	r |= json_object_set_new(object, "signalled", json_u64(incident->targets_signalled));
+	return json_finish(object, r);
+}
+
+static json_t *forecast_json(uint64_t forecast_ns)
+{
+	if (forecast_ns == APO_UNLIMITED)
+		return json_null();
+	return json_real((double)forecast_ns / (double)NSEC_PER_MSEC);
+}
+
+static json_t *memory_json(const struct incident *incident)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "need_bytes", json_u64(incident->need_bytes));
+	r |= json_object_set_new(object, "usage_bytes", json_u64(incident->usage_bytes));
+	r |= json_object_set_new(object, "reclaimable_bytes",
+				 json_u64(incident->reclaimable_bytes));
+	r |= json_object_set_new(object, "swap_room_bytes", json_u64(incident->swap_bytes));
+	r |= json_object_set_new(object, "limit_bytes", json_u64(incident->limit_bytes));
+	r |= json_object_set_new(object, "limit_cgroup", json_text(incident->limit_cgroup));
+	r |= json_object_set_new(object, "headroom_bytes", json_integer(incident->headroom_bytes));
+	r |= json_object_set_new(object, "reserve_bytes", json_u64(incident->reserve_bytes));
+	r |= json_object_set_new(object, "rate_bytes_per_s", json_u64(incident->rate_bytes_s));
+	r |= json_object_set_new(object, "forecast_ms", forecast_json(incident->forecast_ns));
+	r |= json_object_set_new(object, "rss_bytes", json_kinds(incident->rss_bytes, 1));
+	r |= json_object_set_new(object, "peak_need_bytes", json_u64(incident->peak_need_bytes));
+	r |= json_object_set_new(object, "least_headroom_bytes",
+				 json_integer(incident->least_headroom_bytes));
+	return json_finish(object, r);
+}
+
+static json_t *action_json(const struct incident *incident)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "signal", signal_json(incident->signal));
+	r |= json_object_set_new(object, "wanted_signal", signal_json(incident->wanted_signal));
+	r |= json_object_set_new(object, "result", json_string(action_name(incident->action)));
+	r |= json_object_set_new(object, "error",
+				 incident->error ? json_text(strerror(-incident->error))
+						 : json_null());
+	r |= json_object_set_new(object, "generated", json_boolean(incident->generated_ns != 0));
+	r |= json_object_set_new(object, "delivered", json_boolean(incident->delivered_ns != 0));
+	r |= json_object_set_new(object, "killed_after_grace",
+				 json_boolean(incident->killed_after_grace));
+	return json_finish(object, r);
+}
+
+static json_t *timing_json(const struct incident *incident)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "crossing_to_signal_us",
+				 json_span(incident->crossed_ns, incident->signal_ns,
+					   NSEC_PER_USEC));
+	r |= json_object_set_new(object, "crossing_to_handler_us",
+				 json_span(incident->crossed_ns, incident->delivered_ns,
+					   NSEC_PER_USEC));
+	r |= json_object_set_new(object, "signal_to_exit_ms",
+				 json_span(incident->signal_ns, incident->exit_ns, NSEC_PER_MSEC));
+	r |= json_object_set_new(
+		object, "grace_ms",
+		incident->grace_ns ? json_real((double)incident->grace_ns / (double)NSEC_PER_MSEC)
+				   : json_null());
+	return json_finish(object, r);
+}
+
+static json_t *exit_json(const struct incident_exit *end)
+{
+	json_t *object;
+	int r = 0;
+
+	if (!end->known)
+		return json_null();
+	object = json_object();
+	r |= json_object_set_new(object, "code",
+				 end->signal ? json_null() : json_integer(end->code));
+	r |= json_object_set_new(object, "signal", signal_json(end->signal));
+	return json_finish(object, r);
+}
+
+static json_t *kernel_json(const struct incident_events *before,
+			   const struct incident_events *after)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "oom_kills_before",
+				 json_known(before->known, before->oom_kills));
+	r |= json_object_set_new(object, "oom_kills_after",
+				 json_known(after->known, after->oom_kills));
+	r |= json_object_set_new(object, "at_limit_before",
+				 json_known(before->known, before->at_limit));
+	r |= json_object_set_new(object, "at_limit_after",
+				 json_known(after->known, after->at_limit));
+	return json_finish(object, r);
+}
+
+json_t *incident_json(const struct incident *incident, const char *event)
+{
+	json_t *object = json_event(event, incident->realtime_ns);
+	char id[17];
+	int r = 0;
+
+	snprintf(id, sizeof(id), "%016" PRIx64, incident->id);
+	r |= json_object_set_new(object, "id", json_string(id));
+	r |= json_object_set_new(object, "verdict", json_string(verdict_name(incident->verdict)));
+	r |= json_object_set_new(object, "reason", name_json(incident->reason));
+	r |= json_object_set_new(object, "trigger", name_json(trigger_name(incident->trigger)));
+	r |= json_object_set_new(object, "rule", name_json(rule_name(incident->rule)));
+	r |= json_object_set_new(object, "step", json_u64(incident->step));
+	r |= json_object_set_new(object, "process", process_json(incident));
+	r |= json_object_set_new(object, "target", target_json(incident));
+	r |= json_object_set_new(object, "memory", memory_json(incident));
+	r |= json_object_set_new(object, "faults", json_u64(incident->faults));
+	r |= json_object_set_new(object, "action", action_json(incident));
+	r |= json_object_set_new(object, "timing", timing_json(incident));
+	r |= json_object_set_new(object, "exit", exit_json(&incident->exit));
+	r |= json_object_set_new(object, "kernel",
+				 kernel_json(&incident->before, &incident->after));
+	return json_finish(object, r);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output/status.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "output/format.h"
+
+#define PROCESSES_SHOWN 20
+
+static void print_pages(FILE *file, uint64_t pages, uint64_t page_bytes)
+{
+	char size[16];
+
+	if (pages == APO_UNLIMITED)
+		snprintf(size, sizeof(size), "none");
+	else
+		format_size(size, sizeof(size), sat_mul(pages, page_bytes));
+	fprintf(file, "%11s", size);
+}
+
+static void print_rate(FILE *file, uint64_t pages_s, uint64_t page_bytes)
+{
+	char size[16], rate[20];
+
+	format_size(size, sizeof(size), sat_mul(pages_s, page_bytes));
+	snprintf(rate, sizeof(rate), "%s/s", size);
+	fprintf(file, "%13s", rate);
+}
+
+static void print_signed_pages(FILE *file, int64_t pages, uint64_t page_bytes)
+{
+	char size[20];
+	int64_t bytes;
+
+	if (__builtin_mul_overflow(pages, (int64_t)page_bytes, &bytes))
+		snprintf(size, sizeof(size), "none");
+	else
+		format_signed_size(size, sizeof(size), bytes);
+	fprintf(file, "%11s", size);
+}
+
+int ready_text(FILE *file, const struct ready *ready)
+{
+	_cleanup_free_ char *cgroup = text_escape_line(ready->cgroup ? ready->cgroup : "?");
+	char limit[16], reserve[16], clock[FORMAT_TIME_SIZE];
+
+	if (!cgroup)
+		return -ENOMEM;
+	format_clock(clock, sizeof(clock), ready->realtime_ns);
+	fprintf(file, "%s ready    ", clock);
+	if (!ready->has_guard) {
+		fputs("guarding every limited cgroup", file);
+	} else {
+		format_size(limit, sizeof(limit), ready->limit_bytes);
+		format_size(reserve, sizeof(reserve), ready->reserve_bytes);
+		fprintf(file, "guarding %s: limit %s, reserve %s", cgroup, limit, reserve);
+	}
+	fprintf(file, "; triggers:%s%s%s\n", ready->growth ? " growth" : "",
+		ready->pulse ? " pulse" : "", ready->reclaim ? " reclaim" : "");
+	return file_result(file);
+}
+
+static int print_guard(FILE *file, const struct status_guard *guard, uint64_t page_bytes)
+{
+	_cleanup_free_ char *path = text_escape_line(guard->path ? guard->path : "(removed)");
+	const struct apo_guard *account = &guard->account;
+
+	if (!path)
+		return -ENOMEM;
+	print_pages(file, account->need_pages, page_bytes);
+	print_pages(file, account->peak_need_pages, page_bytes);
+	print_pages(file, account->limit_pages, page_bytes);
+	print_signed_pages(file, account->least_headroom_pages, page_bytes);
+	print_rate(file, account->rate_pages_s, page_bytes);
+	fprintf(file, "%6" PRIu64 "%6" PRIu64 "%10" PRIu64 "  %s\n", (uint64_t)account->trips,
+		(uint64_t)account->warns, (uint64_t)account->oom_kills, path);
+	return 0;
+}
+
+static int print_guards(FILE *file, const struct status *status, bool colour)
+{
+	char head[128];
+
+	snprintf(head, sizeof(head), "%11s%11s%11s%11s%13s%6s%6s%10s  %s", "NEED", "PEAK", "LIMIT",
+		 "LEAST ROOM", "RATE", "TRIPS", "WARNS", "OOM KILLS", "CGROUP");
+	print_coloured(file, colour, COLOUR_BOLD, head);
+	fputc('\n', file);
+	for (size_t i = 0; i < status->guard_count; i++) {
+		int r = print_guard(file, &status->guards[i], status->page_bytes);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static uint64_t resident_pages(const struct apo_process *account)
+{
+	return sat_add(sat_add(account->rss_pages[APO_FILE], account->rss_pages[APO_ANON]),
+		       account->rss_pages[APO_SHMEM]);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct status_process *const *p = a, *const *q = b;
+	uint64_t m = resident_pages(&(*p)->account), n = resident_pages(&(*q)->account);
+
+	if (m != n)
+		return m < n ? 1 : -1;
+	return ((*p)->pid > (*q)->pid) - ((*p)->pid < (*q)->pid);
+}
+
+static int print_process(FILE *file, const struct status_process *process, uint64_t page_bytes)
+{
+	const struct apo_process *account = &process->account;
+	_cleanup_free_ char *name = NULL;
+	char comm[APO_COMM_LEN + 1] = {0};
+
+	memcpy(comm, account->comm, APO_COMM_LEN);
+	name = text_escape_line(comm);
+	if (!name)
+		return -ENOMEM;
+	print_pages(file, resident_pages(account), page_bytes);
+	print_pages(file, account->peak_pages, page_bytes);
+	print_pages(file, account->rss_pages[APO_ANON], page_bytes);
+	print_pages(file, account->rss_pages[APO_SHMEM], page_bytes);
+	print_rate(file, account->rate_pages_s, page_bytes);
+	fprintf(file, "  %s[%d]\n", name, process->pid);
+	return 0;
+}
+
+static int print_processes(FILE *file, const struct status *status, bool colour)
+{
+	_cleanup_free_ const struct status_process **sorted = NULL;
+	size_t shown = MIN(status->process_count, (size_t)PROCESSES_SHOWN);
+	char head[128];
+
+	if (status->process_count == 0)
+		return 0;
+	sorted = calloc(status->process_count, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < status->process_count; i++)
+		sorted[i] = &status->processes[i];
+	qsort(sorted, status->process_count, sizeof(*sorted), by_size);
+
+	snprintf(head, sizeof(head), "%11s%11s%11s%11s%13s  %s", "RSS", "PEAK", "ANON", "SHMEM",
+		 "RATE", "PROCESS");
+	print_coloured(file, colour, COLOUR_BOLD, head);
+	fputc('\n', file);
+	for (size_t i = 0; i < shown; i++) {
+		int r = print_process(file, sorted[i], status->page_bytes);
+
+		if (r < 0)
+			return r;
+	}
+	if (shown < status->process_count)
+		fprintf(file, "%11s and %zu smaller\n", "", status->process_count - shown);
+	return 0;
+}
+
+static void print_counters(FILE *file, const struct status *status)
+{
+	const uint64_t *c = status->counters;
+	bool any = false;
+
+	fprintf(file,
+		"looks %" PRIu64 ", trips %" PRIu64 ", warnings %" PRIu64 ", signals %" PRIu64
+		" by the kernel side and %" PRIu64 " delegated, OOM kills %" PRIu64 "\n",
+		c[APO_STAT_LOOKS], c[APO_STAT_TRIPS], c[APO_STAT_WARNS], c[APO_STAT_SENT],
+		c[APO_STAT_DELEGATED], c[APO_STAT_OOM_KILLS]);
+	if (c[APO_STAT_LOST_RECORDS])
+		fprintf(file, "lost records: %" PRIu64 " (the signals went out all the same)\n",
+			c[APO_STAT_LOST_RECORDS]);
+	if (c[APO_STAT_MAP_FULL])
+		fprintf(file, "full maps: %" PRIu64 " accounts had no room\n",
+			c[APO_STAT_MAP_FULL]);
+	if (c[APO_STAT_SUBTREE_CUT])
+		fprintf(file,
+			"large subtrees: %" PRIu64 " times page cache was not summed to the end\n",
+			c[APO_STAT_SUBTREE_CUT]);
+	fputs("verdicts:", file);
+	for (int i = 0; i < STATUS_VERDICTS; i++) {
+		if (!status->verdicts[i])
+			continue;
+		fprintf(file, "%s %s %" PRIu64, any ? "," : "", verdict_name((enum verdict)i),
+			status->verdicts[i]);
+		any = true;
+	}
+	fputs(any ? "\n" : " none\n", file);
+}
+
+int status_text(FILE *file, const struct status *status, bool colour)
+{
+	int r = print_guards(file, status, colour);
+
+	if (r >= 0)
+		r = print_processes(file, status, colour);
+	if (r < 0)
+		return r;
+	print_counters(file, status);
+	return file_result(file);
+}

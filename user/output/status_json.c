@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output/status_json.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "output/json.h"
+
+static const char *const counter_names[APO_STATS] = {
+	[APO_STAT_LOOKS] = "looks",
+	[APO_STAT_TRIPS] = "trips",
+	[APO_STAT_WARNS] = "warns",
+	[APO_STAT_SENT] = "sent",
+	[APO_STAT_BUSY] = "busy",
+	[APO_STAT_DELEGATED] = "delegated",
+	[APO_STAT_LOST_RECORDS] = "lost_records",
+	[APO_STAT_MAP_FULL] = "map_full",
+	[APO_STAT_SUBTREE_CUT] = "subtree_cut",
+	[APO_STAT_OOM_KILLS] = "oom_kills",
+};
+
+static json_t *pages_json(uint64_t pages, uint64_t page_bytes)
+{
+	return json_u64(sat_mul(pages, page_bytes));
+}
+
+static json_t *signed_pages_json(int64_t pages, uint64_t page_bytes)
+{
+	int64_t bytes;
+
+	if (__builtin_mul_overflow(pages, (int64_t)page_bytes, &bytes))
+		return json_null();
+	return json_integer(bytes);
+}
+
+static json_t *guard_json(const struct ready *ready)
+{
+	json_t *object;
+	int r = 0;
+
+	if (!ready->has_guard)
+		return json_null();
+	object = json_object();
+	r |= json_object_set_new(object, "cgroup", json_text(ready->cgroup));
+	r |= json_object_set_new(object, "cgroup_id", json_u64(ready->cgroup_id));
+	r |= json_object_set_new(object, "limit_bytes", json_u64(ready->limit_bytes));
+	r |= json_object_set_new(object, "limit_cgroup", json_text(ready->limit_cgroup));
+	r |= json_object_set_new(object, "reserve_bytes", json_u64(ready->reserve_bytes));
+	return json_finish(object, r);
+}
+
+static json_t *triggers_json(const struct ready *ready)
+{
+	json_t *array = json_array();
+	int r = 0;
+
+	if (ready->growth)
+		r |= json_array_append_new(array, json_string("growth"));
+	if (ready->pulse)
+		r |= json_array_append_new(array, json_string("pulse"));
+	if (ready->reclaim)
+		r |= json_array_append_new(array, json_string("reclaim"));
+	return json_finish(array, r);
+}
+
+json_t *ready_json(const struct ready *ready)
+{
+	json_t *object = json_event("ready", ready->realtime_ns);
+	int r = 0;
+
+	r |= json_object_set_new(object, "mode", json_text(ready->mode));
+	r |= json_object_set_new(object, "pid", json_integer(ready->pid));
+	r |= json_object_set_new(object, "version", json_text(ready->version));
+	r |= json_object_set_new(object, "guard", guard_json(ready));
+	r |= json_object_set_new(object, "triggers", triggers_json(ready));
+	if (ready->child)
+		r |= json_object_set_new(object, "child", json_integer(ready->child));
+	return json_finish(object, r);
+}
+
+static json_t *guard_account_json(const struct status_guard *guard, uint64_t page_bytes)
+{
+	const struct apo_guard *account = &guard->account;
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "cgroup", json_text(guard->path));
+	r |= json_object_set_new(object, "cgroup_id", json_u64(guard->id));
+	r |= json_object_set_new(object, "need_bytes", pages_json(account->need_pages, page_bytes));
+	r |= json_object_set_new(object, "peak_need_bytes",
+				 pages_json(account->peak_need_pages, page_bytes));
+	r |= json_object_set_new(object, "limit_bytes",
+				 pages_json(account->limit_pages, page_bytes));
+	r |= json_object_set_new(object, "least_headroom_bytes",
+				 signed_pages_json(account->least_headroom_pages, page_bytes));
+	r |= json_object_set_new(object, "rate_bytes_per_s",
+				 pages_json(account->rate_pages_s, page_bytes));
+	r |= json_object_set_new(object, "trips", json_u64(account->trips));
+	r |= json_object_set_new(object, "warns", json_u64(account->warns));
+	r |= json_object_set_new(object, "oom_kills", json_u64(account->oom_kills));
+	r |= json_object_set_new(object, "oom_kills_uncaught",
+				 json_u64(account->oom_kills_uncaught));
+	return json_finish(object, r);
+}
+
+static json_t *process_account_json(const struct status_process *process, uint64_t page_bytes)
+{
+	const struct apo_process *account = &process->account;
+	char comm[APO_COMM_LEN + 1] = {0};
+	uint64_t rss_pages[APO_KINDS];
+	json_t *object = json_object();
+	int r = 0;
+
+	memcpy(comm, account->comm, APO_COMM_LEN);
+	for (size_t i = 0; i < APO_KINDS; i++)
+		rss_pages[i] = account->rss_pages[i];
+	r |= json_object_set_new(object, "pid", json_integer(process->pid));
+	r |= json_object_set_new(object, "comm", json_text(comm));
+	r |= json_object_set_new(object, "rss_bytes", json_kinds(rss_pages, page_bytes));
+	r |= json_object_set_new(object, "peak_bytes", pages_json(account->peak_pages, page_bytes));
+	r |= json_object_set_new(object, "rate_bytes_per_s",
+				 pages_json(account->rate_pages_s, page_bytes));
+	r |= json_object_set_new(object, "faults", json_u64(account->faults));
+	r |= json_object_set_new(object, "cgroup_id", json_u64(account->cgroup_id));
+	return json_finish(object, r);
+}
+
+static json_t *guards_json(const struct status *status)
+{
+	json_t *array = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < status->guard_count; i++)
+		r |= json_array_append_new(array, guard_account_json(&status->guards[i],
+								     status->page_bytes));
+	return json_finish(array, r);
+}
+
+static json_t *processes_json(const struct status *status)
+{
+	json_t *array = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < status->process_count; i++)
+		r |= json_array_append_new(array, process_account_json(&status->processes[i],
+								       status->page_bytes));
+	return json_finish(array, r);
+}
+
+static json_t *counters_json(const struct status *status)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	for (size_t i = 0; i < APO_STATS; i++)
+		r |= json_object_set_new(object, counter_names[i], json_u64(status->counters[i]));
+	return json_finish(object, r);
+}
+
+static json_t *verdicts_json(const struct status *status)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	for (int i = 0; i < STATUS_VERDICTS; i++)
+		r |= json_object_set_new(object, verdict_name((enum verdict)i),
+					 json_u64(status->verdicts[i]));
+	return json_finish(object, r);
+}
+
+json_t *status_json(const struct status *status)
+{
+	json_t *object = json_event("status", status->realtime_ns);
+	int r = 0;
+
+	r |= json_object_set_new(object, "guards", guards_json(status));
+	r |= json_object_set_new(object, "processes", processes_json(status));
+	r |= json_object_set_new(object, "counters", counters_json(status));
+	r |= json_object_set_new(object, "verdicts", verdicts_json(status));
+	return json_finish(object, r);
+}
