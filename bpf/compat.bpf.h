@@ -77,8 +77,51 @@ struct mem_cgroup_per_node___gen_nested63 {
 	struct lruvec___nested63 lruvec;
 };
 
+/*
+ * Memory statistics of a cgroup: an array of atomics in 5.10, then (2d146aa3aa84, 5.13) a struct
+ * flushed by rstat, embedded at first, behind a pointer from 6.1 on (410f8e82689e).
+ */
+struct mem_cgroup___pre513 {
+	atomic_long_t vmstats[64];
+};
+struct memcg_vmstats {
+	long state[64];
+};
+struct mem_cgroup___pre61 {
+	struct memcg_vmstats vmstats;
+};
+struct mem_cgroup___now {
+	struct memcg_vmstats *vmstats;
+};
+enum node_stat_item { NR_SLAB_RECLAIMABLE_B = 5 };
 
 #pragma clang attribute pop
+
+/*
+ * Slab that can be shrunk, bytes, of a cgroup and its descendants. The index is that of enum
+ * node_stat_item; 6.12 and newer number the statistics anew, in an order whose first seven are
+ * those of the enum, so that it is trusted only where both agree.
+ */
+static __always_inline __s64 compat_slab_reclaimable_bytes(void *memcg)
+{
+	struct mem_cgroup___pre513 *pre513 = memcg;
+	struct mem_cgroup___pre61 *pre61 = memcg;
+	struct mem_cgroup___now *now = memcg;
+	struct memcg_vmstats *vmstats = NULL;
+	__s64 bytes = 0;
+
+	if (bpf_core_enum_value(enum node_stat_item, NR_SLAB_RECLAIMABLE_B) != 5)
+		return 0;
+	if (bpf_core_field_exists(pre513->vmstats)) {
+		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre513->vmstats[5]);
+	} else if (bpf_core_field_exists(pre61->vmstats)) {
+		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre61->vmstats.state[5]);
+	} else if (bpf_core_field_exists(now->vmstats)) {
+		bpf_probe_read_kernel(&vmstats, sizeof(vmstats), &now->vmstats);
+		bpf_probe_read_kernel(&bytes, sizeof(bytes), &vmstats->state[5]);
+	}
+	return bytes;
+}
 
 /* Counter `kind` of an address space as the kernel keeps it: exact to the per-CPU batch. */
 static __always_inline __s64 compat_rss_count(struct mm_struct *mm, int kind)
@@ -89,9 +132,9 @@ static __always_inline __s64 compat_rss_count(struct mm_struct *mm, int kind)
 	if (bpf_core_field_exists(old->rss_stat.count)) {
 		bpf_probe_read_kernel(&count, sizeof(count), &old->rss_stat.count[kind]);
 	} else {
-		struct percpu_counter *counter =
-			(void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
-			kind * bpf_core_type_size(struct percpu_counter);
+		struct percpu_counter *counter = (void *)mm +
+						 bpf_core_field_offset(struct mm_struct, rss_stat) +
+						 kind * bpf_core_type_size(struct percpu_counter);
 
 		bpf_probe_read_kernel(&count, sizeof(count), &counter->count);
 	}

@@ -76,8 +76,8 @@ static __noinline __u32 look_take(struct look *look)
 	if (!policy)
 		return EVENTS_UNGUARDED;
 
-	memcg_read(memcg, &look->reading);
-	if (look->reading.limit_pages == APO_UNLIMITED)
+	look->binding = memcg_read(memcg, &look->reading);
+	if (!look->binding)
 		return EVENTS_UNGUARDED;
 	stat_add(APO_STAT_LOOKS);
 	look->reading.reserve_pages = reserve_of(policy, look->reading.limit_pages);
@@ -90,11 +90,7 @@ static __noinline __u32 look_take(struct look *look)
 	process = process_update(look, guard);
 	if (process)
 		top_update(look, guard, process_rank(process));
-	if (policy->warn_permyriad && warn_decide(look, guard, process, policy))
-		return 1;
-	if (trip_decide(look, guard, process, policy))
-		return 1;
-	return events_until_line(&look->reading, policy);
+	return decide(look, guard, process, policy) ? 1 : events_until_line(&look->reading, policy);
 }
 
 /* Run once by the loader through BPF_PROG_TEST_RUN, in its own context, before anything attaches. */
@@ -111,7 +107,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct slot *slot = bpf_map_lookup_elem(&slots, &cpu);
-	struct look look = { .trigger = APO_TRIGGER_GROWTH };
+	struct look look = {.trigger = APO_TRIGGER_GROWTH};
 
 	if (!slot)
 		return 0;
@@ -132,7 +128,7 @@ SEC("tp_btf/hrtimer_expire_entry")
 int BPF_PROG(on_tick)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct look look = { .trigger = APO_TRIGGER_PULSE };
+	struct look look = {.trigger = APO_TRIGGER_PULSE};
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct slot *slot;
 	__u64 now;
@@ -154,7 +150,7 @@ SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
 int BPF_PROG(on_reclaim)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct look look = { .trigger = APO_TRIGGER_RECLAIM };
+	struct look look = {.trigger = APO_TRIGGER_RECLAIM};
 
 	look.mm = BPF_CORE_READ(task, mm);
 	if (look.mm)
@@ -283,8 +279,7 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 
 	if (!memcg || policy_find((__u64)memcg, tgid) < 0)
 		return 0;
-	memcg_read(memcg, &reading);
-	if (reading.limit_pages == APO_UNLIMITED)
+	if (!memcg_read(memcg, &reading))
 		return 0;
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
 	if (entry)

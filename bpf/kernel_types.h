@@ -149,5 +149,6 @@ struct hrtimer;
 #define SIGNAL_UNKILLABLE 0x00000040
 #define SIGINT 2
 #define SIGKILL 9
+#define ESRCH 3
 #define EBUSY 16
-#define EEXIST 17
+#define ENOSYS 38

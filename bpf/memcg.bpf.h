@@ -8,7 +8,8 @@
  *
  * usage and max are the kernel's own page counters: exact but for the per-CPU stock, which makes
  * usage at most 64 pages per CPU too high, never too low. reclaimable is the file LRU of the
- * whole subtree, without lag; tmpfs and shmem are on the anonymous lists and do not count.
+ * whole subtree, without lag (tmpfs and shmem are on the anonymous lists and do not count), and
+ * the slab that can be shrunk.
  */
 #pragma once
 
@@ -20,6 +21,7 @@
 
 #define LRU_LISTS 5 /* enum lru_list: inactive/active anon, inactive/active file, unevictable */
 #define LRU_INACTIVE_FILE 2
+#define LRU_ACTIVE_FILE 3
 #define MAX_ZONES 6
 #define MAX_NODES 64
 #define MAX_GENS 4
@@ -27,11 +29,13 @@
 
 /* Facts about the machine, set by the loader. */
 const volatile __u32 nr_nodes = 1;
+const volatile __u32 page_shift = 12;
 const volatile bool memcg_v1 = false;
 /* Free swap when the kernel's own counter is out of reach (no CONFIG_KALLSYMS_ALL). */
 const volatile __u64 swap_pages_at_start = 0;
 
-extern const atomic_long_t nr_swap_pages __ksym __weak;
+/* void, not its type: a typed one would have libbpf search module BTF, which needs CAP_SYS_ADMIN. */
+extern const void nr_swap_pages __ksym __weak;
 
 static __always_inline struct mem_cgroup *memcg_of_task(struct task_struct *task)
 {
@@ -59,8 +63,16 @@ static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
 	return parent ? (void *)parent - bpf_core_field_offset(struct mem_cgroup, memory) : NULL;
 }
 
-/* Page cache of one node of one cgroup, not its descendants. */
-static __always_inline __u64 node_file_pages(void *node)
+/*
+ * Pages on the LRU lists, two sums in one number because a global function returns one: file
+ * pages in the low half, all others (anonymous, shmem, unevictable) in the high half.
+ */
+#define LRU_OTHER 32
+#define lru_file(pages) ((__u64)(__u32)(pages))
+#define lru_other(pages) ((__u64)(pages) >> LRU_OTHER)
+
+/* Of one node of one cgroup, not its descendants. */
+static __always_inline __u64 node_lru_pages(void *node)
 {
 	__u64 table[MAX_ZONES * LRU_LISTS] = {};
 	__u64 sum = 0, zones;
@@ -74,9 +86,14 @@ static __always_inline __u64 node_file_pages(void *node)
 	if (bytes > sizeof(table))
 		bytes = sizeof(table);
 	bpf_probe_read_kernel(table, bytes, sizes);
-	for (__u32 zone = 0; zone < MAX_ZONES; zone++)
-		sum += table[zone * LRU_LISTS + LRU_INACTIVE_FILE] +
-		       table[zone * LRU_LISTS + LRU_INACTIVE_FILE + 1];
+	for (__u32 i = 0; i < MAX_ZONES * LRU_LISTS; i++) {
+		__u32 list = i % LRU_LISTS;
+
+		if (list == LRU_INACTIVE_FILE || list == LRU_ACTIVE_FILE)
+			sum += table[i];
+		else
+			sum += table[i] << LRU_OTHER;
+	}
 
 	/* With MGLRU the classic lists stay empty; it can be toggled, so both are added. */
 	sizes = compat_gen_sizes(node, &bytes);
@@ -85,19 +102,19 @@ static __always_inline __u64 node_file_pages(void *node)
 	zones = bytes / (MAX_GENS * GEN_TYPES * sizeof(__u64));
 	if (zones > MAX_ZONES)
 		zones = MAX_ZONES;
-	for (__u32 gen = 0; gen < MAX_GENS; gen++) {
-		__u64 file[MAX_ZONES] = {};
+	for (__u32 i = 0; i < MAX_GENS * GEN_TYPES; i++) {
+		__u64 pages[MAX_ZONES] = {};
 
-		bpf_probe_read_kernel(file, zones * sizeof(__u64),
-				      sizes + (gen * GEN_TYPES + 1) * zones * sizeof(__u64));
+		bpf_probe_read_kernel(pages, zones * sizeof(__u64),
+				      sizes + i * zones * sizeof(__u64));
 		for (__u32 zone = 0; zone < MAX_ZONES; zone++)
-			sum += file[zone];
+			sum += i % GEN_TYPES ? pages[zone] : pages[zone] << LRU_OTHER;
 	}
 	return sum;
 }
 
-/* Page cache of one cgroup, not its descendants. A global function: verified once. */
-__noinline __u64 memcg_file_pages(__u64 memcg_address)
+/* Of one cgroup, not its descendants. A global function: verified once. */
+__noinline __u64 memcg_lru_pages(__u64 memcg_address)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
 	__u64 sum = 0;
@@ -110,7 +127,7 @@ __noinline __u64 memcg_file_pages(__u64 memcg_address)
 					      bpf_core_field_offset(struct mem_cgroup, nodeinfo) +
 					      i * sizeof(void *));
 		if (node)
-			sum += node_file_pages(node);
+			sum += node_lru_pages(node);
 	}
 	return sum;
 }
@@ -145,17 +162,17 @@ __noinline __u64 subtree_next(__u64 cursor, __u64 root)
 }
 
 /*
- * Page cache of a cgroup and all its descendants. The lists are RCU-protected and the program
+ * Of a cgroup and all its descendants. The lists are RCU-protected and the program
  * runs inside an RCU section; a concurrent change can at worst end the walk early. Returns
  * APO_UNLIMITED if the subtree is larger than APO_MAX_SUBTREE.
  */
-__noinline __u64 memcg_subtree_file_pages(__u64 memcg_address)
+__noinline __u64 memcg_subtree_lru_pages(__u64 memcg_address)
 {
 	__u64 cursor = memcg_address, sum = 0;
 
 	for (__u32 i = 0; i < 2 * APO_MAX_SUBTREE; i++) {
 		if (!(cursor & CURSOR_ASCENDING))
-			sum += memcg_file_pages(cursor);
+			sum += memcg_lru_pages(cursor);
 		cursor = subtree_next(cursor, memcg_address);
 		if (!cursor)
 			return sum;
@@ -187,6 +204,31 @@ static __always_inline __u64 reserve_of(const struct apo_policy *policy, __u64 l
 		return policy->reserve_pages;
 	return limit_pages / 10000 * policy->reserve_permyriad +
 	       limit_pages % 10000 * policy->reserve_permyriad / 10000;
+}
+
+/*
+ * Slab caches the kernel can shrink (dentries, inodes), of the whole subtree. The counter is
+ * brought up to date every 2 s, or when memory.stat is read: see kernel_pages().
+ */
+static __always_inline __u64 slab_reclaimable_pages(struct mem_cgroup *memcg)
+{
+	__s64 bytes = compat_slab_reclaimable_bytes(memcg);
+
+	return bytes > 0 ? (__u64)bytes >> page_shift : 0;
+}
+
+/*
+ * What a cgroup's usage has beyond the LRU lists: kernel memory, of which some may be slab that
+ * can be shrunk and is not counted as such yet.
+ */
+static __always_inline __u64 kernel_pages(struct mem_cgroup *memcg, __u64 usage)
+{
+	__u64 lru = memcg_subtree_lru_pages((__u64)memcg), known;
+
+	if (lru == APO_UNLIMITED)
+		return 0;
+	known = lru_file(lru) + lru_other(lru) + slab_reclaimable_pages(memcg);
+	return usage > known ? usage - known : 0;
 }
 
 #define HEADROOM_NONE ((__s64)(APO_UNLIMITED >> 1)) /* no limit */
@@ -224,7 +266,7 @@ __noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
 	__s64 usage = 0, headroom;
-	__u64 limit = 0, reclaimable;
+	__u64 limit = 0, lru;
 	bool swap_binds;
 
 	if (!limit_read(memcg, &usage, &limit, &swap, &swap_binds))
@@ -234,12 +276,12 @@ __noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best)
 		return HEADROOM_NONE; /* page cache can only add to it */
 	if (headroom >= (__s64)(limit / 2))
 		return headroom;
-	reclaimable = memcg_subtree_file_pages(memcg_address);
-	if (reclaimable == APO_UNLIMITED) {
+	lru = memcg_subtree_lru_pages(memcg_address);
+	if (lru == APO_UNLIMITED) {
 		stat_add(APO_STAT_SUBTREE_CUT);
 		return HEADROOM_NONE; /* too wide to judge: left to the levels below */
 	}
-	return headroom + (__s64)reclaimable;
+	return headroom + (__s64)lru_file(lru) + (__s64)slab_reclaimable_pages(memcg);
 }
 
 /* Room in swap for this cgroup: what the machine has, within every ancestor's swap limit (v2). */
@@ -254,8 +296,8 @@ __noinline __u64 swap_room(__u64 memcg_address)
 		__s64 usage, left;
 		__u64 max;
 
-		counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, swap),
-			     &usage, &max);
+		counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, swap), &usage,
+			     &max);
 		left = (__s64)max - usage;
 		if (left <= 0)
 			return 0;
@@ -266,10 +308,12 @@ __noinline __u64 swap_room(__u64 memcg_address)
 }
 
 /*
- * The binding limit of a cgroup: least headroom over it and its ancestors. `reading` keeps
- * limit_pages == APO_UNLIMITED where there is none. reserve_pages is the caller's to set.
+ * The binding limit of a cgroup: least headroom over it and its ancestors, and the cgroup it
+ * belongs to. NULL, and limit_pages APO_UNLIMITED, where there is none. reserve_pages is the
+ * caller's to set.
  */
-static __always_inline void memcg_read(struct mem_cgroup *memcg, struct apo_reading *reading)
+static __always_inline struct mem_cgroup *memcg_read(struct mem_cgroup *memcg,
+						     struct apo_reading *reading)
 {
 	struct mem_cgroup *binding = NULL;
 	__u64 swap = swap_room((__u64)memcg), limit = 0;
@@ -286,7 +330,7 @@ static __always_inline void memcg_read(struct mem_cgroup *memcg, struct apo_read
 	}
 	if (!binding || !limit_read(binding, &usage, &limit, &swap, &swap_binds)) {
 		reading->limit_pages = APO_UNLIMITED;
-		return;
+		return NULL;
 	}
 	reading->limit_cgroup = memcg_id(binding);
 	reading->limit_pages = limit;
@@ -294,7 +338,8 @@ static __always_inline void memcg_read(struct mem_cgroup *memcg, struct apo_read
 	reading->swap_pages = swap;
 	reading->headroom_pages = best;
 	reading->swap_binds = swap_binds;
-	/* What is left of the headroom beyond limit - usage + swap is page cache. */
+	/* What is left of the headroom beyond limit - usage + swap can be reclaimed. */
 	best -= (__s64)limit - usage + (__s64)swap;
 	reading->reclaimable_pages = best > 0 ? best : 0;
+	return binding;
 }

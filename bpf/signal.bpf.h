@@ -7,10 +7,12 @@
 
 #include "state.bpf.h"
 
-extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
-extern void bpf_task_release(struct task_struct *task) __ksym __weak;
+#ifndef WITHOUT_SIGNAL_TASK
+extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
+extern void bpf_task_release(struct task_struct *task) __ksym;
 extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type,
-				__u64 value) __ksym __weak;
+				__u64 value) __ksym;
+#endif
 
 static __always_inline __u32 disposition_of(struct task_struct *task, __u32 signal)
 {
@@ -51,28 +53,25 @@ static __always_inline __u32 signal_choose(struct task_struct *task, __u32 wante
 	return 0;
 }
 
-static __always_inline void task_describe(struct task_struct *task, __u64 cgroup_id,
-					  struct apo_task *ret)
+/*
+ * Sends the signal that makes sense for a process that is not running here. -ENOSYS: the kernel
+ * cannot, -ESRCH: it is gone. *ret_signal is 0 where no signal would help; then nothing is sent.
+ */
+static __always_inline int signal_other_send(__u32 tgid, __u32 wanted, __u32 *ret_signal,
+					     __u32 *ret_disposition)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-	int nr = 0;
+#ifdef WITHOUT_SIGNAL_TASK
+	return -ENOSYS;
+#else
+	struct task_struct *task = bpf_task_from_pid(tgid);
+	int r = 0;
 
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) +
-				      bpf_core_field_offset(struct upid, nr));
-	ret->tgid = BPF_CORE_READ(task, tgid);
-	ret->ns_tgid = nr;
-	ret->ns_level = level;
-	ret->start_boottime_ns = BPF_CORE_READ(leader, start_boottime);
-	ret->cgroup_id = cgroup_id;
-	bpf_probe_read_kernel(ret->comm, sizeof(ret->comm), &leader->comm);
-}
-
-/* Whether a signal to a process other than the running one can be sent from here. */
-static __always_inline bool signal_task_possible(void)
-{
-	return bpf_task_from_pid && bpf_task_release && bpf_send_signal_task;
+	if (!task)
+		return -ESRCH;
+	*ret_signal = signal_choose(task, wanted, ret_disposition);
+	if (*ret_signal)
+		r = bpf_send_signal_task(task, *ret_signal, PIDTYPE_TGID, 0);
+	bpf_task_release(task);
+	return r;
+#endif
 }

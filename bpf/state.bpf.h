@@ -9,7 +9,7 @@
 #include "rss.bpf.h"
 
 /* Which guards exist; set by the loader, so that an unused way of guarding costs nothing. */
-const volatile bool guard_all = false;	   /* every cgroup with a limit, policy 0 */
+const volatile bool guard_all = false; /* every cgroup with a limit, policy 0 */
 const volatile bool guard_cgroups_used = false;
 const volatile bool guard_pids_used = false;
 
@@ -122,6 +122,7 @@ struct look {
 	__u32 policy;
 	__u32 events;  /* mm counter events since the last look on this CPU */
 	bool in_fault; /* the owner's process is running: it can be signalled from here */
+	struct mem_cgroup *binding; /* whose limit binds */
 	struct apo_reading reading;
 };
 
@@ -170,6 +171,17 @@ static __always_inline __u64 reading_need(const struct apo_reading *reading)
 		       : 0;
 }
 
+/* A value that halves every APO_HALF_LIFE_NS, linear in between. */
+static __always_inline __s64 decay(__s64 value, __u64 elapsed)
+{
+	__u64 halvings = elapsed >> 30;
+
+	if (halvings > 62)
+		return 0;
+	value >>= halvings;
+	return value - ((value * (__s64)((elapsed >> 20) & 1023)) >> 11);
+}
+
 #define NSEC_PER_SEC 1000000000ULL
 /* Long against the stock by which usage moves (64 pages per CPU), short against a spike. */
 #define RATE_WINDOW_NS 10000000ULL
@@ -201,9 +213,14 @@ static __always_inline void guard_update(struct look *look, struct apo_guard *gu
 	__u64 need = reading_need(reading);
 
 	if (!guard->last_ns) {
-		guard->explained_pages = need;
+		guard->explained_pages = guard->need_pages = need;
 		guard->least_headroom_pages = reading->headroom_pages;
+		guard->last_ns = look->now;
 	}
+	guard->score_pages = decay(guard->score_pages, look->now - guard->last_ns) +
+			     (__s64)(need - guard->need_pages);
+	if (guard->score_pages < 0)
+		guard->score_pages = 0;
 	guard->last_ns = look->now;
 	guard->need_pages = need;
 	guard->limit_pages = reading->limit_pages;
@@ -225,29 +242,40 @@ static __always_inline __u64 rss_total(const __u64 pages[APO_KINDS])
 	return pages[APO_FILE] + pages[APO_ANON] + pages[APO_SHMEM];
 }
 
-/* A value that halves every APO_HALF_LIFE_NS, linear in between. */
-static __always_inline __s64 decay(__s64 value, __u64 elapsed)
+/* Who a task's process is; not what a signal would do to it. */
+static __always_inline void task_describe(struct task_struct *task, __u64 cgroup_id,
+					  struct apo_task *ret)
 {
-	__u64 halvings = elapsed >> 30;
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			    level * bpf_core_type_size(struct upid);
 
-	if (halvings > 62)
-		return 0;
-	value >>= halvings;
-	return value - ((value * (__s64)((elapsed >> 20) & 1023)) >> 11);
+	ret->tgid = BPF_CORE_READ(task, tgid);
+	ret->ns_tgid = BPF_CORE_READ(upid, nr);
+	ret->ns_level = level;
+	ret->disposition = APO_DISP_UNKNOWN;
+	ret->start_boottime_ns = BPF_CORE_READ(leader, start_boottime);
+	ret->cgroup_id = cgroup_id;
+	bpf_probe_read_kernel(ret->comm, sizeof(ret->comm), &leader->comm);
 }
 
 static __always_inline void process_begin(struct look *look, struct apo_process *process,
 					  const __u64 rss[APO_KINDS])
 {
-	struct task_struct *owner = look->owner;
+	struct apo_task task;
 
-	process->start_boottime_ns = BPF_CORE_READ(owner, group_leader, start_boottime);
+	task_describe(look->owner, look->cgroup_id, &task);
+	process->start_boottime_ns = task.start_boottime_ns;
+	process->ns_tgid = task.ns_tgid;
+	process->ns_level = task.ns_level;
+	__builtin_memcpy(process->comm, task.comm, sizeof(process->comm));
 	process->mm = (__u64)look->mm;
 	process->score_pages = 0;
 	process->owned_pages = rss_total(rss);
 	process->mark_pages = process->owned_pages;
 	process->peak_pages = 0;
-	bpf_probe_read_kernel(process->comm, sizeof(process->comm), &owner->comm);
 }
 
 /*

@@ -66,6 +66,20 @@ static __always_inline __s64 top_update(struct look *look, struct apo_guard *gua
 	return top;
 }
 
+/*
+ * Whether the look's process made a good part of the recent growth. A process that only happens
+ * to touch a page while another one spikes did not. Where nothing grew fast, anyone may have.
+ */
+static __always_inline bool grew(const struct apo_guard *guard, const struct apo_process *process,
+				 __u64 line)
+{
+	if (guard->step) /* since the last signal: a quarter of what brought us to this line */
+		return process && process->owned_pages > process->mark_pages &&
+		       (__u64)(process->owned_pages - process->mark_pages) * 4 >= line;
+	return guard->score_pages * 16 < (__s64)line ||
+	       (process && process->score_pages * 4 >= guard->score_pages);
+}
+
 /* The grower: whom this trip is about. 0: nobody that may be signalled now. */
 static __always_inline __u32 grower_choose(struct look *look, const struct apo_policy *policy,
 					   struct apo_guard *guard, struct apo_process *process,
@@ -75,16 +89,12 @@ static __always_inline __u32 grower_choose(struct look *look, const struct apo_p
 	__s64 top = top_update(look, guard, rank);
 	__u32 tgid = look->tgid;
 
-	if (guard->step) {
-		/* Only a process that goes on growing, not one that happens to touch a page. */
-		if (!process ||
-		    (__u64)(process->owned_pages - process->mark_pages) * 4 < line ||
-		    process->owned_pages < process->mark_pages)
-			return 0;
-	} else if (top > 2 * rank) {
+	if (!grew(guard, process, line)) {
+		if (guard->step || guard->top_tgid == tgid)
+			return 0; /* whoever did is looked at itself, or is not guarded */
 		tgid = guard->top_tgid;
-		if (untouchable(tgid) || in_cooldown(tgid, policy, look->now))
-			tgid = look->tgid;
+	} else if (!guard->step && top > 2 * rank) {
+		tgid = guard->top_tgid;
 	}
 	if (untouchable(tgid) || in_cooldown(tgid, policy, look->now))
 		return 0;
@@ -94,7 +104,7 @@ static __always_inline __u32 grower_choose(struct look *look, const struct apo_p
 /* First on this line? */
 static __always_inline bool latch_take(struct look *look, struct apo_guard *guard, __u32 step)
 {
-	struct latch_key key = { look->reading.limit_cgroup, guard->era, step };
+	struct latch_key key = {look->reading.limit_cgroup, guard->era, step};
 	__u8 value = 1;
 
 	return bpf_map_update_elem(&latches, &key, &value, BPF_NOEXIST) == 0;
@@ -102,32 +112,25 @@ static __always_inline bool latch_take(struct look *look, struct apo_guard *guar
 
 static __always_inline void signal_other(struct decision *decision, __u32 wanted, bool dry_run)
 {
-	struct task_struct *task;
+	int r;
 
 	decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
-	if (dry_run || !signal_task_possible())
+	if (dry_run)
 		return;
-	task = bpf_task_from_pid(decision->target_tgid);
-	if (!task) {
+	r = signal_other_send(decision->target_tgid, wanted, &decision->signal,
+			      &decision->disposition);
+	if (r == -ESRCH) {
 		decision->action = APO_ACT_DISAPPEARED;
-		return;
-	}
-	decision->signal = signal_choose(task, wanted, &decision->disposition);
-	if (decision->signal) {
-		decision->error =
-			bpf_send_signal_task(task, decision->signal, PIDTYPE_TGID, 0);
-		if (!decision->error) {
-			decision->action = APO_ACT_SENT;
-			decision->signal_ns = bpf_ktime_get_ns();
-		}
-	}
-	bpf_task_release(task);
+	} else if (!r && decision->signal) {
+		decision->action = APO_ACT_SENT;
+		decision->signal_ns = bpf_ktime_get_ns();
+	} /* else the responder does what it can */
 }
 
 static __always_inline void signal_current(struct decision *decision, __u32 wanted, bool dry_run)
 {
-	decision->signal = signal_choose((void *)bpf_get_current_task(), wanted,
-					 &decision->disposition);
+	decision->signal =
+		signal_choose((void *)bpf_get_current_task(), wanted, &decision->disposition);
 	if (!decision->signal) { /* the responder looks for a leader that can take it */
 		decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
 		return;
@@ -163,10 +166,60 @@ static __always_inline void pending_retry(struct look *look)
 	}
 }
 
-static __always_inline void trip_fill(struct look *look, struct apo_guard *guard,
-				      struct apo_process *process, const struct apo_policy *policy,
-				      const struct decision *decision, struct apo_trip *trip)
+/* The process the decision is about: the one of the look, or one known by its account. */
+static __always_inline void grower_fill(struct look *look, const struct decision *decision,
+					struct apo_task *ret)
 {
+	struct apo_process *process;
+
+	if (decision->target_tgid == look->tgid) {
+		task_describe(look->owner, look->cgroup_id, ret);
+	} else {
+		__builtin_memset(ret, 0, sizeof(*ret));
+		ret->tgid = decision->target_tgid;
+		process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+		if (process) {
+			ret->ns_tgid = process->ns_tgid;
+			ret->ns_level = process->ns_level;
+			ret->start_boottime_ns = process->start_boottime_ns;
+			ret->cgroup_id = process->cgroup_id;
+			__builtin_memcpy(ret->comm, process->comm, sizeof(ret->comm));
+		}
+	}
+	ret->disposition = decision->disposition;
+}
+
+static __always_inline void request_emit(struct look *look, const struct apo_policy *policy,
+					 const struct decision *decision, __u32 wanted)
+{
+	struct apo_request *request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
+
+	if (!request) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return;
+	}
+	request->rec.type = APO_REC_REQUEST;
+	request->rec.size = sizeof(*request);
+	request->trip_id = decision->id;
+	request->limit_cgroup = look->reading.limit_cgroup;
+	grower_fill(look, decision, &request->grower);
+	request->target_policy = policy->target;
+	request->signal = wanted;
+	bpf_ringbuf_submit(request, BPF_RB_FORCE_WAKEUP);
+	stat_add(APO_STAT_DELEGATED);
+}
+
+static __always_inline void trip_emit(struct look *look, struct apo_guard *guard,
+				      const struct apo_policy *policy,
+				      const struct decision *decision)
+{
+	struct apo_trip *trip = bpf_ringbuf_reserve(&records, sizeof(*trip), 0);
+	struct apo_process *process;
+
+	if (!trip) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return;
+	}
 	trip->rec.type = decision->rule == APO_RULE_WARN ? APO_REC_WARN : APO_REC_TRIP;
 	trip->rec.size = sizeof(*trip);
 	trip->id = decision->id;
@@ -175,7 +228,6 @@ static __always_inline void trip_fill(struct look *look, struct apo_guard *guard
 	trip->forecast_ns = forecast_of(guard, look->reading.headroom_pages);
 	trip->rate_pages_s = guard->rate_pages_s;
 	trip->reading = look->reading;
-	trip->faults = process ? process->faults : 0;
 	trip->trigger = look->trigger;
 	trip->rule = decision->rule;
 	trip->policy = look->policy;
@@ -184,61 +236,31 @@ static __always_inline void trip_fill(struct look *look, struct apo_guard *guard
 	trip->action = decision->action;
 	trip->error = decision->error;
 	trip->step = guard->step;
-	__builtin_memset(&trip->grower, 0, sizeof(trip->grower));
-	__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
-	if (decision->target_tgid == look->tgid) {
-		task_describe(look->owner, look->cgroup_id, &trip->grower);
-		rss_exact(look->mm, look->in_fault ? (void *)bpf_get_current_task() : NULL,
-			  trip->rss_pages);
-	} else {
-		process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
-		trip->grower.tgid = decision->target_tgid;
-		if (process) {
-			trip->grower.start_boottime_ns = process->start_boottime_ns;
-			trip->grower.cgroup_id = process->cgroup_id;
-			trip->faults = process->faults;
-			__builtin_memcpy(trip->grower.comm, process->comm, sizeof(process->comm));
-			__builtin_memcpy(trip->rss_pages, process->rss_pages,
-					 sizeof(trip->rss_pages));
-		}
-	}
-	trip->grower.disposition = decision->disposition;
+	grower_fill(look, decision, &trip->grower);
 	trip->target = trip->grower;
 	if (policy->target != APO_TARGET_GROWER)
 		__builtin_memset(&trip->target, 0, sizeof(trip->target));
-}
-
-static __always_inline void trip_emit(struct look *look, struct apo_guard *guard,
-				      struct apo_process *process, const struct apo_policy *policy,
-				      const struct decision *decision)
-{
-	struct apo_trip *trip;
-
-	if (decision->action == APO_ACT_DELEGATED) {
-		trip = bpf_ringbuf_reserve(&urgent, sizeof(*trip), 0);
-		if (trip) {
-			trip_fill(look, guard, process, policy, decision, trip);
-			bpf_ringbuf_submit(trip, BPF_RB_FORCE_WAKEUP);
-			stat_add(APO_STAT_DELEGATED);
-		} else {
-			stat_add(APO_STAT_LOST_RECORDS);
-		}
-	}
-	trip = bpf_ringbuf_reserve(&records, sizeof(*trip), 0);
-	if (!trip) {
-		stat_add(APO_STAT_LOST_RECORDS);
-		return;
-	}
-	trip_fill(look, guard, process, policy, decision, trip);
+	process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+	trip->faults = process ? process->faults : 0;
+	if (decision->target_tgid == look->tgid)
+		rss_exact(look->mm, look->in_fault ? (void *)bpf_get_current_task() : NULL,
+			  trip->rss_pages);
+	else if (process)
+		__builtin_memcpy(trip->rss_pages, process->rss_pages, sizeof(trip->rss_pages));
+	else
+		__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
 	bpf_ringbuf_submit(trip, 0);
 }
 
-/* Sends, remembers and reports. The signal goes out before anything that can fail. */
-static __always_inline void act(struct look *look, struct apo_guard *guard,
-				struct apo_process *process, const struct apo_policy *policy,
-				struct decision *decision, __u32 wanted)
+/*
+ * Sends, remembers and reports. The signal goes out before anything that can fail. Returns the
+ * action that succeeded.
+ */
+static __noinline __u32 act(struct look *look, struct apo_guard *guard,
+			    const struct apo_policy *policy, struct decision *decision)
 {
-	bool dry_run = policy->flags & APO_POLICY_DRY_RUN;
+	bool dry_run = policy->flags & APO_POLICY_DRY_RUN, warn = decision->rule == APO_RULE_WARN;
+	__u32 wanted = warn ? policy->warn_signal : policy->signal;
 	struct apo_signalled entry = {
 		.trip_id = decision->id,
 		.limit_cgroup = look->reading.limit_cgroup,
@@ -246,7 +268,6 @@ static __always_inline void act(struct look *look, struct apo_guard *guard,
 		.generate_result = -1,
 		.signal = wanted,
 	};
-	bool warn = decision->rule == APO_RULE_WARN;
 
 	/* Before the signal: its delivery may be seen on another CPU at once. */
 	if (!warn && bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY))
@@ -269,17 +290,19 @@ static __always_inline void act(struct look *look, struct apo_guard *guard,
 			kept->signal = decision->signal;
 		}
 	}
-	if (decision->action == APO_ACT_SENT && !decision->error)
-		stat_add(APO_STAT_SENT);
-	trip_emit(look, guard, process, policy, decision);
+	trip_emit(look, guard, policy,
+		  decision); /* first: the slow path matches the answer to it */
+	if (decision->action == APO_ACT_DELEGATED)
+		request_emit(look, policy, decision, wanted);
+	return decision->error ? APO_ACT_NONE : decision->action;
 }
 
-/* Both return whether they acted. */
-static __noinline bool warn_decide(struct look *look, struct apo_guard *guard,
-				   struct apo_process *process, const struct apo_policy *policy)
+/* Both return whether a decision was made. */
+static __always_inline bool warn_decide(struct look *look, struct apo_guard *guard,
+					struct apo_process *process,
+					const struct apo_policy *policy, struct decision *decision)
 {
 	__u64 level = look->reading.limit_pages / 10000 * policy->warn_permyriad;
-	struct decision decision = { .rule = APO_RULE_WARN, .action = APO_ACT_NONE };
 
 	if (guard->need_pages < level) {
 		if (guard->warned && guard->need_pages < level - level / 20) {
@@ -291,56 +314,103 @@ static __noinline bool warn_decide(struct look *look, struct apo_guard *guard,
 	if (guard->warned || !latch_take(look, guard, STEP_WARN))
 		return false;
 	guard->warned = 1;
-	decision.target_tgid = look->tgid;
+	decision->target_tgid = look->tgid;
 	if (guard->top_tgid && guard->top_rank_pages > 2 * (process ? process_rank(process) : 0))
-		decision.target_tgid = guard->top_tgid;
-	if (untouchable(decision.target_tgid))
+		decision->target_tgid = guard->top_tgid;
+	if (untouchable(decision->target_tgid))
 		return false;
-	decision.id = look->now;
+	decision->rule = APO_RULE_WARN;
 	__sync_fetch_and_add(&guard->warns, 1);
 	stat_add(APO_STAT_WARNS);
-	act(look, guard, process, policy, &decision, policy->warn_signal);
 	return true;
 }
 
-static __noinline bool trip_decide(struct look *look, struct apo_guard *guard,
-				   struct apo_process *process, const struct apo_policy *policy)
+#define REFRESH_NS 100000000ULL	   /* at most one refresh in this time */
+#define REFRESH_WAIT_NS 5000000ULL /* how long a trip waits for one */
+
+/*
+ * Near the line, where kernel memory is a good part of the usage: some of it may be slab that can
+ * be shrunk but is not counted yet. Has the responder bring the statistics up to date, and holds
+ * the trip for a moment - not when it is nearly too late. True: wait.
+ */
+static __always_inline bool refresh_wait(struct look *look, struct apo_guard *guard)
+{
+	__u64 reserve = look->reading.reserve_pages;
+	struct apo_request *request;
+
+	if (look->now - guard->refresh_ns >= REFRESH_NS) {
+		guard->refresh_ns = look->now;
+		if (kernel_pages(look->binding, look->reading.usage_pages) < reserve / 4)
+			return false;
+		request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
+		if (!request) {
+			stat_add(APO_STAT_LOST_RECORDS);
+			return false;
+		}
+		__builtin_memset(request, 0, sizeof(*request));
+		request->rec.type = APO_REC_REFRESH;
+		request->rec.size = sizeof(*request);
+		request->limit_cgroup = look->reading.limit_cgroup;
+		bpf_ringbuf_submit(request, BPF_RB_FORCE_WAKEUP);
+		guard->refresh_wait_ns = look->now + REFRESH_WAIT_NS;
+	}
+	return look->now < guard->refresh_wait_ns &&
+	       look->reading.headroom_pages > (__s64)(reserve / 4);
+}
+
+static __always_inline bool trip_decide(struct look *look, struct apo_guard *guard,
+					struct apo_process *process,
+					const struct apo_policy *policy, struct decision *decision)
 {
 	__s64 headroom = look->reading.headroom_pages;
 	__u64 reserve = look->reading.reserve_pages;
-	__u64 ample = reserve + reserve / 4;
-	struct decision decision = { .rule = APO_RULE_RESERVE };
-	__u64 line = reserve >> (guard->step & 31);
+	__u64 ample = reserve + reserve / 4, line = reserve >> (guard->step & 31);
 
 	if (policy->forecast_ns)
-		ample = 2 * reserve + reserve / 2;
-	if (headroom >= (__s64)ample) {
-		if (guard->step) {
-			guard->step = 0;
-			guard->era++;
-		}
-		return false;
+		ample = 2 * reserve + reserve / 2; /* beyond where it may trip */
+	if (headroom >= (__s64)ample && guard->step) {
+		guard->step = 0;
+		guard->era++;
 	}
+	if (headroom >= (__s64)(2 * reserve + reserve / 2))
+		return false;
+	if (refresh_wait(look, guard))
+		return false;
 	if (guard->step)
 		pending_retry(look);
+	decision->rule = APO_RULE_RESERVE;
 	if (headroom >= (__s64)line) {
 		if (!policy->forecast_ns || guard->step || headroom >= (__s64)(2 * reserve) ||
 		    forecast_of(guard, headroom) >= policy->forecast_ns)
 			return false;
-		decision.rule = APO_RULE_FORECAST;
+		decision->rule = APO_RULE_FORECAST;
 	}
-	decision.target_tgid = grower_choose(look, policy, guard, process, line);
-	if (!decision.target_tgid || !latch_take(look, guard, guard->step))
+	decision->target_tgid = grower_choose(look, policy, guard, process, line);
+	if (!decision->target_tgid || !latch_take(look, guard, guard->step))
 		return false;
 	if (!guard->step) {
 		guard->trip_peak_need_pages = guard->need_pages;
 		guard->trip_least_headroom_pages = headroom;
 	}
-	decision.id = look->now;
 	guard->last_trip_ns = look->now;
 	__sync_fetch_and_add(&guard->trips, 1);
 	stat_add(APO_STAT_TRIPS);
-	act(look, guard, process, policy, &decision, policy->signal);
-	guard->step++;
+	return true;
+}
+
+/* The rules, then the act. Returns whether anything was done: then look again at the next event. */
+static __always_inline bool decide(struct look *look, struct apo_guard *guard,
+				   struct apo_process *process, const struct apo_policy *policy)
+{
+	struct decision decision = {.id = look->now};
+	bool tripped = trip_decide(look, guard, process, policy, &decision);
+
+	if (!tripped &&
+	    (!policy->warn_permyriad || !warn_decide(look, guard, process, policy, &decision)))
+		return false;
+	if (act(look, guard, policy, &decision) == APO_ACT_SENT)
+		stat_add(APO_STAT_SENT);
+	if (tripped)
+		guard->step++;
 	return true;
 }

@@ -95,6 +95,8 @@ enum apo_record_type {
 	APO_REC_DELIVERED = 3, /* the handler of a signalled process is about to run */
 	APO_REC_EXIT = 4,      /* a signalled process is gone */
 	APO_REC_OOM = 5,       /* the kernel chose an OOM victim */
+	APO_REC_REQUEST = 6,   /* a signal the responder is to send */
+	APO_REC_REFRESH = 7,   /* statistics of limit_cgroup are to be brought up to date */
 };
 
 struct apo_record {
@@ -135,7 +137,7 @@ struct apo_trip {
 	__u64 rate_pages_s; /* growth of need, pages per second */
 	struct apo_reading reading;
 	struct apo_task grower;
-	struct apo_task target;	   /* whom the signal is for; tgid 0: nobody, or see policy */
+	struct apo_task target;	    /* whom the signal is for; tgid 0: nobody, or see policy */
 	__u64 rss_pages[APO_KINDS]; /* of the grower, exact */
 	__u64 faults;		    /* mm counter events of the grower since it was first seen */
 	__u32 trigger;		    /* enum apo_trigger */
@@ -148,6 +150,20 @@ struct apo_trip {
 	__u32 step;		    /* 0 for the first signal of a crossing, then 1, 2, ... */
 };
 _Static_assert(sizeof(struct apo_trip) == 280, "apo_trip is ABI");
+
+/*
+ * What the responder needs of a trip; the trip itself goes to the slow path. A refresh has the
+ * same layout and uses only limit_cgroup.
+ */
+struct apo_request {
+	struct apo_record rec;
+	__u64 trip_id;
+	__u64 limit_cgroup;
+	struct apo_task grower;
+	__u32 target_policy; /* enum apo_target */
+	__u32 signal;	     /* of the policy */
+};
+_Static_assert(sizeof(struct apo_request) == 80, "apo_request is ABI");
 
 /* Confirmation and end of a signalled process. */
 struct apo_close {
@@ -189,9 +205,11 @@ struct apo_process {
 	__s64 mark_pages;	    /* owned_pages when its guard last tripped */
 	__u64 mark_ns;		    /* which trip that was */
 	__u64 mm;		    /* identity of the address space: exec starts a new account */
+	__u32 ns_tgid;		    /* pid in its own PID namespace */
+	__u32 ns_level;
 	char comm[APO_COMM_LEN];
 };
-_Static_assert(sizeof(struct apo_process) == 136, "apo_process is ABI");
+_Static_assert(sizeof(struct apo_process) == 144, "apo_process is ABI");
 
 #define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: growth older than that fades */
 
@@ -202,8 +220,8 @@ struct apo_guard {
 	__u64 limit_pages;
 	__u64 peak_need_pages;
 	__s64 least_headroom_pages;
-	__u64 rate_pages_s;	/* growth of need since the start of the previous window */
-	__u64 window_ns;	/* start of the present window for that rate */
+	__u64 rate_pages_s; /* growth of need since the start of the previous window */
+	__u64 window_ns;    /* start of the present window for that rate */
 	__u64 window_need_pages;
 	__u64 previous_ns; /* start of the one before */
 	__u64 previous_need_pages;
@@ -211,18 +229,21 @@ struct apo_guard {
 	__u64 trips;
 	__u64 warns;
 	__u64 oom_kills;
-	__u64 oom_kills_uncaught;   /* no trip preceded */
+	__u64 oom_kills_uncaught; /* no trip preceded */
 	__u64 last_trip_ns;
 	__u64 trip_peak_need_pages; /* since the first trip of this era */
 	__s64 trip_least_headroom_pages;
+	__s64 score_pages;    /* net growth of need, halved every APO_HALF_LIFE_NS */
 	__s64 top_rank_pages; /* of the process that grows most */
 	__u64 top_ns;
+	__u64 refresh_ns;      /* when a refresh was last thought about */
+	__u64 refresh_wait_ns; /* until when a trip waits for its answer */
 	__u32 top_tgid;
 	__u32 step; /* signals decided since headroom was last ample */
 	__u32 era;  /* counts recoveries; part of the once-only latch */
 	__u32 warned;
 };
-_Static_assert(sizeof(struct apo_guard) == 176, "apo_guard is ABI");
+_Static_assert(sizeof(struct apo_guard) == 200, "apo_guard is ABI");
 
 /* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
 struct apo_signalled {
@@ -248,15 +269,15 @@ _Static_assert(sizeof(struct apo_rss) == 40, "apo_rss is ABI");
 
 /* What the kernel side counts about itself. One slot each, per CPU. */
 enum apo_stat {
-	APO_STAT_LOOKS = 0,	 /* evaluations of the rule */
-	APO_STAT_TRIPS,		 /* trips decided */
+	APO_STAT_LOOKS = 0, /* evaluations of the rule */
+	APO_STAT_TRIPS,	    /* trips decided */
 	APO_STAT_WARNS,
-	APO_STAT_SENT,		 /* signals queued by the kernel side */
-	APO_STAT_BUSY,		 /* -EBUSY, retried at the next look */
-	APO_STAT_DELEGATED,	 /* handed to the responder */
-	APO_STAT_LOST_RECORDS,	 /* ring buffer full */
-	APO_STAT_MAP_FULL,	 /* a guard, process or trip had no room in its map */
-	APO_STAT_SUBTREE_CUT,	 /* page cache of an ancestor not summed to the end */
-	APO_STAT_OOM_KILLS,	 /* OOM victims in guarded cgroups */
+	APO_STAT_SENT,	       /* signals queued by the kernel side */
+	APO_STAT_BUSY,	       /* -EBUSY, retried at the next look */
+	APO_STAT_DELEGATED,    /* handed to the responder */
+	APO_STAT_LOST_RECORDS, /* ring buffer full */
+	APO_STAT_MAP_FULL,     /* a guard, process or trip had no room in its map */
+	APO_STAT_SUBTREE_CUT,  /* page cache of an ancestor not summed to the end */
+	APO_STAT_OOM_KILLS,    /* OOM victims in guarded cgroups */
 	APO_STATS,
 };

@@ -25,7 +25,7 @@
 #include "sense/cgroup_memory.h"
 
 #define MIB (1024ULL * 1024)
-#define LIVE_TIMEOUT_S 120
+#define LIVE_TIMEOUT_S 60
 
 struct live_cgroup {
 	char *rel; /* "/apo-live-17/42-victim" */

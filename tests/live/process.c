@@ -50,14 +50,15 @@ static char *join(const char *const argv[])
 }
 
 struct pipes {
-	int in[2], out[2], err[2], ready[2];
+	int in[2], out[2], err[2], ready[2], failed[2];
 };
 
-/* In the child. Whatever fails here is seen as exit status 99. */
+/* In the child; says through the pipe what failed, and exec closes it. */
 static void become(const struct live_spawn *spec, const struct pipes *pipes,
 		   const char *const argv[])
 {
 	sigset_t none;
+	int error;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -65,14 +66,18 @@ static void become(const struct live_spawn *spec, const struct pipes *pipes,
 		signal(signal_number, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* First of all, so that everything is charged there, and before its descriptor is replaced. */
-	if (spec->cgroup && cgroup_attach(spec->cgroup->fd, 0) < 0)
-		_exit(99);
-	if (dup2(pipes->in[0], STDIN_FILENO) < 0 || dup2(pipes->out[1], STDOUT_FILENO) < 0 ||
-	    dup2(pipes->err[1], STDERR_FILENO) < 0 || dup2(pipes->ready[1], READY_FD) < 0)
-		_exit(99);
-	fcntl(READY_FD, F_SETFD, 0); /* dup2 leaves it alone if it is that one already */
-	execv(argv[0], (char *const *)argv);
-	fprintf(stderr, "cannot execute %s: %m\n", argv[0]);
+	error = spec->cgroup ? -cgroup_attach(spec->cgroup->fd, 0) : 0;
+	if (!error &&
+	    (dup2(pipes->in[0], STDIN_FILENO) < 0 || dup2(pipes->out[1], STDOUT_FILENO) < 0 ||
+	     dup2(pipes->err[1], STDERR_FILENO) < 0 || dup2(pipes->ready[1], READY_FD) < 0))
+		error = errno;
+	if (!error) {
+		fcntl(READY_FD, F_SETFD, 0); /* dup2 leaves it alone if it is that one already */
+		execv(argv[0], (char *const *)argv);
+		error = errno;
+	}
+	if (write(pipes->failed[1], &error, sizeof(error)) < 0)
+		_exit(98);
 	_exit(99);
 }
 
@@ -84,14 +89,26 @@ static pid_t fork_as(bool pid_namespace)
 			      NULL);
 }
 
+/* Out of the way of READY_FD. */
+static bool high_fd(int *fd)
+{
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, READY_FD + 1);
+
+	close_fd(*fd);
+	*fd = high;
+	return high >= 0;
+}
+
 struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *const argv[])
 {
 	static const struct live_spawn plain = {.cgroup = NULL};
 	struct live_process *process = calloc(1, sizeof(*process));
 	struct pipes pipes;
+	int error = 0;
 
 	live_check(process, "out of memory");
 	spec = spec ? spec : &plain;
+	live_check(pipe2(pipes.failed, O_CLOEXEC) == 0 && high_fd(&pipes.failed[1]), "pipe: %m");
 	live_check(pipe2(pipes.in, O_CLOEXEC) == 0 && pipe2(pipes.out, O_CLOEXEC) == 0 &&
 			   pipe2(pipes.err, O_CLOEXEC) == 0 && pipe2(pipes.ready, O_CLOEXEC) == 0,
 		   "pipe: %m");
@@ -111,6 +128,10 @@ struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *
 	process->output_fds[1] = pipes.err[0];
 	process->ready_fd = pipes.ready[0];
 	process->stdin_fd = spec->wants_stdin ? pipes.in[1] : close_fd(pipes.in[1]);
+	close_fd(pipes.failed[1]);
+	live_check(read(pipes.failed[0], &error, sizeof(error)) == 0, "cannot start %s: %s",
+		   process->name, strerror(error));
+	close_fd(pipes.failed[0]);
 	close_fd(pipes.in[0]);
 	close_fd(pipes.out[1]);
 	close_fd(pipes.err[1]);

@@ -96,6 +96,19 @@ Test(targets, blocked_signal_reaches_sigwait)
 	live_stop(guard);
 }
 
+/* The thread that crosses the line blocks the signal, another one has to take it. */
+Test(targets, signal_blocked_in_the_growing_threads)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "blocked", LIMIT);
+	struct live_process *guard = live_watch("--cgroup", cgroup->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--block-growth", "--threads", "2", "--rate", "200");
+	json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
+
+	live_check(live_bool(verdict, "action.delivered"), "no handler was seen");
+	live_stop(guard);
+}
+
 Test(targets, default_action_ends_it_without_an_oom_kill)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "default", LIMIT);
@@ -417,7 +430,7 @@ Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 	json_t *kill_event, *status;
 
 	live_wait_ready(big);
-	deaf = live_victim(cgroup, "--ignore-term", "--rate", "100", "--max", "60M");
+	deaf = live_victim(cgroup, "--deaf", "--rate", "100", "--max", "60M");
 	kill_event = live_event(guard, "oom_kill", big->pid);
 	live_wait_exit(big);
 	live_wait_exit(deaf);

@@ -197,6 +197,7 @@ Test(event, a_save_that_runs_on_gives_its_reason)
 	struct incident i = saved();
 
 	i.exit.known = false;
+	i.exit_ns = 0;
 	i.reason = "handled the signal, gave memory back and runs on";
 	expect(i,
 	       "12:00:00.123Z saved    server[1234] in /docker/ab12 grew 812.0 MiB/s to 231.4 MiB "

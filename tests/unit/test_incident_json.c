@@ -160,6 +160,16 @@ Test(incident_json, an_ending_signal_replaces_the_code)
 	cr_expect_not_null(strstr(text, "\"error\":\"No such process\""), "%s", text);
 }
 
+Test(incident_json, an_end_that_nobody_saw_is_not_still_running)
+{
+	struct incident i = saved();
+	_cleanup_free_ char *text = NULL;
+
+	i.exit.known = false;
+	text = text_of(&i, "verdict");
+	cr_expect_not_null(strstr(text, "\"exit\":{\"code\":null,\"signal\":null}"), "%s", text);
+}
+
 Test(incident_json, times_out_of_order_are_zero_not_negative)
 {
 	struct incident i = saved();

@@ -138,7 +138,7 @@ Test(verdict, sigkill_without_oom_kill_is_somebody_elses)
 
 	expect(i, VERDICT_IGNORED, "still running when somebody else sent it SIGKILL");
 	i.after.known = false;
-	expect(i, VERDICT_TOO_LATE, "ended by SIGKILL; whose is not known");
+	expect(i, VERDICT_TOO_LATE, "ended in a way not known, perhaps by the kernel's OOM killer");
 }
 
 Test(verdict, an_oom_mark_on_a_process_already_ending_does_not_undo_the_save)
@@ -320,6 +320,23 @@ Test(verdict, a_process_gone_before_the_signal)
 	i.after.oom_kills = 4;
 	expect(i, VERDICT_TOO_LATE,
 	       "killed by the kernel's OOM killer before the signal could be sent");
+}
+
+Test(verdict, an_end_that_nobody_saw_is_judged_by_the_kernels_counter)
+{
+	struct incident i = signalled();
+
+	i.delivered_ns = 1300;
+	i.exit_ns = 5000;
+	expect(i, VERDICT_SAVED,
+	       "ended after the signal, not by the kernel's OOM killer; how was not seen");
+	i.after.oom_kills = 4;
+	expect(i, VERDICT_TOO_LATE, "killed by the kernel's OOM killer during its shutdown");
+	i.after.known = false;
+	expect(i, VERDICT_TOO_LATE, "ended in a way not known, perhaps by the kernel's OOM killer");
+	i.after = i.before;
+	i.delivered_ns = 0;
+	expect(i, VERDICT_NEEDLESS, "it ended by itself before its handler ran");
 }
 
 Test(verdict, an_oom_kill_without_a_trip_is_missed)

@@ -81,20 +81,26 @@ static void handle(int signal, void (*handler)(int))
 	sigaction(signal, &action, NULL);
 }
 
-static void set_up_signals(void)
+static void mask_term(int how)
 {
 	sigset_t set;
 
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(how, &set, NULL);
+}
+
+static void set_up_signals(void)
+{
 	handle(SIGUSR1, on_usr1);
-	handle(SIGTERM, opt.ignore_term	   ? SIG_IGN
-			: opt.default_term ? SIG_DFL
-					   : on_shutdown_signal);
+	if (opt.ignore_term)
+		handle(SIGTERM, SIG_IGN);
+	else if (!opt.default_term && !opt.block_term)
+		handle(SIGTERM, on_shutdown_signal);
 	if (opt.handle_int)
 		handle(SIGINT, on_shutdown_signal);
 	if (opt.block_term) {
-		sigemptyset(&set);
-		sigaddset(&set, SIGTERM);
-		sigprocmask(SIG_BLOCK, &set, NULL);
+		mask_term(SIG_BLOCK);
 		start_thread(sigwait_main, NULL);
 	}
 }
@@ -362,6 +368,27 @@ static void page_out_and_in(void)
 		((volatile char *)region)[i] = 2;
 }
 
+static void *grow_only_main(void *arg)
+{
+	(void)arg;
+	grow();
+	return NULL;
+}
+
+/* The threads that grow cannot take the signal; this one can. */
+static void grow_with_term_blocked(void)
+{
+	pthread_t thread;
+	int r;
+
+	mask_term(SIG_BLOCK);
+	r = pthread_create(&thread, NULL, grow_only_main, NULL);
+	mask_term(SIG_UNBLOCK);
+	if (r != 0)
+		die("cannot start a thread: %s", strerror(r));
+	pthread_join(thread, NULL);
+}
+
 /* Everything the growing process does, from the first page to its exit status. */
 static int live(void)
 {
@@ -384,6 +411,8 @@ static int live(void)
 		grow_by_writer();
 	else if (opt.stubborn)
 		start_thread(stubborn_main, NULL);
+	else if (opt.block_growth)
+		grow_with_term_blocked();
 	else
 		grow();
 

@@ -12,6 +12,8 @@
 
 #define FRACTION_DIGITS 18 /* 10^18 fits 64 bits; further digits are below any unit here */
 
+__extension__ typedef unsigned __int128 wide;
+
 /* A decimal number as written, before its unit is known. */
 struct decimal {
 	uint64_t whole;
@@ -72,8 +74,7 @@ static int decimal_times(const struct decimal *number, uint64_t unit, uint64_t *
 	uint64_t whole, part;
 
 	/* fraction < scale, so the quotient is below unit. */
-	part = (uint64_t)((__extension__(unsigned __int128) number->fraction * unit) /
-			  number->scale);
+	part = (uint64_t)((wide)number->fraction * unit / number->scale);
 	if (__builtin_mul_overflow(number->whole, unit, &whole) ||
 	    __builtin_add_overflow(whole, part, &whole))
 		return -ERANGE;

@@ -12,6 +12,7 @@
 #include "cmd/common.h"
 #include "daemon/loader.h"
 #include "daemon/session.h"
+#include "output/json.h"
 #include "output/rss.h"
 #include "sense/cgroup_memory.h"
 #include "sense/machine.h"
@@ -25,9 +26,7 @@ static int print(const struct rss_report *report, bool json)
 	if (!json)
 		return rss_text(stdout, report);
 	object = rss_json(report);
-	if (!object)
-		return -ENOMEM;
-	r = json_dumpf(object, stdout, JSON_COMPACT) || putchar('\n') == EOF ? -EIO : 0;
+	r = json_write_line(stdout, object);
 	json_decref(object);
 	return r;
 }

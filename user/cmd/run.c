@@ -15,7 +15,7 @@
 #include "sense/cgroup.h"
 #include "sense/cgroup_memory.h"
 
-#define EXIT_NOT_FOUND 127	/* as the shell has it */
+#define EXIT_NOT_FOUND 127 /* as the shell has it */
 #define EXIT_NOT_EXECUTABLE 126
 
 struct run {
@@ -131,7 +131,7 @@ _Noreturn static void child_main(const struct run *run, int gate, int failed)
 
 static int spawn(struct run *run)
 {
-	int gate[2] = { -1, -1 }, failed[2] = { -1, -1 };
+	int gate[2] = {-1, -1}, failed[2] = {-1, -1};
 
 	if (pipe2(gate, O_CLOEXEC) || pipe2(failed, O_CLOEXEC))
 		return -errno;
@@ -201,7 +201,7 @@ static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 
 static int guard_and_run(struct run *run)
 {
-	const struct session_events events = { .on_signal = on_signal, .userdata = run };
+	const struct session_events events = {.on_signal = on_signal, .userdata = run};
 	int status = run->options->limit_bytes ? guard_own_cgroup(run)
 					       : session_guard_children(run->session);
 	int r;
@@ -228,7 +228,7 @@ static int guard_and_run(struct run *run)
 int cmd_run(int argc, char **argv)
 {
 	struct options options;
-	struct run run = { .options = &options, .cgroup_dirfd = -1, .gate = -1, .failed = -1 };
+	struct run run = {.options = &options, .cgroup_dirfd = -1, .gate = -1, .failed = -1};
 	int status = common_options(COMMAND_RUN, argc, argv, &options);
 
 	if (status >= 0)

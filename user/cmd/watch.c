@@ -42,7 +42,7 @@ static int guard(struct session *session, const struct options *options)
 int cmd_watch(int argc, char **argv)
 {
 	struct session *session = NULL;
-	const struct session_events events = { .on_signal = on_signal, .userdata = &session };
+	const struct session_events events = {.on_signal = on_signal, .userdata = &session};
 	struct options options;
 	int status = common_options(COMMAND_WATCH, argc, argv, &options);
 

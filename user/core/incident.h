@@ -25,11 +25,11 @@ enum verdict {
 
 /* A process as files tell it, at the time of the trip. Missing strings are NULL. */
 struct incident_process {
-	pid_t pid;	/* host */
-	pid_t ns_pid;	/* in its own PID namespace */
+	pid_t pid;    /* host */
+	pid_t ns_pid; /* in its own PID namespace */
 	char *comm;
-	char *cmdline;	/* arguments joined by single spaces */
-	char *cgroup;	/* path below the memory hierarchy's root, "/a/b" */
+	char *cmdline;	    /* arguments joined by single spaces */
+	char *cgroup;	    /* path below the memory hierarchy's root, "/a/b" */
 	char *container_id; /* where the path shows one */
 	uint64_t cgroup_id;
 	uint64_t start_boottime_ns;
@@ -38,9 +38,9 @@ struct incident_process {
 
 /* How the process ended. */
 struct incident_exit {
-	bool known;	/* false: still running when the incident was closed */
-	int code;	/* exit status, -1 if ended by a signal */
-	int signal;	/* ending signal, 0 if none */
+	bool known; /* false: still running at the close; or, with exit_ns set, not seen */
+	int code;   /* exit status, -1 if ended by a signal */
+	int signal; /* ending signal, 0 if none */
 };
 
 /* Kernel counters of the binding cgroup: memory.events, or memory.oom_control and failcnt. */
@@ -51,10 +51,10 @@ struct incident_events {
 };
 
 struct incident {
-	uint64_t id;	     /* of the trip; unique since boot */
+	uint64_t id;	      /* of the trip; unique since boot */
 	uint64_t realtime_ns; /* CLOCK_REALTIME of the crossing */
 	enum verdict verdict;
-	const char *reason;  /* one sentence for the verdict, static text */
+	const char *reason; /* one sentence for the verdict, static text */
 
 	enum apo_trigger trigger;
 	enum apo_rule rule;
@@ -73,7 +73,7 @@ struct incident {
 	uint64_t forecast_ns; /* APO_UNLIMITED: not growing */
 	uint64_t rss_bytes[APO_KINDS];
 	uint64_t faults;
-	uint64_t peak_need_bytes;      /* since the trip */
+	uint64_t peak_need_bytes;     /* since the trip */
 	int64_t least_headroom_bytes; /* since the trip */
 	bool closing_known;
 	int64_t closing_headroom_bytes; /* when the incident was closed, target still running */
@@ -81,7 +81,7 @@ struct incident {
 	int wanted_signal; /* the policy's */
 	int signal;	   /* the one chosen */
 	enum apo_action action;
-	int error;	   /* 0 or -errno of the last attempt */
+	int error; /* 0 or -errno of the last attempt */
 	bool killed_after_grace;
 	uint64_t grace_ns; /* 0: off */
 

@@ -27,7 +27,7 @@ enum end {
 	END_LOW = 1 << 10,
 	END_RUNNING = 1 << 11,
 	END_LOST = 1 << 12,
-	END_OWN = END_ZERO | END_CODE | END_SIGNAL | END_OTHER,
+	END_OWN = END_ZERO | END_CODE | END_SIGNAL | END_OTHER | END_LOST,
 	END_ANY = (1 << 13) - 1,
 };
 
@@ -82,14 +82,14 @@ static const struct row rows[] = {
 	{SENT_YES, END_KILLED, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
 	 "still running when somebody else sent it SIGKILL"},
 	{SENT_YES, END_KILLED_BY, HANDLER_ANY, DANGER_ANY, VERDICT_TOO_LATE,
-	 "ended by SIGKILL; whose is not known"},
+	 "ended in a way not known, perhaps by the kernel's OOM killer"},
 	{SENT_YES, END_CRASH, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
 	 "crashed after the signal instead of shutting down"},
 
 	{SENT_YES, END_OWN | END_RECOVERED, HANDLER_ANY, DANGER_NO, VERDICT_NEEDLESS,
 	 "the reserve was never entered"},
-	{SENT_YES, END_ZERO | END_CODE | END_OTHER, HANDLER_NO, DANGER_YES, VERDICT_NEEDLESS,
-	 "it ended by itself before its handler ran"},
+	{SENT_YES, END_ZERO | END_CODE | END_OTHER | END_LOST, HANDLER_NO, DANGER_YES,
+	 VERDICT_NEEDLESS, "it ended by itself before its handler ran"},
 	{SENT_YES, END_SIGNAL, HANDLER_RAN, DANGER_YES, VERDICT_SAVED,
 	 "handled the signal, then ended by it"},
 	{SENT_YES, END_SIGNAL, HANDLER_ANY, DANGER_YES, VERDICT_SAVED,
@@ -100,6 +100,8 @@ static const struct row rows[] = {
 	 "shut down and exited with a non-zero status"},
 	{SENT_YES, END_OTHER, HANDLER_ANY, DANGER_YES, VERDICT_SAVED,
 	 "shut down and ended by another signal"},
+	{SENT_YES, END_LOST, HANDLER_ANY, DANGER_YES, VERDICT_SAVED,
+	 "ended after the signal, not by the kernel's OOM killer; how was not seen"},
 
 	{SENT_YES, END_RECOVERED, HANDLER_RAN, DANGER_YES, VERDICT_SAVED,
 	 "handled the signal, gave memory back and runs on"},
@@ -176,6 +178,13 @@ static enum end classify_exit(const struct incident *incident)
 	return is_crash(signal) ? END_CRASH : END_OTHER;
 }
 
+static enum end classify_unseen_end(const struct incident *incident)
+{
+	if (oom_kills_rose(incident))
+		return END_OOM;
+	return events_known(incident) ? END_LOST : END_KILLED_BY;
+}
+
 static enum end classify_end(const struct incident *incident)
 {
 	if (incident->exit.known)
@@ -184,8 +193,8 @@ static enum end classify_end(const struct incident *incident)
 		return END_GRACE;
 	if (incident->oom_victim)
 		return END_OOM;
-	if (incident->action == APO_ACT_DISAPPEARED)
-		return oom_kills_rose(incident) ? END_OOM : END_LOST;
+	if (incident->action == APO_ACT_DISAPPEARED || incident->exit_ns)
+		return classify_unseen_end(incident);
 	if (!incident->closing_known)
 		return END_RUNNING;
 	if (incident->closing_headroom_bytes < 0 ||

@@ -14,7 +14,7 @@
  *                      oom_kill counter of the binding cgroup rose
  *          grace       SIGKILL was ours, after the grace
  *          killed      SIGKILL, and the kernel's counter says that it was not the OOM killer
- *          killed?     SIGKILL, and no counter to tell whose
+ *          killed?     SIGKILL or an end not seen, and no counter to tell whether by the kernel
  *          crash       SEGV, BUS, ILL, FPE, ABRT, SYS or TRAP
  *          signal      the default action of the chosen signal
  *          other       the default action of some other signal
@@ -22,7 +22,8 @@
  *          recovered   still running at the close, headroom at least the reserve
  *          low         still running at the close, headroom below the reserve
  *          running     still running at the close, headroom not known
- *          lost        the process is gone, nobody saw how (sent is gone)
+ *          lost        gone (sent is gone, or exit_ns is set while the exit is not known), the
+ *                      kernel's counter says that it was not the OOM killer
  *
  * handler  ran         its entry was seen
  *          waited      not seen, and would not be: the signal is blocked (sigwait and signalfd
@@ -49,17 +50,18 @@
  * yes     oom              waited unseen *       too late   killed after the signal
  * yes     oom              no            *       too late   killed before the handler ran
  * gone    *                *             *       needless   ended before it could be sent
- * !yes    zero code signal other recovered *     needless   lived without a signal
+ * !yes    zero code signal other lost recovered * needless lived without a signal
  * none    *                *             *       ignored    nobody could take it
  * failed  *                *             *       ignored    never sent
  * yes     killed           *             *       ignored    somebody else's SIGKILL
- * yes     killed?          *             *       too late   SIGKILL of unknown origin
+ * yes     killed?          *             *       too late   ended in a way not known
  * yes     crash            *             *       ignored    crashed instead of shutting down
- * yes     zero..other recovered *        no      needless   the reserve was never entered
- * yes     zero code other  no            yes     needless   ended before the handler ran
+ * yes     zero..lost recovered *         no      needless   the reserve was never entered
+ * yes     zero code other lost no        yes     needless   ended before the handler ran
  * yes     signal           *             yes     saved      by the handler or the default action
  * yes     zero, code       *             yes     saved      shut down (the status is told)
  * yes     other            *             yes     saved      shut down, ended by another signal
+ * yes     lost             *             yes     saved      ended after the signal
  * yes     recovered        ran waited    yes     saved      gave memory back and runs on
  * yes     recovered        no unseen     yes     needless   memory came back without the handler
  * yes     low              *             *       ignored    runs on below the reserve

@@ -18,7 +18,7 @@ void facts_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
 		   const struct apo_task *task, struct incident_process *ret)
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;
-	struct target target = { .pidfd = -1 };
+	struct target target = {.pidfd = -1};
 	bool same = !target_open(proc_fd, pid, task->start_boottime_ns, &target);
 
 	*ret = (struct incident_process){

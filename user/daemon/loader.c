@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "guard.skel.h"
+#include "guard_basic.skel.h"
 #include "rss.skel.h"
 
 struct ring_callback {
@@ -120,12 +121,12 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	skel->rodata->memcg_v1 = config->memcg_v1;
 	skel->rodata->nr_cpus = config->cpu_ids;
 	skel->rodata->nr_nodes = config->node_ids;
+	skel->rodata->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	skel->rodata->swap_pages_at_start = config->swap_pages;
 	skel->rodata->pages_per_event = batched ? 64 : 1;
 
 	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
-	bpf_program__set_autoload(skel->progs.on_reclaim,
-				  features->mm_vmscan_memcg_reclaim_begin);
+	bpf_program__set_autoload(skel->progs.on_reclaim, features->mm_vmscan_memcg_reclaim_begin);
 	bpf_program__set_autoload(skel->progs.on_mark_victim, features->mark_victim);
 	bpf_program__set_autoload(skel->progs.on_signal_generate, features->signal_generate);
 	bpf_program__set_autoload(skel->progs.on_signal_deliver, features->signal_deliver);
@@ -150,7 +151,7 @@ static int run_once(int program_fd)
 /* Ring buffers and BTF need it before 5.11; later kernels do not count locked memory for BPF. */
 static void raise_memlock(void)
 {
-	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
@@ -174,7 +175,10 @@ static int open_and_load(struct guard_bpf **ret, const struct loader_config *con
 	batched = counters_are_batched_per_task(btf);
 	btf__free(btf);
 
-	skel = guard_bpf__open();
+	/* Two objects of one source: same maps, same programs, so one type serves for both. */
+	_Static_assert(sizeof(struct guard_bpf) == sizeof(struct guard_basic_bpf), "one source");
+	skel = features->bpf_send_signal_task ? guard_bpf__open()
+					      : (struct guard_bpf *)guard_basic_bpf__open();
 	if (!skel)
 		return -errno;
 	r = configure(skel, config, features, batched);
@@ -264,16 +268,16 @@ int loader_attach(struct loader *loader, struct loader_triggers *ret)
 		struct bpf_link **link;
 		bool needed;
 	} order[] = {
-		{ skel->progs.on_exit, &skel->links.on_exit, true },
-		{ skel->progs.on_fork, &skel->links.on_fork, false },
-		{ skel->progs.on_attach, &skel->links.on_attach, false },
-		{ skel->progs.on_rmdir, &skel->links.on_rmdir, false },
-		{ skel->progs.on_signal_generate, &skel->links.on_signal_generate, false },
-		{ skel->progs.on_signal_deliver, &skel->links.on_signal_deliver, false },
-		{ skel->progs.on_mark_victim, &skel->links.on_mark_victim, false },
-		{ skel->progs.on_reclaim, &skel->links.on_reclaim, false },
-		{ skel->progs.on_tick, &skel->links.on_tick, false },
-		{ skel->progs.on_rss_stat, &skel->links.on_rss_stat, true },
+		{skel->progs.on_exit, &skel->links.on_exit, true},
+		{skel->progs.on_fork, &skel->links.on_fork, false},
+		{skel->progs.on_attach, &skel->links.on_attach, false},
+		{skel->progs.on_rmdir, &skel->links.on_rmdir, false},
+		{skel->progs.on_signal_generate, &skel->links.on_signal_generate, false},
+		{skel->progs.on_signal_deliver, &skel->links.on_signal_deliver, false},
+		{skel->progs.on_mark_victim, &skel->links.on_mark_victim, false},
+		{skel->progs.on_reclaim, &skel->links.on_reclaim, false},
+		{skel->progs.on_tick, &skel->links.on_tick, false},
+		{skel->progs.on_rss_stat, &skel->links.on_rss_stat, true},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
@@ -329,13 +333,13 @@ static int ring_new(struct ring_buffer **ret, struct bpf_map *map, struct ring_c
 
 int loader_on_record(struct loader *loader, loader_record_fn fn, void *userdata)
 {
-	loader->on_record = (struct ring_callback){ fn, userdata };
+	loader->on_record = (struct ring_callback){fn, userdata};
 	return ring_new(&loader->records, loader->skel->maps.records, &loader->on_record);
 }
 
 int loader_on_urgent(struct loader *loader, loader_record_fn fn, void *userdata)
 {
-	loader->on_urgent = (struct ring_callback){ fn, userdata };
+	loader->on_urgent = (struct ring_callback){fn, userdata};
 	return ring_new(&loader->urgent, loader->skel->maps.urgent, &loader->on_urgent);
 }
 

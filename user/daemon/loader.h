@@ -26,7 +26,8 @@ struct loader_config {
 	bool memcg_v1;
 	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
 	uint32_t node_ids; /* highest possible NUMA node number + 1 */
-	uint64_t swap_pages; /* free now; used only where the kernel's own counter is not readable */
+	uint64_t
+		swap_pages; /* free now; used only where the kernel's own counter is not readable */
 };
 
 /* Which triggers got attached. */

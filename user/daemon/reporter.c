@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "output/event.h"
 #include "output/incident_json.h"
+#include "output/json.h"
 #include "output/status.h"
 #include "output/status_json.h"
 
@@ -39,18 +40,16 @@ int reporter_open_dir(const char *path, int *ret_dirfd)
 /* One object, one line, at once: a reader on a pipe sees it when it happens. */
 static void print_json(FILE *out, json_t *object)
 {
-	if (!object || json_dumpf(object, out, JSON_COMPACT) || fputc('\n', out) == EOF ||
-	    fflush(out))
-		log_warn("cannot write an event: %s, ignoring",
-			 object ? strerror(errno) : "out of memory");
+	int r = json_write_line(out, object);
+
+	if (r)
+		log_warn("cannot write an event: %s, ignoring", strerror(-r));
 	json_decref(object);
 }
 
 static int render_file(FILE *out, void *userdata)
 {
-	json_t *object = userdata;
-
-	return json_dumpf(object, out, JSON_INDENT(2)) || fputc('\n', out) == EOF ? -EIO : 0;
+	return json_write_pretty(out, userdata);
 }
 
 static void write_file(int dirfd, const struct incident *incident)

@@ -15,7 +15,7 @@ struct reporter {
 	FILE *out; /* borrowed */
 	bool json;
 	bool colour;
-	bool quiet;	   /* only incidents */
+	bool quiet;	  /* only incidents */
 	int report_dirfd; /* -1: no files */
 };
 

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/facts.h"
@@ -18,11 +20,13 @@
 
 #define RESPONDER_PRIORITY 50 /* SCHED_FIFO, middle of 1..99: above everything but the kernel's */
 
+#define RESPONDER_STACK (256 * 1024) /* bytes */
+
 struct responder {
 	struct responder_config config;
 	pthread_t thread;
 	bool started;
-	int stop_fd;	 /* eventfd */
+	int stop_fd;	/* eventfd */
 	int results[2]; /* pipe: read end, write end */
 };
 
@@ -43,17 +47,17 @@ static void tell(struct responder *responder, const struct responder_result *res
 }
 
 /* Signals one process, after letting the kernel side know whom to follow. */
-static void signal_one(struct responder *responder, const struct apo_trip *trip, pid_t pid,
+static void signal_one(struct responder *responder, const struct apo_request *request, pid_t pid,
 		       uint64_t start_boottime_ns, int signal, struct responder_result *result)
 {
 	struct apo_signalled entry = {
-		.trip_id = trip->id,
-		.limit_cgroup = trip->reading.limit_cgroup,
+		.trip_id = request->trip_id,
+		.limit_cgroup = request->limit_cgroup,
 		.time_ns = now_ns(),
 		.signal = signal,
 		.generate_result = -1,
 	};
-	struct target target = { .pidfd = -1 };
+	struct target target = {.pidfd = -1};
 	int r;
 
 	result->pid = pid;
@@ -68,13 +72,13 @@ static void signal_one(struct responder *responder, const struct apo_trip *trip,
 	target_close(&target);
 	result->error = r;
 	result->time_ns = now_ns();
-	result->action = !r	     ? APO_ACT_SENT_RESPONDER
+	result->action = !r	       ? APO_ACT_SENT_RESPONDER
 			 : r == -ESRCH ? APO_ACT_DISAPPEARED
 				       : APO_ACT_FAILED;
 }
 
 /* Signals a process if one of the signals makes sense for it. Returns whether it did. */
-static bool try_one(struct responder *responder, const struct apo_trip *trip, pid_t pid,
+static bool try_one(struct responder *responder, const struct apo_request *request, pid_t pid,
 		    uint64_t start_boottime_ns, struct responder_result *result)
 {
 	enum apo_disposition disposition;
@@ -86,28 +90,28 @@ static bool try_one(struct responder *responder, const struct apo_trip *trip, pi
 		result->action = APO_ACT_NONE;
 		return false;
 	}
-	signal_one(responder, trip, pid, start_boottime_ns, signal, result);
+	signal_one(responder, request, pid, start_boottime_ns, signal, result);
 	return result->action == APO_ACT_SENT_RESPONDER;
 }
 
-static void act_on_leader(struct responder *responder, const struct apo_trip *trip,
+static void act_on_leader(struct responder *responder, const struct apo_request *request,
 			  struct responder_result *result)
 {
 	pid_t leader;
 
 	if (target_leader(responder->config.tree, responder->config.proc_fd,
-			  facts_local_pid(responder->config.initial_pid_ns, &trip->grower),
+			  facts_local_pid(responder->config.initial_pid_ns, &request->grower),
 			  &leader)) {
 		result->action = APO_ACT_NONE;
 		result->error = -ESRCH;
 		return;
 	}
-	try_one(responder, trip, leader, 0, result);
+	try_one(responder, request, leader, 0, result);
 }
 
 struct all_walk {
 	struct responder *responder;
-	const struct apo_trip *trip;
+	const struct apo_request *request;
 	size_t found;
 };
 
@@ -121,9 +125,9 @@ static int signal_cgroup(int dirfd, const char *path, void *userdata)
 	if (cgroup_procs(dirfd, &pids, &n))
 		return 0;
 	for (size_t i = 0; i < n; i++) {
-		struct responder_result result = { .trip_id = walk->trip->id };
+		struct responder_result result = {.trip_id = walk->request->trip_id};
 
-		try_one(walk->responder, walk->trip, pids[i], 0, &result);
+		try_one(walk->responder, walk->request, pids[i], 0, &result);
 		if (result.pid) {
 			walk->found++;
 			tell(walk->responder, &result);
@@ -133,15 +137,15 @@ static int signal_cgroup(int dirfd, const char *path, void *userdata)
 }
 
 /* Every process below the cgroup whose limit binds. */
-static void act_on_all(struct responder *responder, const struct apo_trip *trip,
+static void act_on_all(struct responder *responder, const struct apo_request *request,
 		       struct responder_result *result)
 {
-	struct all_walk walk = { .responder = responder, .trip = trip };
+	struct all_walk walk = {.responder = responder, .request = request};
 	_cleanup_free_ char *rel = NULL;
 	_cleanup_close_ int dirfd = -1;
 	int r;
 
-	r = cgroup_path_of_id(responder->config.tree, trip->reading.limit_cgroup, &rel);
+	r = cgroup_path_of_id(responder->config.tree, request->limit_cgroup, &rel);
 	if (!r)
 		r = cgroup_open(responder->config.tree, rel, &dirfd);
 	if (!r)
@@ -153,22 +157,37 @@ static void act_on_all(struct responder *responder, const struct apo_trip *trip,
 	tell(responder, result);
 }
 
+/* Reading memory.stat has the kernel bring its statistics up to date; what it says is not used. */
+static void refresh(struct responder *responder, uint64_t cgroup)
+{
+	_cleanup_free_ char *rel = NULL, *text = NULL;
+	_cleanup_close_ int dirfd = -1;
+
+	if (!cgroup_path_of_id(responder->config.tree, cgroup, &rel) &&
+	    !cgroup_open(responder->config.tree, rel, &dirfd))
+		file_read(dirfd, "memory.stat", &text, NULL);
+}
+
 static int on_urgent(const struct apo_record *record, void *userdata)
 {
-	const struct apo_trip *trip = (const struct apo_trip *)record;
+	const struct apo_request *request = (const struct apo_request *)record;
 	struct responder *responder = userdata;
-	struct responder_result result = { .trip_id = trip->id };
+	struct responder_result result = {.trip_id = request->trip_id};
 
-	if (trip->target_policy == APO_TARGET_ALL) {
-		act_on_all(responder, trip, &result);
+	if (record->type == APO_REC_REFRESH) {
+		refresh(responder, request->limit_cgroup);
 		return 0;
 	}
-	if (trip->target_policy == APO_TARGET_LEADER ||
-	    (!try_one(responder, trip,
-		      facts_local_pid(responder->config.initial_pid_ns, &trip->target),
-		      trip->target.start_boottime_ns, &result) &&
+	if (request->target_policy == APO_TARGET_ALL) {
+		act_on_all(responder, request, &result);
+		return 0;
+	}
+	if (request->target_policy == APO_TARGET_LEADER ||
+	    (!try_one(responder, request,
+		      facts_local_pid(responder->config.initial_pid_ns, &request->grower),
+		      request->grower.start_boottime_ns, &result) &&
 	     result.action == APO_ACT_NONE))
-		act_on_leader(responder, trip, &result);
+		act_on_leader(responder, request, &result);
 	tell(responder, &result);
 	return 0;
 }
@@ -177,8 +196,8 @@ static void *responder_main(void *userdata)
 {
 	struct responder *responder = userdata;
 	struct pollfd fds[] = {
-		{ .fd = loader_urgent_fd(responder->config.loader), .events = POLLIN },
-		{ .fd = responder->stop_fd, .events = POLLIN },
+		{.fd = loader_urgent_fd(responder->config.loader), .events = POLLIN},
+		{.fd = responder->stop_fd, .events = POLLIN},
 	};
 
 	pthread_setname_np(pthread_self(), "responder");
@@ -193,7 +212,7 @@ static void *responder_main(void *userdata)
 
 static int thread_start(struct responder *responder)
 {
-	struct sched_param param = { .sched_priority = RESPONDER_PRIORITY };
+	struct sched_param param = {.sched_priority = RESPONDER_PRIORITY};
 	int r;
 
 	/* On fault: locks what is used, not every mapping of every library. */

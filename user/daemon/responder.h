@@ -31,8 +31,8 @@ struct responder_result {
 struct responder_config {
 	struct loader *loader;
 	const struct cgroup_tree *tree;
-	int proc_fd;  /* open /proc, kept by the caller */
-	int signal;   /* of the policy */
+	int proc_fd;	     /* open /proc, kept by the caller */
+	int signal;	     /* of the policy */
 	bool initial_pid_ns; /* pids of the kernel side are ours */
 };
 

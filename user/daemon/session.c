@@ -284,9 +284,9 @@ static int start_loop(struct session *session)
 		int fd;
 		uv_poll_cb callback;
 	} polls[] = {
-		{ &session->records_poll, loader_records_fd(session->loader), on_records },
-		{ &session->results_poll, responder_results_fd(session->responder), on_results },
-		{ &session->signal_poll, session->signal_fd, on_signals },
+		{&session->records_poll, loader_records_fd(session->loader), on_records},
+		{&session->results_poll, responder_results_fd(session->responder), on_results},
+		{&session->signal_poll, session->signal_fd, on_signals},
 	};
 	int r = 0;
 
@@ -397,8 +397,9 @@ void session_ready(struct session *session, pid_t child)
 		ready.cgroup = session->rel;
 		ready.limit_bytes = limit.limit_bytes;
 		ready.limit_cgroup = limit.cgroup;
-		ready.reserve_bytes = options->reserve_bytes ?: limit.limit_bytes / 10000 *
-									options->reserve_permyriad;
+		ready.reserve_bytes =
+			options->reserve_bytes
+				?: limit.limit_bytes / 10000 * options->reserve_permyriad;
 		if (!cgroup_open(session->tree, session->rel, &dirfd))
 			cgroup_id(dirfd, &ready.cgroup_id);
 	}

@@ -67,7 +67,7 @@ int target_signal(const struct target *target, int signal)
 
 bool target_exited(const struct target *target)
 {
-	struct pollfd poll_fd = { .fd = target->pidfd, .events = POLLIN };
+	struct pollfd poll_fd = {.fd = target->pidfd, .events = POLLIN};
 
 	return target->pidfd < 0 || poll(&poll_fd, 1, 0) > 0;
 }

@@ -62,8 +62,8 @@ static struct incident *incident_of_trip(const struct tracker *tracker, const st
 		return NULL;
 	incident->id = trip->id;
 	incident->crossed_ns = trip->crossed_ns;
-	incident->realtime_ns = clock_ns(CLOCK_REALTIME) -
-				sat_sub(clock_ns(CLOCK_MONOTONIC), trip->crossed_ns);
+	incident->realtime_ns =
+		clock_ns(CLOCK_REALTIME) - sat_sub(clock_ns(CLOCK_MONOTONIC), trip->crossed_ns);
 	incident->trigger = trip->trigger;
 	incident->rule = trip->rule;
 	incident->step = trip->step;
@@ -189,7 +189,8 @@ static void read_closing(struct open_incident *open)
 	if (!cgroup_memory_read(tracker->config.tree, open->limit_dirfd, &memory)) {
 		incident->closing_known = true;
 		incident->closing_headroom_bytes =
-			sat_diff(memory.limit_bytes, sat_sub(memory.usage_bytes, memory.file_bytes));
+			sat_diff(sat_add(memory.limit_bytes, incident->swap_bytes),
+				 sat_sub(memory.usage_bytes, memory.file_bytes));
 	}
 }
 
@@ -238,6 +239,8 @@ static void on_timer(uv_timer_t *timer)
 		open->lingering = true; /* it is gone: its record must be on the way */
 		timer_set(open, LINGER_MS);
 	} else {
+		if (open->lingering) /* its record was lost: gone, and nobody saw how */
+			open->incident->exit_ns = clock_ns(CLOCK_MONOTONIC);
 		close_incident(open);
 	}
 }
@@ -268,10 +271,9 @@ static void on_close_record(struct tracker *tracker, const struct apo_close *rec
 		incident->signal_ns = record->generated_ns;
 	if (record->rec.type != APO_REC_EXIT)
 		return;
-	incident->peak_need_bytes =
-		MAX(incident->peak_need_bytes, record->peak_need_pages * page);
-	incident->least_headroom_bytes = MIN(incident->least_headroom_bytes,
-					     record->least_headroom_pages * (int64_t)page);
+	incident->peak_need_bytes = MAX(incident->peak_need_bytes, record->peak_need_pages * page);
+	incident->least_headroom_bytes =
+		MIN(incident->least_headroom_bytes, record->least_headroom_pages * (int64_t)page);
 	incident->oom_victim |= record->oom_victim;
 	incident->exit_ns = record->time_ns;
 	incident->exit.known = true;

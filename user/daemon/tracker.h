@@ -35,8 +35,8 @@ int tracker_new(struct tracker **ret, const struct tracker_config *config);
 /* Closes what is open without waiting, then frees. The loop must be run once more after it. */
 struct tracker *tracker_free(struct tracker *tracker);
 
-/* For loader_on_record(). */
-int tracker_on_record(const struct apo_record *record, void *tracker);
+/* For loader_on_record(); userdata is the tracker. */
+int tracker_on_record(const struct apo_record *record, void *userdata);
 void tracker_on_result(struct tracker *tracker, const struct responder_result *result);
 
 /* Incidents that are not closed yet. */

@@ -223,7 +223,9 @@ static void print_end(FILE *file, const struct incident *incident)
 		fprintf(file, ", SIGKILL after a grace of %s", span);
 	}
 	if (!incident->exit.known) {
-		if (incident->action != APO_ACT_DISAPPEARED && !incident->oom_victim)
+		if (incident->exit_ns)
+			fputs(", gone", file);
+		else if (incident->action != APO_ACT_DISAPPEARED && !incident->oom_victim)
 			fputs(", still running", file);
 		return;
 	}

@@ -125,17 +125,19 @@ static json_t *timing_json(const struct incident *incident)
 	return json_finish(object, r);
 }
 
-static json_t *exit_json(const struct incident_exit *end)
+/* null: still running; all of it null: gone, and nobody saw how. */
+static json_t *exit_json(const struct incident *incident)
 {
+	const struct incident_exit *end = &incident->exit;
+	bool exited = end->known && !end->signal;
 	json_t *object;
 	int r = 0;
 
-	if (!end->known)
+	if (!end->known && !incident->exit_ns)
 		return json_null();
 	object = json_object();
-	r |= json_object_set_new(object, "code",
-				 end->signal ? json_null() : json_integer(end->code));
-	r |= json_object_set_new(object, "signal", signal_json(end->signal));
+	r |= json_object_set_new(object, "code", exited ? json_integer(end->code) : json_null());
+	r |= json_object_set_new(object, "signal", signal_json(end->known ? end->signal : 0));
 	return json_finish(object, r);
 }
 
@@ -175,7 +177,7 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "faults", json_u64(incident->faults));
 	r |= json_object_set_new(object, "action", action_json(incident));
 	r |= json_object_set_new(object, "timing", timing_json(incident));
-	r |= json_object_set_new(object, "exit", exit_json(&incident->exit));
+	r |= json_object_set_new(object, "exit", exit_json(incident));
 	r |= json_object_set_new(object, "kernel",
 				 kernel_json(&incident->before, &incident->after));
 	return json_finish(object, r);

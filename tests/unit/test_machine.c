@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sense/machine.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/capability.h>
+
+#include "base/util.h"
+#include "unit/fixture.h"
+
+TestSuite(machine, .init = fixture_make, .fini = fixture_remove);
+
+Test(machine, every_fact_is_read)
+{
+	struct machine machine;
+
+	fixture_file("proc/sys/kernel/osrelease", "6.12.107-cloud-amd64\n");
+	fixture_file("sys/kernel/btf/vmlinux", "BTF");
+	fixture_file("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	fixture_file("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+	fixture_file("proc/meminfo", "MemTotal:       16318340 kB\n"
+				     "SwapCached:            7 kB\n"
+				     "SwapTotal:       4194300 kB\n"
+				     "SwapFree:        1048576 kB\n");
+	fixture_file("proc/self/status", "Name:\tx\nCapPrm:\t0\nCapEff:\t000001c000200000\n");
+	fixture_file("sys/devices/system/cpu/possible", "0-63\n");
+	fixture_file("sys/devices/system/cpu/online", "0-3,8,10-11\n");
+	fixture_file("sys/devices/system/node/possible", "0-3\n");
+	fixture_file("sys/devices/system/node/online", "0,2\n");
+
+	cr_assert_eq(machine_read(fixture_root(), &machine), 0);
+	cr_expect_str_eq(machine.release, "6.12.107-cloud-amd64");
+	cr_expect(machine.btf);
+	cr_expect_eq(machine.lockdown, MACHINE_LOCKDOWN_INTEGRITY);
+	cr_expect_eq(machine.thp, MACHINE_THP_MADVISE);
+	cr_expect_eq(machine.memory_bytes, 16709980160);
+	cr_expect_eq(machine.swap_total_bytes, 4294963200);
+	cr_expect_eq(machine.swap_free_bytes, 1073741824);
+	cr_expect_eq(machine.cpus_possible, 64);
+	cr_expect_eq(machine.cpu_ids, 64);
+	cr_expect_eq(machine.cpus_online, 7);
+	cr_expect_eq(machine.node_ids, 4);
+	cr_expect_eq(machine.nodes_online, 2);
+	cr_expect(machine_has_capability(&machine, CAP_SYS_ADMIN));
+	cr_expect(machine_has_capability(&machine, CAP_PERFMON));
+	cr_expect(machine_has_capability(&machine, CAP_BPF));
+	cr_expect_not(machine_has_capability(&machine, CAP_SYS_RESOURCE));
+	cr_expect_not(machine_has_capability(&machine, -1));
+	cr_expect_not(machine_has_capability(&machine, 64));
+}
+
+Test(machine, missing_files_are_the_documented_defaults)
+{
+	struct machine machine;
+
+	cr_assert_eq(machine_read(fixture_root(), &machine), 0);
+	cr_expect_str_eq(machine.release, "");
+	cr_expect_not(machine.btf);
+	cr_expect_eq(machine.lockdown, MACHINE_LOCKDOWN_UNKNOWN);
+	cr_expect_eq(machine.thp, MACHINE_THP_NONE);
+	cr_expect_eq(machine.memory_bytes, 0);
+	cr_expect_eq(machine.swap_total_bytes, 0);
+	cr_expect_eq(machine.cpus_possible, 1);
+	cr_expect_eq(machine.cpus_online, 1);
+	cr_expect_eq(machine.cpu_ids, 1);
+	cr_expect_eq(machine.node_ids, 1);
+	cr_expect_eq(machine.nodes_online, 1);
+	cr_expect_eq(machine.capabilities, 0);
+}
+
+Test(machine, sparse_and_senseless_lists)
+{
+	static const struct {
+		const char *text;
+		uint32_t possible, ids;
+	} cases[] = {
+		{"0\n", 1, 1},
+		{"0,64-65\n", 3, 66},
+		{"5\n", 1, 6},
+		{"", 1, 1},
+		{"junk\n", 1, 1},
+		{"0-\n", 1, 1},
+		{"3-1\n", 1, 1},
+		{"0,\n", 1, 1},
+		{"0-18446744073709551615\n", 1, 1},
+		{"0-99999999999999\n", 1, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct machine machine;
+
+		fixture_file("sys/devices/system/cpu/possible", cases[i].text);
+		cr_assert_eq(machine_read(fixture_root(), &machine), 0);
+		cr_expect_eq(machine.cpus_possible, cases[i].possible, "%s", cases[i].text);
+		cr_expect_eq(machine.cpu_ids, cases[i].ids, "%s", cases[i].text);
+	}
+}
+
+Test(machine, choices_have_names)
+{
+	static const struct {
+		const char *lockdown, *lockdown_name, *thp, *thp_name;
+	} cases[] = {
+		{"[none] integrity confidentiality", "none", "[always] madvise never", "always"},
+		{"none integrity [confidentiality]", "confidentiality", "always madvise [never]",
+		 "never"},
+		{"none integrity", "unknown", "always madvise", "none"},
+		{"[other]", "unknown", "[]", "none"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct machine machine;
+
+		fixture_file("sys/kernel/security/lockdown", cases[i].lockdown);
+		fixture_file("sys/kernel/mm/transparent_hugepage/enabled", cases[i].thp);
+		cr_assert_eq(machine_read(fixture_root(), &machine), 0);
+		cr_expect_str_eq(machine_lockdown_name(machine.lockdown), cases[i].lockdown_name);
+		cr_expect_str_eq(machine_thp_name(machine.thp), cases[i].thp_name);
+	}
+}
+
+Test(machine, bad_root_is_an_error)
+{
+	struct machine machine = {.cpus_online = 99};
+
+	cr_expect_eq(machine_read(-1, &machine), -EBADF);
+	cr_expect_eq(machine.cpus_online, 99);
+}
