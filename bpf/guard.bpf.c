@@ -133,11 +133,12 @@ int BPF_PROG(on_tick)
 	struct slot *slot;
 	__u64 now;
 
+	now = bpf_ktime_get_ns();
+	wake_overdue(now);
 	look.mm = BPF_CORE_READ(task, mm);
 	if (!look.mm) /* idle, or a kernel thread */
 		return 0;
 	slot = bpf_map_lookup_elem(&slots, &cpu);
-	now = bpf_ktime_get_ns();
 	if (!slot || now - slot->pulse_ns < PULSE_NS)
 		return 0;
 	slot->pulse_ns = now;
@@ -194,7 +195,7 @@ static __always_inline void close_emit(__u32 type, __u32 tgid, const struct apo_
 	rec->generate_result = entry->generate_result;
 	rec->exit_code = exit_code;
 	rec->oom_victim = entry->oom_victim;
-	bpf_ringbuf_submit(rec, 0);
+	bpf_ringbuf_submit(rec, type == APO_REC_DELIVERED ? wake_later() : WAKE_NOW);
 }
 
 SEC("tp_btf/signal_deliver")
@@ -304,7 +305,7 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	rec->limit_cgroup = reading.limit_cgroup;
 	task_describe(victim, memcg_id(memcg), &rec->victim);
 	rec->reading = reading;
-	bpf_ringbuf_submit(rec, 0);
+	bpf_ringbuf_submit(rec, WAKE_NOW);
 	return 0;
 }
 

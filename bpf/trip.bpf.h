@@ -40,7 +40,7 @@ static __always_inline bool in_cooldown(__u32 tgid, const struct apo_policy *pol
 
 	if (!entry)
 		return false;
-	if (now - entry->time_ns < policy->cooldown_ns)
+	if (since(now, entry->time_ns) < policy->cooldown_ns)
 		return true;
 	bpf_map_delete_elem(&signalled, &tgid);
 	return false;
@@ -55,7 +55,7 @@ static __always_inline bool untouchable(__u32 tgid)
 /* Keeps the process that grows most; ranks fade, so that an old spike does not stay on top. */
 static __always_inline __s64 top_update(struct look *look, struct apo_guard *guard, __s64 rank)
 {
-	__s64 top = decay(guard->top_rank_pages, look->now - guard->top_ns);
+	__s64 top = decay(guard->top_rank_pages, since(look->now, guard->top_ns));
 
 	if (look->tgid == guard->top_tgid || rank > top) {
 		guard->top_tgid = look->tgid;
@@ -80,21 +80,28 @@ static __always_inline bool grew(const struct apo_guard *guard, const struct apo
 	       (process && process->score_pages * 4 >= guard->score_pages);
 }
 
-/* The grower: whom this trip is about. 0: nobody that may be signalled now. */
+/*
+ * The grower: whom this trip is about. 0: nobody that may be signalled now. Where the accounts name
+ * nobody and half the reserve is gone, the process at hand is taken - unless only some processes
+ * are guarded, so that the one that grows may have no account.
+ */
 static __always_inline __u32 grower_choose(struct look *look, const struct apo_policy *policy,
 					   struct apo_guard *guard, struct apo_process *process,
 					   __u64 line)
 {
 	__s64 rank = process ? process_rank(process) : 0;
 	__s64 top = top_update(look, guard, rank);
+	bool mine = grew(guard, process, line);
 	__u32 tgid = look->tgid;
 
-	if (!grew(guard, process, line)) {
-		if (guard->step || guard->top_tgid == tgid)
-			return 0; /* whoever did is looked at itself, or is not guarded */
+	if (guard->step) {
+		if (!mine)
+			return 0;
+	} else if (mine ? top > 2 * rank : guard->top_tgid != tgid) {
 		tgid = guard->top_tgid;
-	} else if (!guard->step && top > 2 * rank) {
-		tgid = guard->top_tgid;
+	} else if (!mine &&
+		   (guard_pids_used || look->reading.headroom_pages >= (__s64)(line / 2))) {
+		return 0;
 	}
 	if (untouchable(tgid) || in_cooldown(tgid, policy, look->now))
 		return 0;
@@ -205,7 +212,7 @@ static __always_inline void request_emit(struct look *look, const struct apo_pol
 	grower_fill(look, decision, &request->grower);
 	request->target_policy = policy->target;
 	request->signal = wanted;
-	bpf_ringbuf_submit(request, BPF_RB_FORCE_WAKEUP);
+	bpf_ringbuf_submit(request, WAKE_NOW);
 	stat_add(APO_STAT_DELEGATED);
 }
 
@@ -249,7 +256,10 @@ static __always_inline void trip_emit(struct look *look, struct apo_guard *guard
 		__builtin_memcpy(trip->rss_pages, process->rss_pages, sizeof(trip->rss_pages));
 	else
 		__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
-	bpf_ringbuf_submit(trip, 0);
+	bpf_ringbuf_submit(trip, decision->action == APO_ACT_SENT &&
+						 decision->disposition == APO_DISP_HANDLED
+					 ? wake_later()
+					 : WAKE_NOW);
 }
 
 /*
@@ -338,7 +348,7 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 	__u64 reserve = look->reading.reserve_pages;
 	struct apo_request *request;
 
-	if (look->now - guard->refresh_ns >= REFRESH_NS) {
+	if (since(look->now, guard->refresh_ns) >= REFRESH_NS) {
 		guard->refresh_ns = look->now;
 		if (kernel_pages(look->binding, look->reading.usage_pages) < reserve / 4)
 			return false;
@@ -351,7 +361,7 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 		request->rec.type = APO_REC_REFRESH;
 		request->rec.size = sizeof(*request);
 		request->limit_cgroup = look->reading.limit_cgroup;
-		bpf_ringbuf_submit(request, BPF_RB_FORCE_WAKEUP);
+		bpf_ringbuf_submit(request, WAKE_NOW);
 		guard->refresh_wait_ns = look->now + REFRESH_WAIT_NS;
 	}
 	return look->now < guard->refresh_wait_ns &&

@@ -59,6 +59,7 @@ struct live_process {
 struct live_spawn {
 	const struct live_cgroup *cgroup; /* NULL: where the test is */
 	bool pid_namespace;		  /* make it init of a new one */
+	bool hide_unified;		  /* on a hybrid machine, show it the v1 hierarchies only */
 	bool wants_stdin;		  /* standard input stays open, for live_release() */
 	enum live_events events;
 };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,6 +54,15 @@ struct pipes {
 	int in[2], out[2], err[2], ready[2], failed[2];
 };
 
+/* In a mount namespace of its own. */
+static int unmount_unified(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    umount2("/sys/fs/cgroup/unified", MNT_DETACH) < 0)
+		return errno;
+	return 0;
+}
+
 /* In the child; says through the pipe what failed, and exec closes it. */
 static void become(const struct live_spawn *spec, const struct pipes *pipes,
 		   const char *const argv[])
@@ -67,6 +77,8 @@ static void become(const struct live_spawn *spec, const struct pipes *pipes,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* First of all, so that everything is charged there, and before its descriptor is replaced. */
 	error = spec->cgroup ? -cgroup_attach(spec->cgroup->fd, 0) : 0;
+	if (!error && spec->hide_unified)
+		error = unmount_unified();
 	if (!error &&
 	    (dup2(pipes->in[0], STDIN_FILENO) < 0 || dup2(pipes->out[1], STDOUT_FILENO) < 0 ||
 	     dup2(pipes->err[1], STDERR_FILENO) < 0 || dup2(pipes->ready[1], READY_FD) < 0))

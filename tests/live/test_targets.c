@@ -419,7 +419,8 @@ Test(targets, report_files_are_private_and_equal_to_the_verdicts)
 /*
  * The kernel kills the biggest process of the cgroup, which need not be the one that grows: a big
  * quiet neighbour in it dies because of a small deaf one. Nothing was wrong with the neighbour
- * and it never got a signal; the event has to say that this kill was not caught.
+ * and it never got a signal; the event has to say that this kill was not caught. The deaf one
+ * grows slowly, so that the neighbour's own growth is forgotten when the line is crossed.
  */
 Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 {
@@ -430,7 +431,7 @@ Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 	json_t *kill_event, *status;
 
 	live_wait_ready(big);
-	deaf = live_victim(cgroup, "--deaf", "--rate", "100", "--max", "60M");
+	deaf = live_victim(cgroup, "--deaf", "--rate", "10", "--max", "60M");
 	kill_event = live_event(guard, "oom_kill", big->pid);
 	live_wait_exit(big);
 	live_wait_exit(deaf);

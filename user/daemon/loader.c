@@ -123,6 +123,7 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	skel->rodata->nr_nodes = config->node_ids;
 	skel->rodata->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	skel->rodata->swap_pages_at_start = config->swap_pages;
+	skel->rodata->has_pulse = features->hrtimer_expire_entry;
 	skel->rodata->pages_per_event = batched ? 64 : 1;
 
 	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);

@@ -97,6 +97,15 @@ static void timer_set(struct open_incident *open, uint64_t ms)
 	uv_timer_start(&open->timer, on_timer, ms, 0);
 }
 
+/* Counted from the trip, not from when its record was read. */
+static uint64_t time_left_ms(const struct incident *incident)
+{
+	uint64_t window_ns = incident->grace_ns ?: SETTLE_MS * NSEC_PER_MSEC;
+	uint64_t elapsed_ns = sat_sub(clock_ns(CLOCK_MONOTONIC), incident->crossed_ns);
+
+	return sat_sub(window_ns, elapsed_ns) / NSEC_PER_MSEC;
+}
+
 static void on_trip(struct tracker *tracker, const struct apo_trip *trip)
 {
 	struct incident *incident = incident_of_trip(tracker, trip);
@@ -127,9 +136,7 @@ static void on_trip(struct tracker *tracker, const struct apo_trip *trip)
 	open->next = tracker->open;
 	tracker->open = open;
 	reporter_incident(tracker->config.reporter, incident);
-	timer_set(open, trip->action == APO_ACT_DRY_RUN ? 0
-			: incident->grace_ns		? incident->grace_ns / NSEC_PER_MSEC
-							: SETTLE_MS);
+	timer_set(open, trip->action == APO_ACT_DRY_RUN ? 0 : time_left_ms(incident));
 }
 
 static void on_warn(struct tracker *tracker, const struct apo_trip *trip)

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a page fault costs more. One process faults in short slices, and between slices programs
+ * are attached and detached, so that every variant is measured within milliseconds of the same
+ * process with nothing attached: the median of these differences is the cost. A second figure is
+ * the kernel's own account of the time spent in each program.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "bench.h"
+#include "empty.skel.h"
+#include "faulter.h"
+#include "numbers.h"
+#include "programs.h"
+#include "tool.h"
+
+#define RESERVE_BYTES (16 * MIB)
+#define FAR_BYTES (512 * MIB) /* looked at every 32nd event */
+#define NEAR_BYTES (6 * MIB)  /* to the line: looked at at each event, and never crossed */
+#define SLICE_BLOCKS 24
+#define UNGUARDED_TARGET 1.25
+#define GUARDED_TARGET 2.0
+
+enum variant { EMPTY, UNGUARDED, FAR, NEAR, BPFTRACE, VARIANTS };
+
+static const struct {
+	const char *name, *label;
+	bool guarded;
+} variants[VARIANTS] = {
+	[EMPTY] = {"empty", "empty program", false},
+	[UNGUARDED] = {"unguarded", "apoptosis, unguarded process", false},
+	[FAR] = {"guarded", "apoptosis, guarded process", true},
+	[NEAR] = {"guarded_near", "  the same, near its line", true},
+	[BPFTRACE] = {"bpftrace", "bpftrace, counting the events", false},
+};
+
+struct cost {
+	struct bench *bench;
+	struct group *plain, *guarded, *now;
+	struct faulter *faulter;
+	struct programs *programs[VARIANTS]; /* NULL: not available */
+	struct samples none, added[VARIANTS], run[VARIANTS];
+	unsigned int disturbed; /* slices thrown away */
+};
+
+/* The programs of `apoptosis watch`, as it loaded and configured them. */
+static void take_apoptosis(struct cost *cost)
+{
+	static const char *const options[] = {"--reserve", "16M", NULL};
+	struct tool *tool = tool_start(cost->bench, cost->guarded, options);
+
+	cost->programs[UNGUARDED] = programs_take_attached(tool->child->pid);
+	cost->programs[FAR] = cost->programs[NEAR] = cost->programs[UNGUARDED];
+	tool_stop(tool);
+	if (!programs_find(cost->programs[UNGUARDED], "on_rss_stat"))
+		fail("apoptosis has no program on rss_stat");
+}
+
+static const char *mount_tracefs(const struct bench *bench)
+{
+	const char *path = "/sys/kernel/tracing";
+
+	(void)bench;
+	if (access("/sys/kernel/tracing/events", R_OK) == 0)
+		return path;
+	/* In our own mount namespace: nobody else sees it, and it ends with us. */
+	return mount("tracefs", path, "tracefs", 0, NULL) == 0 ? path : NULL;
+}
+
+/* NULL and a reason, or bpftrace's program. */
+static struct programs *take_bpftrace(const struct bench *bench, const char **ret_reason)
+{
+	static const char *const argv[] = {"bpftrace", "-e",
+					   "BEGIN { printf(\"ready\\n\"); } "
+					   "tracepoint:kmem:rss_stat { @ = count(); }",
+					   NULL};
+	const char *tracefs = mount_tracefs(bench);
+	struct programs *programs = NULL;
+	struct child *child;
+	uint64_t tracepoint;
+
+	*ret_reason = "tracefs cannot be mounted";
+	if (!tracefs || file_read_u64(AT_FDCWD, text("%s/events/kmem/rss_stat/id", tracefs),
+				      &tracepoint) < 0)
+		return NULL;
+	*ret_reason = "bpftrace does not run here";
+	child = child_exec(NULL, "/dev/null", argv);
+	for (unsigned int i = 0; i < 200 && child_read(child, 100); i++)
+		if (child->output && strstr(child->output, "ready")) {
+			programs = programs_take_classic(child->pid, (int)tracepoint);
+			break;
+		}
+	child_free(child);
+	if (programs && programs->n != 1)
+		programs = programs_free(programs);
+	return programs;
+}
+
+static void enter(struct cost *cost, enum variant variant)
+{
+	struct group *group = variants[variant].guarded ? cost->guarded : cost->plain;
+	uint64_t limit = FAR_BYTES;
+
+	if (cost->now != group)
+		group_move(group, faulter_pid(cost->faulter));
+	cost->now = group;
+	if (variant == NEAR)
+		limit = group_memory(cost->bench, group).usage_bytes + RESERVE_BYTES + NEAR_BYTES;
+	if (variant == NEAR || variant == FAR)
+		group_set_limit(cost->bench, group, limit);
+}
+
+static double measure(struct cost *cost, struct programs *programs)
+{
+	for (unsigned int i = 0;; i++) {
+		double ns;
+
+		if (!programs_foreign(programs)) {
+			ns = faulter_measure(cost->faulter, SLICE_BLOCKS);
+			if (!programs_foreign(programs))
+				return ns;
+		}
+		cost->disturbed++;
+		if (i == 1200)
+			fail("another program on the rss_stat tracepoint does not go away");
+		sleep_ms(50);
+	}
+}
+
+/* Nothing, the variant, nothing: the difference to the mean of its neighbours. */
+static void compare(struct cost *cost, enum variant variant)
+{
+	struct programs *programs = cost->programs[variant];
+	double before, during, after;
+
+	if (!programs)
+		return;
+	enter(cost, variant);
+	before = measure(cost, NULL);
+	programs_attach(programs);
+	during = measure(cost, programs);
+	programs_detach(programs);
+	after = measure(cost, NULL);
+	samples_add(&cost->none, before);
+	samples_add(&cost->none, after);
+	samples_add(&cost->added[variant], during - (before + after) / 2);
+}
+
+/* Time in the program, by the kernel's statistics, which cost time themselves. */
+static void account(struct cost *cost, enum variant variant)
+{
+	struct programs *programs = cost->programs[variant];
+	const struct program *program;
+	struct program_times before, after;
+
+	if (!programs)
+		return;
+	program = programs->n == 1 ? &programs->program[0] : programs_find(programs, "on_rss_stat");
+	enter(cost, variant);
+	programs_attach(programs);
+	before = program_times(program);
+	measure(cost, programs);
+	after = program_times(program);
+	programs_detach(programs);
+	if (after.runs > before.runs)
+		samples_add(&cost->run[variant],
+			    (double)(after.ns - before.ns) / (double)(after.runs - before.runs));
+}
+
+static void print_row(struct cost *cost, enum variant variant)
+{
+	struct samples *added = &cost->added[variant], *run = &cost->run[variant];
+	double ratio = samples_median(added) / samples_median(&cost->added[EMPTY]);
+	double run_ratio = samples_median(run) / samples_median(&cost->run[EMPTY]);
+	char run_text[32] = "          -       -";
+
+	if (run->n)
+		snprintf(run_text, sizeof(run_text), "%8.1f ns  %5.2fx", samples_median(run),
+			 run_ratio);
+	printf("  %-30s %8.1f ns  %7.1f .. %-7.1f %5.2fx   %s\n", variants[variant].label,
+	       samples_median(added), samples_quantile(added, 0.25), samples_quantile(added, 0.75),
+	       ratio, run_text);
+	json_object_set_new(
+		json_object_get(cost->bench->json, "cost"), variants[variant].name,
+		json_pack("{s:f s:f s:f s:f s:f s:f s:i}", "added_ns", samples_median(added),
+			  "added_ns_q1", samples_quantile(added, 0.25), "added_ns_q3",
+			  samples_quantile(added, 0.75), "ratio", ratio, "run_ns",
+			  samples_median(run), "run_ratio", run_ratio, "slices", (int)added->n));
+}
+
+static void print_target(struct cost *cost, enum variant variant, double target)
+{
+	double added = samples_median(&cost->added[variant]) /
+		       samples_median(&cost->added[EMPTY]);
+	double run = samples_median(&cost->run[variant]) / samples_median(&cost->run[EMPTY]);
+
+	printf("  Target: %s at most %.2f times the empty program: added time %.2f, %s; time in "
+	       "the\n  program %.2f, %s.\n",
+	       variants[variant].name, target, added, added <= target ? "met" : "MISSED", run,
+	       run <= target ? "met" : "MISSED");
+}
+
+static void report(struct cost *cost, const char *bpftrace_reason)
+{
+	printf("\nCost of a page fault (4 KiB, anonymous; %.0f ns with nothing attached)\n\n",
+	       samples_median(&cost->none));
+	printf("  %-30s %11s  %18s %6s   %11s  %6s\n", "", "added", "quartiles", "ratio",
+	       "in program", "ratio");
+	json_object_set_new(cost->bench->json, "cost", json_object());
+	json_object_set_new(json_object_get(cost->bench->json, "cost"), "fault_ns",
+			    json_real(samples_median(&cost->none)));
+	for (enum variant v = 0; v < VARIANTS; v++)
+		if (cost->programs[v])
+			print_row(cost, v);
+		else
+			printf("  %-30s not measured: %s\n", variants[v].label, bpftrace_reason);
+	printf("\n  added: wall time per fault against nothing attached; medians of %zu paired "
+	       "slices.\n  in program: the kernel's run time statistics per run, its two clock "
+	       "reads included.\n",
+	       cost->added[EMPTY].n);
+	if (cost->disturbed)
+		printf("  %u slices were thrown away: others had programs on the tracepoint.\n",
+		       cost->disturbed);
+	print_target(cost, UNGUARDED, UNGUARDED_TARGET);
+	print_target(cost, FAR, GUARDED_TARGET);
+}
+
+static void done(struct cost *cost)
+{
+	faulter_free(cost->faulter);
+	programs_free(cost->programs[EMPTY]);
+	programs_free(cost->programs[UNGUARDED]);
+	programs_free(cost->programs[BPFTRACE]);
+	group_free(cost->bench, cost->plain);
+	group_free(cost->bench, cost->guarded);
+	samples_done(&cost->none);
+	for (enum variant v = 0; v < VARIANTS; v++) {
+		samples_done(&cost->added[v]);
+		samples_done(&cost->run[v]);
+	}
+}
+
+void cost_run(struct bench *bench)
+{
+	struct cost cost = {.bench = bench};
+	unsigned int rounds = repeats(bench, 200, 40);
+	struct empty_bpf *empty = empty_bpf__open_and_load();
+	const char *bpftrace_reason = "";
+	int stats_fd;
+
+	if (!empty)
+		fail("cannot load the empty program: %s", strerror(errno));
+	cost.plain = group_new(bench, NULL, "plain", FAR_BYTES);
+	cost.guarded = group_new(bench, NULL, "guarded", FAR_BYTES);
+	cost.programs[EMPTY] = programs_of_fd(bpf_program__fd(empty->progs.empty));
+	empty_bpf__destroy(empty);
+	take_apoptosis(&cost);
+	cost.programs[BPFTRACE] = take_bpftrace(bench, &bpftrace_reason);
+	cost.now = cost.plain;
+	cost.faulter = faulter_new(cost.plain, bench->machine.cpus_online - 1);
+
+	for (unsigned int round = 0; round < rounds; round++)
+		for (unsigned int i = 0; i < VARIANTS; i++)
+			compare(&cost, (i + round) % VARIANTS);
+	stats_fd = program_times_enable();
+	for (unsigned int round = 0; stats_fd >= 0 && round < (rounds + 3) / 4; round++)
+		for (unsigned int i = 0; i < VARIANTS; i++)
+			account(&cost, (i + round) % VARIANTS);
+	close_fd(stats_fd);
+	report(&cost, bpftrace_reason);
+	done(&cost);
+}

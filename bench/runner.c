@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * runner [--quick] [--sections LIST] [--repeat N] [--json FILE]: measures and prints. Needs root.
+ * Environment: APOPTOSIS (the binary), WORKLOADS (directory of the victims).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "base/util.h"
+#include "bench.h"
+
+static const struct section {
+	const char *name;
+	void (*run)(struct bench *bench);
+} sections[] = {
+	{"latency", latency_run},
+	{"save", save_run},
+	{"cost", cost_run},
+	{"idle", idle_run},
+};
+
+struct arguments {
+	struct bench bench;
+	const char *sections; /* comma-separated; NULL: all */
+	const char *json_path;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void usage(void)
+{
+	puts("Usage: runner [options]\n\n"
+	     "  --quick          fewer repetitions: below two minutes\n"
+	     "  --sections LIST  of latency,save,cost,idle (all)\n"
+	     "  --repeat N       repetitions of everything\n"
+	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");
+}
+
+static bool wanted(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	while (list && *list) {
+		size_t word = strcspn(list, ", ");
+
+		if (word == length && strncmp(list, name, word) == 0)
+			return true;
+		list += word + (list[word] != '\0');
+	}
+	return false;
+}
+
+static void check_sections(const char *list)
+{
+	while (list && *list) {
+		size_t word = strcspn(list, ", "), i;
+
+		for (i = 0; i < ARRAY_SIZE(sections); i++)
+			if (strlen(sections[i].name) == word &&
+			    strncmp(list, sections[i].name, word) == 0)
+				break;
+		if (word && i == ARRAY_SIZE(sections)) {
+			fprintf(stderr, "bench: no section '%.*s'\n", (int)word, list);
+			exit(2);
+		}
+		list += word + (list[word] != '\0');
+	}
+}
+
+static void parse_arguments(struct arguments *arguments, int argc, char **argv)
+{
+	static const struct option longs[] = {{"quick", no_argument, NULL, 'q'},
+					      {"sections", required_argument, NULL, 's'},
+					      {"repeat", required_argument, NULL, 'r'},
+					      {"json", required_argument, NULL, 'j'},
+					      {"help", no_argument, NULL, 'h'},
+					      {0}};
+	uint64_t number;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'q':
+			arguments->bench.quick = true;
+			break;
+		case 's':
+			arguments->sections = optarg;
+			break;
+		case 'r':
+			if (parse_u64(optarg, &number) < 0 || number < 1 || number > 100000) {
+				fprintf(stderr, "bench: not a number of repetitions: %s\n", optarg);
+				exit(2);
+			}
+			arguments->bench.repetitions = (unsigned int)number;
+			break;
+		case 'j':
+			arguments->json_path = optarg;
+			break;
+		case 'h':
+			usage();
+			exit(0);
+		default:
+			exit(2);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "bench: what is '%s'?\n", argv[optind]);
+		exit(2);
+	}
+	check_sections(arguments->sections);
+}
+
+/* "model name" is what x86 calls it; elsewhere the file may not tell. */
+static char *cpu_model(void)
+{
+	_cleanup_free_ char *content = NULL;
+	const char *model;
+
+	if (file_read(AT_FDCWD, "/proc/cpuinfo", &content, NULL) < 0)
+		return text("unknown CPU");
+	model = parse_field(content, "model name");
+	if (!model)
+		return text("unknown CPU");
+	return text("%.*s", (int)strcspn(model, "\n"), model);
+}
+
+static void print_machine(struct bench *bench)
+{
+	const struct machine *machine = &bench->machine;
+	char memory[16], swap[16];
+	char *model = cpu_model();
+
+	format_size(memory, sizeof(memory), machine->memory_bytes);
+	format_size(swap, sizeof(swap), machine->swap_total_bytes);
+	printf("Linux %s, %u CPUs (%s), %s of memory, swap %s,\ncgroup v%d memory controller, THP "
+	       "%s, pages of %llu bytes%s\n",
+	       machine->release, machine->cpus_online, model, memory, swap,
+	       cgroup_tree_version(bench->tree), machine_thp_name(machine->thp),
+	       (unsigned long long)bench->page_size, bench->quick ? "; QUICK: few repetitions" : "");
+	json_object_set_new(
+		bench->json, "machine",
+		json_pack("{s:s s:i s:s s:I s:I s:i s:s s:I s:b}", "kernel", machine->release,
+			  "cpus", (int)machine->cpus_online, "cpu", model, "memory_bytes",
+			  (json_int_t)machine->memory_bytes, "swap_bytes",
+			  (json_int_t)machine->swap_total_bytes, "cgroup_version",
+			  cgroup_tree_version(bench->tree), "thp", machine_thp_name(machine->thp),
+			  "page_bytes", (json_int_t)bench->page_size, "quick", bench->quick));
+}
+
+static void own_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail("cannot make a mount namespace: %s", strerror(errno));
+}
+
+static int work(struct arguments *arguments)
+{
+	struct bench *bench = &arguments->bench;
+
+	own_mounts();
+	bench->json = json_object();
+	print_machine(bench);
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		uint64_t start = now_ns();
+
+		if (arguments->sections && !wanted(arguments->sections, sections[i].name))
+			continue;
+		fflush(stdout);
+		sections[i].run(bench);
+		fprintf(stderr, "bench: %s took %.0f s\n", sections[i].name,
+			(double)(now_ns() - start) / 1e9);
+	}
+	fflush(stdout);
+	if (arguments->json_path &&
+	    json_dump_file(bench->json, arguments->json_path, JSON_INDENT(2)) < 0)
+		fail("cannot write %s: %s", arguments->json_path, strerror(errno));
+	json_decref(bench->json);
+	return 0;
+}
+
+static void on_stop(int signal)
+{
+	stopped = signal;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* Whatever happens to the worker, nothing of it stays behind. */
+static int supervise(struct arguments *arguments)
+{
+	struct sigaction action = {.sa_handler = on_stop};
+	struct bench *bench = &arguments->bench;
+	pid_t supervisor = getpid(), worker;
+	int status = 0;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	worker = fork();
+	if (worker < 0)
+		fail("cannot fork: %s", strerror(errno));
+	if (worker == 0) {
+		signal(SIGINT, SIG_IGN); /* the supervisor's to handle */
+		signal(SIGTERM, SIG_DFL);
+		signal(SIGHUP, SIG_IGN);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != supervisor)
+			_exit(1);
+		exit(work(arguments));
+	}
+	while (waitpid(worker, &status, 0) < 0)
+		if (stopped)
+			kill(worker, SIGKILL);
+	group_sweep(bench->tree, bench->root);
+	nftw(bench->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	if (stopped)
+		return 128 + stopped;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = {.sections = NULL};
+	struct bench *bench = &arguments.bench;
+	_cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *tmp = getenv("TMPDIR");
+	int r;
+
+	parse_arguments(&arguments, argc, argv);
+	if (geteuid() != 0)
+		fail("needs root, to make cgroups and load BPF programs");
+	bench->apoptosis = getenv("APOPTOSIS") ? getenv("APOPTOSIS") : "build/apoptosis";
+	bench->workloads = getenv("WORKLOADS") ? getenv("WORKLOADS") : "build/workloads";
+	bench->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (access(bench->apoptosis, X_OK) < 0)
+		fail("cannot run %s: %s", bench->apoptosis, strerror(errno));
+	r = cgroup_tree_new(&bench->tree, root_fd);
+	if (r < 0)
+		fail("the memory controller is not mounted here: %s", strerror(-r));
+	r = machine_read(root_fd, &bench->machine);
+	if (r < 0)
+		fail("cannot read the machine's facts: %s", strerror(-r));
+	bench->dir = text("%s/apo-bench-XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(bench->dir))
+		fail("cannot make %s: %s", bench->dir, strerror(errno));
+	bench->root = text("/apo-bench-%d", (int)getpid());
+	r = cgroup_create(bench->tree, bench->root);
+	if (r < 0) {
+		rmdir(bench->dir);
+		fail("cannot make cgroup %s: %s", bench->root, strerror(-r));
+	}
+	return supervise(&arguments);
+}
