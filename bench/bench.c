@@ -188,5 +188,6 @@ void group_sweep(const struct cgroup_tree *tree, const char *rel)
 			sleep_ms(2);
 	}
 	if (r < 0)
-		fprintf(stderr, "bench: cannot remove cgroup %s: %s, ignoring\n", rel, strerror(-r));
+		fprintf(stderr, "bench: cannot remove cgroup %s: %s, ignoring\n", rel,
+			strerror(-r));
 }

@@ -24,6 +24,7 @@ struct bench {
 	const char *workloads; /* directory of the victims */
 	bool quick;
 	unsigned int repetitions; /* 0: each section's own default */
+	const char *only;	  /* part of the name of the rows wanted; NULL: all */
 	struct cgroup_tree *tree;
 	char *root; /* rel of the cgroup all others are made in */
 	char *dir;  /* for files; on whatever the temporary directory is on */

@@ -91,8 +91,8 @@ static struct programs *take_bpftrace(const struct bench *bench, const char **re
 	uint64_t tracepoint;
 
 	*ret_reason = "tracefs cannot be mounted";
-	if (!tracefs || file_read_u64(AT_FDCWD, text("%s/events/kmem/rss_stat/id", tracefs),
-				      &tracepoint) < 0)
+	if (!tracefs ||
+	    file_read_u64(AT_FDCWD, text("%s/events/kmem/rss_stat/id", tracefs), &tracepoint) < 0)
 		return NULL;
 	*ret_reason = "bpftrace does not run here";
 	child = child_exec(NULL, "/dev/null", argv);
@@ -201,8 +201,7 @@ static void print_row(struct cost *cost, enum variant variant)
 
 static void print_target(struct cost *cost, enum variant variant, double target)
 {
-	double added = samples_median(&cost->added[variant]) /
-		       samples_median(&cost->added[EMPTY]);
+	double added = samples_median(&cost->added[variant]) / samples_median(&cost->added[EMPTY]);
 	double run = samples_median(&cost->run[variant]) / samples_median(&cost->run[EMPTY]);
 
 	printf("  Target: %s at most %.2f times the empty program: added time %.2f, %s; time in "

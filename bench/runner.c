@@ -46,6 +46,7 @@ static void usage(void)
 	     "  --quick          fewer repetitions: below two minutes\n"
 	     "  --sections LIST  of latency,save,cost,idle (all)\n"
 	     "  --repeat N       repetitions of everything\n"
+	     "  --only TEXT      of latency and save, the rows with TEXT in their name\n"
 	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");
 }
 
@@ -85,6 +86,7 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 	static const struct option longs[] = {{"quick", no_argument, NULL, 'q'},
 					      {"sections", required_argument, NULL, 's'},
 					      {"repeat", required_argument, NULL, 'r'},
+					      {"only", required_argument, NULL, 'o'},
 					      {"json", required_argument, NULL, 'j'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
@@ -105,6 +107,9 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 				exit(2);
 			}
 			arguments->bench.repetitions = (unsigned int)number;
+			break;
+		case 'o':
+			arguments->bench.only = optarg;
 			break;
 		case 'j':
 			arguments->json_path = optarg;
@@ -149,15 +154,16 @@ static void print_machine(struct bench *bench)
 	       "%s, pages of %llu bytes%s\n",
 	       machine->release, machine->cpus_online, model, memory, swap,
 	       cgroup_tree_version(bench->tree), machine_thp_name(machine->thp),
-	       (unsigned long long)bench->page_size, bench->quick ? "; QUICK: few repetitions" : "");
-	json_object_set_new(
-		bench->json, "machine",
-		json_pack("{s:s s:i s:s s:I s:I s:i s:s s:I s:b}", "kernel", machine->release,
-			  "cpus", (int)machine->cpus_online, "cpu", model, "memory_bytes",
-			  (json_int_t)machine->memory_bytes, "swap_bytes",
-			  (json_int_t)machine->swap_total_bytes, "cgroup_version",
-			  cgroup_tree_version(bench->tree), "thp", machine_thp_name(machine->thp),
-			  "page_bytes", (json_int_t)bench->page_size, "quick", bench->quick));
+	       (unsigned long long)bench->page_size,
+	       bench->quick ? "; QUICK: few repetitions" : "");
+	json_object_set_new(bench->json, "machine",
+			    json_pack("{s:s s:i s:s s:I s:I s:i s:s s:I s:b}", "kernel",
+				      machine->release, "cpus", (int)machine->cpus_online, "cpu",
+				      model, "memory_bytes", (json_int_t)machine->memory_bytes,
+				      "swap_bytes", (json_int_t)machine->swap_total_bytes,
+				      "cgroup_version", cgroup_tree_version(bench->tree), "thp",
+				      machine_thp_name(machine->thp), "page_bytes",
+				      (json_int_t)bench->page_size, "quick", bench->quick));
 }
 
 static void own_mounts(void)

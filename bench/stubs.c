@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bench.h"
-void latency_run(struct bench *bench) { (void)bench; }
-void save_run(struct bench *bench) { (void)bench; }
-void idle_run(struct bench *bench) { (void)bench; }
+void save_run(struct bench *bench)
+{
+	(void)bench;
+}
+void idle_run(struct bench *bench)
+{
+	(void)bench;
+}

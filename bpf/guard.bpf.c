@@ -3,7 +3,8 @@
  * The programs that are always on. One rule, need against limit, evaluated at three moments:
  *
  *   growth   an mm counter moved (kmem:rss_stat), in the fault itself
- *   pulse    the timer tick found a guarded process running: tmpfs writes, kernel memory
+ *   pulse    a guarded process was found running by the timer tick, or stops running, and its
+ *            cgroup has grown: tmpfs writes, kernel memory
  *   reclaim  the cgroup reached its limit: the last moment
  *
  * The rest closes a trip: signal queued, handler entered, process gone, OOM victim chosen.
@@ -12,39 +13,58 @@
 
 #include <bpf/bpf_tracing.h>
 
-#define EVENTS_FAR 32	    /* between looks while the line is far: the counters' own batch */
-#define EVENTS_UNGUARDED 64 /* between looks at a process nobody guards */
-#define PULSE_NS 1000000ULL /* at most one pulse look per CPU in this time */
-#define THP_PAGES 512	    /* pages that one event may stand for */
+#define EVENTS_FAR 32	     /* between looks while the line is far: the counters' own batch */
+#define EVENTS_UNGUARDED 64  /* between looks at a process nobody guards */
+#define PAGES_UNGUARDED 1024 /* growth between pulse looks at such a process */
+#define THP_PAGES 512	     /* pages that one event may stand for */
 
 /* 66 faults are one event where the counters are batched per task (before 6.2). */
 const volatile __u32 pages_per_event = 1;
 
-/* Events that may pass before the next look, so that the line cannot be crossed unseen. */
-static __always_inline __u32 events_until_line(const struct apo_reading *reading,
-					       const struct apo_policy *policy)
+/*
+ * How far this process may grow before the next look. A grant is for one CPU; all that may be
+ * out at a time add up to half the distance to the line, and when the distance has halved since
+ * the first of them, all are called back. So the line cannot be crossed unseen.
+ */
+static __always_inline __u64 grant_pages(struct look *look, struct apo_guard *guard,
+					 const struct apo_policy *policy)
 {
-	__s64 line = reading->reserve_pages, left;
-	__u64 events;
+	struct task_struct *owner = look->owner;
+	__s64 line = look->reading.reserve_pages, left;
+	__u32 threads = BPF_CORE_READ(owner, signal, nr_threads);
 
 	if (policy->forecast_ns)
 		line *= 2;
-	left = reading->headroom_pages - line;
-	if (policy->warn_permyriad) {
-		__s64 level = reading->limit_pages / 10000 * policy->warn_permyriad;
-		__s64 to_warn = level - (__s64)reading_need(reading);
+	left = look->reading.headroom_pages - line;
+	if (policy->warn_permyriad && !guard->warned) {
+		__s64 to_warn =
+			(__s64)(portion_of(look->reading.limit_pages, policy->warn_permyriad) -
+				reading_need(&look->reading));
 
-		if (to_warn > 0 && to_warn < left)
+		if (to_warn < left)
 			left = to_warn;
 	}
 	if (left <= 0)
-		return 1;
-	events = (__u64)left / (2 * THP_PAGES * pages_per_event);
+		return 0;
+	if ((__u64)left < guard->grant_base_pages / 2)
+		__sync_fetch_and_add(&generation, 1);
+	if ((__u64)left < guard->grant_base_pages / 2 || (__u64)left > guard->grant_base_pages)
+		guard->grant_base_pages = left;
+	if (threads > nr_cpus)
+		threads = nr_cpus;
+	return (__u64)left / (2 * (threads ?: 1));
+}
+
+/* The grant in mm counter events, each of which may stand for a huge page. */
+static __always_inline __u32 events_of(__u64 pages)
+{
+	__u64 events = pages / (THP_PAGES * pages_per_event);
+
 	return events < 1 ? 1 : events > EVENTS_FAR ? EVENTS_FAR : events;
 }
 
-/* One look: find the guard, read the limit, decide. Returns the events until the next. */
-static __noinline __u32 look_take(struct look *look)
+/* One look: find the guard, read the limit, decide. Returns whether the process is guarded. */
+static __noinline bool look_take(struct look *look)
 {
 	struct task_struct *current_task = (void *)bpf_get_current_task(), *owner;
 	struct mm_struct *mm = look->mm;
@@ -58,39 +78,41 @@ static __noinline __u32 look_take(struct look *look)
 
 	look->owner = owner = BPF_CORE_READ(mm, owner);
 	if (!owner)
-		return EVENTS_UNGUARDED;
+		return false;
 	look->tgid = BPF_CORE_READ(owner, tgid);
 	look->in_fault = current_mm == mm && current_tgid == look->tgid;
 	/* fork fills the child's mm, exec the next one, before they belong to anyone else */
 	if (current_mm != mm && current_tgid == look->tgid)
-		return 1;
+		return true;
 
 	memcg = memcg_of_task(owner);
 	if (!memcg)
-		return EVENTS_UNGUARDED;
+		return false;
 	index = policy_find((__u64)memcg, look->tgid);
 	if (index < 0)
-		return EVENTS_UNGUARDED;
+		return false;
 	key = look->policy = index;
 	policy = bpf_map_lookup_elem(&policies, &key);
 	if (!policy)
-		return EVENTS_UNGUARDED;
+		return false;
 
 	look->binding = memcg_read(memcg, &look->reading);
 	if (!look->binding)
-		return EVENTS_UNGUARDED;
+		return false;
 	stat_add(APO_STAT_LOOKS);
 	look->reading.reserve_pages = reserve_of(policy, look->reading.limit_pages);
 	look->now = bpf_ktime_get_ns();
 	look->cgroup_id = memcg_id(memcg);
 	guard = guard_get(look);
 	if (!guard)
-		return 1;
+		return true;
 	guard_update(look, guard);
 	process = process_update(look, guard);
 	if (process)
 		top_update(look, guard, process_rank(process));
-	return decide(look, guard, process, policy) ? 1 : events_until_line(&look->reading, policy);
+	if (!decide(look, guard, process, policy))
+		look->grant_pages = grant_pages(look, guard, policy);
+	return true;
 }
 
 /* Run once by the loader through BPF_PROG_TEST_RUN, in its own context, before anything attaches. */
@@ -119,30 +141,52 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	look.events = slot->mm == mm ? slot->granted : 1;
 	slot->mm = mm;
 	slot->generation = generation;
-	slot->granted = slot->left = look_take(&look);
+	slot->granted = slot->left = look_take(&look) ? events_of(look.grant_pages)
+						      : EVENTS_UNGUARDED;
 	return 0;
+}
+
+/* A look at the running process, if its cgroup has grown since the last one on this CPU. */
+static __always_inline void pulse(struct task_struct *task)
+{
+	struct look look = {.trigger = APO_TRIGGER_PULSE};
+	struct mem_cgroup *memcg;
+	struct pulse *entry;
+	__u64 usage;
+	__u32 key;
+
+	look.mm = BPF_CORE_READ(task, mm);
+	if (!look.mm) /* idle, or a kernel thread */
+		return;
+	memcg = memcg_of_task(task);
+	if (!memcg)
+		return;
+	key = bpf_get_smp_processor_id() * PULSES_PER_CPU +
+	      (((__u64)memcg >> 12) & (PULSES_PER_CPU - 1));
+	entry = bpf_map_lookup_elem(&pulses, &key);
+	usage = BPF_CORE_READ(memcg, memory.usage.counter);
+	if (!entry || (entry->memcg == (__u64)memcg && entry->generation == generation &&
+		       usage < entry->look_at_pages))
+		return;
+	entry->memcg = (__u64)memcg;
+	entry->generation = generation;
+	entry->look_at_pages = usage + (look_take(&look) ? look.grant_pages : PAGES_UNGUARDED);
 }
 
 /* The timer interrupt, on a CPU that is not idle: costs no wake-up of its own. */
 SEC("tp_btf/hrtimer_expire_entry")
 int BPF_PROG(on_tick)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct look look = {.trigger = APO_TRIGGER_PULSE};
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct slot *slot;
-	__u64 now;
+	wake_overdue(bpf_ktime_get_ns());
+	pulse((void *)bpf_get_current_task());
+	return 0;
+}
 
-	now = bpf_ktime_get_ns();
-	wake_overdue(now);
-	look.mm = BPF_CORE_READ(task, mm);
-	if (!look.mm) /* idle, or a kernel thread */
-		return 0;
-	slot = bpf_map_lookup_elem(&slots, &cpu);
-	if (!slot || now - slot->pulse_ns < PULSE_NS)
-		return 0;
-	slot->pulse_ns = now;
-	look_take(&look);
+/* Who stops running before a tick finds it; still the running task here. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch)
+{
+	pulse((void *)bpf_get_current_task());
 	return 0;
 }
 

@@ -110,6 +110,7 @@ typedef struct {
 
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	unsigned int flags;
 	int group_exit_code;
 };

@@ -197,13 +197,16 @@ static __always_inline void counter_read(struct page_counter *counter, __s64 *re
 	*ret_max = BPF_CORE_READ(counter, max);
 }
 
+/* permyriad / 10000 of a number of pages, rounded down, without overflow. */
+static __always_inline __u64 portion_of(__u64 pages, __u32 permyriad)
+{
+	return pages / 10000 * permyriad + pages % 10000 * permyriad / 10000;
+}
+
 /* The line of a policy for a limit, pages. */
 static __always_inline __u64 reserve_of(const struct apo_policy *policy, __u64 limit_pages)
 {
-	if (policy->reserve_pages)
-		return policy->reserve_pages;
-	return limit_pages / 10000 * policy->reserve_permyriad +
-	       limit_pages % 10000 * policy->reserve_permyriad / 10000;
+	return policy->reserve_pages ?: portion_of(limit_pages, policy->reserve_permyriad);
 }
 
 /*

@@ -18,7 +18,9 @@ static __always_inline __u32 disposition_of(struct task_struct *task, __u32 sign
 {
 	struct sighand_struct *sighand = BPF_CORE_READ(task, sighand);
 	struct k_sigaction *action;
-	unsigned long blocked = BPF_CORE_READ(task, blocked.sig[0]);
+	/* Worker threads often block everything; the main thread stands for the others. */
+	unsigned long blocked = BPF_CORE_READ(task, blocked.sig[0]) &
+				BPF_CORE_READ(task, group_leader, blocked.sig[0]);
 	__u64 handler = 0;
 
 	if (!sighand || signal < 1 || signal > 64)
@@ -27,12 +29,12 @@ static __always_inline __u32 disposition_of(struct task_struct *task, __u32 sign
 		 (signal - 1) * bpf_core_type_size(struct k_sigaction);
 	if (bpf_probe_read_kernel(&handler, sizeof(handler), &action->sa.sa_handler))
 		return APO_DISP_UNKNOWN;
-	if (handler > 1) /* not SIG_DFL, not SIG_IGN */
-		return APO_DISP_HANDLED;
+	if (handler == 1) /* SIG_IGN */
+		return APO_DISP_IGNORED;
 	if (blocked >> (signal - 1) & 1)
 		return APO_DISP_BLOCKED;
-	if (handler == 1)
-		return APO_DISP_IGNORED;
+	if (handler)
+		return APO_DISP_HANDLED;
 	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_UNKILLABLE)
 		return APO_DISP_INIT;
 	return APO_DISP_DEFAULT;

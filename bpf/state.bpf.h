@@ -84,8 +84,7 @@ struct slot {
 	__u32 granted;
 	__u32 generation;
 	__u32 pad;
-	__u64 pulse_ns; /* last look of the pulse on this CPU */
-	__u64 pad_to_cache_line[4];
+	__u64 pad_to_cache_line[5];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -94,7 +93,25 @@ struct {
 	__uint(max_entries, 1); /* set to the CPU count by the loader */
 } slots SEC(".maps");
 
-/* Bumped when a process changes cgroup: every slot is stale at once. */
+/*
+ * Per CPU and memory cgroup (hashed, last one wins): the usage at which the pulse looks again. A
+ * process whose cgroup has not grown is passed over for the price of reading one counter.
+ */
+struct pulse {
+	__u64 memcg;
+	__u64 look_at_pages;
+	__u32 generation;
+	__u32 pad;
+};
+#define PULSES_PER_CPU 64
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct pulse);
+	__uint(max_entries, PULSES_PER_CPU); /* times the CPU count, by the loader */
+} pulses SEC(".maps");
+
+/* Bumped when a process changes cgroup or a line comes near: every slot and pulse is stale. */
 __u32 generation = 1;
 
 struct {
@@ -155,8 +172,9 @@ struct look {
 	__u32 tgid; /* of the owner */
 	__u32 trigger;
 	__u32 policy;
-	__u32 events;  /* mm counter events since the last look on this CPU */
-	bool in_fault; /* the owner's process is running: it can be signalled from here */
+	__u32 events;	   /* mm counter events since the last look on this CPU */
+	__u64 grant_pages; /* growth that may pass before the next look; 0: look at everything */
+	bool in_fault;	   /* the owner's process is running: it can be signalled from here */
 	struct mem_cgroup *binding; /* whose limit binds */
 	struct apo_reading reading;
 };
@@ -320,6 +338,12 @@ static __always_inline void process_begin(struct look *look, struct apo_process 
 }
 
 /*
+ * Usage runs ahead of the mm counters by the stock of each CPU (64 pages) and the batch of each
+ * counter (32): not growth that nobody owns, only growth not seen yet.
+ */
+#define SLACK_PAGES_PER_CPU 96
+
+/*
  * Brings the account of the look's process up to date. Growth the mm counters do not show (tmpfs
  * writes, kernel memory) is charged to whoever is running when the pulse or reclaim finds it.
  */
@@ -328,7 +352,7 @@ static __always_inline struct apo_process *process_update(struct look *look,
 {
 	struct apo_process *process = bpf_map_lookup_elem(&processes, &look->tgid);
 	__u64 need = guard->need_pages, rss[APO_KINDS], owned_before;
-	__s64 grown = 0, unexplained;
+	__s64 grown = 0, unexplained, slack = (__s64)nr_cpus * SLACK_PAGES_PER_CPU;
 
 	rss_count(look->mm, look->in_fault ? (void *)bpf_get_current_task() : NULL, rss);
 	if (!process) {
@@ -348,11 +372,12 @@ static __always_inline struct apo_process *process_update(struct look *look,
 	unexplained = (__s64)(need - guard->explained_pages);
 	if (unexplained < 0)
 		guard->explained_pages = need;
-	else if (look->trigger != APO_TRIGGER_GROWTH) {
-		grown += unexplained;
-		guard->explained_pages = need;
-	} else if (grown > 0)
+	else if (grown > 0 && look->trigger == APO_TRIGGER_GROWTH)
 		guard->explained_pages += grown < unexplained ? grown : unexplained;
+	else if (look->trigger != APO_TRIGGER_GROWTH && unexplained > slack) {
+		grown += unexplained - slack;
+		guard->explained_pages = need - slack;
+	}
 
 	process->score_pages =
 		decay(process->score_pages, since(look->now, process->last_ns)) + grown;
@@ -371,6 +396,8 @@ static __always_inline struct apo_process *process_update(struct look *look,
 	/* Steady growth of r pages/s settles at a score of r * half-life / ln 2. */
 	process->rate_pages_s = process->score_pages * 661 / 1024;
 	process->last_ns = look->now;
+	if (look->trigger == APO_TRIGGER_GROWTH)
+		process->fault_ns = look->now;
 	process->cgroup_id = look->cgroup_id;
 	process->faults += look->events;
 	__builtin_memcpy(process->rss_pages, rss, sizeof(rss));

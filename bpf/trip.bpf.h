@@ -312,7 +312,7 @@ static __always_inline bool warn_decide(struct look *look, struct apo_guard *gua
 					struct apo_process *process,
 					const struct apo_policy *policy, struct decision *decision)
 {
-	__u64 level = look->reading.limit_pages / 10000 * policy->warn_permyriad;
+	__u64 level = portion_of(look->reading.limit_pages, policy->warn_permyriad);
 
 	if (guard->need_pages < level) {
 		if (guard->warned && guard->need_pages < level - level / 20) {
@@ -335,8 +335,10 @@ static __always_inline bool warn_decide(struct look *look, struct apo_guard *gua
 	return true;
 }
 
-#define REFRESH_NS 100000000ULL	   /* at most one refresh in this time */
-#define REFRESH_WAIT_NS 5000000ULL /* how long a trip waits for one */
+#define REFRESH_NS 100000000ULL	       /* at most one refresh in this time */
+#define REFRESH_WAIT_NS 5000000ULL     /* how long a trip waits for one */
+#define REFRESH_LEISURE_NS 20000000ULL /* it does not where the limit is nearer than this */
+#define FLIGHT_PAGES 512	       /* charged and not yet on a list, per thread: a huge page */
 
 /*
  * Near the line, where kernel memory is a good part of the usage: some of it may be slab that can
@@ -345,12 +347,14 @@ static __always_inline bool warn_decide(struct look *look, struct apo_guard *gua
  */
 static __always_inline bool refresh_wait(struct look *look, struct apo_guard *guard)
 {
-	__u64 reserve = look->reading.reserve_pages;
+	struct task_struct *owner = look->owner;
+	__u64 reserve = look->reading.reserve_pages, flight;
 	struct apo_request *request;
 
 	if (since(look->now, guard->refresh_ns) >= REFRESH_NS) {
 		guard->refresh_ns = look->now;
-		if (kernel_pages(look->binding, look->reading.usage_pages) < reserve / 4)
+		flight = (__u64)BPF_CORE_READ(owner, signal, nr_threads) * FLIGHT_PAGES;
+		if (kernel_pages(look->binding, look->reading.usage_pages) < reserve / 2 + flight)
 			return false;
 		request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
 		if (!request) {
@@ -365,7 +369,22 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 		guard->refresh_wait_ns = look->now + REFRESH_WAIT_NS;
 	}
 	return look->now < guard->refresh_wait_ns &&
-	       look->reading.headroom_pages > (__s64)(reserve / 4);
+	       look->reading.headroom_pages > (__s64)(reserve / 4) &&
+	       forecast_of(guard, look->reading.headroom_pages) > REFRESH_LEISURE_NS;
+}
+
+#define FAULTING_NS 10000000ULL
+
+/*
+ * A pulse finds a process that also faults: its next fault will trip, on the way back to user mode
+ * where the signal is taken at once. At a tick or a switch the thread is about to be sent away.
+ */
+static __always_inline bool leave_to_fault(const struct look *look,
+					   const struct apo_process *process, __u64 line)
+{
+	return look->trigger == APO_TRIGGER_PULSE && process &&
+	       since(look->now, process->fault_ns) < FAULTING_NS &&
+	       look->reading.headroom_pages > (__s64)(line / 2);
 }
 
 static __always_inline bool trip_decide(struct look *look, struct apo_guard *guard,
@@ -384,7 +403,7 @@ static __always_inline bool trip_decide(struct look *look, struct apo_guard *gua
 	}
 	if (headroom >= (__s64)(2 * reserve + reserve / 2))
 		return false;
-	if (refresh_wait(look, guard))
+	if (refresh_wait(look, guard) || leave_to_fault(look, process, line))
 		return false;
 	if (guard->step)
 		pending_retry(look);

@@ -196,6 +196,7 @@ struct apo_process {
 	__u64 start_boottime_ns;
 	__u64 cgroup_id;
 	__u64 last_ns;		    /* of the last look */
+	__u64 fault_ns;		    /* of the last look that an mm counter event caused */
 	__u64 rss_pages[APO_KINDS]; /* kernel counter, within its per-CPU batch */
 	__u64 peak_pages;	    /* highest file + anon + shmem seen */
 	__u64 faults;		    /* mm counter events */
@@ -209,7 +210,7 @@ struct apo_process {
 	__u32 ns_level;
 	char comm[APO_COMM_LEN];
 };
-_Static_assert(sizeof(struct apo_process) == 144, "apo_process is ABI");
+_Static_assert(sizeof(struct apo_process) == 152, "apo_process is ABI");
 
 #define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: growth older than that fades */
 
@@ -225,7 +226,8 @@ struct apo_guard {
 	__u64 window_need_pages;
 	__u64 previous_ns; /* start of the one before */
 	__u64 previous_need_pages;
-	__u64 explained_pages; /* need that is in some process's account */
+	__u64 explained_pages;	/* need that is in some process's account */
+	__u64 grant_base_pages; /* distance to the line when the looks now due were put off */
 	__u64 trips;
 	__u64 warns;
 	__u64 oom_kills;
@@ -243,7 +245,7 @@ struct apo_guard {
 	__u32 era;  /* counts recoveries; part of the once-only latch */
 	__u32 warned;
 };
-_Static_assert(sizeof(struct apo_guard) == 200, "apo_guard is ABI");
+_Static_assert(sizeof(struct apo_guard) == 208, "apo_guard is ABI");
 
 /* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
 struct apo_signalled {

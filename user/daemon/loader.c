@@ -137,6 +137,10 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 				  features->sched_process_fork && config->guard_pids);
 
 	r = bpf_map__set_max_entries(skel->maps.slots, config->cpu_ids);
+	if (!r)
+		r = bpf_map__set_max_entries(skel->maps.pulses,
+					     config->cpu_ids *
+						     bpf_map__max_entries(skel->maps.pulses));
 	if (r)
 		return r;
 	return bpf_map__set_max_entries(skel->maps.cpu_offsets, config->cpu_ids);
@@ -278,6 +282,7 @@ int loader_attach(struct loader *loader, struct loader_triggers *ret)
 		{skel->progs.on_mark_victim, &skel->links.on_mark_victim, false},
 		{skel->progs.on_reclaim, &skel->links.on_reclaim, false},
 		{skel->progs.on_tick, &skel->links.on_tick, false},
+		{skel->progs.on_switch, &skel->links.on_switch, false},
 		{skel->progs.on_rss_stat, &skel->links.on_rss_stat, true},
 	};
 

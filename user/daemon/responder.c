@@ -150,10 +150,9 @@ static void act_on_all(struct responder *responder, const struct apo_request *re
 		r = cgroup_open(responder->config.tree, rel, &dirfd);
 	if (!r)
 		r = cgroup_walk(dirfd, signal_cgroup, &walk);
-	if (walk.found)
-		return; /* told one by one */
 	result->action = APO_ACT_NONE;
-	result->error = r;
+	result->error = walk.found ? 0 : r;
+	result->last = 1;
 	tell(responder, result);
 }
 
@@ -188,6 +187,7 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 		      request->grower.start_boottime_ns, &result) &&
 	     result.action == APO_ACT_NONE))
 		act_on_leader(responder, request, &result);
+	result.last = 1;
 	tell(responder, &result);
 	return 0;
 }

@@ -21,11 +21,16 @@ struct responder_result {
 	uint64_t trip_id;
 	uint64_t time_ns; /* CLOCK_MONOTONIC, when the signal was queued */
 	uint64_t start_boottime_ns;
-	pid_t pid; /* 0: no process was found that could make use of a signal */
+	pid_t pid; /* 0: no process; with `last`, see there */
 	uint32_t signal;
 	uint32_t action; /* enum apo_action */
 	uint32_t disposition;
 	int32_t error;
+	/*
+	 * The request is dealt with. With target "all" a result for each process comes first, and
+	 * this one has no pid.
+	 */
+	uint32_t last;
 };
 
 struct responder_config {

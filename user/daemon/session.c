@@ -387,6 +387,18 @@ static void step_back(void)
 		log_debug("cannot become a batch thread: %s, ignoring", strerror(errno));
 }
 
+/* As the kernel side counts it: in whole pages, rounded down. */
+static uint64_t reserve_of(const struct session *session, uint64_t limit_bytes)
+{
+	uint64_t pages = limit_bytes / session->page_bytes;
+	uint32_t permyriad = session->options->reserve_permyriad;
+
+	if (session->options->reserve_bytes)
+		return session->options->reserve_bytes;
+	return (pages / PERMYRIAD * permyriad + pages % PERMYRIAD * permyriad / PERMYRIAD) *
+	       session->page_bytes;
+}
+
 void session_ready(struct session *session, pid_t child)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
@@ -411,9 +423,7 @@ void session_ready(struct session *session, pid_t child)
 		ready.cgroup = session->rel;
 		ready.limit_bytes = limit.limit_bytes;
 		ready.limit_cgroup = limit.cgroup;
-		ready.reserve_bytes =
-			options->reserve_bytes
-				?: limit.limit_bytes / 10000 * options->reserve_permyriad;
+		ready.reserve_bytes = reserve_of(session, limit.limit_bytes);
 		if (!cgroup_open(session->tree, session->rel, &dirfd))
 			cgroup_id(dirfd, &ready.cgroup_id);
 	}

@@ -19,6 +19,9 @@
 /* After our SIGKILL, or once the process is known to be gone: for its record to arrive. */
 #define LINGER_MS 1000
 
+/* Records of ends that may overtake the responder's answer: of the grower and of the target. */
+#define LATE_MAX 4
+
 struct open_incident {
 	struct open_incident *next;
 	struct tracker *tracker;
@@ -27,6 +30,9 @@ struct open_incident {
 	uint64_t limit_cgroup;
 	int limit_dirfd; /* of the cgroup whose limit binds; -1: gone */
 	bool lingering;
+	bool awaited;			 /* the responder has not answered yet */
+	struct apo_close late[LATE_MAX]; /* what came before its answer */
+	size_t late_count;
 	uv_timer_t timer;
 };
 
@@ -77,8 +83,8 @@ static struct incident *incident_of_trip(const struct tracker *tracker, const st
 	incident->least_headroom_bytes = incident->headroom_bytes;
 	facts_of(tracker, &trip->grower, &incident->grower);
 	incident->target_policy = trip->target_policy;
-	if (trip->target.tgid)
-		facts_of(tracker, &trip->target, &incident->target);
+	if (trip->target.tgid || trip->target_policy == APO_TARGET_ALL)
+		facts_of(tracker, &trip->grower, &incident->target);
 	incident->wanted_signal = trip->rule == APO_RULE_WARN ? options->warn_signal
 							      : options->signal;
 	incident->signal = trip->signal;
@@ -120,16 +126,17 @@ static void on_trip(struct tracker *tracker, const struct apo_trip *trip)
 	open->tracker = tracker;
 	open->incident = incident;
 	open->target.pidfd = -1;
+	open->awaited = trip->action == APO_ACT_DELEGATED;
 	open->limit_cgroup = trip->reading.limit_cgroup;
 	open->limit_dirfd = -1;
 	if (!cgroup_path_of_id(tracker->config.tree, open->limit_cgroup, &rel) &&
 	    !cgroup_open(tracker->config.tree, rel, &open->limit_dirfd))
 		facts_events(tracker->config.tree, open->limit_dirfd, &incident->before);
 	incident->limit_cgroup = TAKE_PTR(rel);
-	if (trip->target.tgid)
+	if (incident->target.pid)
 		target_open(tracker->config.proc_fd,
-			    facts_local_pid(tracker->config.initial_pid_ns, &trip->target),
-			    trip->target.start_boottime_ns, &open->target);
+			    facts_local_pid(tracker->config.initial_pid_ns, &trip->grower),
+			    trip->grower.start_boottime_ns, &open->target);
 
 	uv_timer_init(tracker->config.loop, &open->timer);
 	open->timer.data = open;
@@ -260,24 +267,21 @@ static struct open_incident *find(struct tracker *tracker, uint64_t trip_id)
 	return NULL;
 }
 
-static void on_close_record(struct tracker *tracker, const struct apo_close *record)
+/* Takes in the confirmation or the end of the target; returns whether it is gone. */
+static bool take_close(struct open_incident *open, const struct apo_close *record)
 {
-	struct open_incident *open = find(tracker, record->id);
-	struct incident *incident;
+	const struct tracker *tracker = open->tracker;
+	struct incident *incident = open->incident;
 	uint64_t page = tracker->config.page_bytes;
 
-	if (!open)
-		return;
-	incident = open->incident;
-	if (tracker->config.initial_pid_ns && incident->target.pid &&
-	    incident->target.pid != (pid_t)record->tgid)
-		return; /* another of several targets */
+	if (tracker->config.initial_pid_ns && incident->target.pid != (pid_t)record->tgid)
+		return false; /* another of several processes */
 	incident->generated_ns = record->generated_ns;
 	incident->delivered_ns = record->delivered_ns;
 	if (!incident->signal_ns && record->generated_ns)
 		incident->signal_ns = record->generated_ns;
 	if (record->rec.type != APO_REC_EXIT)
-		return;
+		return false;
 	incident->peak_need_bytes = MAX(incident->peak_need_bytes, record->peak_need_pages * page);
 	incident->least_headroom_bytes =
 		MIN(incident->least_headroom_bytes, record->least_headroom_pages * (int64_t)page);
@@ -286,7 +290,17 @@ static void on_close_record(struct tracker *tracker, const struct apo_close *rec
 	incident->exit.known = true;
 	incident->exit.code = WIFEXITED(record->exit_code) ? WEXITSTATUS(record->exit_code) : -1;
 	incident->exit.signal = WIFSIGNALED(record->exit_code) ? WTERMSIG(record->exit_code) : 0;
-	close_incident(open);
+	return true;
+}
+
+static void on_close_record(struct tracker *tracker, const struct apo_close *record)
+{
+	struct open_incident *open = find(tracker, record->id);
+
+	if (open && open->awaited && open->late_count < LATE_MAX)
+		open->late[open->late_count++] = *record;
+	else if (open && take_close(open, record))
+		close_incident(open);
 }
 
 static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
@@ -330,31 +344,28 @@ int tracker_on_record(const struct apo_record *record, void *userdata)
 	return 0;
 }
 
-/* What the responder did. The first process it signalled is the target of the incident. */
-void tracker_on_result(struct tracker *tracker, const struct responder_result *result)
+/* What the responder did with one process. */
+static void take_result(struct open_incident *open, const struct responder_result *result)
 {
-	struct open_incident *open = find(tracker, result->trip_id);
+	const struct tracker *tracker = open->tracker;
+	struct incident *incident = open->incident;
 	struct apo_task task = {
 		.tgid = result->pid,
 		.ns_tgid = result->pid,
 		.start_boottime_ns = result->start_boottime_ns,
 		.disposition = result->disposition,
 	};
-	struct incident *incident;
 
-	if (!open)
-		return;
-	incident = open->incident;
 	if (result->action == APO_ACT_SENT_RESPONDER)
 		incident->targets_signalled++;
 	if (incident->action == APO_ACT_SENT_RESPONDER)
-		return;
+		return; /* one of several, and not the first */
 	incident->action = result->action;
 	incident->error = result->error;
 	incident->signal = result->signal;
 	if (result->action == APO_ACT_SENT_RESPONDER)
 		incident->signal_ns = result->time_ns;
-	if (!result->pid)
+	if (!result->pid || incident->target_policy == APO_TARGET_ALL)
 		return;
 	if (open->target.pid != result->pid) {
 		target_close(&open->target);
@@ -363,6 +374,24 @@ void tracker_on_result(struct tracker *tracker, const struct responder_result *r
 	}
 	incident_process_clear(&incident->target);
 	facts_of(tracker, &task, &incident->target);
+}
+
+void tracker_on_result(struct tracker *tracker, const struct responder_result *result)
+{
+	struct open_incident *open = find(tracker, result->trip_id);
+
+	if (!open)
+		return;
+	take_result(open, result);
+	if (!result->last)
+		return;
+	open->awaited = false;
+	for (size_t i = 0; i < open->late_count; i++) {
+		if (take_close(open, &open->late[i])) {
+			close_incident(open);
+			return;
+		}
+	}
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
