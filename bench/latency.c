@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How late the handler is. A process grows over the line in a cgroup of its own; a witness, another
- * BPF program, notes the first event at which the kernel's counters showed the line crossed. From
- * there to the handler: time, and pages. The process itself says how many pages it had begun, and
+ * BPF program, applies the rule at every event and notes the first at which it held. From there to
+ * the handler: time, and pages. The process itself says how many pages it had begun, and
  * at a slow rate it looks at its cgroup's usage file after each page as well.
  */
 #include <bpf/bpf.h>
@@ -67,13 +67,17 @@ struct latency {
 static void truth_start(struct latency *latency)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	const struct machine *machine = &latency->bench->machine;
 	struct truth_bpf *truth = truth_bpf__open();
 	int r;
 
 	if (!truth)
 		fail("cannot open the witness: %s", strerror(errno));
-	truth->rodata->nr_cpus = latency->bench->machine.cpu_ids;
-	r = bpf_map__set_max_entries(truth->maps.cpu_offsets, latency->bench->machine.cpu_ids);
+	truth->rodata->nr_cpus = machine->cpu_ids;
+	truth->rodata->nr_nodes = machine->node_ids;
+	truth->rodata->memcg_v1 = cgroup_tree_version(latency->bench->tree) == 1;
+	truth->rodata->swap_pages_at_start = machine->swap_free_bytes / latency->bench->page_size;
+	r = bpf_map__set_max_entries(truth->maps.cpu_offsets, machine->cpu_ids);
 	if (!r)
 		r = truth_bpf__load(truth);
 	if (!r)
@@ -146,11 +150,6 @@ static void note(struct latency *latency, const struct row *row, struct grower *
 	}
 	us = (double)(int64_t)(result->handler_ns - truth->crossed_ns) / 1e3;
 	decision = MAX(tripped - (double)truth->crossed_rss_pages, 0.0);
-	if (getenv("BENCH_DEBUG") && (decision > 0 || us > 1000)) {
-		const json_t *trip = tool_event(latency->tool, "trip", grower_pid(grower), EVENT_MS);
-		char *dump = json_dumps(json_object_get(trip, "memory"), JSON_COMPACT);
-		printf("DEBUG us %.0f decision %.0f truth rss %llu claimed %llu %s trigger %s timing %s\n", us, decision, (unsigned long long)truth->crossed_rss_pages, (unsigned long long)truth->crossed_claimed, dump, json_string_value(json_at(trip, "trigger")), json_dumps(json_object_get(trip, "timing"), JSON_COMPACT));
-	}
 	samples_add(&outcome->us, us);
 	samples_add(&latency->all.us, us);
 	samples_add(&outcome->decision_pages, decision);

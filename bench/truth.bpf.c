@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * A second opinion on when the line was crossed: at each mm counter event of one process, limit
- * minus usage of its memory cgroup, with none of the guard's thinning out, accounts or page cache.
- * It is attached before the guard, so it sees an event first.
+ * When the line was crossed: the headroom of one process's memory cgroup at each of its mm counter
+ * events, with none of the guard's thinning out and choosing. It is attached before the guard, so it
+ * sees each event first.
  */
 #include "memcg.bpf.h"
 #include "rss.bpf.h"
@@ -42,7 +42,10 @@ int BPF_PROG(witness, struct mm_struct *mm)
 		return 0;
 	counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, memory), &usage,
 		     &limit);
-	if ((__s64)limit - usage >= (__s64)line_pages || crossed_ns)
+	if ((__s64)limit - usage >= (__s64)line_pages ||
+	    level_headroom((__u64)memcg, swap_room((__u64)memcg), HEADROOM_NONE) >=
+		    (__s64)line_pages ||
+	    crossed_ns)
 		return 0;
 	crossed_ns = now;
 	rss_exact(mm, task, pages);

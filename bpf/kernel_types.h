@@ -71,6 +71,8 @@ struct percpu_counter {
 
 struct mm_struct {
 	struct task_struct *owner;
+	unsigned long arg_start;
+	unsigned long arg_end;
 	struct percpu_counter rss_stat[4];
 };
 

@@ -216,6 +216,18 @@ static __always_inline void request_emit(struct look *look, const struct apo_pol
 	stat_add(APO_STAT_DELEGATED);
 }
 
+/* The slow path may come too late to read the command line of a process that ends at once. */
+static __always_inline void args_fill(struct look *look, struct apo_trip *trip)
+{
+	struct mm_struct *mm = look->mm;
+	__u64 start = BPF_CORE_READ(mm, arg_start), length = BPF_CORE_READ(mm, arg_end) - start;
+
+	if (length > APO_ARGS_LEN)
+		length = APO_ARGS_LEN;
+	if (look->in_fault && !bpf_probe_read_user(trip->args, length, (void *)start))
+		trip->args_len = length;
+}
+
 static __always_inline void trip_emit(struct look *look, struct apo_guard *guard,
 				      const struct apo_policy *policy,
 				      const struct decision *decision)
@@ -256,6 +268,9 @@ static __always_inline void trip_emit(struct look *look, struct apo_guard *guard
 		__builtin_memcpy(trip->rss_pages, process->rss_pages, sizeof(trip->rss_pages));
 	else
 		__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
+	trip->args_len = 0;
+	if (decision->target_tgid == look->tgid)
+		args_fill(look, trip);
 	bpf_ringbuf_submit(trip, decision->action == APO_ACT_SENT &&
 						 decision->disposition == APO_DISP_HANDLED
 					 ? wake_later()

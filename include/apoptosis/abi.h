@@ -14,6 +14,7 @@
 #include <linux/types.h>
 
 #define APO_COMM_LEN 16	      /* TASK_COMM_LEN, the same on every kernel */
+#define APO_ARGS_LEN 256      /* bytes of the command line kept in a trip */
 #define APO_MAX_DEPTH 16      /* cgroup levels walked towards the root */
 #define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
 #define APO_MAX_POLICIES 16   /* policies one daemon can hold */
@@ -148,8 +149,11 @@ struct apo_trip {
 	__u32 action;		    /* enum apo_action */
 	__s32 error;		    /* of the last attempt to send, 0 or -errno */
 	__u32 step;		    /* 0 for the first signal of a crossing, then 1, 2, ... */
+	__u32 args_len;		    /* bytes in args; 0: not readable from where we were */
+	__u32 pad;
+	char args[APO_ARGS_LEN]; /* command line of the grower, arguments ended by NUL */
 };
-_Static_assert(sizeof(struct apo_trip) == 280, "apo_trip is ABI");
+_Static_assert(sizeof(struct apo_trip) == 544, "apo_trip is ABI");
 
 /*
  * What the responder needs of a trip; the trip itself goes to the slow path. A refresh has the

@@ -45,6 +45,26 @@ void facts_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
 	target_close(&target);
 }
 
+void facts_args(const struct apo_trip *trip, struct incident_process *process)
+{
+	size_t length = MIN(trip->args_len, (uint32_t)APO_ARGS_LEN);
+	char *args;
+
+	if (process->cmdline || process->pid != (pid_t)trip->grower.tgid)
+		return;
+	while (length && !trip->args[length - 1])
+		length--;
+	if (!length)
+		return;
+	args = malloc(length + 1);
+	if (!args)
+		return;
+	for (size_t i = 0; i < length; i++)
+		args[i] = trip->args[i] ?: ' ';
+	args[length] = '\0';
+	process->cmdline = args;
+}
+
 void facts_reading(const struct apo_reading *reading, uint64_t page_bytes,
 		   struct incident *incident)
 {

@@ -18,6 +18,12 @@ pid_t facts_local_pid(bool initial_pid_ns, const struct apo_task *task);
 void facts_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
 		   const struct apo_task *task, struct incident_process *ret);
 
+/*
+ * The command line of the grower as the kernel side read it, where /proc did not have it any more:
+ * its first APO_ARGS_LEN bytes, arguments joined by single spaces.
+ */
+void facts_args(const struct apo_trip *trip, struct incident_process *process);
+
 /* The state of the binding limit, in bytes; not its path. */
 void facts_reading(const struct apo_reading *reading, uint64_t page_bytes,
 		   struct incident *incident);

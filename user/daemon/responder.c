@@ -20,7 +20,7 @@
 
 #define RESPONDER_PRIORITY 50 /* SCHED_FIFO, middle of 1..99: above everything but the kernel's */
 
-#define RESPONDER_STACK (256 * 1024) /* bytes */
+#define RESPONDER_STACK (256UL * 1024) /* bytes */
 
 struct responder {
 	struct responder_config config;
@@ -210,15 +210,34 @@ static void *responder_main(void *userdata)
 	return NULL;
 }
 
+/*
+ * On fault: locks what is used, not every mapping of every library. Below a limit on locked
+ * memory every later mapping could fail, so then nothing is locked.
+ */
+static void lock_memory(bool privileged)
+{
+	struct rlimit limit;
+	int r = 0;
+
+	if (!privileged && (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur != RLIM_INFINITY))
+		r = EPERM;
+	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		r = errno;
+	if (r)
+		log_warn("cannot lock memory: %s (needs CAP_IPC_LOCK), ignoring", strerror(r));
+}
+
 static int thread_start(struct responder *responder)
 {
 	struct sched_param param = {.sched_priority = RESPONDER_PRIORITY};
+	pthread_attr_t attr;
 	int r;
 
-	/* On fault: locks what is used, not every mapping of every library. */
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
-		log_warn("cannot lock memory: %s (needs CAP_IPC_LOCK), ignoring", strerror(errno));
-	r = pthread_create(&responder->thread, NULL, responder_main, responder);
+	lock_memory(responder->config.may_lock_memory);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, RESPONDER_STACK);
+	r = pthread_create(&responder->thread, &attr, responder_main, responder);
+	pthread_attr_destroy(&attr);
 	if (r)
 		return -r;
 	responder->started = true;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -327,6 +328,7 @@ static int start(struct session *session)
 		.proc_fd = session->proc_fd,
 		.signal = session->options->signal,
 		.initial_pid_ns = session->pid_ns == PID_NS_INITIAL_INO,
+		.may_lock_memory = machine_has_capability(&session->machine, CAP_IPC_LOCK),
 	};
 	const struct tracker_config tracker = {
 		.loop = &session->loop,

@@ -82,9 +82,11 @@ static struct incident *incident_of_trip(const struct tracker *tracker, const st
 	incident->peak_need_bytes = incident->need_bytes;
 	incident->least_headroom_bytes = incident->headroom_bytes;
 	facts_of(tracker, &trip->grower, &incident->grower);
+	facts_args(trip, &incident->grower);
 	incident->target_policy = trip->target_policy;
 	if (trip->target.tgid || trip->target_policy == APO_TARGET_ALL)
 		facts_of(tracker, &trip->grower, &incident->target);
+	facts_args(trip, &incident->target);
 	incident->wanted_signal = trip->rule == APO_RULE_WARN ? options->warn_signal
 							      : options->signal;
 	incident->signal = trip->signal;
