@@ -91,7 +91,7 @@ help:
 	@echo 'make live       live tests alone'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
-	@echo 'make bench      latency, save rate, cost'
+	@echo 'make bench      latency, save rate, cost, idle: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX); uninstall takes it away again'
 	@echo 'make clean      remove build/'
@@ -179,7 +179,7 @@ demo: $(B)/apoptosis $(TOP)/workloads/victim
 
 bench: $(B)/bench/runner $(B)/apoptosis $(WORKLOADS) | $(TOP)/.deps-bench
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
-		$(B)/bench/runner $(BENCHFLAGS)
+		$(B)/bench/runner $(if $(QUICK),--quick) $(if $(BENCH),--sections $(BENCH)) $(BENCHFLAGS)
 
 # The skeletons are there so that static analysis sees the loader whole.
 check: $(B)/apoptosis $(BPF_SKEL) | $(TOP)/.deps-check

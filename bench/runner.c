@@ -38,8 +38,6 @@ struct arguments {
 	const char *json_path;
 };
 
-static volatile sig_atomic_t stopped;
-
 static void usage(void)
 {
 	puts("Usage: runner [options]\n\n"
@@ -172,9 +170,25 @@ static void own_mounts(void)
 		fail("cannot make a mount namespace: %s", strerror(errno));
 }
 
+/* Where the JSON goes. With "-" the tables go nowhere. */
+static FILE *json_open(const char *path)
+{
+	FILE *file = NULL;
+	bool to_output = path && strcmp(path, "-") == 0;
+
+	if (to_output)
+		file = fdopen(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3), "w");
+	else if (path)
+		file = fopen(path, "we");
+	if ((path && !file) || (to_output && !freopen("/dev/null", "we", stdout)))
+		fail("cannot write %s: %s", path, strerror(errno));
+	return file;
+}
+
 static int work(struct arguments *arguments)
 {
 	struct bench *bench = &arguments->bench;
+	_cleanup_fclose_ FILE *json = json_open(arguments->json_path);
 
 	own_mounts();
 	bench->json = json_object();
@@ -190,16 +204,11 @@ static int work(struct arguments *arguments)
 			(double)(now_ns() - start) / 1e9);
 	}
 	fflush(stdout);
-	if (arguments->json_path &&
-	    json_dump_file(bench->json, arguments->json_path, JSON_INDENT(2)) < 0)
+	if (json && (json_dumpf(bench->json, json, JSON_INDENT(2)) < 0 ||
+		     fputc('\n', json) == EOF || fflush(json) == EOF))
 		fail("cannot write %s: %s", arguments->json_path, strerror(errno));
 	json_decref(bench->json);
 	return 0;
-}
-
-static void on_stop(int signal)
-{
-	stopped = signal;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -210,32 +219,46 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* The worker's end, or what was asked to end before it: a signal number, or 0. */
+static int wait_for_end(pid_t worker, const sigset_t *signals, int *ret_status)
+{
+	int signal, stopped = 0;
+
+	while (waitpid(worker, ret_status, WNOHANG) == 0) {
+		if (sigwait(signals, &signal) != 0 || signal == SIGCHLD)
+			continue;
+		stopped = signal;
+		kill(worker, SIGKILL); /* what it started dies with it */
+	}
+	return stopped;
+}
+
 /* Whatever happens to the worker, nothing of it stays behind. */
 static int supervise(struct arguments *arguments)
 {
-	struct sigaction action = {.sa_handler = on_stop};
+	static const int handled[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
 	struct bench *bench = &arguments->bench;
 	pid_t supervisor = getpid(), worker;
-	int status = 0;
+	sigset_t signals, before;
+	int status = 0, stopped;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	sigemptyset(&signals);
+	for (size_t i = 0; i < ARRAY_SIZE(handled); i++)
+		sigaddset(&signals, handled[i]);
+	sigprocmask(SIG_BLOCK, &signals, &before);
 	worker = fork();
 	if (worker < 0)
 		fail("cannot fork: %s", strerror(errno));
 	if (worker == 0) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		signal(SIGINT, SIG_IGN); /* the supervisor's to handle */
-		signal(SIGTERM, SIG_DFL);
 		signal(SIGHUP, SIG_IGN);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != supervisor)
 			_exit(1);
 		exit(work(arguments));
 	}
-	while (waitpid(worker, &status, 0) < 0)
-		if (stopped)
-			kill(worker, SIGKILL);
+	stopped = wait_for_end(worker, &signals, &status);
 	group_sweep(bench->tree, bench->root);
 	nftw(bench->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	if (stopped)

@@ -4,11 +4,13 @@
  * victim's shutdown began, its state file is complete, and the kernel killed nothing.
  */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -41,25 +43,46 @@ static const struct {
 static const struct spike {
 	const char *name, *label;
 	const char *arguments[7];
-	bool in_tmpfs, stubborn;
+	bool in_tmpfs;
+	enum kind { COOPERATIVE, STUBBORN, HARMLESS, KINDS } kind;
 } spikes[] = {
-	{"anon_50", "anon 50 MiB/s", {"--kind", "anon", "--rate", "50"}, false, false},
-	{"anon_1000", "anon 1000 MiB/s", {"--kind", "anon", "--rate", "1000"}, false, false},
-	{"anon_flat", "anon flat out", {"--kind", "anon"}, false, false},
-	{"anon_4", "anon flat out, 4 threads", {"--kind", "anon", "--threads", "4"}, false, false},
-	{"thp", "THP flat out", {"--kind", "thp"}, false, false},
-	{"shmem", "shmem flat out", {"--kind", "shmem"}, false, false},
-	{"tmpfs", "tmpfs write(2) flat out", {"--kind", "tmpfs"}, true, false},
-	{"populate", "MAP_POPULATE flat out", {"--kind", "populate"}, false, false},
-	{"stubborn_50", "anon 50 MiB/s", {"--kind", "anon", "--rate", "50"}, false, true},
-	{"stubborn_1000", "anon 1000 MiB/s", {"--kind", "anon", "--rate", "1000"}, false, true},
-	{"stubborn_flat", "anon flat out", {"--kind", "anon"}, false, true},
+	{"anon_50", "anon 50 MiB/s", {"--kind", "anon", "--rate", "50"}, false, COOPERATIVE},
+	{"anon_1000", "anon 1000 MiB/s", {"--kind", "anon", "--rate", "1000"}, false, COOPERATIVE},
+	{"anon_flat", "anon flat out", {"--kind", "anon"}, false, COOPERATIVE},
+	{"anon_4",
+	 "anon flat out, 4 threads",
+	 {"--kind", "anon", "--threads", "4"},
+	 false,
+	 COOPERATIVE},
+	{"thp", "THP flat out", {"--kind", "thp"}, false, COOPERATIVE},
+	{"shmem", "shmem flat out", {"--kind", "shmem"}, false, COOPERATIVE},
+	{"tmpfs", "tmpfs write(2) flat out", {"--kind", "tmpfs"}, true, COOPERATIVE},
+	{"populate", "MAP_POPULATE flat out", {"--kind", "populate"}, false, COOPERATIVE},
+	{"stubborn_50", "anon 50 MiB/s", {"--kind", "anon", "--rate", "50"}, false, STUBBORN},
+	{"stubborn_1000", "anon 1000 MiB/s", {"--kind", "anon", "--rate", "1000"}, false, STUBBORN},
+	{"stubborn_flat", "anon flat out", {"--kind", "anon"}, false, STUBBORN},
 	{"stubborn_4",
 	 "anon flat out, 4 threads",
 	 {"--kind", "anon", "--threads", "4"},
 	 false,
-	 true},
-	{"stubborn_shmem", "shmem flat out", {"--kind", "shmem"}, false, true},
+	 STUBBORN},
+	{"stubborn_shmem", "shmem flat out", {"--kind", "shmem"}, false, STUBBORN},
+	{"file_read",
+	 "reading 1 GiB of files",
+	 {"--kind", "file-read", "--max", "1G", "--file-size", "300M"},
+	 false,
+	 HARMLESS},
+	{"burst",
+	 "burst to 85 % of the limit",
+	 {"--burst", "217M", "--hold-ms", "100"},
+	 false,
+	 HARMLESS},
+};
+
+static const char *const titles[KINDS] = {
+	[COOPERATIVE] = "saved: they stop when told",
+	[STUBBORN] = "saved: stubborn (later)",
+	[HARMLESS] = "left alone: harmless",
 };
 
 struct save {
@@ -95,6 +118,17 @@ static bool shutdown_began(const struct save *save)
 	return began;
 }
 
+/* A spike is to be shut down in order, anything else to be left alone. */
+static bool went_well(const struct save *save, const struct spike *spike,
+		      const struct child *victim)
+{
+	bool began = shutdown_began(save);
+
+	if (child_code(victim) != 0)
+		return false;
+	return spike->kind == HARMLESS ? !began : began && state_is_complete(save);
+}
+
 /* Where the ramp starts; the same for every guard, another for every repetition. */
 static unsigned int base_mib(unsigned int repeat)
 {
@@ -109,19 +143,19 @@ static struct child *start_victim(const struct save *save, const struct group *g
 
 	for (size_t i = 0; i < ARRAY_SIZE(spike->arguments) && spike->arguments[i]; i++)
 		argv[n++] = spike->arguments[i];
-	argv[n++] = "--base";
-	argv[n++] = text("%uM", base_mib(repeat));
+	if (spike->kind != HARMLESS) {
+		argv[n++] = "--base";
+		argv[n++] = text("%uM", base_mib(repeat));
+	}
 	argv[n++] = "--state";
 	argv[n++] = save->state;
 	argv[n++] = "--result";
 	argv[n++] = save->result;
 	argv[n++] = "--limit";
 	argv[n++] = text("%llu", LIMIT_BYTES);
-	if (spike->in_tmpfs) {
-		argv[n++] = "--dir";
-		argv[n++] = save->tmpfs;
-	}
-	if (spike->stubborn) {
+	argv[n++] = "--dir";
+	argv[n++] = spike->in_tmpfs ? save->tmpfs : save->bench->dir;
+	if (spike->kind == STUBBORN) {
 		argv[n++] = "--stubborn";
 		argv[n++] = "--shutdown-ms";
 		argv[n++] = "300";
@@ -149,8 +183,7 @@ static bool spike_once(struct save *save, const struct spike *spike, enum guard 
 		fail("a victim does not end");
 	if (child_code(victim) == 127 || child_code(victim) == 98)
 		fail("cannot start %s/victim", bench->workloads);
-	saved = child_code(victim) == 0 && shutdown_began(save) && state_is_complete(save) &&
-		group_oom_kills(bench, group) == 0;
+	saved = went_well(save, spike, victim) && group_oom_kills(bench, group) == 0;
 	child_free(victim);
 	threshold_free(threshold);
 	if (save->tool)
@@ -187,8 +220,18 @@ static void guard_stop(struct save *save)
 	save->earlyoom = child_free(save->earlyoom);
 }
 
+/* Page cache is only that on a disk. */
+static bool is_memory(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
 static bool wanted(const struct save *save, const struct spike *spike)
 {
+	if (strcmp(spike->name, "file_read") == 0 && is_memory(save->bench->dir))
+		return false;
 	return !save->bench->only || strstr(spike->name, save->bench->only);
 }
 
@@ -210,13 +253,13 @@ static void print_header(const char *title)
 	putchar('\n');
 }
 
-static void print_group(const struct save *save, bool stubborn)
+static void print_kind(const struct save *save, enum kind kind)
 {
 	unsigned int sums[GUARDS] = {0}, runs = 0;
 
-	print_header(stubborn ? "stubborn: needs the airbag" : "cooperative");
+	print_header(titles[kind]);
 	for (size_t i = 0; i < ARRAY_SIZE(spikes); i++) {
-		if (spikes[i].stubborn != stubborn || !wanted(save, &spikes[i]))
+		if (spikes[i].kind != kind || !wanted(save, &spikes[i]))
 			continue;
 		printf("  %-28s", spikes[i].label);
 		for (enum guard guard = 0; guard < GUARDS; guard++) {
@@ -236,8 +279,9 @@ static void print_group(const struct save *save, bool stubborn)
 		else
 			printf("   %3u/%-3u", sums[guard], runs);
 	putchar('\n');
-	if (!stubborn)
-		printf("  Target: apoptosis saves every one: %s.\n",
+	if (kind != STUBBORN)
+		printf("  Target: apoptosis %s every one: %s.\n",
+		       kind == HARMLESS ? "leaves alone" : "saves",
 		       sums[APOPTOSIS] == runs ? "met" : "MISSED");
 }
 
@@ -246,11 +290,11 @@ static void report(struct save *save)
 	json_t *json = json_object();
 
 	printf("\nSave rate by guard (limit 256 MiB, the line at 90 %%)\n");
-	print_group(save, false);
-	print_group(save, true);
-	printf("\n  Stubborn victims go on growing through a shutdown of 300 ms; only a raised "
-	       "limit "
-	       "(the airbag, to\n  come) can save the fast ones. 15 s, 1 s, 100 ms: the victim "
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		print_kind(save, kind);
+	printf("\n  Stubborn victims go on growing through a shutdown of 300 ms: the fast ones "
+	       "need "
+	       "the airbag (later),\n  a limit raised for that time. 15 s, 1 s, 100 ms: the victim "
 	       "looks at its own RSS so often. v1 event:\n  the threshold notification of cgroup "
 	       "v1%s. earlyoom: with its defaults; it watches the whole\n  machine, not cgroups.\n",
 	       save->unavailable[THRESHOLD] ? ", not there on v2" : "");

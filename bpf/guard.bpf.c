@@ -63,56 +63,60 @@ static __always_inline __u32 events_of(__u64 pages)
 	return events < 1 ? 1 : events > EVENTS_FAR ? EVENTS_FAR : events;
 }
 
-/* One look: find the guard, read the limit, decide. Returns whether the process is guarded. */
-static __noinline bool look_take(struct look *look)
+#define LOOK_UNGUARDED (-1)
+
+/*
+ * One look: find the guard, read the limit, decide. `events` mm counter events have passed since
+ * the last one. Returns how far the process may grow before the next, or LOOK_UNGUARDED. Not
+ * inlined, and of numbers only: the programs around it stay short, and it is verified once.
+ */
+__noinline __s64 look_at(__u64 mm_address, __u32 trigger, __u32 events)
 {
-	struct task_struct *current_task = (void *)bpf_get_current_task(), *owner;
-	struct mm_struct *mm = look->mm;
-	struct mm_struct *current_mm = BPF_CORE_READ(current_task, mm);
+	struct task_struct *current_task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = (void *)mm_address, *current_mm = BPF_CORE_READ(current_task, mm);
+	struct task_struct *owner = BPF_CORE_READ(mm, owner);
 	__u32 current_tgid = bpf_get_current_pid_tgid() >> 32, key;
+	struct look look = {.mm = mm, .owner = owner, .trigger = trigger, .events = events};
 	const struct apo_policy *policy;
 	struct apo_process *process;
 	struct apo_guard *guard;
 	struct mem_cgroup *memcg;
 	int index;
 
-	look->owner = owner = BPF_CORE_READ(mm, owner);
 	if (!owner)
-		return false;
-	look->tgid = BPF_CORE_READ(owner, tgid);
-	look->in_fault = current_mm == mm && current_tgid == look->tgid;
+		return LOOK_UNGUARDED;
+	look.tgid = BPF_CORE_READ(owner, tgid);
+	look.in_fault = current_mm == mm && current_tgid == look.tgid;
 	/* fork fills the child's mm, exec the next one, before they belong to anyone else */
-	if (current_mm != mm && current_tgid == look->tgid)
-		return true;
+	if (current_mm != mm && current_tgid == look.tgid)
+		return 0;
 
 	memcg = memcg_of_task(owner);
 	if (!memcg)
-		return false;
-	index = policy_find((__u64)memcg, look->tgid);
+		return LOOK_UNGUARDED;
+	index = policy_find((__u64)memcg, look.tgid);
 	if (index < 0)
-		return false;
-	key = look->policy = index;
+		return LOOK_UNGUARDED;
+	key = look.policy = index;
 	policy = bpf_map_lookup_elem(&policies, &key);
 	if (!policy)
-		return false;
+		return LOOK_UNGUARDED;
 
-	look->binding = memcg_read(memcg, &look->reading);
-	if (!look->binding)
-		return false;
+	look.binding = memcg_read(memcg, &look.reading);
+	if (!look.binding)
+		return LOOK_UNGUARDED;
 	stat_add(APO_STAT_LOOKS);
-	look->reading.reserve_pages = reserve_of(policy, look->reading.limit_pages);
-	look->now = bpf_ktime_get_ns();
-	look->cgroup_id = memcg_id(memcg);
-	guard = guard_get(look);
+	look.reading.reserve_pages = reserve_of(policy, look.reading.limit_pages);
+	look.now = bpf_ktime_get_ns();
+	look.cgroup_id = memcg_id(memcg);
+	guard = guard_get(&look);
 	if (!guard)
-		return true;
-	guard_update(look, guard);
-	process = process_update(look, guard);
+		return 0;
+	guard_update(&look, guard);
+	process = process_update(&look, guard);
 	if (process)
-		top_update(look, guard, process_rank(process));
-	if (!decide(look, guard, process, policy))
-		look->grant_pages = grant_pages(look, guard, policy);
-	return true;
+		top_update(&look, guard, process_rank(process));
+	return decide(&look, guard, process, policy) ? 0 : grant_pages(&look, guard, policy);
 }
 
 /* Run once by the loader through BPF_PROG_TEST_RUN, in its own context, before anything attaches. */
@@ -127,36 +131,39 @@ int prepare(void *ctx)
 SEC("tp_btf/rss_stat")
 int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 cpu = bpf_get_smp_processor_id(), events = 1;
 	struct slot *slot = bpf_map_lookup_elem(&slots, &cpu);
-	struct look look = {.trigger = APO_TRIGGER_GROWTH};
+	__s64 grant;
 
 	if (!slot)
 		return 0;
-	if (slot->mm == mm && slot->generation == generation && slot->left > 1) {
-		slot->left--;
-		return 0;
+	if (slot->mm == mm) {
+		if (slot->left > 1 && slot->generation == generation) {
+			slot->left--;
+			return 0;
+		}
+		events = slot->granted;
 	}
-	look.mm = mm;
-	look.events = slot->mm == mm ? slot->granted : 1;
 	slot->mm = mm;
 	slot->generation = generation;
-	slot->granted = slot->left = look_take(&look) ? events_of(look.grant_pages)
-						      : EVENTS_UNGUARDED;
+	/* Read back, the pointer is a number, which is what a global function takes. */
+	grant = look_at((__u64) * (struct mm_struct *volatile *)&slot->mm, APO_TRIGGER_GROWTH,
+			events);
+	slot->granted = slot->left = grant < 0 ? EVENTS_UNGUARDED : events_of(grant);
 	return 0;
 }
 
 /* A look at the running process, if its cgroup has grown since the last one on this CPU. */
 static __always_inline void pulse(struct task_struct *task)
 {
-	struct look look = {.trigger = APO_TRIGGER_PULSE};
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct mem_cgroup *memcg;
 	struct pulse *entry;
+	__s64 grant;
 	__u64 usage;
 	__u32 key;
 
-	look.mm = BPF_CORE_READ(task, mm);
-	if (!look.mm) /* idle, or a kernel thread */
+	if (!mm) /* idle, or a kernel thread */
 		return;
 	memcg = memcg_of_task(task);
 	if (!memcg)
@@ -170,7 +177,8 @@ static __always_inline void pulse(struct task_struct *task)
 		return;
 	entry->memcg = (__u64)memcg;
 	entry->generation = generation;
-	entry->look_at_pages = usage + (look_take(&look) ? look.grant_pages : PAGES_UNGUARDED);
+	grant = look_at((__u64)mm, APO_TRIGGER_PULSE, 0);
+	entry->look_at_pages = usage + (grant < 0 ? PAGES_UNGUARDED : grant);
 }
 
 /* The timer interrupt, on a CPU that is not idle: costs no wake-up of its own. */
@@ -195,11 +203,10 @@ SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
 int BPF_PROG(on_reclaim)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct look look = {.trigger = APO_TRIGGER_RECLAIM};
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 
-	look.mm = BPF_CORE_READ(task, mm);
-	if (look.mm)
-		look_take(&look);
+	if (mm)
+		look_at((__u64)mm, APO_TRIGGER_RECLAIM, 0);
 	return 0;
 }
 

@@ -172,9 +172,8 @@ struct look {
 	__u32 tgid; /* of the owner */
 	__u32 trigger;
 	__u32 policy;
-	__u32 events;	   /* mm counter events since the last look on this CPU */
-	__u64 grant_pages; /* growth that may pass before the next look; 0: look at everything */
-	bool in_fault;	   /* the owner's process is running: it can be signalled from here */
+	__u32 events;  /* mm counter events since the last look on this CPU */
+	bool in_fault; /* the owner's process is running: it can be signalled from here */
 	struct mem_cgroup *binding; /* whose limit binds */
 	struct apo_reading reading;
 };
