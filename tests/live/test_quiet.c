@@ -89,6 +89,21 @@ Test(quiet, file_reads_of_3_gb_by_4_threads)
 	pass_through_page_cache("file-read", "4");
 }
 
+/* Kernel memory that looks like need until its statistics are brought up to date. */
+Test(quiet, slab_that_can_be_shrunk)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "dentries", 48 * MIB);
+	struct live_process *guard = live_watch("--cgroup", cgroup->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--kind", "dentries", "--max", "144M", "--base", "8M");
+	uint64_t at_limit;
+
+	live_expect_undisturbed(victim);
+	at_limit = live_kernel_events(cgroup).at_limit;
+	live_check(at_limit > 10, "the limit was met %" PRIu64 " times only", at_limit);
+	live_expect_quiet(guard);
+}
+
 static void write_big_source(const char *path)
 {
 	FILE *out = fopen(path, "we");

@@ -444,3 +444,32 @@ Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 	live_expect_int(json_array_get(json_object_get(status, "guards"), 0), "oom_kills_uncaught",
 			1);
 }
+
+/*
+ * With the daemon stopped its ring buffer fills up: records are lost and counted, and the signals
+ * go out all the same, because the kernel side needs nobody to send them.
+ */
+Test(targets, signals_go_out_when_the_ring_buffer_is_full)
+{
+	enum { VICTIMS = 450 }; /* three records each; 256 KiB hold those of about 370 */
+	struct live_cgroup *cgroup = live_cgroup(NULL, "full", 12 * MIB);
+	struct live_process *guard = live_watch("--cgroup", cgroup->rel);
+	json_t *status;
+
+	live_signal(guard, SIGSTOP);
+	for (int i = 0; i < VICTIMS; i++) {
+		struct live_process *victim = live_victim(cgroup, "--state-kib", "1");
+
+		live_wait_exit(victim);
+		live_check(live_exit_code(victim) == 0, "victim %d ended with %d", i,
+			   live_exit_code(victim));
+		live_expect_int(live_result(victim), "handler_count", 1);
+	}
+	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
+	live_signal(guard, SIGCONT);
+	status = live_stop(guard);
+	live_expect_int(status, "counters.trips", VICTIMS);
+	live_expect_int(status, "counters.sent", VICTIMS);
+	live_check(live_int(status, "counters.lost_records") > 0, "no record was lost");
+	live_check(live_int(status, "verdicts.saved") < VICTIMS, "all records arrived");
+}

@@ -224,6 +224,21 @@ static int write_remotely(uint64_t unit, unsigned int thread)
 	return process_vm_writev(getppid(), &local, 1, &remote, 1, 0) == 1 ? 0 : -errno;
 }
 
+/* A page of negative dentries: 192 bytes each, which nothing keeps and the kernel can drop. */
+static int look_up_names(uint64_t unit, unsigned int thread)
+{
+	char path[64];
+	struct stat st;
+
+	for (unsigned int i = 0; i < page_size / 192; i++) {
+		snprintf(path, sizeof(path), "/tmp/victim-%d-%u-%u-%" PRIu64, (int)getpid(), thread,
+			 i, unit);
+		if (stat(path, &st) == 0 || errno != ENOENT)
+			return -EEXIST;
+	}
+	return 0;
+}
+
 static const struct kind kinds[] = {
 	{"anon", "private anonymous pages", false, page_unit, prepare_anon, touch},
 	{"shmem", "MAP_SHARED anonymous pages", false, page_unit, prepare_shmem, touch},
@@ -237,6 +252,8 @@ static const struct kind kinds[] = {
 	 chunk_unit, prepare_file_map, read_mapped},
 	{"pipe", "pipes filled with data (kernel memory)", false, pipe_unit, prepare_pipes,
 	 fill_pipe},
+	{"dentries", "names looked up that do not exist (slab that can be shrunk)", false,
+	 page_unit, NULL, look_up_names},
 	{"remote", "a forked writer grows this process with process_vm_writev", false, page_unit,
 	 prepare_anon, write_remotely},
 };
