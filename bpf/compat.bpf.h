@@ -98,6 +98,14 @@ enum node_stat_item { NR_SLAB_RECLAIMABLE_B = 5 };
 #pragma clang attribute pop
 
 /*
+ * To the compiler the offset of a field is a constant, which it may fetch ahead of the branch that
+ * asks whether the field exists; where it does not, the verifier then meets an instruction that
+ * could not be relocated. So each such branch begins with this, and no such branch may be inlined
+ * into a loop: hoisting out of loops comes later and knows no barrier.
+ */
+#define compat_branch() asm volatile("" ::: "memory")
+
+/*
  * Slab that can be shrunk, bytes, of a cgroup and its descendants. The index is that of enum
  * node_stat_item; 6.12 and newer number the statistics anew, in an order whose first seven are
  * those of the enum, so that it is trusted only where both agree.
@@ -113,10 +121,13 @@ static __always_inline __s64 compat_slab_reclaimable_bytes(void *memcg)
 	if (bpf_core_enum_value(enum node_stat_item, NR_SLAB_RECLAIMABLE_B) != 5)
 		return 0;
 	if (bpf_core_field_exists(pre513->vmstats)) {
+		compat_branch();
 		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre513->vmstats[5]);
 	} else if (bpf_core_field_exists(pre61->vmstats)) {
+		compat_branch();
 		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre61->vmstats.state[5]);
 	} else if (bpf_core_field_exists(now->vmstats)) {
+		compat_branch();
 		bpf_probe_read_kernel(&vmstats, sizeof(vmstats), &now->vmstats);
 		bpf_probe_read_kernel(&bytes, sizeof(bytes), &vmstats->state[5]);
 	}
@@ -124,25 +135,26 @@ static __always_inline __s64 compat_slab_reclaimable_bytes(void *memcg)
 }
 
 /* Counter `kind` of an address space as the kernel keeps it: exact to the per-CPU batch. */
-static __always_inline __s64 compat_rss_count(struct mm_struct *mm, int kind)
+static __noinline __s64 compat_rss_count(struct mm_struct *mm, int kind)
 {
 	struct mm_struct___pre62 *old = (void *)mm;
+	struct percpu_counter *counter;
 	__s64 count = 0;
 
 	if (bpf_core_field_exists(old->rss_stat.count)) {
+		compat_branch();
 		bpf_probe_read_kernel(&count, sizeof(count), &old->rss_stat.count[kind]);
 	} else {
-		struct percpu_counter *counter = (void *)mm +
-						 bpf_core_field_offset(struct mm_struct, rss_stat) +
-						 kind * bpf_core_type_size(struct percpu_counter);
-
+		compat_branch();
+		counter = (void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
+			  kind * bpf_core_type_size(struct percpu_counter);
 		bpf_probe_read_kernel(&count, sizeof(count), &counter->count);
 	}
 	return count;
 }
 
 /* Where the per-CPU part of counter `kind` lives; NULL where there is none (before 6.2). */
-static __always_inline void *compat_rss_percpu(struct mm_struct *mm, int kind)
+static __noinline void *compat_rss_percpu(struct mm_struct *mm, int kind)
 {
 	struct mm_struct___pre62 *old = (void *)mm;
 	struct percpu_counter *counter;
@@ -150,6 +162,7 @@ static __always_inline void *compat_rss_percpu(struct mm_struct *mm, int kind)
 
 	if (bpf_core_field_exists(old->rss_stat.count))
 		return NULL;
+	compat_branch();
 	counter = (void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
 		  kind * bpf_core_type_size(struct percpu_counter);
 	bpf_probe_read_kernel(&counters, sizeof(counters), &counter->counters);
@@ -157,13 +170,15 @@ static __always_inline void *compat_rss_percpu(struct mm_struct *mm, int kind)
 }
 
 /* Pages the task has faulted in but not yet added to its address space; 0 from 6.2 on. */
-static __always_inline __s64 compat_rss_pending(struct task_struct *task, int kind)
+static __noinline __s64 compat_rss_pending(struct task_struct *task, int kind)
 {
 	struct task_struct___pre62 *old = (void *)task;
 	int count = 0;
 
-	if (bpf_core_field_exists(old->rss_stat.count))
+	if (bpf_core_field_exists(old->rss_stat.count)) {
+		compat_branch();
 		bpf_probe_read_kernel(&count, sizeof(count), &old->rss_stat.count[kind]);
+	}
 	return count;
 }
 
@@ -174,10 +189,12 @@ static __always_inline void *compat_lru_sizes(void *node, __u32 *ret_bytes)
 	struct mem_cgroup_per_node___nested *nested = node;
 
 	if (bpf_core_field_exists(flat->lru_zone_size)) {
+		compat_branch();
 		*ret_bytes = bpf_core_field_size(flat->lru_zone_size);
 		return &flat->lru_zone_size;
 	}
 	if (bpf_core_field_exists(nested->lru_zone_size)) {
+		compat_branch();
 		*ret_bytes = bpf_core_field_size(nested->lru_zone_size);
 		return &nested->lru_zone_size;
 	}
@@ -193,18 +210,22 @@ static __always_inline void *compat_gen_sizes(void *node, __u32 *ret_bytes)
 	struct mem_cgroup_per_node___gen_nested63 *nested63 = node;
 
 	if (bpf_core_field_exists(flat->lruvec.lrugen.nr_pages)) {
+		compat_branch();
 		*ret_bytes = bpf_core_field_size(flat->lruvec.lrugen.nr_pages);
 		return &flat->lruvec.lrugen.nr_pages;
 	}
 	if (bpf_core_field_exists(nested->lruvec.lrugen.nr_pages)) {
+		compat_branch();
 		*ret_bytes = bpf_core_field_size(nested->lruvec.lrugen.nr_pages);
 		return &nested->lruvec.lrugen.nr_pages;
 	}
 	if (bpf_core_field_exists(flat63->lruvec.lrugen.nr_pages)) {
+		compat_branch();
 		*ret_bytes = bpf_core_field_size(flat63->lruvec.lrugen.nr_pages);
 		return &flat63->lruvec.lrugen.nr_pages;
 	}
 	if (bpf_core_field_exists(nested63->lruvec.lrugen.nr_pages)) {
+		compat_branch();
 		*ret_bytes = bpf_core_field_size(nested63->lruvec.lrugen.nr_pages);
 		return &nested63->lruvec.lrugen.nr_pages;
 	}

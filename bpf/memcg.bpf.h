@@ -71,44 +71,50 @@ static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
 #define lru_file(pages) ((__u64)(__u32)(pages))
 #define lru_other(pages) ((__u64)(pages) >> LRU_OTHER)
 
-/* Of one node of one cgroup, not its descendants. */
-static __always_inline __u64 node_lru_pages(void *node)
+/*
+ * Both of one node of one cgroup, not its descendants. Global functions: two small stack frames,
+ * and not inlined into a loop, see compat_branch().
+ */
+__noinline __u64 node_lru_pages(__u64 node_address)
 {
-	__u64 table[MAX_ZONES * LRU_LISTS] = {};
-	__u64 sum = 0, zones;
-	__u32 bytes = 0;
-	void *sizes;
+	__u32 bytes = 0, zones;
+	__u64 sum = 0;
+	void *sizes = compat_lru_sizes((void *)node_address, &bytes);
 
-	sizes = compat_lru_sizes(node, &bytes);
 	if (!sizes)
 		return 0;
 	zones = bytes / (LRU_LISTS * sizeof(__u64));
-	if (bytes > sizeof(table))
-		bytes = sizeof(table);
-	bpf_probe_read_kernel(table, bytes, sizes);
-	for (__u32 i = 0; i < MAX_ZONES * LRU_LISTS; i++) {
-		__u32 list = i % LRU_LISTS;
+	for (__u32 zone = 0; zone < MAX_ZONES && zone < zones; zone++) {
+		__u64 pages[LRU_LISTS] = {};
 
-		if (list == LRU_INACTIVE_FILE || list == LRU_ACTIVE_FILE)
-			sum += table[i];
-		else
-			sum += table[i] << LRU_OTHER;
+		bpf_probe_read_kernel(pages, sizeof(pages), sizes + zone * sizeof(pages));
+		for (__u32 list = 0; list < LRU_LISTS; list++)
+			sum += list == LRU_INACTIVE_FILE || list == LRU_ACTIVE_FILE
+				       ? pages[list]
+				       : pages[list] << LRU_OTHER;
 	}
+	return sum;
+}
 
-	/* With MGLRU the classic lists stay empty; it can be toggled, so both are added. */
-	sizes = compat_gen_sizes(node, &bytes);
+/* With MGLRU the classic lists stay empty; it can be toggled, so both are added. */
+__noinline __u64 node_gen_pages(__u64 node_address)
+{
+	__u32 bytes = 0;
+	__u64 sum = 0;
+	void *sizes = compat_gen_sizes((void *)node_address, &bytes);
+
 	if (!sizes)
-		return sum;
-	zones = bytes / (MAX_GENS * GEN_TYPES * sizeof(__u64));
-	if (zones > MAX_ZONES)
-		zones = MAX_ZONES;
-	for (__u32 i = 0; i < MAX_GENS * GEN_TYPES; i++) {
-		__u64 pages[MAX_ZONES] = {};
+		return 0;
+	bytes /= MAX_GENS * GEN_TYPES; /* of all zones */
+	if (bytes > MAX_ZONES * sizeof(__u64))
+		bytes = MAX_ZONES * sizeof(__u64);
+	for (__u32 i = 0; i < MAX_GENS * GEN_TYPES; i++, sizes += bytes) {
+		__u64 pages[MAX_ZONES] = {}, all = 0;
 
-		bpf_probe_read_kernel(pages, zones * sizeof(__u64),
-				      sizes + i * zones * sizeof(__u64));
+		bpf_probe_read_kernel(pages, bytes, sizes);
 		for (__u32 zone = 0; zone < MAX_ZONES; zone++)
-			sum += i % GEN_TYPES ? pages[zone] : pages[zone] << LRU_OTHER;
+			all += pages[zone];
+		sum += i % GEN_TYPES ? all : all << LRU_OTHER;
 	}
 	return sum;
 }
@@ -120,14 +126,14 @@ __noinline __u64 memcg_lru_pages(__u64 memcg_address)
 	__u64 sum = 0;
 
 	for (__u32 i = 0; i < MAX_NODES && i < nr_nodes; i++) {
-		void *node = NULL;
+		__u64 node = 0;
 
 		bpf_probe_read_kernel(&node, sizeof(node),
 				      (void *)memcg +
 					      bpf_core_field_offset(struct mem_cgroup, nodeinfo) +
 					      i * sizeof(void *));
 		if (node)
-			sum += node_lru_pages(node);
+			sum += node_lru_pages(node) + node_gen_pages(node);
 	}
 	return sum;
 }

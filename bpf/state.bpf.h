@@ -346,8 +346,7 @@ static __always_inline void process_begin(struct look *look, struct apo_process 
  * Brings the account of the look's process up to date. Growth the mm counters do not show (tmpfs
  * writes, kernel memory) is charged to whoever is running when the pulse or reclaim finds it.
  */
-static __always_inline struct apo_process *process_update(struct look *look,
-							  struct apo_guard *guard)
+static __noinline struct apo_process *process_update(struct look *look, struct apo_guard *guard)
 {
 	struct apo_process *process = bpf_map_lookup_elem(&processes, &look->tgid);
 	__u64 need = guard->need_pages, rss[APO_KINDS], owned_before;

@@ -109,7 +109,7 @@ static __always_inline __u32 grower_choose(struct look *look, const struct apo_p
 }
 
 /* First on this line? */
-static __always_inline bool latch_take(struct look *look, struct apo_guard *guard, __u32 step)
+static __noinline bool latch_take(struct look *look, struct apo_guard *guard, __u32 step)
 {
 	struct latch_key key = {look->reading.limit_cgroup, guard->era, step};
 	__u8 value = 1;
