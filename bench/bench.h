@@ -23,6 +23,7 @@ struct bench {
 	const char *apoptosis; /* the binary */
 	const char *workloads; /* directory of the victims */
 	bool quick;
+	bool anyway;		  /* measure cost although others are on the tracepoint */
 	unsigned int repetitions; /* 0: each section's own default */
 	const char *only;	  /* part of the name of the rows wanted; NULL: all */
 	struct cgroup_tree *tree;

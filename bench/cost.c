@@ -29,6 +29,7 @@
 #define FAR_BYTES (512 * MIB) /* looked at every 32nd event */
 #define NEAR_BYTES (6 * MIB)  /* to the line: looked at at each event, and never crossed */
 #define SLICE_BLOCKS 24
+#define SWITCHES 400
 #define PAUSE_MS 50
 #define PATIENCE_MS 120000 /* with others on the tracepoint */
 #define UNGUARDED_TARGET 1.25
@@ -56,6 +57,12 @@ struct cost {
 	unsigned int disturbed; /* slices thrown away */
 	bool blocked;		/* by others on the tracepoint, for good */
 };
+
+/* Whether programs of others would be measured too. */
+static bool disturbed(const struct bench *bench, const struct programs *ours)
+{
+	return !bench->anyway && programs_foreign(ours) > 0;
+}
 
 /* The programs of `apoptosis watch`, as it loaded and configured them. */
 static void take_apoptosis(struct cost *cost)
@@ -127,10 +134,10 @@ static void enter(struct cost *cost, enum variant variant)
 static bool measure(struct cost *cost, struct programs *programs, double *ret_ns)
 {
 	for (unsigned int i = 0; i < PATIENCE_MS / PAUSE_MS && !cost->blocked; i++) {
-		if (!programs_foreign(programs)) {
+		if (!disturbed(cost->bench, programs)) {
 			double ns = faulter_measure(cost->faulter, SLICE_BLOCKS);
 
-			if (!programs_foreign(programs)) {
+			if (!disturbed(cost->bench, programs)) {
 				*ret_ns = ns;
 				return true;
 			}
@@ -190,6 +197,34 @@ static void account(struct cost *cost, enum variant variant)
 		samples_add(&cost->events, runs / ((SLICE_BLOCKS + 1.0) * FAULTER_PAGES));
 }
 
+/*
+ * The other programs of apoptosis, which run at timer ticks and context switches: run time by run
+ * while the process takes a few faults and blocks, over and over.
+ */
+static void elsewhere(struct cost *cost, enum variant variant, const char *name, const char *label)
+{
+	struct programs *programs = cost->programs[variant];
+	const struct program *program = programs_find(programs, name);
+	struct program_times before, after;
+	double ns;
+
+	if (!program)
+		return;
+	enter(cost, variant);
+	programs_attach(programs);
+	before = program_times(program);
+	for (unsigned int i = 0; i < SWITCHES; i++)
+		faulter_measure(cost->faulter, 1);
+	after = program_times(program);
+	programs_detach(programs);
+	if (after.runs == before.runs)
+		return;
+	ns = (double)(after.ns - before.ns) / (double)(after.runs - before.runs);
+	printf("  %-30s %43s %8.1f ns  per run\n", label, "", ns);
+	json_object_set_new(json_object_get(cost->bench->json, "cost"),
+			    text("%s_%s_run_ns", variants[variant].name, name), json_real(ns));
+}
+
 static void print_row(struct cost *cost, enum variant variant)
 {
 	struct samples *added = &cost->added[variant], *run = &cost->run[variant];
@@ -236,6 +271,10 @@ static void report(struct cost *cost, const char *bpftrace_reason)
 			print_row(cost, v);
 		else
 			printf("  %-30s not measured: %s\n", variants[v].label, bpftrace_reason);
+	elsewhere(cost, UNGUARDED, "on_tick", "timer, unguarded process");
+	elsewhere(cost, FAR, "on_tick", "timer, guarded process");
+	elsewhere(cost, UNGUARDED, "on_switch", "context switch, unguarded");
+	elsewhere(cost, FAR, "on_switch", "context switch, guarded");
 	printf("\n  added: wall time per fault against nothing attached; medians of %zu paired "
 	       "slices, %.2f events per fault.\n  in program: the kernel's run time statistics "
 	       "per run, its two clock reads included.\n",
@@ -266,11 +305,11 @@ static void done(struct cost *cost)
 }
 
 /* Whether nobody else is on the tracepoint, after some patience. */
-static bool tracepoint_is_free(void)
+static bool tracepoint_is_free(const struct bench *bench)
 {
-	for (unsigned int i = 0; i < PATIENCE_MS / PAUSE_MS && programs_foreign(NULL); i++)
+	for (unsigned int i = 0; i < PATIENCE_MS / PAUSE_MS && disturbed(bench, NULL); i++)
 		sleep_ms(PAUSE_MS);
-	return programs_foreign(NULL) == 0;
+	return !disturbed(bench, NULL);
 }
 
 void cost_run(struct bench *bench)
@@ -281,7 +320,7 @@ void cost_run(struct bench *bench)
 	const char *bpftrace_reason = "";
 	int stats_fd;
 
-	if (!tracepoint_is_free()) {
+	if (!tracepoint_is_free(bench)) {
 		printf("\nCost of a page fault: not measured, another program is attached to the "
 		       "rss_stat tracepoint\n");
 		return;
@@ -305,7 +344,7 @@ void cost_run(struct bench *bench)
 	for (unsigned int round = 0; stats_fd >= 0 && round < (rounds + 3) / 4; round++)
 		for (unsigned int i = 0; i < VARIANTS; i++)
 			account(&cost, (i + round) % VARIANTS);
-	close_fd(stats_fd);
 	report(&cost, bpftrace_reason);
+	close_fd(stats_fd);
 	done(&cost);
 }

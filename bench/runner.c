@@ -45,6 +45,7 @@ static void usage(void)
 	     "  --sections LIST  of latency,save,cost,idle (all)\n"
 	     "  --repeat N       repetitions of everything\n"
 	     "  --only TEXT      of latency and save, the rows with TEXT in their name\n"
+	     "  --anyway         cost, although other programs are on the tracepoint\n"
 	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");
 }
 
@@ -85,6 +86,7 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 					      {"sections", required_argument, NULL, 's'},
 					      {"repeat", required_argument, NULL, 'r'},
 					      {"only", required_argument, NULL, 'o'},
+					      {"anyway", no_argument, NULL, 'a'},
 					      {"json", required_argument, NULL, 'j'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
@@ -95,6 +97,9 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 		switch (c) {
 		case 'q':
 			arguments->bench.quick = true;
+			break;
+		case 'a':
+			arguments->bench.anyway = true;
 			break;
 		case 's':
 			arguments->sections = optarg;
