@@ -191,13 +191,17 @@ fmt: | $(TOP)/.deps-check
 install: all
 	install -D -m 755 $(B)/apoptosis $(DESTDIR)$(PREFIX)/bin/apoptosis
 	install -D -m 644 docs/apoptosis.8 $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|/usr/local|$(PREFIX)|g' deploy/systemd/apoptosis.service \
-		> $(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
+	install -d $(DESTDIR)$(PREFIX)/share/doc/apoptosis
+	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/apoptosis/
+	@mkdir -p $(B)
+	sed 's|/usr/local|$(PREFIX)|g' deploy/systemd/apoptosis.service > $(B)/apoptosis.service
+	install -D -m 644 $(B)/apoptosis.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/apoptosis
 
 clean:
 	rm -rf $(TOP)

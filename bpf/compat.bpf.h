@@ -93,6 +93,10 @@ struct mem_cgroup___pre61 {
 struct mem_cgroup___now {
 	struct memcg_vmstats *vmstats;
 };
+/* v1's memory.swappiness; absent where v1 is compiled out. */
+struct mem_cgroup___v1 {
+	int swappiness;
+};
 enum node_stat_item { NR_SLAB_RECLAIMABLE_B = 5 };
 
 #pragma clang attribute pop
@@ -132,6 +136,19 @@ static __always_inline __s64 compat_slab_reclaimable_bytes(void *memcg)
 		bpf_probe_read_kernel(&bytes, sizeof(bytes), &vmstats->state[5]);
 	}
 	return bytes;
+}
+
+/* Whether a v1 cgroup asks never to be swapped out at its limit. */
+static __always_inline bool compat_never_swaps(void *memcg)
+{
+	struct mem_cgroup___v1 *v1 = memcg;
+	int swappiness = 60;
+
+	if (bpf_core_field_exists(v1->swappiness)) {
+		compat_branch();
+		bpf_probe_read_kernel(&swappiness, sizeof(swappiness), &v1->swappiness);
+	}
+	return swappiness == 0;
 }
 
 /* Counter `kind` of an address space as the kernel keeps it: exact to the per-CPU batch. */

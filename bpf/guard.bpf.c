@@ -13,25 +13,34 @@
 
 #include <bpf/bpf_tracing.h>
 
-#define EVENTS_FAR 32	     /* between looks while the line is far: the counters' own batch */
-#define EVENTS_UNGUARDED 64  /* between looks at a process nobody guards */
+#define EVENTS_FAR 64	     /* between looks while the line is far */
+#define EVENTS_UNGUARDED 256 /* between looks at a process nobody guards */
 #define PAGES_UNGUARDED 1024 /* growth between pulse looks at such a process */
+#define PULSE_PAGES_MAX 4096 /* growth between pulse looks at a guarded one, at most */
 #define THP_PAGES 512	     /* pages that one event may stand for */
 
 /* 66 faults are one event where the counters are batched per task (before 6.2). */
 const volatile __u32 pages_per_event = 1;
 
+/* Bits set: how many CPUs work for a guard. */
+static __always_inline __u32 bits_of(__u64 mask)
+{
+	mask -= mask >> 1 & 0x5555555555555555ULL;
+	mask = (mask & 0x3333333333333333ULL) + (mask >> 2 & 0x3333333333333333ULL);
+	mask = (mask + (mask >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return mask * 0x0101010101010101ULL >> 56;
+}
+
 /*
- * How far this process may grow before the next look. A grant is for one CPU; all that may be
- * out at a time add up to half the distance to the line, and when the distance has halved since
- * the first of them, all are called back. So the line cannot be crossed unseen.
+ * How far this process may grow before the next look. A grant is for one CPU; the grants of all
+ * CPUs that lately worked for the guard add up to half the distance to the line, and when the
+ * distance has halved since the first of them, all are called back. What that leaves open: CPUs
+ * that join within one grant of each other, each faulting in huge pages.
  */
 static __always_inline __u64 grant_pages(struct look *look, struct apo_guard *guard,
 					 const struct apo_policy *policy)
 {
-	struct task_struct *owner = look->owner;
 	__s64 line = look->reading.reserve_pages, left;
-	__u32 threads = BPF_CORE_READ(owner, signal, nr_threads);
 
 	if (policy->forecast_ns)
 		line *= 2;
@@ -44,15 +53,15 @@ static __always_inline __u64 grant_pages(struct look *look, struct apo_guard *gu
 		if (to_warn < left)
 			left = to_warn;
 	}
-	if (left <= 0)
-		return 0;
-	if ((__u64)left < guard->grant_base_pages / 2)
+	if (left < 0)
+		left = 0;
+	if ((__u64)left < guard->grant_base_pages / 2) {
 		__sync_fetch_and_add(&generation, 1);
-	if ((__u64)left < guard->grant_base_pages / 2 || (__u64)left > guard->grant_base_pages)
 		guard->grant_base_pages = left;
-	if (threads > nr_cpus)
-		threads = nr_cpus;
-	return (__u64)left / (2 * (threads ?: 1));
+	} else if ((__u64)left > guard->grant_base_pages) {
+		guard->grant_base_pages = left;
+	}
+	return (__u64)left / (2 * bits_of(guard->cpus_now | guard->cpus_before));
 }
 
 /* The grant in mm counter events, each of which may stand for a huge page. */
@@ -112,7 +121,7 @@ __noinline __s64 look_at(__u64 mm_address, __u32 trigger, __u32 events)
 	guard = guard_get(&look);
 	if (!guard)
 		return 0;
-	guard_update(&look, guard);
+	guard_update(&look, guard, policy);
 	process = process_update(&look, guard);
 	if (process)
 		top_update(&look, guard, process_rank(process));
@@ -142,7 +151,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 			slot->left--;
 			return 0;
 		}
-		events = slot->granted;
+		events = slot->granted - slot->left + 1;
 	}
 	slot->mm = mm;
 	slot->generation = generation;
@@ -169,16 +178,18 @@ static __always_inline void pulse(struct task_struct *task)
 	if (!memcg)
 		return;
 	key = bpf_get_smp_processor_id() * PULSES_PER_CPU +
-	      (((__u64)memcg >> 12) & (PULSES_PER_CPU - 1));
+	      ((__u64)memcg * 0x9e3779b97f4a7c15ULL >> (64 - PULSES_SHIFT));
 	entry = bpf_map_lookup_elem(&pulses, &key);
 	usage = BPF_CORE_READ(memcg, memory.usage.counter);
 	if (!entry || (entry->memcg == (__u64)memcg && entry->generation == generation &&
-		       usage < entry->look_at_pages))
+		       usage <= entry->look_at_pages))
 		return;
 	entry->memcg = (__u64)memcg;
 	entry->generation = generation;
 	grant = look_at((__u64)mm, APO_TRIGGER_PULSE, 0);
-	entry->look_at_pages = usage + (grant < 0 ? PAGES_UNGUARDED : grant);
+	entry->look_at_pages = usage + (grant < 0		  ? PAGES_UNGUARDED
+					: grant > PULSE_PAGES_MAX ? PULSE_PAGES_MAX
+								  : grant);
 }
 
 /* The timer interrupt, on a CPU that is not idle: costs no wake-up of its own. */
@@ -198,7 +209,7 @@ int BPF_PROG(on_switch)
 	return 0;
 }
 
-/* Arguments differ between kernels; none is used. The running task is the one being charged. */
+/* Arguments differ between kernels; none is used. Mostly the running task is the one charged. */
 SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
 int BPF_PROG(on_reclaim)
 {
@@ -312,11 +323,21 @@ int BPF_PROG(on_attach)
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 {
-	__u64 id = BPF_CORE_READ(cgroup, kn, id);
+	__u64 id = BPF_CORE_READ(cgroup, kn, id), css = 0;
 
+	/* v1: fires for every hierarchy, and each numbers its cgroups for itself. */
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)cgroup + bpf_core_field_offset(struct cgroup, subsys) +
+				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
+					      sizeof(void *));
+	if (!css)
+		return 0;
 	bpf_map_delete_elem(&guards, &id);
+	__sync_fetch_and_add(&generation, 1); /* its address may be reused */
 	return 0;
 }
+
+#define FORGOTTEN_NS (10 * NSEC_PER_SEC) /* as long as user space waits for the end of a trip */
 
 /* Context: whoever was charged; the victim is the argument. */
 SEC("tp_btf/mark_victim")
@@ -334,6 +355,8 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	if (!memcg_read(memcg, &reading))
 		return 0;
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
+	if (entry && since(bpf_ktime_get_ns(), entry->time_ns) > FORGOTTEN_NS)
+		entry = NULL; /* that trip is history: this kill was not caught */
 	if (entry)
 		entry->oom_victim = 1;
 	guard = bpf_map_lookup_elem(&guards, &reading.limit_cgroup);

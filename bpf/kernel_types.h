@@ -27,8 +27,11 @@ struct kernfs_node {
 	__u64 id;
 };
 
+struct cgroup_subsys_state;
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_subsys_state *subsys[16];
 };
 
 struct cgroup_subsys_state {

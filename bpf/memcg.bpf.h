@@ -33,6 +33,8 @@ const volatile __u32 page_shift = 12;
 const volatile bool memcg_v1 = false;
 /* Free swap when the kernel's own counter is out of reach (no CONFIG_KALLSYMS_ALL). */
 const volatile __u64 swap_pages_at_start = 0;
+/* vm.swappiness is not 0: else reclaim at a limit never swaps, and room in swap saves nobody. */
+const volatile bool may_swap = true;
 
 /* void, not its type: a typed one would have libbpf search module BTF, which needs CAP_SYS_ADMIN. */
 extern const void nr_swap_pages __ksym __weak;
@@ -113,7 +115,7 @@ __noinline __u64 node_gen_pages(__u64 node_address)
 
 		bpf_probe_read_kernel(pages, bytes, sizes);
 		for (__u32 zone = 0; zone < MAX_ZONES; zone++)
-			all += pages[zone];
+			all += (__s64)pages[zone] > 0 ? pages[zone] : 0; /* may dip below zero */
 		sum += i % GEN_TYPES ? all : all << LRU_OTHER;
 	}
 	return sum;
@@ -212,7 +214,13 @@ static __always_inline __u64 portion_of(__u64 pages, __u32 permyriad)
 /* The line of a policy for a limit, pages. */
 static __always_inline __u64 reserve_of(const struct apo_policy *policy, __u64 limit_pages)
 {
-	return policy->reserve_pages ?: portion_of(limit_pages, policy->reserve_permyriad);
+	__u64 reserve = portion_of(limit_pages, policy->reserve_permyriad);
+
+	if (policy->reserve_pages)
+		return policy->reserve_pages;
+	if (policy->reserve_max_pages && reserve > policy->reserve_max_pages)
+		return policy->reserve_max_pages;
+	return reserve;
 }
 
 /*
@@ -297,8 +305,10 @@ __noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best)
 __noinline __u64 swap_room(__u64 memcg_address)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
-	__u64 room = machine_swap_pages();
+	__u64 room = may_swap ? machine_swap_pages() : 0;
 
+	if (room && memcg_v1 && compat_never_swaps(memcg))
+		return 0;
 	if (!room || memcg_v1)
 		return room;
 	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {

@@ -42,25 +42,29 @@ static __always_inline __u32 disposition_of(struct task_struct *task, __u32 sign
 
 /*
  * The signal to use on a task: the one wanted, or SIGINT where that one would do nothing and
- * SIGINT has a handler (many runtimes handle only that), or 0: no signal would help.
+ * SIGINT has a handler (many runtimes handle only that), or 0: no signal would help. A warning
+ * goes only to those who take it: the default action of most signals is to end the process.
  */
-static __always_inline __u32 signal_choose(struct task_struct *task, __u32 wanted,
+static __always_inline __u32 signal_choose(struct task_struct *task, __u32 wanted, bool warn,
 					   __u32 *ret_disposition)
 {
-	*ret_disposition = disposition_of(task, wanted);
-	if (*ret_disposition != APO_DISP_IGNORED && *ret_disposition != APO_DISP_INIT)
+	__u32 disposition = disposition_of(task, wanted);
+
+	*ret_disposition = disposition;
+	if (warn)
+		return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED ? wanted
+											  : 0;
+	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
 		return wanted;
-	if (disposition_of(task, SIGINT) == APO_DISP_HANDLED)
-		return SIGINT;
-	return 0;
+	return disposition_of(task, SIGINT) == APO_DISP_HANDLED ? SIGINT : 0;
 }
 
 /*
  * Sends the signal that makes sense for a process that is not running here. -ENOSYS: the kernel
  * cannot, -ESRCH: it is gone. *ret_signal is 0 where no signal would help; then nothing is sent.
  */
-static __always_inline int signal_other_send(__u32 tgid, __u32 wanted, __u32 *ret_signal,
-					     __u32 *ret_disposition)
+static __always_inline int signal_other_send(__u32 tgid, __u64 start_boottime_ns, __u32 wanted,
+					     bool warn, __u32 *ret_signal, __u32 *ret_disposition)
 {
 #ifdef WITHOUT_SIGNAL_TASK
 	return -ENOSYS;
@@ -70,9 +74,13 @@ static __always_inline int signal_other_send(__u32 tgid, __u32 wanted, __u32 *re
 
 	if (!task)
 		return -ESRCH;
-	*ret_signal = signal_choose(task, wanted, ret_disposition);
-	if (*ret_signal)
-		r = bpf_send_signal_task(task, *ret_signal, PIDTYPE_TGID, 0);
+	if (BPF_CORE_READ(task, group_leader, start_boottime) != start_boottime_ns) {
+		r = -ESRCH; /* the pid belongs to another process by now */
+	} else {
+		*ret_signal = signal_choose(task, wanted, warn, ret_disposition);
+		if (*ret_signal)
+			r = bpf_send_signal_task(task, *ret_signal, PIDTYPE_TGID, 0);
+	}
 	bpf_task_release(task);
 	return r;
 #endif

@@ -88,6 +88,7 @@ struct slot {
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* nobody maps it: it puts slots on cache lines */
 	__type(key, __u32);
 	__type(value, struct slot);
 	__uint(max_entries, 1); /* set to the CPU count by the loader */
@@ -103,7 +104,8 @@ struct pulse {
 	__u32 generation;
 	__u32 pad;
 };
-#define PULSES_PER_CPU 64
+#define PULSES_SHIFT 6
+#define PULSES_PER_CPU (1 << PULSES_SHIFT)
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -119,8 +121,8 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } records SEC(".maps"); /* for the slow path: everything that happened */
 
-/* Whether there is a pulse to make up for a wake-up that was put off; set by the loader. */
-const volatile bool has_pulse = true;
+/* Whether there is a pulse to make up for a wake-up that was put off; set once it is attached. */
+bool has_pulse = false;
 
 /* Since when records wait for a wake-up; 0: none do. */
 __u64 wake_due_ns = 0;
@@ -148,10 +150,11 @@ static __always_inline void wake_overdue(__u64 now)
 
 	if (!wake_due_ns || now < wake_due_ns)
 		return;
-	wake_due_ns = 0;
 	nothing = bpf_ringbuf_reserve(&records, sizeof(__u64), 0);
-	if (nothing)
-		bpf_ringbuf_discard(nothing, WAKE_NOW);
+	if (!nothing)
+		return;
+	wake_due_ns = 0;
+	bpf_ringbuf_discard(nothing, WAKE_NOW);
 }
 
 struct {
@@ -166,15 +169,15 @@ static const struct apo_process new_process = {};
 /* One look at an address space: who, why, and what was found. Lives on the stack of a program. */
 struct look {
 	struct mm_struct *mm;
-	struct task_struct *owner; /* mm->owner: its cgroup is charged, its process is signalled */
+	struct task_struct *owner;  /* mm->owner: its cgroup is charged, its process is signalled */
+	struct mem_cgroup *binding; /* whose limit binds */
 	__u64 now;
 	__u64 cgroup_id;
-	__u32 tgid; /* of the owner */
-	__u32 trigger;
-	__u32 policy;
+	__u32 tgid;    /* of the owner */
 	__u32 events;  /* mm counter events since the last look on this CPU */
+	__u8 trigger;  /* enum apo_trigger */
+	__u8 policy;   /* index */
 	bool in_fault; /* the owner's process is running: it can be signalled from here */
-	struct mem_cgroup *binding; /* whose limit binds */
 	struct apo_reading reading;
 };
 
@@ -213,6 +216,8 @@ static __always_inline struct apo_guard *guard_get(struct look *look)
 	guard = bpf_map_lookup_elem(&guards, &id);
 	if (!guard)
 		stat_add(APO_STAT_MAP_FULL);
+	else if (!guard->era) /* eras never repeat: latches of an earlier guard of that id remain */
+		guard->era = (__u32)(look->now >> 20);
 	return guard;
 }
 
@@ -244,28 +249,45 @@ static __always_inline __s64 decay(__s64 value, __u64 elapsed)
 /* Long against the stock by which usage moves (64 pages per CPU), short against a spike. */
 #define RATE_WINDOW_NS 10000000ULL
 
-/* Growth over the last one to two windows. */
-static __always_inline void rate_update(struct look *look, struct apo_guard *guard)
+/* Growth over the last one to two windows; 0 before there has been one. */
+static __always_inline void rate_update(struct look *look, struct apo_guard *guard, __u64 window_ns)
 {
 	__u64 need = guard->need_pages, elapsed;
 
 	if (!guard->window_ns) {
 		guard->window_ns = guard->previous_ns = look->now;
 		guard->window_need_pages = guard->previous_need_pages = need;
-	} else if (since(look->now, guard->window_ns) >= RATE_WINDOW_NS) {
+	} else if (since(look->now, guard->window_ns) >= window_ns) {
 		guard->previous_ns = guard->window_ns;
 		guard->previous_need_pages = guard->window_need_pages;
 		guard->window_ns = look->now;
 		guard->window_need_pages = need;
 	}
 	elapsed = since(look->now, guard->previous_ns) / 1000;
-	guard->rate_pages_s = need > guard->previous_need_pages && elapsed
+	guard->rate_pages_s = need > guard->previous_need_pages && elapsed * 1000 >= window_ns
 				      ? (need - guard->previous_need_pages) * 1000000 / elapsed
 				      : 0;
 }
 
-/* Races between CPUs lose at most one update of an estimate; nothing here decides alone. */
-static __always_inline void guard_update(struct look *look, struct apo_guard *guard)
+#define CPUS_WINDOW_NS 100000000ULL
+
+/* Which CPUs work for this guard at present: each may hold a grant. */
+static __always_inline void cpus_update(struct look *look, struct apo_guard *guard)
+{
+	__u64 bit = 1ULL << (bpf_get_smp_processor_id() & 63);
+
+	if (since(look->now, guard->cpus_ns) >= CPUS_WINDOW_NS) {
+		guard->cpus_before = guard->cpus_now;
+		guard->cpus_now = bit;
+		guard->cpus_ns = look->now;
+	} else if (!(guard->cpus_now & bit)) {
+		guard->cpus_now |= bit;
+	}
+}
+
+/* Races between CPUs lose or double single updates of estimates; nothing here decides alone. */
+static __always_inline void guard_update(struct look *look, struct apo_guard *guard,
+					 const struct apo_policy *policy)
 {
 	const struct apo_reading *reading = &look->reading;
 	__u64 need = reading_need(reading);
@@ -282,7 +304,11 @@ static __always_inline void guard_update(struct look *look, struct apo_guard *gu
 	guard->last_ns = look->now;
 	guard->need_pages = need;
 	guard->limit_pages = reading->limit_pages;
-	rate_update(look, guard);
+	/* A forecast of seconds cannot rest on milliseconds. */
+	rate_update(look, guard,
+		    policy->forecast_ns / 8 > RATE_WINDOW_NS ? policy->forecast_ns / 8
+							     : RATE_WINDOW_NS);
+	cpus_update(look, guard);
 	if (need > guard->peak_need_pages)
 		guard->peak_need_pages = need;
 	if (reading->headroom_pages < guard->least_headroom_pages)

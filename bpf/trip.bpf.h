@@ -22,7 +22,6 @@ struct decision {
 	__u32 action;
 	__s32 error;
 	__u64 signal_ns;
-	__u64 id;
 };
 
 static __always_inline __u64 forecast_of(const struct apo_guard *guard, __s64 headroom)
@@ -57,7 +56,8 @@ static __always_inline __s64 top_update(struct look *look, struct apo_guard *gua
 {
 	__s64 top = decay(guard->top_rank_pages, since(look->now, guard->top_ns));
 
-	if (look->tgid == guard->top_tgid || rank > top) {
+	if (look->tgid == guard->top_tgid || rank > top ||
+	    !bpf_map_lookup_elem(&processes, &guard->top_tgid)) { /* it has exited */
 		guard->top_tgid = look->tgid;
 		guard->top_rank_pages = rank;
 		guard->top_ns = look->now;
@@ -117,34 +117,33 @@ static __noinline bool latch_take(struct look *look, struct apo_guard *guard, __
 	return bpf_map_update_elem(&latches, &key, &value, BPF_NOEXIST) == 0;
 }
 
-static __always_inline void signal_other(struct decision *decision, __u32 wanted, bool dry_run)
+static __always_inline void signal_other(struct decision *decision, __u32 wanted, bool warn)
 {
-	int r;
+	struct apo_process *process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+	int r = -ESRCH;
 
-	decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
-	if (dry_run)
-		return;
-	r = signal_other_send(decision->target_tgid, wanted, &decision->signal,
-			      &decision->disposition);
+	if (process)
+		r = signal_other_send(decision->target_tgid, process->start_boottime_ns, wanted,
+				      warn, &decision->signal, &decision->disposition);
+	decision->action = APO_ACT_DELEGATED; /* the responder does what it can */
 	if (r == -ESRCH) {
 		decision->action = APO_ACT_DISAPPEARED;
 	} else if (!r && decision->signal) {
 		decision->action = APO_ACT_SENT;
 		decision->signal_ns = bpf_ktime_get_ns();
-	} /* else the responder does what it can */
+	} else if (!r && warn) {
+		decision->action = APO_ACT_NONE;
+	}
 }
 
-static __always_inline void signal_current(struct decision *decision, __u32 wanted, bool dry_run)
+/* The signal was chosen before. */
+static __always_inline void signal_current(struct decision *decision, bool warn)
 {
-	decision->signal =
-		signal_choose((void *)bpf_get_current_task(), wanted, &decision->disposition);
 	if (!decision->signal) { /* the responder looks for a leader that can take it */
-		decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
+		decision->action = warn ? APO_ACT_NONE : APO_ACT_DELEGATED;
 		return;
 	}
-	decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_SENT;
-	if (dry_run)
-		return;
+	decision->action = APO_ACT_SENT;
 	decision->error = bpf_send_signal(decision->signal);
 	if (decision->error == -EBUSY) {
 		stat_add(APO_STAT_BUSY);
@@ -157,6 +156,8 @@ static __always_inline void signal_current(struct decision *decision, __u32 want
 	decision->signal_ns = bpf_ktime_get_ns();
 }
 
+#define PENDING_NS NSEC_PER_SEC
+
 /* -EBUSY: another user of BPF holds this CPU's one slot for signals. Tried until it is free. */
 static __always_inline void pending_retry(struct look *look)
 {
@@ -167,7 +168,9 @@ static __always_inline void pending_retry(struct look *look)
 	entry = bpf_map_lookup_elem(&signalled, &look->tgid);
 	if (!entry || !entry->pending)
 		return;
-	if (bpf_send_signal(entry->signal) == 0) {
+	if (since(look->now, entry->time_ns) > PENDING_NS) {
+		entry->pending = 0; /* that crossing is long over */
+	} else if (bpf_send_signal(entry->signal) == 0) {
 		entry->pending = 0;
 		stat_add(APO_STAT_SENT);
 	}
@@ -207,11 +210,13 @@ static __always_inline void request_emit(struct look *look, const struct apo_pol
 	}
 	request->rec.type = APO_REC_REQUEST;
 	request->rec.size = sizeof(*request);
-	request->trip_id = decision->id;
+	request->trip_id = look->now;
 	request->limit_cgroup = look->reading.limit_cgroup;
 	grower_fill(look, decision, &request->grower);
 	request->target_policy = policy->target;
 	request->signal = wanted;
+	request->rule = decision->rule;
+	request->pad = 0;
 	bpf_ringbuf_submit(request, WAKE_NOW);
 	stat_add(APO_STAT_DELEGATED);
 }
@@ -241,7 +246,7 @@ static __always_inline void trip_emit(struct look *look, struct apo_guard *guard
 	}
 	trip->rec.type = decision->rule == APO_RULE_WARN ? APO_REC_WARN : APO_REC_TRIP;
 	trip->rec.size = sizeof(*trip);
-	trip->id = decision->id;
+	trip->id = look->now;
 	trip->crossed_ns = look->now;
 	trip->signal_ns = decision->signal_ns;
 	trip->forecast_ns = forecast_of(guard, look->reading.headroom_pages);
@@ -281,38 +286,48 @@ static __always_inline void trip_emit(struct look *look, struct apo_guard *guard
  * Sends, remembers and reports. The signal goes out before anything that can fail. Returns the
  * action that succeeded.
  */
-static __noinline __u32 act(struct look *look, struct apo_guard *guard,
+static __noinline __u64 act(struct look *look, struct apo_guard *guard,
 			    const struct apo_policy *policy, struct decision *decision)
 {
-	bool dry_run = policy->flags & APO_POLICY_DRY_RUN, warn = decision->rule == APO_RULE_WARN;
+	bool warn = decision->rule == APO_RULE_WARN;
+	bool own = decision->target_tgid == look->tgid && look->in_fault;
 	__u32 wanted = warn ? policy->warn_signal : policy->signal;
 	struct apo_signalled entry = {
-		.trip_id = decision->id,
+		.trip_id = look->now,
 		.limit_cgroup = look->reading.limit_cgroup,
 		.time_ns = look->now,
 		.generate_result = -1,
 		.signal = wanted,
 	};
 
-	/* Before the signal: its delivery may be seen on another CPU at once. */
+	if (own && wanted) {
+		decision->signal = signal_choose((void *)bpf_get_current_task(), wanted, warn,
+						 &decision->disposition);
+		if (decision->signal)
+			entry.signal = decision->signal;
+	}
+	/* Before the signal: its delivery may be seen at once, here or on another CPU. */
 	if (!warn && bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY))
 		stat_add(APO_STAT_MAP_FULL);
 	if (!wanted)
 		decision->action = APO_ACT_NONE; /* a warning that is only an event */
+	else if (policy->flags & APO_POLICY_DRY_RUN)
+		decision->action = APO_ACT_DRY_RUN;
 	else if (policy->target != APO_TARGET_GROWER)
-		decision->action = dry_run ? APO_ACT_DRY_RUN : APO_ACT_DELEGATED;
-	else if (decision->target_tgid == look->tgid && look->in_fault)
-		signal_current(decision, wanted, dry_run);
+		decision->action = APO_ACT_DELEGATED;
+	else if (own)
+		signal_current(decision, warn);
 	else
-		signal_other(decision, wanted, dry_run);
+		signal_other(decision, wanted, warn);
 
-	if (!warn && (decision->error == -EBUSY || decision->signal != wanted)) {
+	if (!warn && (decision->error == -EBUSY || decision->signal != entry.signal)) {
 		struct apo_signalled *kept =
 			bpf_map_lookup_elem(&signalled, &decision->target_tgid);
 
 		if (kept) {
 			kept->pending = decision->error == -EBUSY;
-			kept->signal = decision->signal;
+			if (decision->signal)
+				kept->signal = decision->signal;
 		}
 	}
 	trip_emit(look, guard, policy,
@@ -446,15 +461,19 @@ static __always_inline bool trip_decide(struct look *look, struct apo_guard *gua
 static __always_inline bool decide(struct look *look, struct apo_guard *guard,
 				   struct apo_process *process, const struct apo_policy *policy)
 {
-	struct decision decision = {.id = look->now};
+	struct decision decision = {};
 	bool tripped = trip_decide(look, guard, process, policy, &decision);
+	__u64 action;
 
 	if (!tripped &&
 	    (!policy->warn_permyriad || !warn_decide(look, guard, process, policy, &decision)))
 		return false;
-	if (act(look, guard, policy, &decision) == APO_ACT_SENT)
+	action = act(look, guard, policy, &decision);
+	if (action == APO_ACT_SENT)
 		stat_add(APO_STAT_SENT);
-	if (tripped)
+	if (tripped && action == APO_ACT_DISAPPEARED)
+		guard->era++; /* nobody was signalled: the same line again, for another */
+	else if (tripped)
 		guard->step++;
 	return true;
 }

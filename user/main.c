@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The table of commands. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "cmd/watch.h"
 #include "core/options.h"
 #include "daemon/session.h"
+#include "output/format.h"
 #include "output/help.h"
 
 static int (*const commands[COMMANDS])(int argc, char **argv) = {
@@ -20,18 +23,47 @@ static int (*const commands[COMMANDS])(int argc, char **argv) = {
 	[COMMAND_DOCTOR] = cmd_doctor,
 };
 
+/*
+ * Started without one of the standard descriptors, the next file opened would become it: events
+ * would go into a BPF map, or libuv would abort.
+ */
+static int open_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	}
+	return 0;
+}
+
+static int print_version(void)
+{
+	printf("apoptosis %s\n", APO_VERSION);
+	return file_result(stdout);
+}
+
+/* The exit status after writing something to standard output. */
+static int exit_status(int r)
+{
+	if (r < 0)
+		log_error("cannot write to standard output: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : 0;
+}
+
 int main(int argc, char **argv)
 {
 	enum command command;
 
+	if (open_standard_fds())
+		return EXIT_RUNTIME; /* nowhere to say it */
 	if (argc < 2) {
 		log_error("no command given: see apoptosis --help");
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-		return printf("apoptosis %s\n", APO_VERSION) < 0 ? EXIT_RUNTIME : 0;
+		return exit_status(print_version());
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
-		return help_program(stdout) ? EXIT_RUNTIME : 0;
+		return exit_status(help_program(stdout));
 	if (command_find(argv[1], &command)) {
 		log_error("unknown command '%s': see apoptosis --help", argv[1]);
 		return EXIT_USAGE;

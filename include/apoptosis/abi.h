@@ -43,6 +43,7 @@ enum apo_policy_flag {
 /* How one guard behaves. Index 0 of the policy table is the default of `--all`. */
 struct apo_policy {
 	__u64 reserve_pages;	 /* line: trip when headroom < this; 0 = use reserve_permyriad */
+	__u64 reserve_max_pages; /* bounds what reserve_permyriad gives; 0 = unbounded */
 	__u64 forecast_ns;	 /* trip when time to the limit < this; 0 = off */
 	__u64 cooldown_ns;	 /* least time between two signals to one process */
 	__u32 reserve_permyriad; /* reserve in 1/10000 of the limit */
@@ -52,7 +53,7 @@ struct apo_policy {
 	__u32 target;		 /* enum apo_target */
 	__u32 flags;		 /* enum apo_policy_flag */
 };
-_Static_assert(sizeof(struct apo_policy) == 48, "apo_policy is ABI");
+_Static_assert(sizeof(struct apo_policy) == 56, "apo_policy is ABI");
 
 /* The state of the binding limit as one look found it. */
 struct apo_reading {
@@ -166,8 +167,10 @@ struct apo_request {
 	struct apo_task grower;
 	__u32 target_policy; /* enum apo_target */
 	__u32 signal;	     /* of the policy */
+	__u32 rule;	     /* enum apo_rule: a warning is for those who handle it, nobody else */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_request) == 80, "apo_request is ABI");
+_Static_assert(sizeof(struct apo_request) == 88, "apo_request is ABI");
 
 /* Confirmation and end of a signalled process. */
 struct apo_close {
@@ -189,7 +192,7 @@ struct apo_oom {
 	struct apo_record rec;
 	__u64 time_ns;
 	__u64 trip_id;	    /* trip that had signalled the victim; 0 = no trip preceded */
-	__u64 limit_cgroup; /* binding limit of the victim, 0 = none (host out of memory) */
+	__u64 limit_cgroup; /* binding limit of the victim */
 	struct apo_task victim;
 	struct apo_reading reading;
 };
@@ -237,6 +240,9 @@ struct apo_guard {
 	__u64 oom_kills;
 	__u64 oom_kills_uncaught; /* no trip preceded */
 	__u64 last_trip_ns;
+	__u64 cpus_now;	   /* CPUs that looked at it in this window, and in the one before: */
+	__u64 cpus_before; /* bit CPU % 64 */
+	__u64 cpus_ns;
 	__u64 trip_peak_need_pages; /* since the first trip of this era */
 	__s64 trip_least_headroom_pages;
 	__s64 score_pages;    /* net growth of need, halved every APO_HALF_LIFE_NS */
@@ -249,7 +255,7 @@ struct apo_guard {
 	__u32 era;  /* counts recoveries; part of the once-only latch */
 	__u32 warned;
 };
-_Static_assert(sizeof(struct apo_guard) == 208, "apo_guard is ABI");
+_Static_assert(sizeof(struct apo_guard) == 232, "apo_guard is ABI");
 
 /* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
 struct apo_signalled {

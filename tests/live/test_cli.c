@@ -77,6 +77,7 @@ REFUSED(cgroup_with_dots, USAGE, "/a/../b", "watch", "--cgroup", "/a/../b")
 REFUSED(nothing_to_watch, USAGE, "--pid", "watch")
 REFUSED(two_things_to_watch, USAGE, "--all", "watch", "--pid", "1", "--all")
 REFUSED(run_without_a_command, USAGE, "CMD", "run")
+REFUSED(limit_below_a_megabyte, USAGE, "1K", "run", "--limit", "1K", "--", "true")
 REFUSED(value_with_a_line_break, USAGE, "\\n", "watch", "--all", "--reserve", "12\nQ")
 
 Test(cli, cgroup_without_a_limit)
@@ -105,6 +106,17 @@ Test(cli, report_directory_that_is_a_file)
 	expect_refused((const char *const[]){"watch", "--cgroup", cgroup->rel, "--report-dir", file,
 					     NULL},
 		       USAGE, file);
+}
+
+/* Nothing is left behind by a command that is refused. */
+Test(cli, report_directory_is_not_made_for_a_bad_cgroup)
+{
+	const char *dir = live_path("reports");
+
+	expect_refused((const char *const[]){"watch", "--cgroup", "/no/such/group", "--report-dir",
+					     dir, NULL},
+		       USAGE, "/no/such/group");
+	live_check(access(dir, F_OK) < 0 && errno == ENOENT, "%s is there", dir);
 }
 
 /* The directory is made, for root's eyes only, but not the way there. */

@@ -151,6 +151,19 @@ Test(event, what_was_not_sent_is_said)
 		{APO_ACT_DISAPPEARED, APO_DISP_HANDLED, "SIGTERM not sent, the process was gone\n"},
 		{APO_ACT_FAILED, APO_DISP_HANDLED, "SIGTERM not sent, Operation not permitted\n"},
 	};
+	/* The kernel side has not chosen a signal. */
+	static const struct {
+		enum apo_action action;
+		enum apo_disposition disposition;
+		const char *tail;
+	} unchosen[] = {
+		{APO_ACT_DELEGATED, APO_DISP_INIT, "handed to the responder\n"},
+		{APO_ACT_DELEGATED, APO_DISP_UNKNOWN, "handed to the responder\n"},
+		{APO_ACT_NONE, APO_DISP_IGNORED, "no signal sent, SIGTERM is ignored\n"},
+		{APO_ACT_DRY_RUN, APO_DISP_IGNORED, "SIGTERM would do nothing, not sent\n"},
+		{APO_ACT_DRY_RUN, APO_DISP_UNKNOWN, "SIGTERM would have been sent\n"},
+		{APO_ACT_DISAPPEARED, APO_DISP_INIT, "SIGTERM not sent, the process was gone\n"},
+	};
 
 	i.verdict = VERDICT_OPEN;
 	i.error = -EPERM;
@@ -162,6 +175,16 @@ Test(event, what_was_not_sent_is_said)
 		text = line_of(&i, false);
 		cr_assert_eq(strncmp(text, head, strlen(head)), 0, "%s", text);
 		cr_expect_str_eq(text + strlen(head), rows[n].tail);
+	}
+	i.signal = 0;
+	for (size_t n = 0; n < ARRAY_SIZE(unchosen); n++) {
+		_cleanup_free_ char *text = NULL;
+
+		i.action = unchosen[n].action;
+		i.target.disposition = unchosen[n].disposition;
+		text = line_of(&i, false);
+		cr_assert_eq(strncmp(text, head, strlen(head)), 0, "%s", text);
+		cr_expect_str_eq(text + strlen(head), unchosen[n].tail);
 	}
 }
 
@@ -259,6 +282,12 @@ Test(event, a_full_disk_is_an_error)
 	cr_assert_not_null(file);
 	setvbuf(file, NULL, _IONBF, 0);
 	cr_expect_eq(event_line(file, &i, false), -EIO);
+	fclose(file);
+
+	file = fopen("/dev/full", "w");
+	cr_assert_not_null(file);
+	cr_expect_eq(event_line(file, &i, false), -ENOSPC);
+	cr_expect_not(ferror(file));
 	fclose(file);
 }
 

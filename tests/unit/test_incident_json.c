@@ -235,7 +235,7 @@ Test(incident_json, a_full_disk_is_an_error)
 	json_t *document = json_object();
 
 	cr_assert_not_null(file);
-	cr_expect_eq(json_write_line(file, document), -EIO);
+	cr_expect_eq(json_write_line(file, document), -ENOSPC);
 	fclose(file);
 	json_decref(document);
 }

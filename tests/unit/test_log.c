@@ -61,6 +61,7 @@ Test(log, level_drops_what_is_above)
 	log_warn("dropped");
 	log_set_level(LOG_LEVEL_DEBUG);
 	cr_expect(log_enabled(LOG_LEVEL_DEBUG));
+	cr_expect_not(log_enabled(LOG_LEVEL_TRACE));
 	log_debug("detail");
 	expect_logged("apoptosis: detail\n");
 }

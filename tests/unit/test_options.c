@@ -51,6 +51,7 @@ Test(options, defaults_are_those_of_the_table)
 	cr_expect_eq(o.limit_bytes, 0);
 	cr_expect_eq(o.reserve_bytes, 0);
 	cr_expect_eq(o.reserve_permyriad, 1000);
+	cr_expect_eq(o.reserve_max_bytes, 64 * MIB);
 	cr_expect_eq(o.forecast_ns, 0);
 	cr_expect_eq(o.signal, SIGTERM);
 	cr_expect_eq(o.target, APO_TARGET_GROWER);
@@ -101,6 +102,7 @@ Test(options, the_last_of_a_repeated_option_wins)
 
 	cr_expect_eq(o.reserve_bytes, 0);
 	cr_expect_eq(o.reserve_permyriad, 1250);
+	cr_expect_eq(o.reserve_max_bytes, 0);
 	cr_expect_eq(o.grace_ns, 0);
 }
 
@@ -275,7 +277,10 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 "unknown option '--all', see apoptosis run --help"},
 		{COMMAND_RUN,
 		 {"--limit", "0", "--", "x"},
-		 "--limit '0': nothing runs in 0 bytes; give a size such as 256M"},
+		 "--limit '0': no program starts in less than 1M; give a size such as 256M"},
+		{COMMAND_RUN,
+		 {"--limit", "1023K", "--", "x"},
+		 "--limit '1023K': no program starts in less than 1M; give a size such as 256M"},
 		{COMMAND_RUN,
 		 {"--limit", "64M", "--reserve", "64M", "--", "x"},
 		 "--reserve '64.0 MiB': the limit is 64.0 MiB; give a smaller reserve"},
@@ -321,6 +326,35 @@ Test(options, the_limit_is_checked_once_it_is_known)
 	cr_expect_eq(options_check_limit(&o, 256 * MIB, &error), -EINVAL);
 	cr_expect_str_eq(error, "--warn '90%': the reserve begins at 75% of the limit; give a "
 				"lower level or a smaller --reserve");
+}
+
+Test(options, only_the_default_reserve_has_a_cap)
+{
+	struct options o = WATCH("--all");
+	_cleanup_free_ char *error = NULL;
+	struct apo_policy policy;
+
+	cr_expect_eq(options_reserve_bytes(&o, 100 * MIB, 4096), 10 * MIB);
+	cr_expect_eq(options_reserve_bytes(&o, 639 * MIB, 4096), 16358 * 4096ULL);
+	cr_expect_eq(options_reserve_bytes(&o, 641 * MIB, 4096), 64 * MIB);
+	cr_expect_eq(options_reserve_bytes(&o, UINT64_MAX, 4096), 64 * MIB);
+	options_policy(&o, 65536, &policy);
+	cr_expect_eq(policy.reserve_max_pages, 1024);
+
+	o = WATCH("--all", "--reserve=10%");
+	cr_expect_eq(options_reserve_bytes(&o, 10240 * MIB, 4096), 1024 * MIB);
+	options_policy(&o, 4096, &policy);
+	cr_expect_eq(policy.reserve_max_pages, 0);
+	o = WATCH("--all", "--reserve=4097");
+	cr_expect_eq(options_reserve_bytes(&o, 10240 * MIB, 4096), 8192);
+
+	/* Where the cap binds, the reserve begins later than at 90 %. */
+	o = WATCH("--cgroup=/a", "--warn=95%");
+	cr_expect_eq(options_check_limit(&o, 10240 * MIB, &error), 0);
+	cr_expect_eq(options_check_limit(&o, 100 * MIB, &error), -EINVAL);
+	cr_expect_str_eq(error,
+			 "--warn '95%': the reserve begins at 90% of the limit; give a lower "
+			 "level or a smaller --reserve");
 }
 
 Test(options, policy_counts_in_pages_of_the_machine)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -32,6 +33,7 @@ static const char *level_colour(enum log_level level)
 	case LOG_LEVEL_WARN:
 		return "\033[33m";
 	case LOG_LEVEL_DEBUG:
+	case LOG_LEVEL_TRACE:
 		return "\033[2m";
 	default:
 		return "";
@@ -42,11 +44,14 @@ static void write_line(enum log_level level, const char *text)
 {
 	const char *colour = level_colour(level);
 	const char *parts[] = {colour, "apoptosis: ", text, *colour ? "\033[0m\n" : "\n"};
+	struct pollfd standard_error = {.fd = STDERR_FILENO, .events = POLLOUT};
 	struct iovec vector[ARRAY_SIZE(parts)];
 	ssize_t ignored;
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		vector[i] = (struct iovec){(void *)parts[i], strlen(parts[i])};
+	if (poll(&standard_error, 1, LOG_PATIENCE_MS) == 0)
+		return;
 	/* There is nobody to tell that stderr is gone or full. */
 	ignored = writev(STDERR_FILENO, vector, ARRAY_SIZE(vector));
 	(void)ignored;

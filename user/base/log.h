@@ -6,6 +6,8 @@
  * so a hostile process name cannot forge or break a line. Colour only where stderr is a terminal
  * and NO_COLOR is unset or empty.
  *
+ * A stderr that takes nothing for LOG_PATIENCE_MS loses the line: the guard never waits for its reader.
+ *
  * The level is the one piece of global state in this program. errno is kept by every function.
  */
 #pragma once
@@ -13,11 +15,14 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
+#define LOG_PATIENCE_MS 100
+
 enum log_level {
 	LOG_LEVEL_ERROR = 0, /* what was asked for cannot be done */
 	LOG_LEVEL_WARN = 1,  /* done, but not all of it */
 	LOG_LEVEL_INFO = 2,  /* default */
-	LOG_LEVEL_DEBUG = 3,
+	LOG_LEVEL_DEBUG = 3, /* -v: what is done */
+	LOG_LEVEL_TRACE = 4, /* -vv: also what libraries say about it */
 };
 
 /* Messages above this level are dropped. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -17,9 +18,15 @@ int common_options(enum command command, int argc, char **argv, struct options *
 		log_error("%s", error ?: "out of memory");
 		return EXIT_USAGE;
 	}
-	if (ret->help)
-		return help_command(stdout, command) ? EXIT_RUNTIME : 0;
-	log_set_level(ret->verbosity > 0   ? LOG_LEVEL_DEBUG
+	if (ret->help) {
+		int r = help_command(stdout, command);
+
+		if (r < 0)
+			log_error("cannot write to standard output: %s", strerror(-r));
+		return r < 0 ? EXIT_RUNTIME : 0;
+	}
+	log_set_level(ret->verbosity > 1   ? LOG_LEVEL_TRACE
+		      : ret->verbosity > 0 ? LOG_LEVEL_DEBUG
 		      : ret->verbosity < 0 ? LOG_LEVEL_ERROR
 					   : LOG_LEVEL_INFO);
 	return -1;

@@ -6,6 +6,6 @@
 
 /*
  * Parses the command line and sets the log level. -1: go on. Otherwise the exit status: 0 after
- * --help, EXIT_USAGE after a one-line error.
+ * --help (EXIT_RUNTIME if that could not be written), EXIT_USAGE after a one-line error.
  */
 int common_options(enum command command, int argc, char **argv, struct options *ret);

@@ -130,8 +130,6 @@ static int report(const struct protection_facts *facts, bool json)
 		bool colour = isatty(STDOUT_FILENO) && (!no_colour || !*no_colour);
 
 		r = doctor_text(stdout, facts, &protection, colour);
-		if (r >= 0 && fflush(stdout) != 0)
-			r = -errno;
 	}
 	if (r < 0)
 		log_error("cannot write the report: %s", strerror(-r));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cmd/rss.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static int print(const struct rss_report *report, bool json)
 	if (!json)
 		return rss_text(stdout, report);
 	object = rss_json(report);
-	r = json_write_line(stdout, object);
+	r = object ? json_write_line(stdout, object) : -ENOMEM;
 	json_decref(object);
 	return r;
 }
@@ -96,7 +97,7 @@ int cmd_rss(int argc, char **argv)
 	struct options options;
 	struct timespec now;
 	struct apo_rss rss;
-	int status = common_options(COMMAND_RSS, argc, argv, &options);
+	int r, status = common_options(COMMAND_RSS, argc, argv, &options);
 
 	if (status >= 0)
 		return status;
@@ -112,5 +113,8 @@ int cmd_rss(int argc, char **argv)
 	if (!proc_info_read(proc_fd, options.pid, &info))
 		report.comm = info->comm;
 	add_cgroup(root_fd, proc_fd, &report, &cgroup, &limit); /* without: shown as not known */
-	return print(&report, options.json) ? EXIT_RUNTIME : 0;
+	r = print(&report, options.json);
+	if (r < 0)
+		log_error("cannot write to standard output: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : 0;
 }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cmd/run.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -18,6 +22,19 @@
 #define EXIT_NOT_FOUND 127 /* as the shell has it */
 #define EXIT_NOT_EXECUTABLE 126
 
+#define NAMES_MAX 100	 /* tries for a name that is not taken */
+#define REMOVE_TRIES 100 /* 1 s in all */
+#define REMOVE_PAUSE_NS (10 * NSEC_PER_MSEC)
+#define PIDS_SHOWN 8
+
+enum step { STEP_ATTACH = 1, STEP_EXEC };
+
+/* What kept the child from becoming the command. */
+struct failure {
+	enum step step;
+	int error; /* errno */
+};
+
 struct run {
 	const struct options *options;
 	struct session *session;
@@ -25,49 +42,68 @@ struct run {
 	int cgroup_dirfd;
 	pid_t child;
 	int gate;   /* a byte here lets the child start */
-	int failed; /* errno of its exec; end of file: it runs */
+	int failed; /* a struct failure; end of file: the command runs */
 	int status; /* exit status to pass on */
 	bool exited;
 };
 
 /* --- a cgroup of its own ------------------------------------------------------------------- */
 
+/* A name may be taken: by the run of an earlier process of this pid that was killed. */
+static int make_cgroup_below(const struct cgroup_tree *tree, const char *parent, char **ret)
+{
+	const char *prefix = strcmp(parent, "/") ? parent : "";
+	int r = -EEXIST;
+
+	for (int i = 1; r == -EEXIST && i <= NAMES_MAX; i++) {
+		_cleanup_free_ char *rel = NULL;
+		char suffix[16] = "";
+
+		if (i > 1)
+			snprintf(suffix, sizeof(suffix), "-%d", i);
+		if (asprintf(&rel, "%s/apoptosis-run-%d%s", prefix, getpid(), suffix) < 0) {
+			rel = NULL;
+			return -ENOMEM;
+		}
+		r = cgroup_create(tree, rel);
+		if (!r)
+			*ret = TAKE_PTR(rel);
+	}
+	return r;
+}
+
 /*
- * Below our own cgroup, else below the nearest ancestor that allows it: on v2 a cgroup with
- * processes cannot have children with a memory controller.
+ * Below our own cgroup, so that its limits hold for the command too. On v2 a cgroup with processes
+ * cannot have children with a memory controller; then below the nearest ancestor that can.
  */
 static int make_cgroup(struct run *run)
 {
 	const struct cgroup_tree *tree = session_cgroups(run->session);
 	_cleanup_close_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_free_ char *parent = NULL;
-	int r = cgroup_path_of_pid(tree, proc_fd, getpid(), &parent);
+	_cleanup_free_ char *own = NULL, *parent = NULL;
+	int r = cgroup_path_of_pid(tree, proc_fd, getpid(), &own);
 
-	if (r) {
-		parent = strdup("/");
-		r = parent ? 0 : -ENOMEM;
-	}
-	while (!r) {
-		_cleanup_free_ char *rel = NULL;
-		char *slash;
+	if (r && r != -EXDEV) /* out of what a container sees: below the top of that */
+		return r;
+	parent = strdup(own ?: "/");
+	if (!parent)
+		return -ENOMEM;
+	for (;;) {
+		char *slash = strrchr(parent, '/');
 
-		if (asprintf(&rel, "%s/apoptosis-run-%d", strcmp(parent, "/") ? parent : "",
-			     getpid()) < 0) {
-			rel = NULL;
-			return -ENOMEM;
-		}
-		r = cgroup_create(tree, rel);
-		if (!r) {
-			run->cgroup = TAKE_PTR(rel);
-			return cgroup_open(tree, run->cgroup, &run->cgroup_dirfd);
-		}
-		slash = strrchr(parent, '/');
-		if (!slash || !strcmp(parent, "/"))
-			return r;
+		r = make_cgroup_below(tree, parent, &run->cgroup);
+		if ((r != -EBUSY && r != -EOPNOTSUPP) || cgroup_tree_version(tree) != 2 ||
+		    !strcmp(parent, "/"))
+			break;
 		slash[slash == parent] = '\0';
-		r = 0;
 	}
-	return r;
+	if (r)
+		return r;
+	if (!own || strcmp(parent, own) != 0)
+		log_warn("the command leaves cgroup %s and its limits for %s: on cgroup v2 a "
+			 "cgroup with processes cannot have limited children",
+			 own ?: "(out of sight)", run->cgroup);
+	return cgroup_open(tree, run->cgroup, &run->cgroup_dirfd);
 }
 
 static int guard_own_cgroup(struct run *run)
@@ -89,19 +125,106 @@ static int guard_own_cgroup(struct run *run)
 	return session_guard_cgroup(run->session, run->cgroup);
 }
 
+/* What is left of the cgroup. */
+struct remains {
+	const struct run *run;
+	char **paths; /* rel, parents first */
+	size_t path_count;
+	pid_t pids[PIDS_SHOWN];
+	size_t pid_count; /* may be more than are in pids */
+};
+
+static int note_remains(int dirfd, const char *path, void *userdata)
+{
+	struct remains *remains = userdata;
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t n = 0;
+	char **grown = reallocarray(remains->paths, remains->path_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	remains->paths = grown;
+	if (asprintf(&grown[remains->path_count], "%s%s", remains->run->cgroup,
+		     strcmp(path, "/") ? path : "") < 0)
+		return -ENOMEM;
+	remains->path_count++;
+	if (cgroup_procs(dirfd, &pids, &n) < 0)
+		n = 0;
+	for (size_t i = 0; i < n; i++, remains->pid_count++)
+		if (remains->pid_count < PIDS_SHOWN)
+			remains->pids[remains->pid_count] = pids[i];
+	return 0;
+}
+
+static void remains_clear(struct remains *remains)
+{
+	for (size_t i = 0; i < remains->path_count; i++)
+		free(remains->paths[i]);
+	free(remains->paths);
+	*remains = (struct remains){.run = remains->run};
+}
+
+/* Depth first. 0, or -errno of the cgroup itself. */
+static int remove_tree(const struct run *run)
+{
+	_cleanup_(remains_clear) struct remains remains = {.run = run};
+	int r = cgroup_walk(run->cgroup_dirfd, note_remains, &remains);
+
+	for (size_t i = remains.path_count; i > 0; i--)
+		r = cgroup_remove(session_cgroups(run->session), remains.paths[i - 1]);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* "processes 12, 13 run in it; rmdir ..." */
+static char *describe_remains(const struct run *run)
+{
+	_cleanup_(remains_clear) struct remains remains = {.run = run};
+	const char *mount = cgroup_tree_mount(session_cgroups(run->session));
+	char *text = NULL;
+	size_t size, shown;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	cgroup_walk(run->cgroup_dirfd, note_remains, &remains);
+	shown = MIN(remains.pid_count, (size_t)PIDS_SHOWN);
+	if (shown)
+		fputs(shown > 1 ? "processes " : "process ", out);
+	for (size_t i = 0; i < shown; i++)
+		fprintf(out, "%s%d", i ? ", " : "", remains.pids[i]);
+	if (shown)
+		fprintf(out, "%s, left by the command, still in it; when gone: ",
+			remains.pid_count > shown ? ", ..." : "");
+	fputs("rmdir", out);
+	for (size_t i = remains.path_count; i > 0; i--)
+		fprintf(out, " '%s%s'", mount, remains.paths[i - 1]);
+	return fclose(out) ? NULL : text;
+}
+
 static void remove_cgroup(struct run *run)
 {
+	const struct timespec pause = {.tv_nsec = REMOVE_PAUSE_NS};
 	int r;
 
 	if (!run->cgroup)
 		return;
-	r = cgroup_remove(session_cgroups(run->session), run->cgroup);
-	if (r == -EBUSY)
-		log_warn("processes the command left behind still run in cgroup %s, which stays, "
-			 "unguarded",
-			 run->cgroup);
-	else if (r)
-		log_warn("cannot remove cgroup %s: %s, ignoring", run->cgroup, strerror(-r));
+	r = remove_tree(run);
+	/*
+	 * The last processes may still be on their way out, and the kernel takes a removed child
+	 * down later than it says: nothing tells when, so look again.
+	 */
+	for (int i = 1; r == -EBUSY && i < REMOVE_TRIES; i++) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		nanosleep(&pause, NULL);
+		r = remove_tree(run);
+	}
+	if (r) {
+		_cleanup_free_ char *remains = describe_remains(run);
+
+		log_error("cannot remove cgroup %s, which stays, unguarded: %s (%s)", run->cgroup,
+			  strerror(-r), remains ?: "out of memory");
+	}
 	close_fd(run->cgroup_dirfd);
 	free(run->cgroup);
 }
@@ -110,21 +233,19 @@ static void remove_cgroup(struct run *run)
 
 _Noreturn static void child_main(const struct run *run, int gate, int failed)
 {
-	sigset_t none;
+	struct failure failure = {.step = STEP_ATTACH};
 	char byte;
-	int error;
 
 	if (read(gate, &byte, 1) != 1)
 		_exit(EXIT_CANNOT); /* our parent is gone: nobody would guard us */
-	if (run->cgroup && cgroup_attach(run->cgroup_dirfd, 0) < 0) {
-		error = EPERM;
-	} else {
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
+	if (run->cgroup)
+		failure.error = -cgroup_attach(run->cgroup_dirfd, 0);
+	if (!failure.error) {
+		sigprocmask(SIG_SETMASK, session_inherited_mask(run->session), NULL);
 		execvp(run->options->argv[0], run->options->argv);
-		error = errno;
+		failure = (struct failure){.step = STEP_EXEC, .error = errno};
 	}
-	while (write(failed, &error, sizeof(error)) < 0 && errno == EINTR)
+	while (write(failed, &failure, sizeof(failure)) < 0 && errno == EINTR)
 		;
 	_exit(EXIT_NOT_FOUND);
 }
@@ -150,21 +271,69 @@ static int spawn(struct run *run)
 	return 0;
 }
 
-/* Opens the gate. Returns the exit status of an exec that failed, -1 if the command runs. */
+/*
+ * A signal that asked us to end while the kernel side was loading; 0: none. Looked for when the
+ * child is there but waits at the gate: what came before is pending here, what comes later is
+ * passed on, or reaches it from the terminal.
+ */
+static int pending_end(void)
+{
+	const struct timespec now = {};
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGQUIT);
+	return MAX(sigtimedwait(&ends, NULL, &now), 0);
+}
+
+/* Lets the child go without having become the command. */
+static void call_off(struct run *run)
+{
+	run->gate = close_fd(run->gate);
+	run->failed = close_fd(run->failed);
+	while (waitpid(run->child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* Opens the gate. Returns the exit status of a failure, -1 if the command runs. */
 static int let_go(struct run *run)
 {
-	int error = 0;
+	struct failure failure = {.step = STEP_EXEC};
+	const char *name = run->options->argv[0];
 
 	if (write(run->gate, "", 1) != 1)
-		error = errno;
+		failure.error = errno;
 	run->gate = close_fd(run->gate);
-	while (!error && read(run->failed, &error, sizeof(error)) < 0 && errno == EINTR)
+	while (!failure.error && read(run->failed, &failure, sizeof(failure)) < 0 && errno == EINTR)
 		;
 	run->failed = close_fd(run->failed);
-	if (!error)
+	if (!failure.error)
 		return -1;
-	log_error("cannot run '%s': %s", run->options->argv[0], strerror(error));
-	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+	if (failure.step == STEP_ATTACH) {
+		log_error("cannot move '%s' into cgroup %s: %s", name, run->cgroup,
+			  strerror(failure.error));
+		return EXIT_CANNOT;
+	}
+	log_error("cannot run '%s': %s", name, strerror(failure.error));
+	return failure.error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+/*
+ * Job control: when the terminal stops its foreground job, stop with the command, or the shell
+ * would wait on. Otherwise guard on.
+ */
+static void stop_with_command(int signal_number)
+{
+	_cleanup_close_ int terminal = -1;
+
+	if (signal_number != SIGTSTP && signal_number != SIGTTIN && signal_number != SIGTTOU)
+		return;
+	terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (terminal >= 0 && tcgetpgrp(terminal) == getpgrp())
+		raise(SIGSTOP);
 }
 
 /* Everything that ended: the command, and as a subreaper the orphans it left. */
@@ -174,18 +343,37 @@ static void reap(struct run *run)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-		if (WIFSTOPPED(status)) {
-			/* Job control: when the terminal stops the command, stop with it. */
-			if (pid == run->child && WSTOPSIG(status) != SIGSTOP)
-				raise(SIGSTOP);
-			continue;
-		}
 		if (pid != run->child)
 			continue;
+		if (WIFSTOPPED(status)) {
+			stop_with_command(WSTOPSIG(status));
+			continue;
+		}
 		run->exited = true;
 		run->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-		session_stop(run->session);
+		session_finish(run->session);
 	}
+	if (pid < 0 && errno == ECHILD)
+		session_finish(run->session); /* nothing is left to wait for, however it ended */
+}
+
+static bool asks_to_end(uint32_t signal_number)
+{
+	return signal_number == SIGINT || signal_number == SIGTERM || signal_number == SIGHUP ||
+	       signal_number == SIGQUIT;
+}
+
+/*
+ * What the terminal sends (SI_KERNEL) has reached the command already, but for a hangup, which
+ * goes to the leader of its session alone. What we cause ourselves, SIGPIPE when the reader of the
+ * events is gone, is none of its business.
+ */
+static bool is_for_command(const struct run *run, const struct signalfd_siginfo *info)
+{
+	if (info->ssi_signo == SIGPIPE || info->ssi_pid == (uint32_t)getpid() ||
+	    info->ssi_pid == (uint32_t)run->child)
+		return false;
+	return info->ssi_code != SI_KERNEL || info->ssi_signo == SIGHUP;
 }
 
 static void on_signal(const struct signalfd_siginfo *info, void *userdata)
@@ -194,9 +382,10 @@ static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 
 	if (info->ssi_signo == SIGCHLD)
 		reap(run);
-	else if (info->ssi_code != SI_KERNEL && info->ssi_pid != (uint32_t)run->child)
-		kill(run->child, info->ssi_signo);
-	/* What the terminal sends (SI_KERNEL) has reached the command already. */
+	else if (run->exited && asks_to_end(info->ssi_signo))
+		session_stop(run->session); /* no longer wait for a grace */
+	else if (!run->exited && is_for_command(run, info))
+		kill(run->child, (int)info->ssi_signo);
 }
 
 static int guard_and_run(struct run *run)
@@ -216,6 +405,11 @@ static int guard_and_run(struct run *run)
 		log_error("cannot start a process: %s", strerror(-r));
 		return EXIT_RUNTIME;
 	}
+	r = pending_end();
+	if (r) {
+		call_off(run);
+		return 128 + r;
+	}
 	session_ready(run->session, run->child);
 	status = let_go(run);
 	session_loop(run->session); /* until the child is reaped */
@@ -233,6 +427,8 @@ int cmd_run(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	/* Inherited as ignored, children would vanish without a signal or a status. */
+	signal(SIGCHLD, SIG_DFL);
 	status = session_new(&run.session, &options, stderr);
 	if (status)
 		return status;

@@ -55,7 +55,7 @@ int cmd_watch(int argc, char **argv)
 		status = session_start(session, &events);
 	if (!status) {
 		session_ready(session, 0);
-		session_loop(session);
+		session_loop(session); /* until a signal, or the end of the process of --pid */
 		session_settle(session);
 		session_status(session);
 	}

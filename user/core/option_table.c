@@ -12,6 +12,9 @@
 #define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
 #define EVERY ((1U << COMMANDS) - 1)
 
+/* The least that holds the page tables and pages of a small program with libc. */
+#define LIMIT_MIN_BYTES (1024ULL * 1024)
+
 static bool is_off(const char *value)
 {
 	return strcmp(value, "off") == 0;
@@ -57,8 +60,8 @@ static int set_limit(struct options *o, const char *value, const char **ret_why)
 
 	if (r < 0)
 		return r;
-	if (bytes == 0) {
-		*ret_why = "nothing runs in 0 bytes";
+	if (bytes < LIMIT_MIN_BYTES) {
+		*ret_why = "no program starts in less than 1M";
 		return -EINVAL;
 	}
 	o->limit_bytes = bytes;
@@ -79,6 +82,7 @@ static int set_reserve(struct options *o, const char *value, const char **ret_wh
 	}
 	o->reserve_permyriad = permyriad;
 	o->reserve_bytes = bytes;
+	o->reserve_max_bytes = 0;
 	return 0;
 }
 
@@ -237,7 +241,8 @@ static const struct option_row rows[] = {
 	{"--reserve", 0, "reserve", "SIZE|PERCENT",
 	 "a size such as 64M, or a percent of the limit up to 100%", "10%", GUARDING,
 	 "Act when less headroom than this is left below the limit. Page cache that the kernel "
-	 "can drop counts as headroom. The reserve is what the shutdown itself may use.",
+	 "can drop counts as headroom. The reserve is what the shutdown itself may use. Unless "
+	 "given, it is at most 64M.",
 	 set_reserve},
 	{"--forecast", 0, "forecast", "DURATION|off", "a duration such as 500ms, or off", "off",
 	 GUARDING,
@@ -252,7 +257,9 @@ static const struct option_row rows[] = {
 	 "processes of the cgroup whose limit binds (grower, leader, all).",
 	 set_target},
 	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off", GUARDING,
-	 "Send SIGKILL to a target that still runs after this time.", set_grace},
+	 "Send SIGKILL to the target of a trip that still runs after this time, also if no signal "
+	 "made sense for it, unless headroom is back above the reserve.",
+	 set_grace},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
 	 "a percent of the limit below 100%, with a signal if wanted, such as 80%:USR1, or off",
 	 "off", GUARDING,
@@ -270,7 +277,7 @@ static const struct option_row rows[] = {
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
 	 set_quiet},
 	{"--verbose", 'v', NULL, NULL, NULL, NULL, GUARDING,
-	 "Say more about what is done; twice for even more.", set_verbose},
+	 "Say more about what is done; twice: what libbpf says, too.", set_verbose},
 	{"--help", 'h', NULL, NULL, NULL, NULL, EVERY, "Show this help.", set_help},
 };
 

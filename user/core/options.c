@@ -213,6 +213,8 @@ static int set_defaults(struct options *o, char **ret_error)
 		if (r < 0)
 			return r;
 	}
+	o->reserve_max_bytes =
+		RESERVE_MAX_DEFAULT_BYTES; /* a reserve that is asked for has no cap */
 	return 0;
 }
 
@@ -249,6 +251,19 @@ static int refuse_warn(const struct options *o, uint32_t line_permyriad, char **
 		      warn, line);
 }
 
+uint64_t options_reserve_bytes(const struct options *options, uint64_t limit_bytes,
+			       uint64_t page_bytes)
+{
+	uint64_t share;
+
+	if (options->reserve_bytes)
+		return (options->reserve_bytes / page_bytes +
+			(options->reserve_bytes % page_bytes != 0)) *
+		       page_bytes;
+	share = share_of(limit_bytes / page_bytes, options->reserve_permyriad) * page_bytes;
+	return options->reserve_max_bytes ? MIN(share, options->reserve_max_bytes) : share;
+}
+
 int options_check_limit(const struct options *options, uint64_t limit_bytes, char **ret_error)
 {
 	char reserve[32], limit[32];
@@ -260,8 +275,8 @@ int options_check_limit(const struct options *options, uint64_t limit_bytes, cha
 		return refuse(ret_error, "--reserve '%s': the limit is %s; give a smaller reserve",
 			      reserve, limit);
 	}
-	line_bytes = limit_bytes - options->reserve_bytes;
-	if (options->reserve_bytes && share_of(limit_bytes, options->warn_permyriad) >= line_bytes)
+	line_bytes = sat_sub(limit_bytes, options_reserve_bytes(options, limit_bytes, 1));
+	if (options->warn_permyriad && share_of(limit_bytes, options->warn_permyriad) >= line_bytes)
 		return refuse_warn(options, permyriad_of(line_bytes, limit_bytes), ret_error);
 	return 0;
 }
@@ -283,7 +298,9 @@ static int check_together(const struct options *o, char **ret_error)
 			      name);
 	if (o->command == COMMAND_RSS && o->pid == 0)
 		return refuse(ret_error, "no process: give a PID, see apoptosis %s --help", name);
+	/* With a cap on the reserve it depends on the limit, and many limits are guarded by --all. */
 	if (o->warn_permyriad && o->reserve_permyriad &&
+	    (!o->reserve_max_bytes || o->mode == MODE_ALL) &&
 	    o->warn_permyriad + o->reserve_permyriad >= PERMYRIAD)
 		return refuse_warn(o, PERMYRIAD - o->reserve_permyriad, ret_error);
 	return o->limit_bytes ? options_check_limit(o, o->limit_bytes, ret_error) : 0;
@@ -312,6 +329,7 @@ void options_policy(const struct options *options, uint64_t page_bytes, struct a
 		.reserve_pages = options->reserve_bytes / page_bytes +
 				 (options->reserve_bytes % page_bytes != 0),
 		.reserve_permyriad = options->reserve_permyriad,
+		.reserve_max_pages = options->reserve_max_bytes / page_bytes,
 		.forecast_ns = options->forecast_ns,
 		.cooldown_ns = options->cooldown_ns,
 		.warn_permyriad = options->warn_permyriad,

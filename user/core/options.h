@@ -12,6 +12,12 @@
 
 #include "apoptosis/abi.h"
 
+/*
+ * The reserve is for the shutdown, whose needs do not grow with the limit: `make bench` saw
+ * cooperative programs need 1 MiB to a few tens.
+ */
+#define RESERVE_MAX_DEFAULT_BYTES (64ULL * 1024 * 1024)
+
 #define PERMYRIAD 10000 /* the whole, in the 1/10000 that percents are kept in */
 
 enum command {
@@ -48,6 +54,7 @@ struct options {
 
 	uint64_t reserve_bytes;	    /* 0 = use reserve_permyriad */
 	uint32_t reserve_permyriad; /* 1/10000 of the limit; 0 = use reserve_bytes */
+	uint64_t reserve_max_bytes; /* cap of the permyriad; 0 = none */
 	uint64_t forecast_ns;	    /* 0 = off */
 	int signal;
 	enum apo_target target;
@@ -83,6 +90,10 @@ int options_parse(enum command command, int argc, char **argv, struct options *r
  * --limit already. Returns as options_parse().
  */
 int options_check_limit(const struct options *options, uint64_t limit_bytes, char **ret_error);
+
+/* The reserve below that limit, in whole pages as the kernel side counts it. */
+uint64_t options_reserve_bytes(const struct options *options, uint64_t limit_bytes,
+			       uint64_t page_bytes);
 
 /* The policy of the kernel side. page_bytes: size of a page, a power of two. */
 void options_policy(const struct options *options, uint64_t page_bytes, struct apo_policy *ret);

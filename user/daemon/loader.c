@@ -4,12 +4,16 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "guard.skel.h"
 #include "guard_basic.skel.h"
@@ -32,7 +36,7 @@ static int bridge_log(enum libbpf_print_level level, const char *fmt, va_list ar
 {
 	/* libbpf's own words help developers only; ours say what to do. */
 	(void)level;
-	log_print(LOG_LEVEL_DEBUG, fmt, args);
+	log_print(LOG_LEVEL_TRACE, fmt, args);
 	return 0;
 }
 
@@ -96,16 +100,29 @@ static struct btf *vmlinux_btf(void)
 
 /* --- loading ------------------------------------------------------------------------------- */
 
+static bool may_load(void)
+{
+	uint64_t needed = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON, effective;
+	_cleanup_free_ char *status = NULL;
+	const char *field;
+
+	if (file_read(AT_FDCWD, "/proc/self/status", &status, NULL))
+		return false;
+	field = parse_field(status, "CapEff");
+	effective = field ? strtoull(field, NULL, 16) : 0;
+	return (effective & needed) == needed || effective >> CAP_SYS_ADMIN & 1;
+}
+
 static void explain_load_failure(int r)
 {
-	if (r == -EPERM || r == -EACCES)
+	if ((r == -EPERM || r == -EACCES) && !may_load())
 		log_error("cannot load the kernel side: needs CAP_BPF and CAP_PERFMON in the "
 			  "initial user namespace (run as root, or see apoptosis doctor)");
 	else if (r == -ENOMEM)
 		log_error("cannot load the kernel side: not enough locked memory (raise "
 			  "LimitMEMLOCK, or grant CAP_SYS_RESOURCE)");
 	else
-		log_error("cannot load the kernel side: %s (-v shows what the kernel said, "
+		log_error("cannot load the kernel side: %s (-vv shows what the kernel said, "
 			  "apoptosis doctor what is missing)",
 			  strerror(-r));
 }
@@ -123,7 +140,7 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	skel->rodata->nr_nodes = config->node_ids;
 	skel->rodata->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	skel->rodata->swap_pages_at_start = config->swap_pages;
-	skel->rodata->has_pulse = features->hrtimer_expire_entry;
+	skel->rodata->may_swap = config->may_swap;
 	skel->rodata->pages_per_event = batched ? 64 : 1;
 
 	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
@@ -306,6 +323,7 @@ int loader_attach(struct loader *loader, struct loader_triggers *ret)
 		log_warn("cannot attach %s: %s, ignoring", bpf_program__name(order[i].program),
 			 strerror(errno));
 	}
+	skel->bss->has_pulse = skel->links.on_tick;
 	malloc_trim(0);
 	*ret = (struct loader_triggers){
 		.growth = true,
@@ -382,6 +400,14 @@ int loader_follow(struct loader *loader, pid_t pid, const struct apo_signalled *
 				    sizeof(*entry), BPF_ANY);
 }
 
+int loader_followed(struct loader *loader, pid_t pid, struct apo_signalled *ret)
+{
+	uint32_t tgid = pid;
+
+	return bpf_map__lookup_elem(loader->skel->maps.signalled, &tgid, sizeof(tgid), ret,
+				    sizeof(*ret), 0);
+}
+
 /* --- accounts ------------------------------------------------------------------------------ */
 
 int loader_guard_account(struct loader *loader, uint64_t cgroup_id, struct apo_guard *ret)
@@ -390,7 +416,10 @@ int loader_guard_account(struct loader *loader, uint64_t cgroup_id, struct apo_g
 				    sizeof(*ret), 0);
 }
 
-/* Copies a hash map while programs go on writing it: entries may be missed, never torn keys. */
+/*
+ * Copies a hash map while programs go on writing it. Where the key last read is deleted meanwhile
+ * the kernel starts over: entries may come twice, and others be missed; never more than fit.
+ */
 static int map_copy(struct bpf_map *map, void **ret_keys, void **ret_values, size_t *ret_n)
 {
 	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
@@ -521,12 +550,12 @@ int loader_rss(pid_t pid, uint32_t pid_ns, uint32_t cpu_ids, struct apo_rss *ret
 	r = bpf_map__set_max_entries(skel->maps.cpu_offsets, cpu_ids);
 	if (!r)
 		r = rss_bpf__load(skel);
-	if (r)
-		explain_load_failure(r);
-	else
+	if (!r)
 		r = run_once(bpf_program__fd(skel->progs.prepare));
 	if (!r)
 		r = rss_read(skel->progs.rss_dump, ret);
 	rss_bpf__destroy(skel);
+	if (r && r != -ESRCH)
+		explain_load_failure(r);
 	return r;
 }

@@ -24,10 +24,10 @@ struct loader_config {
 	bool guard_cgroups; /* loader_guard_cgroup() will be used */
 	bool guard_pids;    /* loader_guard_pid() will be used */
 	bool memcg_v1;
-	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
-	uint32_t node_ids; /* highest possible NUMA node number + 1 */
-	uint64_t
-		swap_pages; /* free now; used only where the kernel's own counter is not readable */
+	bool may_swap;	     /* vm.swappiness is not 0 */
+	uint32_t cpu_ids;    /* highest possible CPU number + 1 */
+	uint32_t node_ids;   /* highest possible NUMA node number + 1 */
+	uint64_t swap_pages; /* free now; for kernels whose own counter is not readable */
 };
 
 /* Which triggers got attached. */
@@ -64,6 +64,9 @@ int loader_consume_urgent(struct loader *loader);
  * exit become records. Replaces an older entry.
  */
 int loader_follow(struct loader *loader, pid_t pid, const struct apo_signalled *entry);
+
+/* What the kernel side remembers of a process that was signalled. -ENOENT: nothing. */
+int loader_followed(struct loader *loader, pid_t pid, struct apo_signalled *ret);
 
 /* Accounts. -ENOENT: none of that key. */
 int loader_guard_account(struct loader *loader, uint64_t cgroup_id, struct apo_guard *ret);

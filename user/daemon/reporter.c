@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,34 +20,126 @@
 #include "output/status.h"
 #include "output/status_json.h"
 
+/* For the rest of a line of which a part is written. */
+#define REST_PATIENCE_MS 100
+#define PROBE_NAME ".apoptosis-probe"
+
+static int render_nothing(FILE *out, void *userdata)
+{
+	(void)out;
+	(void)userdata;
+	return 0;
+}
+
 int reporter_open_dir(const char *path, int *ret_dirfd)
 {
-	int fd;
+	_cleanup_close_ int fd = -1;
+	int r;
 
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS)) {
-		int r = -errno;
-
-		close(fd);
+	/* Permissions alone do not tell: /proc and /sys take no files from anyone. */
+	r = file_write_atomic(fd, PROBE_NAME, 0600, render_nothing, NULL);
+	if (r)
 		return r;
-	}
-	*ret_dirfd = fd;
+	unlinkat(fd, PROBE_NAME, 0);
+	*ret_dirfd = TAKE_FD(fd);
 	return 0;
 }
 
-/* One object, one line, at once: a reader on a pipe sees it when it happens. */
-static void print_json(FILE *out, json_t *object)
-{
-	int r = json_write_line(out, object);
+/* --- lines --------------------------------------------------------------------------------- */
 
-	if (r)
-		log_warn("cannot write an event: %s, ignoring", strerror(-r));
-	json_decref(object);
+/*
+ * Writes without waiting for a reader: a full pipe would make the guard deaf, with grace periods
+ * and verdicts waiting behind it. A pipe that polls as writable takes PIPE_BUF bytes at once; a
+ * stopped terminal and a full socket do not poll as writable. O_NONBLOCK would do the same, but to
+ * everyone who shares the open file. -EAGAIN: nothing, or not all, was taken.
+ */
+static int write_line(struct reporter *reporter, const char *text, size_t size)
+{
+	struct pollfd out = {.fd = fileno(reporter->out), .events = POLLOUT};
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n;
+
+		if (poll(&out, 1, done ? REST_PATIENCE_MS : 0) == 0)
+			return -EAGAIN;
+		n = write(out.fd, text + done, MIN(size - done, (size_t)PIPE_BUF));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+		reporter->torn = done < size && (done || reporter->torn);
+	}
+	return 0;
 }
+
+static void print_text(struct reporter *reporter, const char *text, size_t size)
+{
+	int r = reporter->torn ? write_line(reporter, "\n", 1) : 0;
+
+	if (!r)
+		r = write_line(reporter, text, size);
+	if (r == -EAGAIN) {
+		if (!reporter->dropped++)
+			log_warn("nobody reads the events: they are dropped until somebody does "
+				 "(--report-dir keeps verdicts)");
+	} else if (r) {
+		log_warn("cannot write an event: %s, ignoring", strerror(-r));
+	} else if (reporter->dropped) {
+		log_warn("events are read again: %" PRIu64 " were dropped", reporter->dropped);
+		reporter->dropped = 0;
+	}
+}
+
+/* What a line is made of: a document for JSON, or a function that renders it for people. */
+struct line {
+	json_t *document; /* owned by print() */
+	int (*render)(FILE *out, const void *event, bool colour);
+	const void *event;
+};
+
+/* One event, one line, at once: a reader on a pipe sees it when it happens. */
+static void print(struct reporter *reporter, const struct line *line)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+	int r = -ENOMEM;
+
+	if (memory && line->render)
+		r = line->render(memory, line->event, reporter->colour);
+	else if (memory && line->document)
+		r = json_write_line(memory, line->document);
+	if (memory && fclose(memory) && !r)
+		r = -ENOMEM;
+	json_decref(line->document);
+	if (r < 0)
+		log_warn("cannot write an event: %s, ignoring", strerror(-r));
+	else
+		print_text(reporter, text, size);
+}
+
+static int render_incident(FILE *out, const void *event, bool colour)
+{
+	return event_line(out, event, colour);
+}
+
+static int render_ready(FILE *out, const void *event, bool colour)
+{
+	(void)colour;
+	return ready_text(out, event);
+}
+
+static int render_status(FILE *out, const void *event, bool colour)
+{
+	return status_text(out, event, colour);
+}
+
+/* --- files --------------------------------------------------------------------------------- */
 
 static int render_file(FILE *out, void *userdata)
 {
@@ -65,32 +159,43 @@ static void write_file(int dirfd, const struct incident *incident)
 	json_decref(object);
 }
 
+/* --- events -------------------------------------------------------------------------------- */
+
 void reporter_incident(struct reporter *reporter, const struct incident *incident)
 {
-	if (reporter->json)
-		print_json(reporter->out, incident_json(incident, event_name(incident)));
-	else if (event_line(reporter->out, incident, reporter->colour) || fflush(reporter->out))
-		log_warn("cannot write an event: %s, ignoring", strerror(errno));
+	struct line line = {.event = incident};
+
 	if (reporter->report_dirfd >= 0 && incident->verdict != VERDICT_OPEN)
 		write_file(reporter->report_dirfd, incident);
+	if (reporter->json)
+		line.document = incident_json(incident, event_name(incident));
+	else
+		line.render = render_incident;
+	print(reporter, &line);
 }
 
 void reporter_ready(struct reporter *reporter, const struct ready *ready)
 {
+	struct line line = {.event = ready};
+
+	if (reporter->quiet && !reporter->json)
+		return;
 	if (reporter->json)
-		print_json(reporter->out, ready_json(ready));
-	else if (!reporter->quiet) {
-		ready_text(reporter->out, ready);
-		fflush(reporter->out);
-	}
+		line.document = ready_json(ready);
+	else
+		line.render = render_ready;
+	print(reporter, &line);
 }
 
 void reporter_status(struct reporter *reporter, const struct status *status)
 {
+	struct line line = {.event = status};
+
+	if (reporter->quiet && !reporter->json)
+		return;
 	if (reporter->json)
-		print_json(reporter->out, status_json(status));
-	else if (!reporter->quiet) {
-		status_text(reporter->out, status, reporter->colour);
-		fflush(reporter->out);
-	}
+		line.document = status_json(status);
+	else
+		line.render = render_status;
+	print(reporter, &line);
 }

@@ -20,14 +20,17 @@
 
 #define RESPONDER_PRIORITY 50 /* SCHED_FIFO, middle of 1..99: above everything but the kernel's */
 
+#define REFRESH_MAX 16
 #define RESPONDER_STACK (256UL * 1024) /* bytes */
 
 struct responder {
 	struct responder_config config;
 	pthread_t thread;
 	bool started;
-	int stop_fd;	/* eventfd */
-	int results[2]; /* pipe: read end, write end */
+	int stop_fd;		       /* eventfd */
+	int results[2];		       /* pipe: read end, write end */
+	uint64_t refresh[REFRESH_MAX]; /* cgroups whose statistics are asked for */
+	size_t refresh_count;
 };
 
 static uint64_t now_ns(void)
@@ -46,7 +49,22 @@ static void tell(struct responder *responder, const struct responder_result *res
 	(void)n;
 }
 
-/* Signals one process, after letting the kernel side know whom to follow. */
+/* Whether the process was signalled for another trip a short while ago. */
+static bool in_cooldown(const struct responder *responder, const struct apo_request *request,
+			pid_t pid)
+{
+	struct apo_signalled entry;
+
+	return responder->config.initial_pid_ns &&
+	       !loader_followed(responder->config.loader, pid, &entry) &&
+	       entry.trip_id != request->trip_id &&
+	       sat_sub(now_ns(), entry.time_ns) < responder->config.cooldown_ns;
+}
+
+/*
+ * Signals one process, after letting the kernel side know whom to follow. A warning has no end
+ * that anybody waits for.
+ */
 static void signal_one(struct responder *responder, const struct apo_request *request, pid_t pid,
 		       uint64_t start_boottime_ns, int signal, struct responder_result *result)
 {
@@ -65,7 +83,8 @@ static void signal_one(struct responder *responder, const struct apo_request *re
 	r = target_open(responder->config.proc_fd, pid, start_boottime_ns, &target);
 	if (!r) {
 		result->start_boottime_ns = target.start_boottime_ns;
-		if (responder->config.initial_pid_ns) /* else our pids mean nothing to it */
+		/* In another PID namespace our pids mean nothing to the kernel side. */
+		if (responder->config.initial_pid_ns && request->rule != APO_RULE_WARN)
 			loader_follow(responder->config.loader, pid, &entry);
 		r = target_signal(&target, signal);
 	}
@@ -82,11 +101,11 @@ static bool try_one(struct responder *responder, const struct apo_request *reque
 		    uint64_t start_boottime_ns, struct responder_result *result)
 {
 	enum apo_disposition disposition;
-	int signal = target_signal_choose(responder->config.proc_fd, pid, responder->config.signal,
-					  &disposition);
+	int signal = target_signal_choose(responder->config.proc_fd, pid, request->signal,
+					  request->rule == APO_RULE_WARN, &disposition);
 
 	result->disposition = disposition;
-	if (!signal) {
+	if (!signal || in_cooldown(responder, request, pid)) {
 		result->action = APO_ACT_NONE;
 		return false;
 	}
@@ -173,8 +192,9 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 	struct responder *responder = userdata;
 	struct responder_result result = {.trip_id = request->trip_id};
 
-	if (record->type == APO_REC_REFRESH) {
-		refresh(responder, request->limit_cgroup);
+	if (record->type == APO_REC_REFRESH) { /* takes its time: signals first */
+		if (responder->refresh_count < REFRESH_MAX)
+			responder->refresh[responder->refresh_count++] = request->limit_cgroup;
 		return 0;
 	}
 	if (request->target_policy == APO_TARGET_ALL) {
@@ -185,7 +205,7 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 	    (!try_one(responder, request,
 		      facts_local_pid(responder->config.initial_pid_ns, &request->grower),
 		      request->grower.start_boottime_ns, &result) &&
-	     result.action == APO_ACT_NONE))
+	     result.action == APO_ACT_NONE && request->rule != APO_RULE_WARN))
 		act_on_leader(responder, request, &result);
 	result.last = 1;
 	tell(responder, &result);
@@ -206,6 +226,8 @@ static void *responder_main(void *userdata)
 			break;
 		if (fds[0].revents & POLLIN)
 			loader_consume_urgent(responder->config.loader);
+		while (responder->refresh_count)
+			refresh(responder, responder->refresh[--responder->refresh_count]);
 	}
 	return NULL;
 }

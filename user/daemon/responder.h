@@ -37,7 +37,7 @@ struct responder_config {
 	struct loader *loader;
 	const struct cgroup_tree *tree;
 	int proc_fd;	      /* open /proc, kept by the caller */
-	int signal;	      /* of the policy */
+	uint64_t cooldown_ns; /* least time between two signals to one process */
 	bool initial_pid_ns;  /* pids of the kernel side are ours */
 	bool may_lock_memory; /* CAP_IPC_LOCK: beyond any limit on locked memory */
 };

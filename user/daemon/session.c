@@ -8,12 +8,15 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <uv.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "core/status.h"
+#include "daemon/accounts.h"
 #include "daemon/loader.h"
 #include "daemon/reporter.h"
 #include "daemon/responder.h"
@@ -38,6 +41,8 @@ struct session {
 	uint64_t cgroup_id;
 	pid_t host_pid;
 	bool guard_children;
+	int pidfd; /* of the process of --pid; -1: none */
+	pid_t pid;
 	char *rel; /* guarded cgroup, or the one of the guarded process */
 
 	struct loader *loader;
@@ -48,8 +53,10 @@ struct session {
 
 	uv_loop_t loop;
 	bool has_loop;
+	sigset_t inherited_mask, signals; /* as we found it; what we take in */
 	int signal_fd;
-	uv_poll_t records_poll, results_poll, signal_poll;
+	uv_poll_t records_poll, results_poll, signal_poll, pid_poll;
+	uv_prepare_t finish_prepare;
 };
 
 static uint64_t realtime_ns(void)
@@ -78,10 +85,33 @@ static int open_machine(struct session *session)
 	return r ?: cgroup_tree_new(&session->tree, root_fd);
 }
 
+/* With vm.swappiness 0 the kernel does not swap at a cgroup's limit. Unknown: it does. */
+static bool may_swap(int proc_fd)
+{
+	uint64_t swappiness;
+
+	return file_read_u64(proc_fd, "sys/vm/swappiness", &swappiness) || swappiness > 0;
+}
+
+/*
+ * All signals, but those whose default ends us and that we were started without: by nohup(1), or
+ * by a shell in the background. Blocked they would no longer be ignored.
+ */
+static void take_signals(struct session *session)
+{
+	static const int maybe_ignored[] = {SIGHUP, SIGINT, SIGQUIT};
+	struct sigaction action;
+
+	sigfillset(&session->signals);
+	for (size_t i = 0; i < ARRAY_SIZE(maybe_ignored); i++)
+		if (!sigaction(maybe_ignored[i], NULL, &action) && action.sa_handler == SIG_IGN)
+			sigdelset(&session->signals, maybe_ignored[i]);
+	sigprocmask(SIG_SETMASK, &session->signals, &session->inherited_mask);
+}
+
 int session_new(struct session **ret, const struct options *options, FILE *out)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	sigset_t all;
 	int r;
 
 	if (!session)
@@ -89,6 +119,7 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 	session->options = options;
 	session->page_bytes = sysconf(_SC_PAGESIZE);
 	session->signal_fd = -1;
+	session->pidfd = -1;
 	session->proc_fd = -1;
 	session->reporter = (struct reporter){
 		.out = out,
@@ -97,8 +128,7 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 		.quiet = options->verbosity < 0,
 		.report_dirfd = -1,
 	};
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
+	take_signals(session);
 
 	r = open_machine(session);
 	if (r) {
@@ -109,20 +139,11 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 		session_free(session);
 		return EXIT_CANNOT;
 	}
-	if (options->report_dir) {
-		r = reporter_open_dir(options->report_dir, &session->reporter.report_dirfd);
-		if (r) {
-			log_error("cannot write reports to %s: %s (--report-dir wants a directory "
-				  "that is writable)",
-				  options->report_dir, strerror(-r));
-			session_free(session);
-			return EXIT_USAGE;
-		}
-	}
 	session->config = (struct loader_config){
 		.memcg_v1 = cgroup_tree_version(session->tree) == 1,
 		.cpu_ids = session->machine.cpu_ids,
 		.node_ids = session->machine.node_ids,
+		.may_swap = may_swap(session->proc_fd),
 		.swap_pages = session->machine.swap_free_bytes / session->page_bytes,
 	};
 	*ret = session;
@@ -132,6 +153,11 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 const struct cgroup_tree *session_cgroups(const struct session *session)
 {
 	return session->tree;
+}
+
+const sigset_t *session_inherited_mask(const struct session *session)
+{
+	return &session->inherited_mask;
 }
 
 /* --- what to guard ------------------------------------------------------------------------- */
@@ -187,8 +213,12 @@ int session_guard_pid(struct session *session, pid_t pid)
 {
 	struct apo_rss rss;
 	char what[32];
-	int r = cgroup_path_of_pid(session->tree, session->proc_fd, pid, &session->rel);
+	int r;
 
+	/* First of all, so that it is the process whose facts are read below, or has ended. */
+	session->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	session->pid = pid;
+	r = cgroup_path_of_pid(session->tree, session->proc_fd, pid, &session->rel);
 	if (r == -ESRCH) {
 		log_error("no process %d: give the pid of a running process", pid);
 		return EXIT_USAGE;
@@ -278,6 +308,34 @@ static void on_signals(uv_poll_t *poll, int status, int events)
 			session->events.on_signal(&info, session->events.userdata);
 }
 
+static void on_process_end(uv_poll_t *poll, int status, int events)
+{
+	struct session *session = poll->data;
+
+	(void)status;
+	(void)events;
+	uv_poll_stop(poll);
+	log_info("process %d has ended", session->pid);
+	session_finish(session);
+}
+
+/* Once a turn, before it waits. */
+static void on_finish(uv_prepare_t *prepare)
+{
+	struct session *session = prepare->data;
+
+	if (!session->options->grace_ns || tracker_open_count(session->tracker) == 0)
+		session_stop(session);
+}
+
+static int start_poll(struct session *session, uv_poll_t *poll, int fd, uv_poll_cb callback)
+{
+	int r = uv_poll_init(&session->loop, poll, fd);
+
+	poll->data = session;
+	return r ?: uv_poll_start(poll, UV_READABLE, callback);
+}
+
 static int start_loop(struct session *session)
 {
 	struct {
@@ -289,14 +347,13 @@ static int start_loop(struct session *session)
 		{&session->results_poll, responder_results_fd(session->responder), on_results},
 		{&session->signal_poll, session->signal_fd, on_signals},
 	};
-	int r = 0;
+	int r = uv_prepare_init(&session->loop, &session->finish_prepare);
 
-	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++) {
-		r = uv_poll_init(&session->loop, polls[i].poll, polls[i].fd);
-		polls[i].poll->data = session;
-		if (!r)
-			r = uv_poll_start(polls[i].poll, UV_READABLE, polls[i].callback);
-	}
+	session->finish_prepare.data = session;
+	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++)
+		r = start_poll(session, polls[i].poll, polls[i].fd, polls[i].callback);
+	if (!r && session->pidfd >= 0)
+		r = start_poll(session, &session->pid_poll, session->pidfd, on_process_end);
 	return r;
 }
 
@@ -326,7 +383,7 @@ static int start(struct session *session)
 		.loader = session->loader,
 		.tree = session->tree,
 		.proc_fd = session->proc_fd,
-		.signal = session->options->signal,
+		.cooldown_ns = session->options->cooldown_ns,
 		.initial_pid_ns = session->pid_ns == PID_NS_INITIAL_INO,
 		.may_lock_memory = machine_has_capability(&session->machine, CAP_IPC_LOCK),
 	};
@@ -340,14 +397,12 @@ static int start(struct session *session)
 		.initial_pid_ns = session->pid_ns == PID_NS_INITIAL_INO,
 		.page_bytes = session->page_bytes,
 	};
-	sigset_t all;
 	int r = uv_loop_init(&session->loop);
 
 	if (r)
 		return r;
 	session->has_loop = true;
-	sigfillset(&all);
-	session->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	session->signal_fd = signalfd(-1, &session->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (session->signal_fd < 0)
 		return -errno;
 	r = tracker_new(&session->tracker, &tracker);
@@ -360,9 +415,16 @@ static int start(struct session *session)
 
 int session_start(struct session *session, const struct session_events *events)
 {
-	int r = load(session);
+	const char *report_dir = session->options->report_dir;
+	int r = report_dir ? reporter_open_dir(report_dir, &session->reporter.report_dirfd) : 0;
 
-	if (r)
+	if (r) {
+		log_error("cannot write reports to %s: %s (--report-dir wants a directory that is "
+			  "writable)",
+			  report_dir, strerror(-r));
+		return EXIT_USAGE;
+	}
+	if (load(session))
 		return EXIT_CANNOT;
 	session->events = *events;
 	r = start(session);
@@ -389,18 +451,6 @@ static void step_back(void)
 		log_debug("cannot become a batch thread: %s, ignoring", strerror(errno));
 }
 
-/* As the kernel side counts it: in whole pages, rounded down. */
-static uint64_t reserve_of(const struct session *session, uint64_t limit_bytes)
-{
-	uint64_t pages = limit_bytes / session->page_bytes;
-	uint32_t permyriad = session->options->reserve_permyriad;
-
-	if (session->options->reserve_bytes)
-		return session->options->reserve_bytes;
-	return (pages / PERMYRIAD * permyriad + pages % PERMYRIAD * permyriad / PERMYRIAD) *
-	       session->page_bytes;
-}
-
 void session_ready(struct session *session, pid_t child)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
@@ -425,53 +475,12 @@ void session_ready(struct session *session, pid_t child)
 		ready.cgroup = session->rel;
 		ready.limit_bytes = limit.limit_bytes;
 		ready.limit_cgroup = limit.cgroup;
-		ready.reserve_bytes = reserve_of(session, limit.limit_bytes);
+		ready.reserve_bytes =
+			options_reserve_bytes(options, limit.limit_bytes, session->page_bytes);
 		if (!cgroup_open(session->tree, session->rel, &dirfd))
 			cgroup_id(dirfd, &ready.cgroup_id);
 	}
 	reporter_ready(&session->reporter, &ready);
-}
-
-static int collect_guards(struct session *session, struct status *status)
-{
-	_cleanup_free_ uint64_t *ids = NULL;
-	_cleanup_free_ struct apo_guard *accounts = NULL;
-	size_t n;
-	int r = loader_guards(session->loader, &ids, &accounts, &n);
-
-	if (r)
-		return r;
-	status->guards = calloc(n ?: 1, sizeof(*status->guards));
-	if (!status->guards)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		status->guards[i].id = ids[i];
-		status->guards[i].account = accounts[i];
-		if (cgroup_path_of_id(session->tree, ids[i], &status->guards[i].path))
-			status->guards[i].path = NULL;
-	}
-	status->guard_count = n;
-	return 0;
-}
-
-static int collect_processes(struct session *session, struct status *status)
-{
-	_cleanup_free_ uint32_t *pids = NULL;
-	_cleanup_free_ struct apo_process *accounts = NULL;
-	size_t n;
-	int r = loader_processes(session->loader, &pids, &accounts, &n);
-
-	if (r)
-		return r;
-	status->processes = calloc(n ?: 1, sizeof(*status->processes));
-	if (!status->processes)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		status->processes[i].pid = pids[i];
-		status->processes[i].account = accounts[i];
-	}
-	status->process_count = n;
-	return 0;
 }
 
 void session_status(struct session *session)
@@ -480,21 +489,14 @@ void session_status(struct session *session)
 		.realtime_ns = realtime_ns(),
 		.page_bytes = session->page_bytes,
 	};
-	int r = collect_guards(session, &status);
+	int r = accounts_read(session->loader, session->tree, &status);
 
-	if (!r)
-		r = collect_processes(session, &status);
-	if (!r)
-		r = loader_counters(session->loader, status.counters);
 	tracker_verdicts(session->tracker, status.verdicts);
 	if (r)
 		log_warn("cannot read the accounts: %s, ignoring", strerror(-r));
 	else
 		reporter_status(&session->reporter, &status);
-	for (size_t i = 0; i < status.guard_count; i++)
-		free(status.guards[i].path);
-	free(status.guards);
-	free(status.processes);
+	accounts_clear(&status);
 }
 
 void session_loop(struct session *session)
@@ -505,6 +507,11 @@ void session_loop(struct session *session)
 void session_stop(struct session *session)
 {
 	uv_stop(&session->loop);
+}
+
+void session_finish(struct session *session)
+{
+	uv_prepare_start(&session->finish_prepare, on_finish);
 }
 
 void session_settle(struct session *session)
@@ -533,6 +540,7 @@ struct session *session_free(struct session *session)
 	}
 	loader_free(session->loader);
 	close_fd(session->signal_fd);
+	close_fd(session->pidfd);
 	close_fd(session->proc_fd);
 	close_fd(session->reporter.report_dirfd);
 	cgroup_tree_free(session->tree);

@@ -28,7 +28,7 @@ static bool same_start(uint64_t exact_ns, uint64_t ticks_ns)
 
 int target_open(int proc_fd, pid_t pid, uint64_t start_boottime_ns, struct target *ret)
 {
-	_cleanup_proc_info_ struct proc_info *info = NULL;
+	uint64_t tick_ns = NSEC_PER_SEC / sysconf(_SC_CLK_TCK), ticks;
 	_cleanup_close_ int pidfd = -1;
 	int r;
 
@@ -37,18 +37,21 @@ int target_open(int proc_fd, pid_t pid, uint64_t start_boottime_ns, struct targe
 	pidfd = pidfd_open_process(pid);
 	if (pidfd < 0)
 		return pidfd == -EINVAL ? -ESRCH : pidfd;
-	/* Read after the pidfd is held: if the start time fits, the pidfd is that process. */
-	r = proc_info_read(proc_fd, pid, &info);
+	/*
+	 * Read after the pidfd is held: if the start time fits, the pidfd is that process. Only
+	 * stat, which takes no lock of a process that is just then faulting at its limit.
+	 */
+	r = proc_start_ticks(proc_fd, pid, &ticks);
 	if (r)
 		return r;
-	if (info->kernel_thread)
-		return -EPERM;
-	if (start_boottime_ns && !same_start(start_boottime_ns, info->start_boottime_ns))
+	if (start_boottime_ns && !same_start(start_boottime_ns, ticks * tick_ns))
 		return -ESRCH;
+	if (proc_is_kernel_thread(proc_fd, pid))
+		return -EPERM;
 	*ret = (struct target){
 		.pid = pid,
 		.pidfd = TAKE_FD(pidfd),
-		.start_boottime_ns = start_boottime_ns ?: info->start_boottime_ns,
+		.start_boottime_ns = start_boottime_ns ?: ticks * tick_ns,
 	};
 	return 0;
 }
@@ -72,14 +75,18 @@ bool target_exited(const struct target *target)
 	return target->pidfd < 0 || poll(&poll_fd, 1, 0) > 0;
 }
 
-int target_signal_choose(int proc_fd, pid_t pid, int wanted, enum apo_disposition *ret_disposition)
+int target_signal_choose(int proc_fd, pid_t pid, int wanted, bool warn,
+			 enum apo_disposition *ret_disposition)
 {
-	*ret_disposition = proc_disposition(proc_fd, pid, wanted);
-	if (*ret_disposition != APO_DISP_IGNORED && *ret_disposition != APO_DISP_INIT)
+	enum apo_disposition disposition = proc_disposition(proc_fd, pid, wanted);
+
+	*ret_disposition = disposition;
+	if (warn)
+		return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED ? wanted
+											  : 0;
+	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
 		return wanted;
-	if (proc_disposition(proc_fd, pid, SIGINT) == APO_DISP_HANDLED)
-		return SIGINT;
-	return 0;
+	return proc_disposition(proc_fd, pid, SIGINT) == APO_DISP_HANDLED ? SIGINT : 0;
 }
 
 static bool among(pid_t pid, const pid_t *pids, size_t n)

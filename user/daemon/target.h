@@ -34,9 +34,11 @@ bool target_exited(const struct target *target);
 
 /*
  * The signal to use on a process: `wanted`; or SIGINT where `wanted` would do nothing and SIGINT
- * has a handler; or 0, if neither would help. The same rule as the kernel side's signal_choose().
+ * has a handler; or 0, if neither would help. A warning goes only to those who handle or wait for
+ * it. The same rule as the kernel side's signal_choose().
  */
-int target_signal_choose(int proc_fd, pid_t pid, int wanted, enum apo_disposition *ret_disposition);
+int target_signal_choose(int proc_fd, pid_t pid, int wanted, bool warn,
+			 enum apo_disposition *ret_disposition);
 
 /*
  * The main process of the cgroup a process is in: the init of its PID namespace if that is not

@@ -310,10 +310,10 @@ static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 	struct open_incident *open = oom->trip_id ? find(tracker, oom->trip_id) : NULL;
 	struct incident *incident;
 
-	if (open)
+	if (open) {
 		open->incident->oom_victim = true;
-	if (oom->trip_id)
 		return;
+	}
 	incident = incident_new();
 	if (!incident)
 		return;

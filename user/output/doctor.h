@@ -8,7 +8,7 @@
 
 #include "core/protection.h"
 
-/* 0, -ENOMEM or -EIO. */
+/* 0 or -errno: see file_result(). */
 int doctor_text(FILE *file, const struct protection_facts *facts,
 		const struct protection *protection, bool colour);
 /* {"event": "doctor", ...}; a new reference, NULL if there is no memory. */

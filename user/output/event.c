@@ -146,6 +146,14 @@ static void print_target(FILE *file, const char *to, const struct incident *inci
 			incident->target.pid);
 }
 
+static bool is_deaf(const struct incident *incident)
+{
+	const struct incident_process *target = incident->target.pid ? &incident->target
+								     : &incident->grower;
+
+	return target->disposition == APO_DISP_IGNORED || target->disposition == APO_DISP_INIT;
+}
+
 static void print_not_sent(FILE *file, const struct incident *incident)
 {
 	const struct incident_process *target = incident->target.pid ? &incident->target
@@ -170,8 +178,19 @@ static void print_action(FILE *file, const struct incident *incident, const stru
 		print_not_sent(file, incident);
 		return;
 	}
-	fprintf(file, ": SIG%s", signal_name(incident->signal));
-	if (incident->signal != incident->wanted_signal)
+	/* 0: the kernel side left the choice to the responder, or found none that would help. */
+	if (incident->signal == 0 && incident->action == APO_ACT_DELEGATED) {
+		fputs(": handed to the responder", file);
+		print_target(file, "for", incident, names);
+		return;
+	}
+	if (incident->signal == 0 && incident->action == APO_ACT_DRY_RUN && is_deaf(incident)) {
+		fprintf(file, ": SIG%s would do nothing, not sent",
+			signal_name(incident->wanted_signal));
+		return;
+	}
+	fprintf(file, ": SIG%s", signal_name(incident->signal ?: incident->wanted_signal));
+	if (incident->signal && incident->signal != incident->wanted_signal)
 		fprintf(file, " (SIG%s would do nothing)", signal_name(incident->wanted_signal));
 	switch (incident->action) {
 	case APO_ACT_SENT:

@@ -11,7 +11,7 @@
 
 #include "core/incident.h"
 
-/* Writes one line with its newline. 0, -ENOMEM or -EIO. */
+/* Writes one line with its newline. 0 or -errno: see file_result(). */
 int event_line(FILE *file, const struct incident *incident, bool colour);
 
 /* Name of the same event in JSON: "trip", "warn", "verdict", "oom_kill". Never NULL. */

@@ -134,5 +134,13 @@ void print_coloured(FILE *file, bool colour, const char *code, const char *word)
 
 int file_result(FILE *file)
 {
-	return ferror(file) ? -EIO : 0;
+	int r = 0;
+
+	errno = 0;
+	if (fflush(file) != 0)
+		r = -(errno ?: EIO);
+	else if (ferror(file))
+		r = -EIO; /* of an earlier write, whose errno is gone */
+	clearerr(file);
+	return r;
 }

@@ -38,5 +38,8 @@ const char *kind_name(enum apo_kind kind);
 /* Writes the word between the colour and its end, or bare. */
 void print_coloured(FILE *file, bool colour, const char *code, const char *word);
 
-/* -EIO if any write to the file failed. */
+/*
+ * Flushes. 0, or -errno of the flush, or -EIO if an earlier write failed; the file may be written
+ * to again after that.
+ */
 int file_result(FILE *file);

@@ -6,7 +6,7 @@
 
 #include "core/options.h"
 
-/* `apoptosis --help`: the commands. 0 or -EIO. */
+/* `apoptosis --help`: the commands. 0 or -errno: see file_result(). */
 int help_program(FILE *file);
-/* `apoptosis COMMAND --help`. 0 or -EIO. */
+/* `apoptosis COMMAND --help`. 0 or -errno: see file_result(). */
 int help_command(FILE *file, enum command command);

@@ -80,7 +80,6 @@ static int write_text(FILE *file, const json_t *document, size_t flags)
 		return -ENOMEM;
 	fputs(text, file);
 	fputc('\n', file);
-	fflush(file);
 	return file_result(file);
 }
 

@@ -35,7 +35,7 @@ json_t *json_kinds(const uint64_t counts[APO_KINDS], uint64_t unit_bytes);
 /* The object; or NULL, and the object released, if failed. Takes NULL. */
 json_t *json_finish(json_t *object, int failed);
 
-/* One compact line, flushed. -EIO, -ENOMEM. */
+/* One compact line, flushed. 0, -ENOMEM or file_result(). */
 int json_write_line(FILE *file, const json_t *document);
 /* Indented, for a file that people read. Same returns. */
 int json_write_pretty(FILE *file, const json_t *document);

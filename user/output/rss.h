@@ -25,7 +25,7 @@ struct rss_report {
 	int64_t headroom_bytes;
 };
 
-/* 0, -ENOMEM or -EIO. */
+/* 0 or -errno: see file_result(). */
 int rss_text(FILE *file, const struct rss_report *report);
 /* {"event": "rss", ...}; a new reference, NULL if there is no memory. */
 json_t *rss_json(const struct rss_report *report);

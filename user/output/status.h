@@ -7,7 +7,7 @@
 
 #include "core/status.h"
 
-/* One line: what is guarded and how. 0, -ENOMEM or -EIO. */
+/* One line: what is guarded and how. 0 or -errno: see file_result(). */
 int ready_text(FILE *file, const struct ready *ready);
 /* Small tables: guards, then the processes by size, then counters and verdicts. Same returns. */
 int status_text(FILE *file, const struct status *status, bool colour);

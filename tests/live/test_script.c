@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tool among other programs: what it inherits, who reads its output, and what it leaves. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "events.h"
+
+TestSuite(script, .init = live_setup, .fini = live_teardown, .timeout = 300);
+
+static struct live_spawn in_limit(void)
+{
+	return (struct live_spawn){.cgroup = live_cgroup(NULL, "limited", 128 * MIB)};
+}
+
+static const char *shell(void)
+{
+	const char *path = live_program("sh");
+
+	if (!path)
+		live_skip("sh", "no shell in $PATH");
+	return path;
+}
+
+/*
+ * The shell: what a program inherits, where its output goes. $0 is the tool; $OWN, of those that
+ * ask for it by OWN_CGROUP, the directory of their memory cgroup.
+ */
+static struct live_process *script(const struct live_spawn *spec, const char *text)
+{
+	const char *tool = getenv("APOPTOSIS");
+
+	return live_spawn_argv(spec, (const char *const[]){shell(), "-c", text,
+							   tool ? tool : "build/apoptosis", NULL});
+}
+
+static const char *own_cgroup(void)
+{
+	return live_format("OWN=%s$(sed -n 's/^[0-9]*:%s://p' /proc/self/cgroup); ",
+			   cgroup_tree_mount(live_tree()),
+			   cgroup_tree_version(live_tree()) == 1 ? "memory" : "");
+}
+
+static void expect_script(int status, const char *text)
+{
+	struct live_spawn spec = in_limit();
+	struct live_process *process = script(&spec, text);
+
+	live_wait_exit(process);
+	live_check(live_exit_code(process) == status, "%s: status %d, not %d", text,
+		   live_exit_code(process), status);
+}
+
+Test(script, output_that_cannot_be_written_is_a_failure)
+{
+	static const char *const commands[] = {"--help", "--version",	  "watch --help",
+					       "rss $$", "rss --json $$", "doctor"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		expect_script(1, live_format("\"$0\" %s >/dev/full", commands[i]));
+}
+
+Test(script, run_without_standard_descriptors)
+{
+	expect_script(7, "exec \"$0\" run -- sh -c 'exit 7' <&- >&- 2>&-");
+}
+
+Test(script, run_where_children_are_ignored)
+{
+	expect_script(7, "exec env --ignore-signal=CHLD \"$0\" run -q -- sh -c 'exit 7'");
+}
+
+/* A pipe without a reader: SIGPIPE is ours, the command does not hear of it. */
+Test(script, run_whose_events_nobody_reads)
+{
+	const char *fifo = live_path("fifo");
+
+	expect_script(7, live_format("mkfifo '%s'; sleep 60 <'%s' & exec 4>'%s'; kill $!; wait; "
+				     "exec \"$0\" run --json -- sh -c 'sleep 0.2; exit 7' 2>&4",
+				     fifo, fifo, fifo));
+}
+
+Test(script, run_takes_another_name_for_a_cgroup_that_is_there)
+{
+	struct live_spawn spec = in_limit();
+	struct live_process *run;
+	const char *cgroup;
+
+	spec.events = EVENTS_ON_STDERR;
+	run = script(&spec, live_format("%smkdir $OWN/apoptosis-run-$$; "
+					"exec \"$0\" run --json --limit 64M -- true",
+					own_cgroup()));
+	live_wait_exit(run);
+	if (cgroup_tree_version(live_tree()) == 2)
+		live_skip("v1", "on v2 the cgroup is made elsewhere");
+	live_check(live_exit_code(run) == 0, "status %d", live_exit_code(run));
+	cgroup = live_text(live_event(run, "ready", 0), "guard.cgroup");
+	live_check(strcmp(cgroup, live_format("%s/apoptosis-run-%d-2", spec.cgroup->rel,
+					      (int)run->pid)) == 0,
+		   "the cgroup is %s", cgroup);
+}
+
+Test(script, run_removes_what_the_command_made_below_its_cgroup)
+{
+	struct live_spawn spec = in_limit();
+	struct live_process *run =
+		live_run(&spec, "--limit", "64M", "--", shell(), "-c",
+			 live_format("%smkdir -p \"$OWN/a/b\" && exit 7", own_cgroup()));
+	int fd;
+
+	live_wait_exit(run);
+	live_check(live_exit_code(run) == 7, "status %d", live_exit_code(run));
+	live_check(cgroup_open(live_tree(), live_text(live_event(run, "ready", 0), "guard.cgroup"),
+			       &fd) == -ENOENT,
+		   "the cgroup is left");
+}
+
+/* Said even to those who want to hear of errors only. */
+Test(script, run_says_who_keeps_its_cgroup)
+{
+	struct live_spawn spec = in_limit();
+	const char *pid_file = live_path("pid");
+	struct live_process *run;
+	const char *pid;
+
+	run = script(&spec, live_format("exec \"$0\" run -q --limit 64M -- sh -c '"
+					"sleep 600 >/dev/null 2>&1 & echo $! >\"%s\"'",
+					pid_file));
+	live_wait_exit(run);
+	pid = live_read(pid_file);
+	live_check(live_exit_code(run) == 0, "status %d", live_exit_code(run));
+	live_check(run->output[1] && strstr(run->output[1], "cannot remove cgroup") &&
+			   strstr(run->output[1], live_format("process %d, left", atoi(pid))) &&
+			   strstr(run->output[1], "rmdir '"),
+		   "it says: %s", run->output[1] ?: "");
+	kill(atoi(pid), SIGKILL);
+}
+
+Test(script, watch_of_a_process_ends_with_it)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "ends", 64 * MIB);
+	struct live_process *sleeper = live_start(cgroup, shell(), "-c", "exec sleep 600");
+	struct live_process *guard = live_watch("--pid", live_format("%d", (int)sleeper->pid));
+
+	live_signal(sleeper, SIGKILL);
+	live_wait_exit(guard);
+	live_check(live_exit_code(guard) == 0, "status %d", live_exit_code(guard));
+	live_check(live_find_event(guard, "status", 0, 0), "no status");
+	live_check(strstr(guard->output[1] ?: "",
+			  live_format("process %d has ended", (int)sleeper->pid)),
+		   "it says: %s", guard->output[1] ?: "");
+}
+
+Test(script, watch_outlives_a_hangup_under_nohup)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "nohup", 64 * MIB);
+	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
+	struct live_process *guard =
+		script(&spec, live_format("trap '' HUP; exec \"$0\" watch --json --cgroup %s",
+					  cgroup->rel));
+	const char *blocked;
+
+	live_event(guard, "ready", 0);
+	live_signal(guard, SIGHUP);
+	live_signal(guard, SIGUSR1);
+	live_event(guard, "status", 0);
+	/* A signal that is blocked is not ignored, but kept for the one who asks for it. */
+	blocked = strstr(live_read(live_format("/proc/%d/status", (int)guard->pid)), "SigBlk:");
+	live_check(blocked && !(strtoull(blocked + strlen("SigBlk:"), NULL, 16) & 1),
+		   "SIGHUP is blocked: %.30s", blocked ?: "it ended");
+	live_stop(guard);
+}
+
+/* A full pipe costs events, and neither reports nor the guard. */
+Test(script, watch_goes_on_when_nobody_reads)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "deaf", 128 * MIB);
+	const char *reports = live_path("reports");
+	char block[4096] = {0};
+	struct live_process *guard, *victim;
+	const struct live_spawn spec = {};
+	int fds[2];
+
+	live_check(pipe2(fds, O_NONBLOCK | O_CLOEXEC) == 0, "pipe: %m");
+	while (write(fds[1], block, sizeof(block)) > 0)
+		;
+	guard = script(&spec, live_format("exec \"$0\" watch --json --cgroup %s --report-dir %s "
+					  ">/proc/%d/fd/%d",
+					  cgroup->rel, reports, (int)getpid(), fds[1]));
+	live_wait_output(guard, 1, "nobody reads the events");
+	victim = live_victim(cgroup, "--rate", "200");
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0, "status %d", live_exit_code(victim));
+	while (read(fds[0], block, sizeof(block)) > 0)
+		;
+	live_signal(guard, SIGTERM);
+	live_wait_exit(guard);
+	live_check(live_exit_code(guard) == 0, "status %d", live_exit_code(guard));
+	live_wait_output(guard, 1, "were dropped");
+	expect_script(0, live_format("ls '%s' | grep -q json", reports));
+	close(fds[0]);
+	close(fds[1]);
+}
