@@ -194,7 +194,7 @@ Test(protection, no_responder_without_the_right_to_signal)
 	cr_expect_eq(protection_exit_code(p.level), 1);
 }
 
-/* Values of kernel-facts, computed from lib/percpu_counter.c. */
+/* Computed by hand from lib/percpu_counter.c. */
 Test(protection, counters_lag_by_the_batch_of_each_cpu)
 {
 	cr_expect_eq(protection_counter_error_pages(0), 31);
