@@ -152,7 +152,7 @@ static __always_inline bool compat_never_swaps(void *memcg)
 }
 
 /* Counter `kind` of an address space as the kernel keeps it: exact to the per-CPU batch. */
-static __noinline __s64 compat_rss_count(struct mm_struct *mm, int kind)
+static __always_inline __s64 compat_rss_count(struct mm_struct *mm, int kind)
 {
 	struct mm_struct___pre62 *old = (void *)mm;
 	struct percpu_counter *counter;
@@ -171,7 +171,7 @@ static __noinline __s64 compat_rss_count(struct mm_struct *mm, int kind)
 }
 
 /* Where the per-CPU part of counter `kind` lives; NULL where there is none (before 6.2). */
-static __noinline void *compat_rss_percpu(struct mm_struct *mm, int kind)
+static __always_inline void *compat_rss_percpu(struct mm_struct *mm, int kind)
 {
 	struct mm_struct___pre62 *old = (void *)mm;
 	struct percpu_counter *counter;
@@ -187,7 +187,7 @@ static __noinline void *compat_rss_percpu(struct mm_struct *mm, int kind)
 }
 
 /* Pages the task has faulted in but not yet added to its address space; 0 from 6.2 on. */
-static __noinline __s64 compat_rss_pending(struct task_struct *task, int kind)
+static __always_inline __s64 compat_rss_pending(struct task_struct *task, int kind)
 {
 	struct task_struct___pre62 *old = (void *)task;
 	int count = 0;

@@ -118,6 +118,7 @@ __noinline __s64 look_at(__u64 mm_address, __u32 trigger, __u32 events)
 	look.reading.reserve_pages = reserve_of(policy, look.reading.limit_pages);
 	look.now = bpf_ktime_get_ns();
 	look.cgroup_id = memcg_id(memcg);
+	forget(&look);
 	guard = guard_get(&look);
 	if (!guard)
 		return 0;

@@ -140,52 +140,69 @@ __noinline __u64 memcg_lru_pages(__u64 memcg_address)
 	return sum;
 }
 
-#define CURSOR_ASCENDING 1ULL /* set where the cgroup of the cursor was visited already */
+#define SUBTREE_STRIDE 32 /* cgroups per part: APO_MAX_SUBTREE is a multiple of it */
 
 /*
- * One step of a pre-order walk over the css lists: from a cursor (the address of a css, and
- * whether its subtree is done) to the next, 0 at the end. A global function, so that the verifier
- * sees one opaque number per step and not every path through the loop around it.
+ * The walk over a subtree, in pre-order over the css lists: the next css, or 0 at the end. The
+ * lists are RCU-protected and the program runs inside an RCU section; a concurrent change can at
+ * worst end the walk early. This function and the next two are global and return one number each,
+ * so that the verifier goes through each loop once and not through every path of all of them.
  */
 __noinline __u64 subtree_next(__u64 cursor, __u64 root)
 {
-	struct cgroup_subsys_state *css = (void *)(cursor & ~CURSOR_ASCENDING), *parent;
-	struct list_head *next;
+	struct cgroup_subsys_state *css = (void *)cursor, *parent = css;
+	struct list_head *next = BPF_CORE_READ(css, children.next);
 
-	if (cursor & CURSOR_ASCENDING) {
-		if ((__u64)css == root)
-			return 0;
+	for (__u32 i = 0; i < APO_MAX_DEPTH && next && parent; i++) {
+		if ((void *)next !=
+		    (void *)parent + bpf_core_field_offset(struct cgroup_subsys_state, children))
+			return (__u64)next -
+			       bpf_core_field_offset(struct cgroup_subsys_state, sibling);
+		if ((__u64)parent == root) /* all of its children are done */
+			break;
+		css = parent;
 		next = BPF_CORE_READ(css, sibling.next);
 		parent = BPF_CORE_READ(css, parent);
-	} else {
-		next = BPF_CORE_READ(css, children.next);
-		parent = css;
 	}
-	if (!next || !parent)
-		return 0;
-	if ((void *)next ==
-	    (void *)parent + bpf_core_field_offset(struct cgroup_subsys_state, children))
-		return (__u64)parent | CURSOR_ASCENDING;
-	return (__u64)next - bpf_core_field_offset(struct cgroup_subsys_state, sibling);
+	return 0;
+}
+
+/* The sum of one part of the walk, from the cursor on. */
+__noinline __u64 subtree_part_lru_pages(__u64 cursor, __u64 root)
+{
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < SUBTREE_STRIDE && cursor; i++) {
+		sum += memcg_lru_pages(cursor);
+		cursor = subtree_next(cursor, root);
+	}
+	return sum;
+}
+
+/* Where the next part begins; 0: nowhere. */
+__noinline __u64 subtree_part_end(__u64 cursor, __u64 root)
+{
+	for (__u32 i = 0; i < SUBTREE_STRIDE && cursor; i++)
+		cursor = subtree_next(cursor, root);
+	return cursor;
 }
 
 /*
- * Of a cgroup and all its descendants. The lists are RCU-protected and the program
- * runs inside an RCU section; a concurrent change can at worst end the walk early. Returns
- * APO_UNLIMITED if the subtree is larger than APO_MAX_SUBTREE.
+ * Of a cgroup and all its descendants. Returns APO_UNLIMITED if the subtree is larger than
+ * APO_MAX_SUBTREE.
  */
 __noinline __u64 memcg_subtree_lru_pages(__u64 memcg_address)
 {
-	__u64 cursor = memcg_address, sum = 0;
+	__u64 sum = memcg_lru_pages(memcg_address);
+	__u64 cursor = subtree_next(memcg_address, memcg_address);
 
-	for (__u32 i = 0; i < 2 * APO_MAX_SUBTREE; i++) {
-		if (!(cursor & CURSOR_ASCENDING))
-			sum += memcg_lru_pages(cursor);
-		cursor = subtree_next(cursor, memcg_address);
+	for (__u32 i = 0; i < APO_MAX_SUBTREE / SUBTREE_STRIDE; i++) {
 		if (!cursor)
 			return sum;
+		sum += subtree_part_lru_pages(cursor, memcg_address);
+		cursor = subtree_part_end(cursor, memcg_address);
 	}
-	return APO_UNLIMITED;
+	return cursor ? APO_UNLIMITED : sum;
 }
 
 static __always_inline __u64 machine_swap_pages(void)

@@ -29,18 +29,6 @@ struct {
 	__uint(max_entries, 1);
 } cpu_probe SEC(".maps");
 
-static __always_inline void rss_count(struct mm_struct *mm, struct task_struct *task,
-				      __u64 ret_pages[APO_KINDS])
-{
-	for (int kind = 0; kind < APO_KINDS; kind++) {
-		__s64 count = compat_rss_count(mm, kind);
-
-		if (task)
-			count += compat_rss_pending(task, kind);
-		ret_pages[kind] = count > 0 ? count : 0;
-	}
-}
-
 /* Sum of the per-CPU parts of one counter. A global function: verified once. */
 __noinline __s64 percpu_sum(__u64 counters)
 {
@@ -61,19 +49,35 @@ __noinline __s64 percpu_sum(__u64 counters)
 	return sum;
 }
 
+/*
+ * Pages of one kind: the shared count, what `task` (0: none) has not added to it yet, and if
+ * `exact` what the CPUs have not. A global function: verified once.
+ */
+__noinline __s64 rss_kind_pages(__u64 mm_address, __u64 task_address, __u32 kind, __u32 exact)
+{
+	struct mm_struct *mm = (void *)mm_address;
+	void *counters = exact ? compat_rss_percpu(mm, kind) : NULL;
+	__s64 count = compat_rss_count(mm, kind);
+
+	if (task_address)
+		count += compat_rss_pending((void *)task_address, kind);
+	if (counters)
+		count += percpu_sum((__u64)counters);
+	return count > 0 ? count : 0;
+}
+
+static __always_inline void rss_count(struct mm_struct *mm, struct task_struct *task,
+				      __u64 ret_pages[APO_KINDS])
+{
+	for (int kind = 0; kind < APO_KINDS; kind++)
+		ret_pages[kind] = rss_kind_pages((__u64)mm, (__u64)task, kind, false);
+}
+
 static __always_inline void rss_exact(struct mm_struct *mm, struct task_struct *task,
 				      __u64 ret_pages[APO_KINDS])
 {
-	for (int kind = 0; kind < APO_KINDS; kind++) {
-		void *counters = compat_rss_percpu(mm, kind);
-		__s64 count = compat_rss_count(mm, kind);
-
-		if (task)
-			count += compat_rss_pending(task, kind);
-		if (counters)
-			count += percpu_sum((__u64)counters);
-		ret_pages[kind] = count > 0 ? count : 0;
-	}
+	for (int kind = 0; kind < APO_KINDS; kind++)
+		ret_pages[kind] = rss_kind_pages((__u64)mm, (__u64)task, kind, true);
 }
 
 /* The verifier allows no arithmetic on these pointers; read back from the stack they are numbers. */

@@ -14,8 +14,10 @@ extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type
 				__u64 value) __ksym;
 #endif
 
-static __always_inline __u32 disposition_of(struct task_struct *task, __u32 signal)
+/* What the signal would do to the task's process. A global function: verified once. */
+__noinline __u32 disposition_of(__u64 task_address, __u32 signal)
 {
+	struct task_struct *task = (void *)task_address;
 	struct sighand_struct *sighand = BPF_CORE_READ(task, sighand);
 	struct k_sigaction *action;
 	/* Worker threads often block everything; the main thread stands for the others. */
@@ -45,10 +47,10 @@ static __always_inline __u32 disposition_of(struct task_struct *task, __u32 sign
  * SIGINT has a handler (many runtimes handle only that), or 0: no signal would help. A warning
  * goes only to those who take it: the default action of most signals is to end the process.
  */
-static __always_inline __u32 signal_choose(struct task_struct *task, __u32 wanted, bool warn,
+static __always_inline __u32 signal_choose(__u64 task_address, __u32 wanted, bool warn,
 					   __u32 *ret_disposition)
 {
-	__u32 disposition = disposition_of(task, wanted);
+	__u32 disposition = disposition_of(task_address, wanted);
 
 	*ret_disposition = disposition;
 	if (warn)
@@ -56,7 +58,7 @@ static __always_inline __u32 signal_choose(struct task_struct *task, __u32 wante
 											  : 0;
 	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
 		return wanted;
-	return disposition_of(task, SIGINT) == APO_DISP_HANDLED ? SIGINT : 0;
+	return disposition_of(task_address, SIGINT) == APO_DISP_HANDLED ? SIGINT : 0;
 }
 
 /*
@@ -77,7 +79,7 @@ static __always_inline int signal_other_send(__u32 tgid, __u64 start_boottime_ns
 	if (BPF_CORE_READ(task, group_leader, start_boottime) != start_boottime_ns) {
 		r = -ESRCH; /* the pid belongs to another process by now */
 	} else {
-		*ret_signal = signal_choose(task, wanted, warn, ret_disposition);
+		*ret_signal = signal_choose(number_of(task), wanted, warn, ret_disposition);
 		if (*ret_signal)
 			r = bpf_send_signal_task(task, *ret_signal, PIDTYPE_TGID, 0);
 	}

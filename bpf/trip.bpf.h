@@ -24,6 +24,12 @@ struct decision {
 	__u64 signal_ns;
 };
 
+/*
+ * Read over itself, an object holds nothing the verifier knows: it goes through what follows once,
+ * and not once for every value it has seen so far.
+ */
+#define forget(object) bpf_probe_read_kernel(object, sizeof(*(object)), object)
+
 static __always_inline __u64 forecast_of(const struct apo_guard *guard, __s64 headroom)
 {
 	if (headroom <= 0)
@@ -289,19 +295,20 @@ static __always_inline void trip_emit(struct look *look, struct apo_guard *guard
 static __noinline __u64 act(struct look *look, struct apo_guard *guard,
 			    const struct apo_policy *policy, struct decision *decision)
 {
-	bool warn = decision->rule == APO_RULE_WARN;
-	bool own = decision->target_tgid == look->tgid && look->in_fault;
-	__u32 wanted = warn ? policy->warn_signal : policy->signal;
+	bool warn, own;
+	__u32 wanted;
 	struct apo_signalled entry = {
 		.trip_id = look->now,
 		.limit_cgroup = look->reading.limit_cgroup,
 		.time_ns = look->now,
 		.generate_result = -1,
-		.signal = wanted,
 	};
 
+	warn = decision->rule == APO_RULE_WARN;
+	own = decision->target_tgid == look->tgid && look->in_fault;
+	wanted = entry.signal = warn ? policy->warn_signal : policy->signal;
 	if (own && wanted) {
-		decision->signal = signal_choose((void *)bpf_get_current_task(), wanted, warn,
+		decision->signal = signal_choose(bpf_get_current_task(), wanted, warn,
 						 &decision->disposition);
 		if (decision->signal)
 			entry.signal = decision->signal;
@@ -330,6 +337,7 @@ static __noinline __u64 act(struct look *look, struct apo_guard *guard,
 				kept->signal = decision->signal;
 		}
 	}
+	forget(decision);
 	trip_emit(look, guard, policy,
 		  decision); /* first: the slow path matches the answer to it */
 	if (decision->action == APO_ACT_DELEGATED)
@@ -468,6 +476,7 @@ static __always_inline bool decide(struct look *look, struct apo_guard *guard,
 	if (!tripped &&
 	    (!policy->warn_permyriad || !warn_decide(look, guard, process, policy, &decision)))
 		return false;
+	forget(&decision);
 	action = act(look, guard, policy, &decision);
 	if (action == APO_ACT_SENT)
 		stat_add(APO_STAT_SENT);
