@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The programs that are always on. One rule, need against limit, evaluated at three moments:
+ * The programs that are always on. One rule, need against limit, evaluated at four moments:
  *
  *   growth   an mm counter moved (kmem:rss_stat), in the fault itself
- *   pulse    a guarded process was found running by the timer tick, or stops running, and its
- *            cgroup has grown: tmpfs writes, kernel memory
+ *   charge   a batch of pages is charged, of whatever kind: where fexit is allowed
+ *   pulse    a guarded process was found running by the timer tick, or (without charge) stops
+ *            running, and its cgroup has grown: tmpfs writes, kernel memory
  *   reclaim  the cgroup reached its limit: the last moment
  *
  * The rest closes a trip: signal queued, handler entered, process gone, OOM victim chosen.
@@ -164,7 +165,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 }
 
 /* A look at the running process, if its cgroup has grown since the last one on this CPU. */
-static __always_inline void pulse(struct task_struct *task)
+static __always_inline void pulse(struct task_struct *task, __u32 trigger)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct mem_cgroup *memcg;
@@ -187,7 +188,7 @@ static __always_inline void pulse(struct task_struct *task)
 		return;
 	entry->memcg = (__u64)memcg;
 	entry->generation = generation;
-	grant = look_at((__u64)mm, APO_TRIGGER_PULSE, 0);
+	grant = look_at((__u64)mm, trigger, 0);
 	entry->look_at_pages = usage + (grant < 0		  ? PAGES_UNGUARDED
 					: grant > PULSE_PAGES_MAX ? PULSE_PAGES_MAX
 								  : grant);
@@ -198,7 +199,7 @@ SEC("tp_btf/hrtimer_expire_entry")
 int BPF_PROG(on_tick)
 {
 	wake_overdue(bpf_ktime_get_ns());
-	pulse((void *)bpf_get_current_task());
+	pulse((void *)bpf_get_current_task(), APO_TRIGGER_PULSE);
 	return 0;
 }
 
@@ -206,7 +207,15 @@ int BPF_PROG(on_tick)
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch)
 {
-	pulse((void *)bpf_get_current_task());
+	pulse((void *)bpf_get_current_task(), APO_TRIGGER_PULSE);
+	return 0;
+}
+
+/* In place of on_switch where fexit is allowed: once per 64 pages of a CPU, when they are charged. */
+SEC("fexit/page_counter_try_charge")
+int BPF_PROG(on_charge)
+{
+	pulse((void *)bpf_get_current_task(), APO_TRIGGER_CHARGE);
 	return 0;
 }
 

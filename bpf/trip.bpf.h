@@ -308,8 +308,8 @@ static __noinline __u64 act(struct look *look, struct apo_guard *guard,
 	own = decision->target_tgid == look->tgid && look->in_fault;
 	wanted = entry.signal = warn ? policy->warn_signal : policy->signal;
 	if (own && wanted) {
-		decision->signal = signal_choose(bpf_get_current_task(), wanted, warn,
-						 &decision->disposition);
+		decision->signal =
+			signal_choose(bpf_get_current_task(), wanted, warn, &decision->disposition);
 		if (decision->signal)
 			entry.signal = decision->signal;
 	}
@@ -414,14 +414,15 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 #define FAULTING_NS 10000000ULL
 
 /*
- * A pulse finds a process that also faults: its next fault will trip, on the way back to user mode
- * where the signal is taken at once. At a tick or a switch the thread is about to be sent away.
+ * A pulse or a charge finds a process that also faults: its next fault will trip, on the way back
+ * to user mode where the signal is taken at once. At a tick or a switch the thread is about to be
+ * sent away, and the pages of a charge are still to come.
  */
 static __always_inline bool leave_to_fault(const struct look *look,
 					   const struct apo_process *process, __u64 line)
 {
-	return look->trigger == APO_TRIGGER_PULSE && process &&
-	       since(look->now, process->fault_ns) < FAULTING_NS &&
+	return look->trigger != APO_TRIGGER_GROWTH && look->trigger != APO_TRIGGER_RECLAIM &&
+	       process && since(look->now, process->fault_ns) < FAULTING_NS &&
 	       look->reading.headroom_pages > (__s64)(line / 2);
 }
 

@@ -110,6 +110,7 @@ enum apo_trigger {
 	APO_TRIGGER_GROWTH = 1,	 /* rss_stat: an mm counter moved */
 	APO_TRIGGER_PULSE = 2,	 /* timer tick: need grew outside the mm counters */
 	APO_TRIGGER_RECLAIM = 3, /* the cgroup reached its limit and reclaim began */
+	APO_TRIGGER_CHARGE = 4,	 /* page_counter_try_charge: a batch of any memory is charged */
 };
 
 enum apo_rule {

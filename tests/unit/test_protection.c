@@ -22,6 +22,7 @@ static struct protection_facts everything(void)
 			     .sched_process_fork = true,
 			     .cgroup_attach_task = true,
 			     .cgroup_rmdir = true,
+			     .page_counter_try_charge = true,
 			     .bpf_send_signal_task = true},
 		.cgroup_version = 2,
 		.cgroup_mount = "/sys/fs/cgroup",
@@ -60,7 +61,7 @@ Test(protection, everything_there_is_full)
 	struct protection p = judged(&facts);
 
 	cr_expect_eq(p.level, PROTECTION_FULL);
-	cr_expect(p.growth && p.pulse && p.reclaim);
+	cr_expect(p.growth && p.charge && p.pulse && p.reclaim);
 	cr_expect(p.signal_in_fault && p.signal_other_kernel && p.signal_responder);
 	for (size_t i = 0; i < p.finding_count; i++)
 		cr_expect(p.findings[i].ok, "%s", p.findings[i].name);
@@ -72,22 +73,23 @@ Test(protection, each_missing_feature_costs_what_it_gives)
 	static const struct {
 		size_t offset;
 		enum protection_level level;
-		bool growth, pulse, reclaim;
+		bool growth, charge, pulse, reclaim;
 	} rows[] = {
-		{offsetof(struct loader_features, has_btf), PROTECTION_IMPOSSIBLE, 0, 0, 0},
-		{offsetof(struct loader_features, rss_stat), PROTECTION_PARTIAL, 0, 1, 1},
-		{offsetof(struct loader_features, hrtimer_expire_entry), PROTECTION_PARTIAL, 1, 0,
-		 1},
-		{offsetof(struct loader_features, mm_vmscan_memcg_reclaim_begin),
-		 PROTECTION_PARTIAL, 1, 1, 0},
-		{offsetof(struct loader_features, mark_victim), PROTECTION_PARTIAL, 1, 1, 1},
-		{offsetof(struct loader_features, signal_generate), PROTECTION_PARTIAL, 1, 1, 1},
-		{offsetof(struct loader_features, signal_deliver), PROTECTION_PARTIAL, 1, 1, 1},
-		{offsetof(struct loader_features, sched_process_exit), PROTECTION_PARTIAL, 1, 1, 1},
-		{offsetof(struct loader_features, sched_process_fork), PROTECTION_PARTIAL, 1, 1, 1},
-		{offsetof(struct loader_features, cgroup_attach_task), PROTECTION_PARTIAL, 1, 1, 1},
-		{offsetof(struct loader_features, cgroup_rmdir), PROTECTION_PARTIAL, 1, 1, 1},
-		{offsetof(struct loader_features, bpf_send_signal_task), PROTECTION_FULL, 1, 1, 1},
+#define LACKS(feature) offsetof(struct loader_features, feature)
+		{LACKS(has_btf), PROTECTION_IMPOSSIBLE, 0, 0, 0, 0},
+		{LACKS(rss_stat), PROTECTION_PARTIAL, 0, 1, 1, 1},
+		{LACKS(hrtimer_expire_entry), PROTECTION_PARTIAL, 1, 1, 0, 1},
+		{LACKS(mm_vmscan_memcg_reclaim_begin), PROTECTION_PARTIAL, 1, 1, 1, 0},
+		{LACKS(mark_victim), PROTECTION_PARTIAL, 1, 1, 1, 1},
+		{LACKS(signal_generate), PROTECTION_PARTIAL, 1, 1, 1, 1},
+		{LACKS(signal_deliver), PROTECTION_PARTIAL, 1, 1, 1, 1},
+		{LACKS(sched_process_exit), PROTECTION_PARTIAL, 1, 1, 1, 1},
+		{LACKS(sched_process_fork), PROTECTION_PARTIAL, 1, 1, 1, 1},
+		{LACKS(cgroup_attach_task), PROTECTION_PARTIAL, 1, 1, 1, 1},
+		{LACKS(cgroup_rmdir), PROTECTION_PARTIAL, 1, 1, 1, 1},
+		{LACKS(page_counter_try_charge), PROTECTION_FULL, 1, 0, 1, 1},
+		{LACKS(bpf_send_signal_task), PROTECTION_FULL, 1, 1, 1, 1},
+#undef LACKS
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -99,6 +101,7 @@ Test(protection, each_missing_feature_costs_what_it_gives)
 		p = judged(&facts);
 		cr_expect_eq(p.level, rows[i].level, "row %zu", i);
 		cr_expect_eq(p.growth, rows[i].growth, "row %zu", i);
+		cr_expect_eq(p.charge, rows[i].charge, "row %zu", i);
 		cr_expect_eq(p.pulse, rows[i].pulse, "row %zu", i);
 		cr_expect_eq(p.reclaim, rows[i].reclaim, "row %zu", i);
 		for (size_t n = 0; n < p.finding_count; n++)
@@ -112,6 +115,7 @@ Test(protection, without_any_trigger_it_is_impossible)
 	struct protection_facts facts = everything();
 
 	facts.features.rss_stat = false;
+	facts.features.page_counter_try_charge = false;
 	facts.features.hrtimer_expire_entry = false;
 	facts.features.mm_vmscan_memcg_reclaim_begin = false;
 	cr_expect_eq(judged(&facts).level, PROTECTION_IMPOSSIBLE);
@@ -148,7 +152,7 @@ Test(protection, an_ordinary_user_is_told_which_capabilities_to_get)
 	facts.features.load_error = -EPERM;
 	p = judged(&facts);
 	cr_expect_eq(p.level, PROTECTION_IMPOSSIBLE);
-	cr_expect_not(p.growth || p.pulse || p.reclaim);
+	cr_expect_not(p.growth || p.charge || p.pulse || p.reclaim);
 	cr_expect_not(p.signal_in_fault || p.signal_other_kernel || p.signal_responder);
 	cr_expect_not(find(&p, "programs")->ok);
 	cr_expect_not(find(&p, "CAP_BPF")->ok);
@@ -237,7 +241,7 @@ Test(protection, the_report_ends_with_what_follows)
 		"  RSS counters                within 62 pages (248.0 KiB) on 2 CPUs; the "
 		"trip does not depend on them\n"
 		"\nso\n"
-		"  triggers: growth pulse reclaim\n"
+		"  triggers: growth charge pulse reclaim\n"
 		"  signals: in the fault, to any process from the kernel, to any process by "
 		"the responder\n"
 		"  protection: full\n",
@@ -285,7 +289,7 @@ Test(protection, json_of_the_report)
 	cr_assert_not_null(document);
 	cr_expect_str_eq(json_string_value(json_object_get(document, "event")), "doctor");
 	cr_expect_str_eq(json_string_value(json_object_get(document, "protection")), "partial");
-	cr_expect_eq(json_array_size(json_object_get(document, "triggers")), 3);
+	cr_expect_eq(json_array_size(json_object_get(document, "triggers")), 4);
 	cr_expect_eq(json_array_size(json_object_get(document, "signals")), 3);
 	cr_expect_eq(json_integer_value(json_object_get(document, "counter_error_pages")), 62);
 	cr_expect_str_eq(json_string_value(json_object_get(json_object_get(document, "machine"),

@@ -38,6 +38,7 @@ ASKS_FEATURE(sched_process_exit)
 ASKS_FEATURE(sched_process_fork)
 ASKS_FEATURE(cgroup_attach_task)
 ASKS_FEATURE(cgroup_rmdir)
+ASKS_FEATURE(page_counter_try_charge)
 ASKS_FEATURE(bpf_send_signal_task)
 
 static bool can_load(const struct protection_facts *facts)
@@ -125,6 +126,10 @@ static const struct rule rules[] = {
 	{"tracepoint", "cgroup_rmdir", has_cgroup_rmdir, PROTECTION_PART,
 	 "drops the accounts of removed cgroups", "room in the maps, as cgroups come and go",
 	 NEWER_KERNEL},
+	{"kernel function", "page_counter_try_charge", has_page_counter_try_charge,
+	 PROTECTION_EXTRA, "charge trigger: looks when memory of any kind is charged, by fexit",
+	 "exact sight of tmpfs writes and kernel memory: up to a timer tick late",
+	 "a kernel that allows fexit programs"},
 	{"kernel function", "bpf_send_signal_task", has_bpf_send_signal_task, PROTECTION_EXTRA,
 	 "signals any process from the kernel side",
 	 "some 100 us when the target is not the one that faults: the responder signals it",
@@ -190,12 +195,13 @@ void protection_judge(const struct protection_facts *facts, struct protection *r
 	}
 
 	p.growth = works && features->rss_stat;
+	p.charge = works && features->page_counter_try_charge;
 	p.pulse = works && features->hrtimer_expire_entry;
 	p.reclaim = works && features->mm_vmscan_memcg_reclaim_begin;
 	p.signal_in_fault = works;
 	p.signal_other_kernel = works && features->bpf_send_signal_task;
 	p.signal_responder = works && may_kill(facts);
-	if (!p.growth && !p.pulse && !p.reclaim)
+	if (!p.growth && !p.charge && !p.pulse && !p.reclaim)
 		p.level = PROTECTION_IMPOSSIBLE;
 	*ret = p;
 }

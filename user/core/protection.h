@@ -24,6 +24,7 @@ struct loader_features {
 	bool sched_process_fork;
 	bool cgroup_attach_task;
 	bool cgroup_rmdir;
+	bool page_counter_try_charge; /* fexit may attach to it */
 	bool bpf_send_signal_task; /* kfunc: signals a process other than the current one */
 	int load_error;		   /* 0: all programs really loaded; else -errno */
 };
@@ -99,6 +100,7 @@ struct protection {
 	enum protection_level level;
 	/* Triggers that will work here. */
 	bool growth;
+	bool charge;
 	bool pulse;
 	bool reclaim;
 	/* Ways to signal that will work here. */

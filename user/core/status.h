@@ -28,7 +28,7 @@ struct ready {
 	uint64_t limit_bytes; /* APO_UNLIMITED = none */
 	const char *limit_cgroup;
 	uint64_t reserve_bytes;
-	bool growth, pulse, reclaim; /* triggers attached */
+	bool growth, charge, pulse, reclaim; /* triggers attached */
 	pid_t child;		     /* run: CMD; 0 = none */
 };
 

@@ -64,6 +64,31 @@ static bool mark_victim_has_task(const struct btf *btf)
 	return type && btf_is_ptr(type);
 }
 
+/*
+ * Whether fexit may attach to a kernel function; only trying tells: it takes trampolines, function
+ * tracing (which a machine can switch off), and on hardened kernels a permission of its own.
+ */
+static bool fexit_works(const struct btf *btf, const char *function)
+{
+	const struct bpf_insn nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT,
+		    .attach_btf_id = id > 0 ? id : 0);
+	_cleanup_close_ int program = -1, link = -1;
+
+	if (id <= 0)
+		return false;
+	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "GPL", nothing, ARRAY_SIZE(nothing),
+				&opts);
+	if (program < 0)
+		return false;
+	link = bpf_raw_tracepoint_open(NULL, program);
+	return link >= 0;
+}
+
 static void features_read(const struct btf *btf, struct loader_features *ret)
 {
 	*ret = (struct loader_features){
@@ -79,6 +104,7 @@ static void features_read(const struct btf *btf, struct loader_features *ret)
 		.sched_process_fork = has_tracepoint(btf, "sched_process_fork"),
 		.cgroup_attach_task = has_tracepoint(btf, "cgroup_attach_task"),
 		.cgroup_rmdir = has_tracepoint(btf, "cgroup_rmdir"),
+		.page_counter_try_charge = fexit_works(btf, "page_counter_try_charge"),
 		.bpf_send_signal_task =
 			btf__find_by_name_kind(btf, "bpf_send_signal_task", BTF_KIND_FUNC) > 0 &&
 			btf__find_by_name_kind(btf, "bpf_task_from_pid", BTF_KIND_FUNC) > 0,
@@ -144,6 +170,8 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	skel->rodata->pages_per_event = batched ? 64 : 1;
 
 	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
+	bpf_program__set_autoload(skel->progs.on_charge, features->page_counter_try_charge);
+	bpf_program__set_autoload(skel->progs.on_switch, !features->page_counter_try_charge);
 	bpf_program__set_autoload(skel->progs.on_reclaim, features->mm_vmscan_memcg_reclaim_begin);
 	bpf_program__set_autoload(skel->progs.on_mark_victim, features->mark_victim);
 	bpf_program__set_autoload(skel->progs.on_signal_generate, features->signal_generate);
@@ -300,6 +328,7 @@ int loader_attach(struct loader *loader, struct loader_triggers *ret)
 		{skel->progs.on_reclaim, &skel->links.on_reclaim, false},
 		{skel->progs.on_tick, &skel->links.on_tick, false},
 		{skel->progs.on_switch, &skel->links.on_switch, false},
+		{skel->progs.on_charge, &skel->links.on_charge, false},
 		{skel->progs.on_rss_stat, &skel->links.on_rss_stat, true},
 	};
 
@@ -327,6 +356,7 @@ int loader_attach(struct loader *loader, struct loader_triggers *ret)
 	malloc_trim(0);
 	*ret = (struct loader_triggers){
 		.growth = true,
+		.charge = skel->links.on_charge,
 		.pulse = skel->links.on_tick,
 		.reclaim = skel->links.on_reclaim,
 	};

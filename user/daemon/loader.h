@@ -32,7 +32,7 @@ struct loader_config {
 
 /* Which triggers got attached. */
 struct loader_triggers {
-	bool growth, pulse, reclaim;
+	bool growth, charge, pulse, reclaim;
 };
 
 int loader_new(struct loader **ret, const struct loader_config *config);

@@ -461,6 +461,7 @@ void session_ready(struct session *session, pid_t child)
 		.pid = getpid(),
 		.version = APO_VERSION,
 		.growth = session->triggers.growth,
+		.charge = session->triggers.charge,
 		.pulse = session->triggers.pulse,
 		.reclaim = session->triggers.reclaim,
 		.child = child,

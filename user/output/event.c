@@ -127,6 +127,8 @@ static const char *where_sent(const struct incident *incident)
 	switch (incident->trigger) {
 	case APO_TRIGGER_GROWTH:
 		return "in the fault";
+	case APO_TRIGGER_CHARGE:
+		return "at the charge";
 	case APO_TRIGGER_PULSE:
 		return "at the timer tick";
 	case APO_TRIGGER_RECLAIM:

@@ -53,6 +53,8 @@ const char *trigger_name(enum apo_trigger trigger)
 		return "pulse";
 	case APO_TRIGGER_RECLAIM:
 		return "reclaim";
+	case APO_TRIGGER_CHARGE:
+		return "charge";
 	}
 	return NULL;
 }

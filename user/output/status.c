@@ -60,8 +60,9 @@ int ready_text(FILE *file, const struct ready *ready)
 		format_size(reserve, sizeof(reserve), ready->reserve_bytes);
 		fprintf(file, "guarding %s: limit %s, reserve %s", cgroup, limit, reserve);
 	}
-	fprintf(file, "; triggers:%s%s%s\n", ready->growth ? " growth" : "",
-		ready->pulse ? " pulse" : "", ready->reclaim ? " reclaim" : "");
+	fprintf(file, "; triggers:%s%s%s%s\n", ready->growth ? " growth" : "",
+		ready->charge ? " charge" : "", ready->pulse ? " pulse" : "",
+		ready->reclaim ? " reclaim" : "");
 	return file_result(file);
 }
 

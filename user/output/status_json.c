@@ -56,6 +56,8 @@ static json_t *triggers_json(const struct ready *ready)
 
 	if (ready->growth)
 		r |= json_array_append_new(array, json_string("growth"));
+	if (ready->charge)
+		r |= json_array_append_new(array, json_string("charge"));
 	if (ready->pulse)
 		r |= json_array_append_new(array, json_string("pulse"));
 	if (ready->reclaim)
