@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * This kernel's structures and tracepoints, one by one: a field that is read from the wrong place,
+ * or a hook that is gone, fails here by name and not somewhere as a spike that was not caught.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/util.h"
+#include "events.h"
+
+TestSuite(kernel, .init = live_setup, .fini = live_teardown, .timeout = 300);
+
+/* What doctor found out; belongs to the caller. */
+static json_t *doctor(void)
+{
+	struct live_process *tool = live_tool("doctor", "--json");
+	json_t *report = json_loads(tool->output[0] ? tool->output[0] : "", 0, NULL);
+
+	live_check(report, "doctor did not print JSON");
+	return report;
+}
+
+static bool doctor_finds(const char *name)
+{
+	json_t *report = doctor(), *finding;
+	bool ok = false;
+	size_t i;
+
+	json_array_foreach (json_object_get(report, "findings"), i, finding)
+		if (strcmp(live_text(finding, "name"), name) == 0)
+			ok = live_bool(finding, "ok");
+	json_decref(report);
+	return ok;
+}
+
+Test(kernel, every_tracepoint_is_there)
+{
+	json_t *report = doctor(), *finding;
+	size_t i, tracepoints = 0;
+
+	json_array_foreach (json_object_get(report, "findings"), i, finding) {
+		if (strcmp(live_text(finding, "group"), "tracepoint"))
+			continue;
+		tracepoints++;
+		live_check(live_bool(finding, "ok"), "tracepoint %s is not there: lost %s",
+			   live_text(finding, "name"), live_text(finding, "lost"));
+	}
+	live_check(tracepoints > 0, "doctor knows no tracepoints");
+	json_decref(report);
+}
+
+/* Differs from the file by what CPUs keep in stock, and what grows meanwhile. */
+static void expect_near(const json_t *event, const char *member, uint64_t file_bytes)
+{
+	uint64_t bytes = live_int(event, member), slack = 4 * MIB;
+
+	live_check(bytes + slack >= file_bytes && file_bytes + slack >= bytes,
+		   "%s is %" PRIu64 ", the kernel's file says %" PRIu64, member, bytes, file_bytes);
+}
+
+/* Page cache beside anonymous memory, so that every part of the reading has something to show. */
+Test(kernel, memory_of_a_cgroup_is_what_its_files_say)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "reading", 96 * MIB);
+	const char *dir = live_path("files");
+	struct live_process *guard, *reader, *victim;
+	struct cgroup_memory memory;
+	const json_t *trip;
+
+	if (live_dir_is_memory())
+		live_skip("disk", "$APO_LIVE_DIR is in memory");
+	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
+	guard = live_watch("--dry-run", "--reserve", "32M", "--cgroup", cgroup->rel);
+	reader = live_victim(cgroup, "--kind", "file-read", "--dir", dir, "--file-size", "24M",
+			     "--max", "24M", "--hold"); /* its file is gone when it ends */
+	live_wait_ready(reader);
+	victim = live_victim(cgroup, "--max", "64M", "--hold");
+	trip = live_event(guard, "trip", victim->pid);
+	live_wait_ready(victim);
+	memory = live_memory(cgroup);
+	/* Beside the page cache there is room for this below the limit: nothing was reclaimed. */
+	expect_near(trip, "memory.limit_bytes", memory.limit_bytes);
+	expect_near(trip, "memory.usage_bytes", memory.usage_bytes);
+	expect_near(trip, "memory.reclaimable_bytes", memory.file_bytes);
+	live_check(memory.file_bytes > 16 * MIB, "only %" PRIu64 " bytes of page cache were left",
+		   memory.file_bytes);
+	live_signal(victim, SIGTERM);
+	live_signal(reader, SIGTERM);
+	live_wait_exit(victim);
+	live_wait_exit(reader);
+	live_stop(guard);
+}
+
+/* Never sleeps and has no mm counter that moves: seen at the charge itself, not at a tick. */
+Test(kernel, charge_trigger_sees_tmpfs_writes)
+{
+	struct live_cgroup *cgroup;
+	struct live_process *guard, *victim;
+	const char *dir = live_tmpfs(256);
+	const json_t *trip;
+
+	if (!doctor_finds("page_counter_try_charge"))
+		live_skip("fexit", "this kernel allows no fexit programs");
+	cgroup = live_cgroup(NULL, "charge", 128 * MIB);
+	guard = live_watch("--cgroup", cgroup->rel);
+	victim = live_victim(cgroup, "--kind", "tmpfs", "--dir", dir);
+	trip = live_event(guard, "trip", victim->pid);
+	live_expect_text(trip, "trigger", "charge");
+	live_expect_victim_saved(guard, victim, cgroup);
+	live_stop(guard);
+}
