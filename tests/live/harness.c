@@ -117,12 +117,22 @@ const char *live_read(const char *path)
 	return keep(content);
 }
 
-unsigned int live_repeat(void)
+static unsigned int count_from(const char *variable, long otherwise)
 {
-	const char *text = getenv("APO_REPEAT");
-	long n = text ? strtol(text, NULL, 10) : 3;
+	const char *text = getenv(variable);
+	long n = text ? strtol(text, NULL, 10) : otherwise;
 
 	return n > 0 ? (unsigned int)n : 1;
+}
+
+unsigned int live_repeat(void)
+{
+	return count_from("APO_REPEAT", 3);
+}
+
+unsigned int live_slowness(void)
+{
+	return count_from("APO_SLOWNESS", 1);
 }
 
 char *live_path(const char *name)

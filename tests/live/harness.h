@@ -6,11 +6,12 @@
  * them, unmounts and deletes. What a crashed or timed-out test leaves is swept by the runner.
  *
  * Nothing here returns an error: what goes wrong fails the test and shows what the tool said.
- * Every wait is for an event, with LIVE_TIMEOUT_S as the end of patience.
+ * Every wait is for an event, with LIVE_TIMEOUT_S times live_slowness() as the end of patience.
  *
  * Environment: APOPTOSIS (build/apoptosis), APOPTOSIS_WORKLOADS or WORKLOADS (build/workloads),
  * APO_LIVE_DIR (build/live; must be on a disk for the tests of the page cache), APO_REPEAT (3),
- * APO_LIVE_SKIPS (features whose absence may skip a test, separated by commas; unset: any).
+ * APO_LIVE_SKIPS (features whose absence may skip a test, separated by commas; unset: any),
+ * APO_SLOWNESS (1; how much slower than hardware an emulated machine is).
  */
 #pragma once
 
@@ -101,6 +102,8 @@ const char *live_program(const char *name);
 const char *live_workload(const char *name);
 /* How often to repeat. */
 unsigned int live_repeat(void);
+/* Patience is multiplied by it, and bulk work that proves nothing by its size divided. */
+unsigned int live_slowness(void);
 /* Part of /sys or /proc as text; "" if it is not there. */
 const char *live_read(const char *path);
 

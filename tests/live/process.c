@@ -34,7 +34,7 @@ static uint64_t now_ns(void)
 
 uint64_t live_deadline(void)
 {
-	return now_ns() + LIVE_TIMEOUT_S * NSEC_PER_SEC;
+	return now_ns() + LIVE_TIMEOUT_S * NSEC_PER_SEC * live_slowness();
 }
 
 static char *join(const char *const argv[])
@@ -211,8 +211,8 @@ void live_pump(uint64_t deadline_ns, const char *waiting_for)
 	uint64_t now = now_ns();
 	nfds_t n = 0;
 
-	live_check(now < deadline_ns, "still waiting for %s after %d s", waiting_for,
-		   LIVE_TIMEOUT_S);
+	live_check(now < deadline_ns, "still waiting for %s after %u s", waiting_for,
+		   LIVE_TIMEOUT_S * live_slowness());
 	for (struct live_process *p = processes; p; p = p->next) {
 		int waited[3] = {p->output_fds[0], p->output_fds[1], p->exited ? -1 : p->pidfd};
 

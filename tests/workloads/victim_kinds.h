@@ -227,12 +227,12 @@ static int write_remotely(uint64_t unit, unsigned int thread)
 /* A page of negative dentries: 192 bytes each, which nothing keeps and the kernel can drop. */
 static int look_up_names(uint64_t unit, unsigned int thread)
 {
-	char path[64];
+	char path[256];
 	struct stat st;
 
 	for (unsigned int i = 0; i < page_size / 192; i++) {
-		snprintf(path, sizeof(path), "/tmp/victim-%d-%u-%u-%" PRIu64, (int)getpid(), thread,
-			 i, unit);
+		snprintf(path, sizeof(path), "%s/victim-%d-%u-%u-%" PRIu64, opt.dir, (int)getpid(),
+			 thread, i, unit);
 		if (stat(path, &st) == 0 || errno != ENOENT)
 			return -EEXIST;
 	}
@@ -252,7 +252,7 @@ static const struct kind kinds[] = {
 	 chunk_unit, prepare_file_map, read_mapped},
 	{"pipe", "pipes filled with data (kernel memory)", false, pipe_unit, prepare_pipes,
 	 fill_pipe},
-	{"dentries", "names looked up that do not exist (slab that can be shrunk)", false,
+	{"dentries", "names looked up in --dir that do not exist (slab that can be shrunk)", true,
 	 page_unit, NULL, look_up_names},
 	{"remote", "a forked writer grows this process with process_vm_writev", false, page_unit,
 	 prepare_anon, write_remotely},

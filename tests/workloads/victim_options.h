@@ -25,7 +25,7 @@ static const struct option_row {
 	ROW("hold-ms", "MS", NUMBER, hold_ms, "at --max, wait so long"),
 	ROW("base", "SIZE", SIZE, base, "anonymous memory touched beforehand"),
 	ROW("chunk", "SIZE", SIZE, chunk, "granularity of populate, tmpfs and files (1M)"),
-	ROW("dir", "DIR", TEXT, dir, "where tmpfs, file-read, file-write and file-map work"),
+	ROW("dir", "DIR", TEXT, dir, "where tmpfs, files and dentries work"),
 	ROW("file-size", "SIZE", SIZE, file_size, "file of file-read and file-map (1G)"),
 	ROW("state", "FILE", TEXT, state, "written, fsynced and renamed by the shutdown"),
 	ROW("state-kib", "N", NUMBER, state_kib, "size of the state file (256)"),
