@@ -31,13 +31,16 @@
 const volatile __u32 nr_nodes = 1;
 const volatile __u32 page_shift = 12;
 const volatile bool memcg_v1 = false;
-/* Free swap when the kernel's own counter is out of reach (no CONFIG_KALLSYMS_ALL). */
-const volatile __u64 swap_pages_at_start = 0;
 /* vm.swappiness is not 0: else reclaim at a limit never swaps, and room in swap saves nobody. */
 const volatile bool may_swap = true;
 
-/* void, not its type: a typed one would have libbpf search module BTF, which needs CAP_SYS_ADMIN. */
-extern const void nr_swap_pages __ksym __weak;
+/*
+ * Where the kernel counts its free swap. Set by the loader while there is any, because to look it up
+ * takes as long as all else of a start. 0: no swap, or out of reach (no CONFIG_KALLSYMS_ALL), and
+ * then swap_pages is what was free when it was last turned on or off.
+ */
+__u64 nr_swap_pages_address = 0;
+__u64 swap_pages = 0;
 
 static __always_inline struct mem_cgroup *memcg_of_task(struct task_struct *task)
 {
@@ -205,21 +208,28 @@ __noinline __u64 memcg_subtree_lru_pages(__u64 memcg_address)
 	return cursor ? APO_UNLIMITED : sum;
 }
 
-static __always_inline __u64 machine_swap_pages(void)
-{
-	__s64 pages;
-
-	if (!&nr_swap_pages)
-		return swap_pages_at_start;
-	bpf_probe_read_kernel(&pages, sizeof(pages), &nr_swap_pages);
-	return pages > 0 ? pages : 0;
-}
-
 static __always_inline void counter_read(struct page_counter *counter, __s64 *ret_usage,
 					 __u64 *ret_max)
 {
 	*ret_usage = BPF_CORE_READ(counter, usage.counter);
 	*ret_max = BPF_CORE_READ(counter, max);
+}
+
+/* Free swap of the machine: exact, or else what was free less what this cgroup has in it. */
+static __always_inline __u64 machine_swap_pages(struct mem_cgroup *memcg)
+{
+	__s64 pages = 0;
+
+	if (nr_swap_pages_address)
+		bpf_probe_read_kernel(&pages, sizeof(pages), (void *)nr_swap_pages_address);
+	else if (!swap_pages)
+		return 0;
+	else if (memcg_v1)
+		pages = swap_pages - (BPF_CORE_READ(memcg, memsw.usage.counter) -
+				      BPF_CORE_READ(memcg, memory.usage.counter));
+	else
+		pages = swap_pages - BPF_CORE_READ(memcg, swap.usage.counter);
+	return pages > 0 ? pages : 0;
 }
 
 /* permyriad / 10000 of a number of pages, rounded down, without overflow. */
@@ -322,7 +332,7 @@ __noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best)
 __noinline __u64 swap_room(__u64 memcg_address)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
-	__u64 room = may_swap ? machine_swap_pages() : 0;
+	__u64 room = may_swap ? machine_swap_pages(memcg) : 0;
 
 	if (room && memcg_v1 && compat_never_swaps(memcg))
 		return 0;

@@ -20,7 +20,11 @@ struct live_process *live_victim_argv(const struct live_spawn *spec, const char 
 
 	for (size_t i = 0; args[i]; i++) {
 		live_check(n + 1 < ARRAY_SIZE(argv), "too many arguments");
-		argv[n++] = args[i];
+		/* A machine may be slow, its clock is not: growth is paced by what it can do. */
+		if (i > 0 && strcmp(args[i - 1], "--rate") == 0)
+			argv[n++] = live_format("%g", strtod(args[i], NULL) / live_slowness());
+		else
+			argv[n++] = args[i];
 	}
 	argv[n] = NULL;
 	victim = live_spawn_argv(spec, argv);

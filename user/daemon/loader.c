@@ -165,7 +165,6 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	skel->rodata->nr_cpus = config->cpu_ids;
 	skel->rodata->nr_nodes = config->node_ids;
 	skel->rodata->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
-	skel->rodata->swap_pages_at_start = config->swap_pages;
 	skel->rodata->may_swap = config->may_swap;
 	skel->rodata->pages_per_event = batched ? 64 : 1;
 
@@ -307,6 +306,34 @@ int loader_guard_pid(struct loader *loader, pid_t pid, uint32_t policy)
 int loader_guard_children(struct loader *loader, uint32_t policy)
 {
 	return loader_guard_pid(loader, loader->skel->bss->self_tgid, policy);
+}
+
+/* Address of a symbol of the kernel; 0: there is none, or it is kept from us. */
+static uint64_t kernel_symbol(const char *name)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/kallsyms", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0, length = strlen(name);
+	ssize_t n;
+
+	/* "ffffffff8c25a5c0 B nr_swap_pages\n" */
+	while (file && (n = getline(&line, &size, file)) > 0) {
+		const char *type = strchr(line, ' ');
+		const char *word = type ? strchr(type + 1, ' ') : NULL;
+
+		if (word && strncmp(word + 1, name, length) == 0 && word[1 + length] == '\n')
+			return strtoull(line, NULL, 16);
+	}
+	return 0;
+}
+
+void loader_set_swap(struct loader *loader, uint64_t total_pages, uint64_t free_pages)
+{
+	struct guard_bpf *skel = loader->skel;
+
+	skel->bss->swap_pages = free_pages;
+	if (total_pages && !skel->bss->nr_swap_pages_address)
+		skel->bss->nr_swap_pages_address = kernel_symbol("nr_swap_pages");
 }
 
 /* Attached first to last: what closes a trip is there before anything can trip. */

@@ -27,7 +27,6 @@ struct loader_config {
 	bool may_swap;	     /* vm.swappiness is not 0 */
 	uint32_t cpu_ids;    /* highest possible CPU number + 1 */
 	uint32_t node_ids;   /* highest possible NUMA node number + 1 */
-	uint64_t swap_pages; /* free now; for kernels whose own counter is not readable */
 };
 
 /* Which triggers got attached. */
@@ -45,6 +44,9 @@ int loader_guard_cgroup(struct loader *loader, uint64_t cgroup_id, uint32_t poli
 int loader_guard_pid(struct loader *loader, pid_t pid, uint32_t policy);
 /* Every child we fork from now on, not ourselves. */
 int loader_guard_children(struct loader *loader, uint32_t policy);
+
+/* How much swap the machine has, and is free; again whenever swap is turned on or off. */
+void loader_set_swap(struct loader *loader, uint64_t total_pages, uint64_t free_pages);
 
 /* From here on guarded processes may be signalled. */
 int loader_attach(struct loader *loader, struct loader_triggers *ret);

@@ -55,7 +55,8 @@ struct session {
 	bool has_loop;
 	sigset_t inherited_mask, signals; /* as we found it; what we take in */
 	int signal_fd;
-	uv_poll_t records_poll, results_poll, signal_poll, pid_poll;
+	int swaps_fd; /* /proc/swaps; -1: the kernel has no swap */
+	uv_poll_t records_poll, results_poll, signal_poll, swaps_poll, pid_poll;
 	uv_prepare_t finish_prepare;
 };
 
@@ -119,6 +120,7 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 	session->options = options;
 	session->page_bytes = sysconf(_SC_PAGESIZE);
 	session->signal_fd = -1;
+	session->swaps_fd = -1;
 	session->pidfd = -1;
 	session->proc_fd = -1;
 	session->reporter = (struct reporter){
@@ -144,7 +146,6 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 		.cpu_ids = session->machine.cpu_ids,
 		.node_ids = session->machine.node_ids,
 		.may_swap = may_swap(session->proc_fd),
-		.swap_pages = session->machine.swap_free_bytes / session->page_bytes,
 	};
 	*ret = session;
 	return 0;
@@ -296,6 +297,27 @@ static void on_results(uv_poll_t *poll, int status, int events)
 		tracker_on_result(session->tracker, &result);
 }
 
+static void set_swap(struct session *session)
+{
+	loader_set_swap(session->loader, session->machine.swap_total_bytes / session->page_bytes,
+			session->machine.swap_free_bytes / session->page_bytes);
+}
+
+/* Swap was turned on or off. */
+static void on_swaps(uv_poll_t *poll, int status, int events)
+{
+	struct session *session = poll->data;
+	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct machine machine;
+
+	(void)status;
+	(void)events;
+	if (root_fd < 0 || machine_read(root_fd, &machine))
+		return;
+	session->machine = machine;
+	set_swap(session);
+}
+
 static void on_signals(uv_poll_t *poll, int status, int events)
 {
 	struct session *session = poll->data;
@@ -328,12 +350,13 @@ static void on_finish(uv_prepare_t *prepare)
 		session_stop(session);
 }
 
-static int start_poll(struct session *session, uv_poll_t *poll, int fd, uv_poll_cb callback)
+static int start_poll(struct session *session, uv_poll_t *poll, int fd, int events,
+		      uv_poll_cb callback)
 {
 	int r = uv_poll_init(&session->loop, poll, fd);
 
 	poll->data = session;
-	return r ?: uv_poll_start(poll, UV_READABLE, callback);
+	return r ?: uv_poll_start(poll, events, callback);
 }
 
 static int start_loop(struct session *session)
@@ -351,9 +374,14 @@ static int start_loop(struct session *session)
 
 	session->finish_prepare.data = session;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++)
-		r = start_poll(session, polls[i].poll, polls[i].fd, polls[i].callback);
+		r = start_poll(session, polls[i].poll, polls[i].fd, UV_READABLE,
+			       polls[i].callback);
+	if (!r && session->swaps_fd >= 0)
+		r = start_poll(session, &session->swaps_poll, session->swaps_fd, UV_PRIORITIZED,
+			       on_swaps);
 	if (!r && session->pidfd >= 0)
-		r = start_poll(session, &session->pid_poll, session->pidfd, on_process_end);
+		r = start_poll(session, &session->pid_poll, session->pidfd, UV_READABLE,
+			       on_process_end);
 	return r;
 }
 
@@ -364,6 +392,8 @@ static int load(struct session *session)
 
 	if (r)
 		return r;
+	session->swaps_fd = openat(session->proc_fd, "swaps", O_RDONLY | O_CLOEXEC);
+	set_swap(session);
 	options_policy(session->options, session->page_bytes, &policy);
 	r = loader_set_policy(session->loader, 0, &policy);
 	if (!r && session->config.guard_cgroups)
@@ -541,6 +571,7 @@ struct session *session_free(struct session *session)
 	}
 	loader_free(session->loader);
 	close_fd(session->signal_fd);
+	close_fd(session->swaps_fd);
 	close_fd(session->pidfd);
 	close_fd(session->proc_fd);
 	close_fd(session->reporter.report_dirfd);
