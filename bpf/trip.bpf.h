@@ -57,6 +57,12 @@ static __always_inline bool untouchable(__u32 tgid)
 	return tgid <= 1 || tgid == self_tgid;
 }
 
+/* SIGKILL, of the OOM killer say, or exit: a signal would be too late for it, whatever it still does. */
+static __always_inline bool is_dying(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
+}
+
 /* Keeps the process that grows most; ranks fade, so that an old spike does not stay on top. */
 static __always_inline __s64 top_update(struct look *look, struct apo_guard *guard, __s64 rank)
 {
@@ -111,7 +117,7 @@ static __always_inline __u32 grower_choose(struct look *look, const struct apo_p
 	}
 	if (untouchable(tgid) || in_cooldown(tgid, policy, look->now))
 		return 0;
-	return tgid;
+	return tgid == look->tgid && is_dying(look->owner) ? 0 : tgid;
 }
 
 /* First on this line? */

@@ -419,3 +419,28 @@ Test(cgroup_memory, root_of_v2_has_no_limit_to_write)
 	cr_expect_eq(cgroup_write_limit(tree, fd, MIB), -ENOENT);
 	cr_expect_not(cgroup_limit_writable(tree, fd));
 }
+
+static void expect_charged(const struct cgroup_tree *tree, const char *rel, const char *expected)
+{
+	_cleanup_free_ char *charged = NULL;
+
+	cr_assert_eq(cgroup_charged(tree, rel, &charged), 0, "%s", rel);
+	cr_expect_str_eq(charged, expected, "%s", rel);
+}
+
+Test(cgroup_memory, what_has_no_controller_is_charged_to_the_nearest_ancestor_that_has)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = v2_tree();
+	_cleanup_free_ char *charged = NULL;
+
+	make_v2(V2_ROOT "/domain", UINT64_MAX, 4096, 0);
+	put(V2_ROOT "/domain/threads", "cgroup.procs", "");
+	put(V2_ROOT "/domain/threads/more", "cgroup.procs", "");
+	put(V2_ROOT "/bare", "cgroup.procs", "");
+	expect_charged(tree, "/domain", "/domain");
+	expect_charged(tree, "/domain/threads", "/domain");
+	expect_charged(tree, "/domain/threads/more", "/domain");
+	expect_charged(tree, "/bare", "/");
+	expect_charged(tree, "/", "/");
+	cr_expect_eq(cgroup_charged(tree, "/nowhere", &charged), -ENOENT);
+}

@@ -126,3 +126,20 @@ Test(machine, bad_root_is_an_error)
 	cr_expect_eq(machine_read(-1, &machine), -EBADF);
 	cr_expect_eq(machine.cpus_online, 99);
 }
+
+Test(machine, kernel_symbols_are_found_by_their_whole_name)
+{
+	fixture_file("proc/kallsyms", "ffffffff81000000 T _text\n"
+				      "ffffffff8c25a5b8 b nr_swap_pages_old\n"
+				      "ffffffff8c25a5c0 B nr_swap_pages\n"
+				      "ffffffffc0001000 t nr_swap_pages\t[zram]\n"
+				      "0000000000000000 B hidden\n");
+	cr_expect_eq(machine_kernel_symbol(fixture_root(), "nr_swap_pages"), 0xffffffff8c25a5c0);
+	cr_expect_eq(machine_kernel_symbol(fixture_root(), "swap_pages"), 0);
+	cr_expect_eq(machine_kernel_symbol(fixture_root(), "hidden"), 0);
+}
+
+Test(machine, without_kallsyms_no_symbol_is_known)
+{
+	cr_expect_eq(machine_kernel_symbol(fixture_root(), "nr_swap_pages"), 0);
+}

@@ -111,6 +111,13 @@ static int guard_own_cgroup(struct run *run)
 	const struct cgroup_tree *tree = session_cgroups(run->session);
 	int r = make_cgroup(run);
 
+	if (r == -EBUSY) {
+		log_error("cannot make a cgroup below %s: it has processes itself, and on cgroup "
+			  "v2 such a cgroup cannot have limited children (without --limit, the "
+			  "limit of the present cgroup is guarded)",
+			  cgroup_tree_mount(tree));
+		return EXIT_CANNOT;
+	}
 	if (r) {
 		log_error("cannot make a cgroup below %s: %s (--limit needs write access; without "
 			  "it, the limit of the present cgroup is guarded)",

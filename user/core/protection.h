@@ -25,8 +25,8 @@ struct loader_features {
 	bool cgroup_attach_task;
 	bool cgroup_rmdir;
 	bool page_counter_try_charge; /* fexit may attach to it */
-	bool bpf_send_signal_task; /* kfunc: signals a process other than the current one */
-	int load_error;		   /* 0: all programs really loaded; else -errno */
+	bool bpf_send_signal_task;    /* kfunc: signals a process other than the current one */
+	int load_error;		      /* 0: all programs really loaded; else -errno */
 };
 
 enum protection_capability {

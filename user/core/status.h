@@ -29,7 +29,7 @@ struct ready {
 	const char *limit_cgroup;
 	uint64_t reserve_bytes;
 	bool growth, charge, pulse, reclaim; /* triggers attached */
-	pid_t child;		     /* run: CMD; 0 = none */
+	pid_t child;			     /* run: CMD; 0 = none */
 };
 
 struct status_guard {

@@ -308,32 +308,10 @@ int loader_guard_children(struct loader *loader, uint32_t policy)
 	return loader_guard_pid(loader, loader->skel->bss->self_tgid, policy);
 }
 
-/* Address of a symbol of the kernel; 0: there is none, or it is kept from us. */
-static uint64_t kernel_symbol(const char *name)
+void loader_set_swap(struct loader *loader, uint64_t free_pages, uint64_t nr_swap_pages_address)
 {
-	_cleanup_fclose_ FILE *file = fopen("/proc/kallsyms", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0, length = strlen(name);
-	ssize_t n;
-
-	/* "ffffffff8c25a5c0 B nr_swap_pages\n" */
-	while (file && (n = getline(&line, &size, file)) > 0) {
-		const char *type = strchr(line, ' ');
-		const char *word = type ? strchr(type + 1, ' ') : NULL;
-
-		if (word && strncmp(word + 1, name, length) == 0 && word[1 + length] == '\n')
-			return strtoull(line, NULL, 16);
-	}
-	return 0;
-}
-
-void loader_set_swap(struct loader *loader, uint64_t total_pages, uint64_t free_pages)
-{
-	struct guard_bpf *skel = loader->skel;
-
-	skel->bss->swap_pages = free_pages;
-	if (total_pages && !skel->bss->nr_swap_pages_address)
-		skel->bss->nr_swap_pages_address = kernel_symbol("nr_swap_pages");
+	loader->skel->bss->swap_pages = free_pages;
+	loader->skel->bss->nr_swap_pages_address = nr_swap_pages_address;
 }
 
 /* Attached first to last: what closes a trip is there before anything can trip. */

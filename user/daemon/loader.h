@@ -24,9 +24,9 @@ struct loader_config {
 	bool guard_cgroups; /* loader_guard_cgroup() will be used */
 	bool guard_pids;    /* loader_guard_pid() will be used */
 	bool memcg_v1;
-	bool may_swap;	     /* vm.swappiness is not 0 */
-	uint32_t cpu_ids;    /* highest possible CPU number + 1 */
-	uint32_t node_ids;   /* highest possible NUMA node number + 1 */
+	bool may_swap;	   /* vm.swappiness is not 0 */
+	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
+	uint32_t node_ids; /* highest possible NUMA node number + 1 */
 };
 
 /* Which triggers got attached. */
@@ -45,8 +45,11 @@ int loader_guard_pid(struct loader *loader, pid_t pid, uint32_t policy);
 /* Every child we fork from now on, not ourselves. */
 int loader_guard_children(struct loader *loader, uint32_t policy);
 
-/* How much swap the machine has, and is free; again whenever swap is turned on or off. */
-void loader_set_swap(struct loader *loader, uint64_t total_pages, uint64_t free_pages);
+/*
+ * How much swap is free, and where the kernel counts it (0: not known); again whenever swap is
+ * turned on or off.
+ */
+void loader_set_swap(struct loader *loader, uint64_t free_pages, uint64_t nr_swap_pages_address);
 
 /* From here on guarded processes may be signalled. */
 int loader_attach(struct loader *loader, struct loader_triggers *ret);

@@ -188,6 +188,24 @@ static int check_limit(struct session *session, const char *what)
 	return 0;
 }
 
+/* The kernel side sees who is charged, and never a cgroup that nothing is charged to. */
+static int check_charged(struct session *session, const char *what)
+{
+	_cleanup_free_ char *rel = NULL;
+	int r = cgroup_charged(session->tree, session->rel, &rel);
+
+	if (r) {
+		log_error("cannot read the memory of %s: %s", what, strerror(-r));
+		return EXIT_CANNOT;
+	}
+	if (strcmp(rel, session->rel) == 0)
+		return 0;
+	log_error("bad cgroup '%s': it has no memory controller, what runs in it is charged to %s: "
+		  "give that, or the process with --pid",
+		  what, rel);
+	return EXIT_USAGE;
+}
+
 int session_guard_cgroup(struct session *session, const char *path)
 {
 	_cleanup_close_ int dirfd = -1;
@@ -207,7 +225,7 @@ int session_guard_cgroup(struct session *session, const char *path)
 		return EXIT_USAGE;
 	}
 	session->config.guard_cgroups = true;
-	return check_limit(session, path);
+	return check_limit(session, path) ?: check_charged(session, path);
 }
 
 int session_guard_pid(struct session *session, pid_t pid)
@@ -297,25 +315,25 @@ static void on_results(uv_poll_t *poll, int status, int events)
 		tracker_on_result(session->tracker, &result);
 }
 
-static void set_swap(struct session *session)
+/* At the start, and when swap was turned on or off. */
+static void read_swap(struct session *session)
 {
-	loader_set_swap(session->loader, session->machine.swap_total_bytes / session->page_bytes,
-			session->machine.swap_free_bytes / session->page_bytes);
+	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t address = 0;
+
+	if (root_fd < 0 || machine_read(root_fd, &session->machine))
+		return;
+	if (session->machine.swap_total_bytes)
+		address = machine_kernel_symbol(root_fd, "nr_swap_pages");
+	loader_set_swap(session->loader, session->machine.swap_free_bytes / session->page_bytes,
+			address);
 }
 
-/* Swap was turned on or off. */
 static void on_swaps(uv_poll_t *poll, int status, int events)
 {
-	struct session *session = poll->data;
-	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct machine machine;
-
 	(void)status;
 	(void)events;
-	if (root_fd < 0 || machine_read(root_fd, &machine))
-		return;
-	session->machine = machine;
-	set_swap(session);
+	read_swap(poll->data);
 }
 
 static void on_signals(uv_poll_t *poll, int status, int events)
@@ -374,8 +392,7 @@ static int start_loop(struct session *session)
 
 	session->finish_prepare.data = session;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++)
-		r = start_poll(session, polls[i].poll, polls[i].fd, UV_READABLE,
-			       polls[i].callback);
+		r = start_poll(session, polls[i].poll, polls[i].fd, UV_READABLE, polls[i].callback);
 	if (!r && session->swaps_fd >= 0)
 		r = start_poll(session, &session->swaps_poll, session->swaps_fd, UV_PRIORITIZED,
 			       on_swaps);
@@ -393,7 +410,7 @@ static int load(struct session *session)
 	if (r)
 		return r;
 	session->swaps_fd = openat(session->proc_fd, "swaps", O_RDONLY | O_CLOEXEC);
-	set_swap(session);
+	read_swap(session);
 	options_policy(session->options, session->page_bytes, &policy);
 	r = loader_set_policy(session->loader, 0, &policy);
 	if (!r && session->config.guard_cgroups)

@@ -165,6 +165,30 @@ static int consider_cgroup(const struct cgroup_tree *tree, int dirfd, struct cgr
 	return best->headroom_bytes < before;
 }
 
+int cgroup_charged(const struct cgroup_tree *tree, const char *rel, char **ret_rel)
+{
+	_cleanup_free_ char *path = strdup(rel);
+
+	while (path) {
+		_cleanup_close_ int fd = -1;
+		struct cgroup_memory memory;
+		char *slash;
+		int r = cgroup_open(tree, path, &fd);
+
+		if (r == 0)
+			r = cgroup_memory_read(tree, fd, &memory);
+		if (r == 0 || (r == -ENODATA && strcmp(path, "/") == 0)) {
+			*ret_rel = TAKE_PTR(path);
+			return 0;
+		}
+		if (r != -ENODATA)
+			return r;
+		slash = strrchr(path, '/');
+		slash[slash == path] = '\0';
+	}
+	return -ENOMEM;
+}
+
 /* Whether a v1 cgroup's children are charged to it. Always so on v2 and since 5.11. */
 static bool charges_children(const struct cgroup_tree *tree, int dirfd)
 {

@@ -32,6 +32,12 @@ struct cgroup_memory {
  */
 int cgroup_memory_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_memory *ret);
 
+/*
+ * The cgroup that the memory of what runs in this one is charged to: itself, or, on v2 where it has
+ * not the memory controller (a threaded one cannot), the nearest ancestor that has.
+ */
+int cgroup_charged(const struct cgroup_tree *tree, const char *rel, char **ret_rel);
+
 /* The limit with the least headroom over a cgroup and its ancestors, as far as the mount shows. */
 struct cgroup_limit {
 	char *cgroup;	    /* rel of the cgroup whose limit it is, owned; NULL: no limit */

@@ -184,3 +184,25 @@ const char *machine_thp_name(enum machine_thp thp)
 		return "none";
 	}
 }
+
+uint64_t machine_kernel_symbol(int root_fd, const char *name)
+{
+	int fd = openat(root_fd, "proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0, length = strlen(name);
+
+	if (!file) {
+		close_fd(fd);
+		return 0;
+	}
+	/* "ffffffff8c25a5c0 B nr_swap_pages\n" */
+	while (getline(&line, &size, file) > 0) {
+		const char *type = strchr(line, ' ');
+		const char *word = type ? strchr(type + 1, ' ') : NULL;
+
+		if (word && strncmp(word + 1, name, length) == 0 && word[1 + length] == '\n')
+			return strtoull(line, NULL, 16);
+	}
+	return 0;
+}
