@@ -288,3 +288,13 @@ void live_expect_undisturbed(struct live_process *victim)
 	live_expect_int(result, "usr1_count", 0);
 	live_expect_text(result, "reason", "max");
 }
+
+void live_expect_ended_as_told(struct live_process *victim)
+{
+	live_check(!victim->exited, "%s has ended", victim->name);
+	live_signal(victim, SIGTERM);
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0, "%s ended with %d", victim->name,
+		   live_exit_code(victim));
+	live_expect_int(live_result(victim), "handler_count", 1);
+}

@@ -50,3 +50,5 @@ json_t *live_expect_victim_saved(struct live_process *guard, struct live_process
 void live_expect_quiet(struct live_process *guard);
 /* A victim that ended as planned and never saw a signal. */
 void live_expect_undisturbed(struct live_process *victim);
+/* A victim that runs on, undisturbed, until this ends it. */
+void live_expect_ended_as_told(struct live_process *victim);

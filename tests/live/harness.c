@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -152,6 +153,30 @@ const char *live_tmpfs(unsigned int size_mib)
 	return path;
 }
 
+void live_swap(unsigned int size_mib)
+{
+	static char block[MIB];
+	const char *path = live_path("swap");
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	/* The header of mkswap(8): version, last page, and a magic at the end of the first page. */
+	const uint32_t header[] = {1, (uint32_t)(size_mib * MIB / page) - 1};
+	_cleanup_close_ int fd = -1;
+
+	if (live_dir_is_memory())
+		live_skip("swap", "$APO_LIVE_DIR is in memory");
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	live_check(fd >= 0, "%s: %m", path);
+	memcpy(block + 1024, header, sizeof(header));
+	memcpy(block + page - 10, "SWAPSPACE2", 10);
+	for (unsigned int i = 0; i < size_mib; i++) {
+		live_check(write(fd, block, sizeof(block)) == sizeof(block), "%s: %m", path);
+		memset(block, 0, sizeof(block));
+	}
+	live_check(fsync(fd) == 0, "%s: %m", path);
+	if (swapon(path, 0) < 0)
+		live_skip("swap", "cannot swap to a file in $APO_LIVE_DIR: %m");
+}
+
 bool live_dir_is_memory(void)
 {
 	struct statfs fs;
@@ -227,6 +252,18 @@ void live_set_limit(const struct live_cgroup *cgroup, uint64_t bytes)
 	live_check(r == 0, "limit of cgroup %s: %s", cgroup->rel, strerror(-r));
 }
 
+void live_set(const struct live_cgroup *cgroup, const char *file, const char *value)
+{
+	int r = file_write(cgroup->fd, file, value);
+
+	live_check(r == 0, "write '%s' to %s of %s: %s", value, file, cgroup->rel, strerror(-r));
+}
+
+const char *live_get(const struct live_cgroup *cgroup, const char *file)
+{
+	return live_read(live_format("/proc/self/fd/%d/%s", cgroup->fd, file));
+}
+
 struct cgroup_events live_kernel_events(const struct live_cgroup *cgroup)
 {
 	struct cgroup_events events = {0};
@@ -299,9 +336,10 @@ static int sweep_cgroup(const struct cgroup_tree *tree, const char *rel)
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
-	(void)type;
 	(void)ftw;
 	umount2(path, MNT_DETACH);
+	if (type == FTW_F)
+		swapoff(path);
 	return remove(path);
 }
 
@@ -390,6 +428,13 @@ void live_setup(void)
 	find_tree(&live.tree);
 	live.dir = live_format("%s/%d", getenv("APO_LIVE_TESTS"), (int)getpid());
 	live_check(mkdir(live.dir, 0700) == 0, "mkdir %s: %m", live.dir);
+}
+
+void live_setup_v2(void)
+{
+	live_setup();
+	if (cgroup_tree_version(live.tree) != 2)
+		live_skip("v2", "the memory controller is that of cgroup v1");
 }
 
 static void note(const char *format, ...)

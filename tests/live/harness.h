@@ -61,6 +61,9 @@ struct live_spawn {
 	const struct live_cgroup *cgroup; /* NULL: where the test is */
 	bool pid_namespace;		  /* make it init of a new one */
 	bool hide_unified;		  /* on a hybrid machine, show it the v1 hierarchies only */
+	bool cgroup_namespace;		  /* v2: its cgroup is the root of those it sees */
+	uid_t user;			  /* 0: root */
+	const char *directory;		  /* it starts there; NULL: where the test is */
 	bool wants_stdin;		  /* standard input stays open, for live_release() */
 	enum live_events events;
 };
@@ -72,6 +75,8 @@ void live_runner_end(void);
 /* The fixture of every suite. */
 void live_setup(void);
 void live_teardown(void);
+/* The same for what only cgroup v2 has: skips elsewhere. */
+void live_setup_v2(void);
 
 /* Fails the test; shows the output of every program. */
 #define live_fatal(...) live_fail_at(__FILE__, __LINE__, __VA_ARGS__)
@@ -94,6 +99,8 @@ __attribute__((format(printf, 1, 2))) char *live_format(const char *format, ...)
 char *live_path(const char *name);
 /* A tmpfs of that many MiB. */
 const char *live_tmpfs(unsigned int size_mib);
+/* Turns on a swap file of that many MiB for the time of the test; skips where there can be none. */
+void live_swap(unsigned int size_mib);
 /* Whether the test's directory is in memory itself. */
 bool live_dir_is_memory(void);
 /* The file of that name in $PATH, or NULL. */
@@ -102,7 +109,7 @@ const char *live_program(const char *name);
 const char *live_workload(const char *name);
 /* How often to repeat. */
 unsigned int live_repeat(void);
-/* Patience is multiplied by it, and bulk work that proves nothing by its size divided. */
+/* Patience is multiplied by it; rates, and bulk work that proves nothing by its size, divided. */
 unsigned int live_slowness(void);
 /* Part of /sys or /proc as text; "" if it is not there. */
 const char *live_read(const char *path);
@@ -111,6 +118,9 @@ const struct cgroup_tree *live_tree(void);
 /* Below `parent`, or below the runner's own; limit 0 is none. The name is made unique. */
 struct live_cgroup *live_cgroup(const struct live_cgroup *parent, const char *name, uint64_t limit);
 void live_set_limit(const struct live_cgroup *cgroup, uint64_t bytes);
+/* One of its files, "memory.high". */
+void live_set(const struct live_cgroup *cgroup, const char *file, const char *value);
+const char *live_get(const struct live_cgroup *cgroup, const char *file);
 struct cgroup_events live_kernel_events(const struct live_cgroup *cgroup);
 struct cgroup_memory live_memory(const struct live_cgroup *cgroup);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -63,6 +64,23 @@ static int unmount_unified(void)
 	return 0;
 }
 
+/* Our cgroup becomes the root of all cgroups that we see, as in a container. */
+static int enter_cgroup_namespace(void)
+{
+	const char *point = cgroup_tree_mount(live_tree());
+
+	if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    umount2(point, MNT_DETACH) < 0 || mount("cgroup2", point, "cgroup2", 0, NULL) < 0)
+		return errno;
+	return 0;
+}
+
+static int become_user(uid_t user)
+{
+	return setgroups(0, NULL) < 0 || setgid(user) < 0 || setuid(user) < 0 ? errno : 0;
+}
+
 /* In the child; says through the pipe what failed, and exec closes it. */
 static void become(const struct live_spawn *spec, const struct pipes *pipes,
 		   const char *const argv[])
@@ -79,6 +97,12 @@ static void become(const struct live_spawn *spec, const struct pipes *pipes,
 	error = spec->cgroup ? -cgroup_attach(spec->cgroup->fd, 0) : 0;
 	if (!error && spec->hide_unified)
 		error = unmount_unified();
+	if (!error && spec->cgroup_namespace)
+		error = enter_cgroup_namespace();
+	if (!error && spec->directory && chdir(spec->directory) < 0)
+		error = errno;
+	if (!error && spec->user)
+		error = become_user(spec->user);
 	if (!error &&
 	    (dup2(pipes->in[0], STDIN_FILENO) < 0 || dup2(pipes->out[1], STDOUT_FILENO) < 0 ||
 	     dup2(pipes->err[1], STDERR_FILENO) < 0 || dup2(pipes->ready[1], READY_FD) < 0))

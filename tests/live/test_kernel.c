@@ -97,18 +97,21 @@ Test(kernel, memory_of_a_cgroup_is_what_its_files_say)
 /* Never sleeps and has no mm counter that moves: seen at the charge itself, not at a tick. */
 Test(kernel, charge_trigger_sees_tmpfs_writes)
 {
-	struct live_cgroup *cgroup;
-	struct live_process *guard, *victim;
-	const char *dir = live_tmpfs(256);
-	const json_t *trip;
+	enum { ATTEMPTS = 5 }; /* now and then the timer ticks between a charge and its look */
+	struct live_process *guard;
+	const char *trigger = "";
 
 	if (!doctor_finds("page_counter_try_charge"))
 		live_skip("fexit", "this kernel allows no fexit programs");
-	cgroup = live_cgroup(NULL, "charge", 128 * MIB);
-	guard = live_watch("--cgroup", cgroup->rel);
-	victim = live_victim(cgroup, "--kind", "tmpfs", "--dir", dir);
-	trip = live_event(guard, "trip", victim->pid);
-	live_expect_text(trip, "trigger", "charge");
-	live_expect_victim_saved(guard, victim, cgroup);
+	guard = live_watch("--all");
+	for (int i = 0; i < ATTEMPTS && strcmp(trigger, "charge"); i++) {
+		struct live_cgroup *cgroup = live_cgroup(NULL, "charge", 64 * MIB);
+		const char *dir = live_tmpfs(256);
+		struct live_process *victim = live_victim(cgroup, "--kind", "tmpfs", "--dir", dir);
+
+		trigger = live_text(live_event(guard, "trip", victim->pid), "trigger");
+		live_expect_victim_saved(guard, victim, cgroup);
+	}
+	live_check(strcmp(trigger, "charge") == 0, "the trigger is always '%s'", trigger);
 	live_stop(guard);
 }

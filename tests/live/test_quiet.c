@@ -107,8 +107,9 @@ Test(quiet, slab_that_can_be_shrunk)
 	victim = live_victim(cgroup, "--kind", "dentries", "--dir", dir, "--max", "144M", "--base",
 			     "8M");
 	live_expect_undisturbed(victim);
+	/* Seldom: one reclaim drops nearly all of it (3 times with pages of 16 KiB, 11 with 4 KiB). */
 	at_limit = live_kernel_events(cgroup).at_limit;
-	live_check(at_limit > 10, "the limit was met %" PRIu64 " times only", at_limit);
+	live_check(at_limit > 1, "the limit was met %" PRIu64 " times only", at_limit);
 	live_expect_quiet(guard);
 }
 
@@ -216,7 +217,7 @@ Test(quiet, anonymous_pages_swapped_out)
 	struct live_process *guard, *victim;
 
 	if (!strstr(live_read("/proc/swaps"), "\n/"))
-		live_skip("swap", "no swap is on");
+		live_swap(256);
 	cgroup = live_cgroup(NULL, "swapped", LIMIT);
 	guard = live_watch("--cgroup", cgroup->rel);
 	victim = live_victim(cgroup, "--kind", "anon", "--burst", "200M", "--page-out");
