@@ -136,6 +136,11 @@ unsigned int live_slowness(void)
 	return count_from("APO_SLOWNESS", 1);
 }
 
+unsigned int live_bulk(unsigned int amount)
+{
+	return live_slowness() > 1 ? (amount + 7) / 8 : amount;
+}
+
 char *live_path(const char *name)
 {
 	return live_format("%s/%u-%s", live.dir, live.serial++, name);

@@ -109,8 +109,10 @@ const char *live_program(const char *name);
 const char *live_workload(const char *name);
 /* How often to repeat. */
 unsigned int live_repeat(void);
-/* Patience is multiplied by it; rates, and bulk work that proves nothing by its size, divided. */
+/* Patience is multiplied by it, and rates are divided. */
 unsigned int live_slowness(void);
+/* Work that proves nothing by its amount: an eighth of it on a slow machine. */
+unsigned int live_bulk(unsigned int amount);
 /* Part of /sys or /proc as text; "" if it is not there. */
 const char *live_read(const char *path);
 

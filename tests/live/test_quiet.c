@@ -44,13 +44,13 @@ QUIET(burst_to_85_percent_by_4_threads, "--burst", "217M", "--threads", "4", "--
 QUIET(start_up_straight_to_80_percent, "--burst", "204M", "--hold-ms", "300")
 QUIET(start_up_by_map_populate, "--kind", "populate", "--burst", "204M", "--hold-ms", "300")
 QUIET(garbage_collector_sawtooth, "--sawtooth", "64M:208M", "--cycles",
-      live_format("%u", 20 / live_slowness()))
+      live_format("%u", live_bulk(20)))
 QUIET(fork_of_a_big_parent, "--burst", "204M", "--fork-idle", "--hold-ms", "500")
 
 /* Half of the limit is anonymous memory; gigabytes of page cache go through the rest. */
 static void pass_through_page_cache(const char *kind, const char *threads)
 {
-	const char *max = live_format("%uM", 3072 / live_slowness()), *dir = live_path("files");
+	const char *max = live_format("%uM", live_bulk(3072)), *dir = live_path("files");
 	const char *args[] = {"--kind", kind,	 "--threads", threads,	     "--base",
 			      "128M",	"--max", max,	      "--file-size", "1G",
 			      "--dir",	dir,	 NULL};
@@ -102,9 +102,9 @@ Test(quiet, slab_that_can_be_shrunk)
 	if (live_dir_is_memory()) /* tmpfs does not remember what is not there */
 		live_skip("disk", "$APO_LIVE_DIR is in memory");
 	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
-	cgroup = live_cgroup(NULL, "dentries", 48 * MIB);
+	cgroup = live_cgroup(NULL, "dentries", 32 * MIB);
 	guard = live_watch("--cgroup", cgroup->rel);
-	victim = live_victim(cgroup, "--kind", "dentries", "--dir", dir, "--max", "144M", "--base",
+	victim = live_victim(cgroup, "--kind", "dentries", "--dir", dir, "--max", "96M", "--base",
 			     "8M");
 	live_expect_undisturbed(victim);
 	/* Seldom: one reclaim drops nearly all of it (3 times with pages of 16 KiB, 11 with 4 KiB). */
@@ -199,8 +199,8 @@ Test(quiet, file_pages_dropped_by_reclaim)
 	cgroup = live_cgroup(NULL, "dropped", LIMIT);
 	guard = live_watch("--cgroup", cgroup->rel);
 	victim = live_victim(cgroup, "--kind", "file-map", "--file-size", "160M", "--max",
-			     live_format("%uM", 1600 / live_slowness()), "--base", "160M",
-			     "--threads", "2", "--dir", dir);
+			     live_format("%uM", live_bulk(1600)), "--base", "160M", "--threads",
+			     "2", "--dir", dir);
 	while (!victim->exited) {
 		live_check(file_write(AT_FDCWD, "/proc/sys/vm/drop_caches", "1\n") == 0,
 			   "cannot drop caches");
