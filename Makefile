@@ -80,7 +80,8 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live demo bench check fmt install uninstall clean help workloads FORCE
+.PHONY: all test unit live vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt \
+	install uninstall clean help workloads FORCE
 
 all: $(B)/apoptosis
 
@@ -89,7 +90,10 @@ help:
 	@echo 'make test       unit and live tests (live: root or sudo, a real kernel)'
 	@echo 'make unit       unit tests alone, no root'
 	@echo 'make live       live tests alone'
+	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
+	@echo 'make support-table  the table in README.md, from the last vmtest'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
+	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
 	@echo 'make bench      latency, save rate, cost, idle: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
@@ -105,6 +109,9 @@ $(TOP)/.deps-test $(TOP)/.deps-check: $(TOP)/.deps-%: tests/install-deps | $(TOP
 	$(Q)tests/install-deps $* && touch $@
 $(TOP)/.deps-bench: tests/install-deps | $(TOP)/.deps-test
 	$(Q)tests/install-deps bench && touch $@
+$(TOP)/.deps-vm $(TOP)/.deps-vm-arm64 $(TOP)/.deps-arm64: $(TOP)/.deps-%: tests/install-deps | \
+		$(TOP)/.deps-test
+	$(Q)tests/install-deps $* && touch $@
 
 # Other flags or another version: compile again.
 $(B)/.flags: FORCE
@@ -174,6 +181,16 @@ test: $(B)/apoptosis $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
 	$(Q)$(MAKE) unit
 	$(Q)$(MAKE) live
 
+# Without root: the machines are emulated. The script makes vmtest-arm64 if one of them is arm64.
+vmtest: $(TOP)/apoptosis $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
+	$(Q)TESTS='$(TESTS)' JOBS='$(JOBS)' REPEAT='$(REPEAT)' tests/vm/run $(KERNEL)
+
+vmtest-arm64: | $(TOP)/.deps-arm64 $(TOP)/.deps-vm-arm64
+	+$(Q)MAKE='$(MAKE)' tests/check/arm64 --build
+
+support-table:
+	$(Q)tests/vm/support-table README.md
+
 demo: $(B)/apoptosis $(TOP)/workloads/victim
 	$(Q)$(AS_ROOT) bench/demo $(B)/apoptosis $(TOP)/workloads/victim
 
@@ -184,6 +201,9 @@ bench: $(B)/bench/runner $(B)/apoptosis $(WORKLOADS) | $(TOP)/.deps-bench
 # The skeletons are there so that static analysis sees the loader whole.
 check: $(B)/apoptosis $(BPF_SKEL) | $(TOP)/.deps-check
 	$(Q)tests/check/run $(B)/apoptosis
+
+check-arm64: | $(TOP)/.deps-arm64
+	+$(Q)MAKE='$(MAKE)' tests/check/arm64
 
 fmt: | $(TOP)/.deps-check
 	$(Q)tests/check/style --files | xargs clang-format -i
