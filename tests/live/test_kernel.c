@@ -36,6 +36,17 @@ static bool doctor_finds(const char *name)
 	return ok;
 }
 
+/* They do not where a field that they read is not there and nobody asked whether it is. */
+Test(kernel, programs_load)
+{
+	json_t *report = doctor();
+	const json_t *error = json_object_get(json_object_get(report, "machine"), "load_error");
+
+	live_check(json_is_null(error), "the programs do not load: %s",
+		   json_is_string(error) ? json_string_value(error) : "unknown");
+	json_decref(report);
+}
+
 Test(kernel, every_tracepoint_is_there)
 {
 	json_t *report = doctor(), *finding;

@@ -67,7 +67,7 @@ static struct live_process *users_victim(const struct live_cgroup *domain, const
 	victim = live_spawn_argv(
 		&spec,
 		(const char *const[]){"/bin/sh", "-ec",
-				      live_format("mkdir $0/work; echo $$ > $0/work/cgroup.procs;"
+				      live_format("mkdir $0/job; echo $$ > $0/job/cgroup.procs;"
 						  " echo +memory > $0/cgroup.subtree_control;"
 						  " exec ./victim --state state --result result"
 						  " --ready-fd 9 %s",
