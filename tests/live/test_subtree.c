@@ -49,7 +49,7 @@ static struct live_cgroup *delegated_domain(void)
 }
 
 /*
- * As the user, in DOMAIN/work. A user reaches neither the build nor the test's directory: a copy of
+ * As the user, in DOMAIN/job. A user reaches neither the build nor the test's directory: a copy of
  * the victim is in the directory where it starts.
  */
 static struct live_process *users_victim(const struct live_cgroup *domain, const char *how)
@@ -86,7 +86,7 @@ Test(subtree, delegated_subtree)
 	json_t *verdict = live_expect_victim_saved(guard, victim, domain);
 
 	live_expect_text(verdict, "memory.limit_cgroup", domain->rel);
-	live_expect_text(verdict, "process.cgroup", live_format("%s/work", domain->rel));
+	live_expect_text(verdict, "process.cgroup", live_format("%s/job", domain->rel));
 	live_stop(guard);
 }
 
