@@ -285,6 +285,8 @@ static __always_inline void cpus_update(struct look *look, struct apo_guard *gua
 	}
 }
 
+#define TRIP_FOLLOW_NS (10 * NSEC_PER_SEC) /* peaks are kept so long, whatever the airbag does */
+
 /* Races between CPUs lose or double single updates of estimates; nothing here decides alone. */
 static __always_inline void guard_update(struct look *look, struct apo_guard *guard,
 					 const struct apo_policy *policy)
@@ -313,7 +315,7 @@ static __always_inline void guard_update(struct look *look, struct apo_guard *gu
 		guard->peak_need_pages = need;
 	if (reading->headroom_pages < guard->least_headroom_pages)
 		guard->least_headroom_pages = reading->headroom_pages;
-	if (guard->step) {
+	if (guard->step || since(look->now, guard->last_trip_ns) < TRIP_FOLLOW_NS) {
 		if (need > guard->trip_peak_need_pages)
 			guard->trip_peak_need_pages = need;
 		if (reading->headroom_pages < guard->trip_least_headroom_pages)

@@ -211,8 +211,9 @@ static __always_inline void grower_fill(struct look *look, const struct decision
 	ret->disposition = decision->disposition;
 }
 
-static __always_inline void request_emit(struct look *look, const struct apo_policy *policy,
-					 const struct decision *decision, __u32 wanted)
+static __always_inline void request_emit(struct look *look, const struct apo_guard *guard,
+					 const struct apo_policy *policy,
+					 const struct decision *decision, __u32 wanted, __u32 flags)
 {
 	struct apo_request *request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
 
@@ -228,9 +229,11 @@ static __always_inline void request_emit(struct look *look, const struct apo_pol
 	request->target_policy = policy->target;
 	request->signal = wanted;
 	request->rule = decision->rule;
-	request->pad = 0;
+	request->rate_pages_s = guard->rate_pages_s;
+	request->flags = flags;
 	bpf_ringbuf_submit(request, WAKE_NOW);
-	stat_add(APO_STAT_DELEGATED);
+	if (flags & APO_REQUEST_SIGNAL)
+		stat_add(APO_STAT_DELEGATED);
 }
 
 /* The slow path may come too late to read the command line of a process that ends at once. */
@@ -302,7 +305,7 @@ static __noinline __u64 act(struct look *look, struct apo_guard *guard,
 			    const struct apo_policy *policy, struct decision *decision)
 {
 	bool warn, own;
-	__u32 wanted;
+	__u32 wanted, flags;
 	struct apo_signalled entry = {
 		.trip_id = look->now,
 		.limit_cgroup = look->reading.limit_cgroup,
@@ -344,10 +347,13 @@ static __noinline __u64 act(struct look *look, struct apo_guard *guard,
 		}
 	}
 	forget(decision);
-	trip_emit(look, guard, policy,
-		  decision); /* first: the slow path matches the answer to it */
-	if (decision->action == APO_ACT_DELEGATED)
-		request_emit(look, policy, decision, wanted);
+	trip_emit(look, guard, policy, decision);
+	/* After the trip: the slow path matches the answers to it. */
+	flags = decision->action == APO_ACT_DELEGATED ? APO_REQUEST_SIGNAL : 0;
+	if (!warn && (policy->flags & APO_POLICY_AIRBAG) && decision->action != APO_ACT_DRY_RUN)
+		flags |= APO_REQUEST_AIRBAG;
+	if (flags)
+		request_emit(look, guard, policy, decision, wanted, flags);
 	return decision->error ? APO_ACT_NONE : decision->action;
 }
 
@@ -417,6 +423,33 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 	       forecast_of(guard, look->reading.headroom_pages) > REFRESH_LEISURE_NS;
 }
 
+#define AIRBAG_AGAIN_NS 1000000ULL /* as long as raising a limit may take */
+
+/* Everyone is signalled already, and the raised limit is nearly reached too. */
+static __always_inline void airbag_ask_again(struct look *look, struct apo_guard *guard,
+					     const struct apo_policy *policy)
+{
+	struct apo_request *request;
+
+	if (!(policy->flags & APO_POLICY_AIRBAG) || policy->flags & APO_POLICY_DRY_RUN ||
+	    since(look->now, guard->last_trip_ns) > TRIP_FOLLOW_NS ||
+	    since(look->now, guard->airbag_ns) < AIRBAG_AGAIN_NS)
+		return;
+	guard->airbag_ns = look->now;
+	request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
+	if (!request) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return;
+	}
+	__builtin_memset(request, 0, sizeof(*request));
+	request->rec.type = APO_REC_REQUEST;
+	request->rec.size = sizeof(*request);
+	request->limit_cgroup = look->reading.limit_cgroup;
+	request->rate_pages_s = guard->rate_pages_s;
+	request->flags = APO_REQUEST_AIRBAG;
+	bpf_ringbuf_submit(request, WAKE_NOW);
+}
+
 #define FAULTING_NS 10000000ULL
 
 /*
@@ -460,7 +493,11 @@ static __always_inline bool trip_decide(struct look *look, struct apo_guard *gua
 		decision->rule = APO_RULE_FORECAST;
 	}
 	decision->target_tgid = grower_choose(look, policy, guard, process, line);
-	if (!decision->target_tgid || !latch_take(look, guard, guard->step))
+	if (!decision->target_tgid) {
+		airbag_ask_again(look, guard, policy);
+		return false;
+	}
+	if (!latch_take(look, guard, guard->step))
 		return false;
 	if (!guard->step) {
 		guard->trip_peak_need_pages = guard->need_pages;

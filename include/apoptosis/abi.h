@@ -38,6 +38,7 @@ enum apo_target {
 
 enum apo_policy_flag {
 	APO_POLICY_DRY_RUN = 1, /* decide and report, signal nothing */
+	APO_POLICY_AIRBAG = 2,	/* at a trip the responder raises the limit */
 };
 
 /* How one guard behaves. Index 0 of the policy table is the default of `--all`. */
@@ -97,7 +98,7 @@ enum apo_record_type {
 	APO_REC_DELIVERED = 3, /* the handler of a signalled process is about to run */
 	APO_REC_EXIT = 4,      /* a signalled process is gone */
 	APO_REC_OOM = 5,       /* the kernel chose an OOM victim */
-	APO_REC_REQUEST = 6,   /* a signal the responder is to send */
+	APO_REC_REQUEST = 6,   /* what the responder is to do for a trip */
 	APO_REC_REFRESH = 7,   /* statistics of limit_cgroup are to be brought up to date */
 };
 
@@ -157,21 +158,28 @@ struct apo_trip {
 };
 _Static_assert(sizeof(struct apo_trip) == 544, "apo_trip is ABI");
 
+enum apo_request_flag {
+	APO_REQUEST_AIRBAG = 1, /* raise the limit of limit_cgroup, first of all */
+	APO_REQUEST_SIGNAL = 2, /* signal the target */
+};
+
 /*
  * What the responder needs of a trip; the trip itself goes to the slow path. A refresh has the
- * same layout and uses only limit_cgroup.
+ * same layout and uses only limit_cgroup; so has a request without a trip, which is about a limit
+ * that is raised already and nearly reached again.
  */
 struct apo_request {
 	struct apo_record rec;
-	__u64 trip_id;
+	__u64 trip_id; /* 0: none */
 	__u64 limit_cgroup;
+	__u64 rate_pages_s; /* growth of need */
 	struct apo_task grower;
 	__u32 target_policy; /* enum apo_target */
 	__u32 signal;	     /* of the policy */
 	__u32 rule;	     /* enum apo_rule: a warning is for those who handle it, nobody else */
-	__u32 pad;
+	__u32 flags;	     /* enum apo_request_flag */
 };
-_Static_assert(sizeof(struct apo_request) == 88, "apo_request is ABI");
+_Static_assert(sizeof(struct apo_request) == 96, "apo_request is ABI");
 
 /* Confirmation and end of a signalled process. */
 struct apo_close {
@@ -251,12 +259,13 @@ struct apo_guard {
 	__u64 top_ns;
 	__u64 refresh_ns;      /* when a refresh was last thought about */
 	__u64 refresh_wait_ns; /* until when a trip waits for its answer */
+	__u64 airbag_ns;       /* when the responder was last asked to raise the limit again */
 	__u32 top_tgid;
 	__u32 step; /* signals decided since headroom was last ample */
 	__u32 era;  /* counts recoveries; part of the once-only latch */
 	__u32 warned;
 };
-_Static_assert(sizeof(struct apo_guard) == 232, "apo_guard is ABI");
+_Static_assert(sizeof(struct apo_guard) == 240, "apo_guard is ABI");
 
 /* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
 struct apo_signalled {

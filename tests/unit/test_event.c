@@ -53,6 +53,13 @@ static char *line_of(const struct incident *incident, bool colour)
 	return text;
 }
 
+static void expect_part(struct incident incident, const char *part)
+{
+	_cleanup_free_ char *text = line_of(&incident, false);
+
+	cr_expect_not_null(strstr(text, part), "%s", text);
+}
+
 static void expect(struct incident incident, const char *line)
 {
 	_cleanup_free_ char *text = line_of(&incident, false);
@@ -329,4 +336,19 @@ Test(event, negative_sizes_keep_their_sign)
 	cr_expect_str_eq(text, "512 B");
 	format_signed_size(text, sizeof(text), INT64_MIN);
 	cr_expect_str_eq(text, "-8.0 EiB");
+}
+
+Test(event, the_airbag_is_told_with_what_was_used_of_it)
+{
+	struct incident i = saved();
+
+	i.airbag = INCIDENT_AIRBAG_RAISED;
+	i.airbag_bytes = 64 * MIB;
+	i.peak_need_bytes = 268 * MIB;
+	expect_part(i, ", airbag of 64.0 MiB (12.0 MiB used), exited 0");
+	i.airbag = INCIDENT_AIRBAG_REFUSED;
+	expect_part(i, ", no airbag: the machine has no memory to spare, exited 0");
+	i.airbag = INCIDENT_AIRBAG_FAILED;
+	i.airbag_error = -EROFS;
+	expect_part(i, ", no airbag: Read-only file system, exited 0");
 }

@@ -49,7 +49,9 @@ static struct incident saved(void)
 		.forecast_ns = 80500000,
 		.rss_bytes = {1, 2, 3, 4},
 		.faults = 5,
-		.peak_need_bytes = 231 * MIB,
+		.peak_need_bytes = 258 * MIB,
+		.airbag = INCIDENT_AIRBAG_RAISED,
+		.airbag_bytes = 64 * MIB,
 		.least_headroom_bytes = -8192,
 		.wanted_signal = SIGTERM,
 		.signal = SIGINT,
@@ -101,11 +103,13 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"limit_cgroup\":\"/docker\",\"headroom_bytes\":-4096,"
 		"\"reserve_bytes\":26214400,\"rate_bytes_per_s\":851443712,\"forecast_ms\":80.5,"
 		"\"rss_bytes\":{\"file\":1,\"anon\":2,\"swap\":3,\"shmem\":4},"
-		"\"peak_need_bytes\":242221056,\"least_headroom_bytes\":-8192},"
+		"\"peak_need_bytes\":270532608,\"least_headroom_bytes\":-8192},"
 		"\"faults\":5,"
 		"\"action\":{\"signal\":\"INT\",\"wanted_signal\":\"TERM\","
 		"\"result\":\"sent by responder\",\"error\":null,\"generated\":true,"
 		"\"delivered\":true,\"killed_after_grace\":false},"
+		"\"airbag\":{\"result\":\"raised\",\"error\":null,\"raised_bytes\":67108864,"
+		"\"used_bytes\":2097152},"
 		"\"timing\":{\"crossing_to_signal_us\":2.5,\"crossing_to_handler_us\":48.25,"
 		"\"signal_to_exit_ms\":212.0,\"grace_ms\":10000.0},"
 		"\"exit\":{\"code\":3,\"signal\":null},"
@@ -139,6 +143,8 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"action\":{\"signal\":null,\"wanted_signal\":null,\"result\":\"none\","
 		"\"error\":null,\"generated\":false,\"delivered\":false,"
 		"\"killed_after_grace\":false},"
+		"\"airbag\":{\"result\":\"none\",\"error\":null,\"raised_bytes\":0,"
+		"\"used_bytes\":0},"
 		"\"timing\":{\"crossing_to_signal_us\":null,\"crossing_to_handler_us\":null,"
 		"\"signal_to_exit_ms\":null,\"grace_ms\":null},"
 		"\"exit\":null,"

@@ -106,6 +106,32 @@ Test(options, the_last_of_a_repeated_option_wins)
 	cr_expect_eq(o.grace_ns, 0);
 }
 
+Test(options, an_airbag_has_a_size_and_an_end)
+{
+	struct options o = WATCH("--all");
+	struct apo_policy policy;
+
+	cr_expect_eq(o.airbag, AIRBAG_OFF);
+	options_policy(&o, 4096, &policy);
+	cr_expect_eq(policy.flags, 0);
+	o = WATCH("--all", "--airbag", "auto");
+	cr_expect_eq(o.airbag, AIRBAG_AUTO);
+	cr_expect_eq(o.grace_ns, 10 * NSEC_PER_SEC);
+	options_policy(&o, 4096, &policy);
+	cr_expect_eq(policy.flags, APO_POLICY_AIRBAG);
+	o = WATCH("--all", "--airbag=64M", "--grace", "3s");
+	cr_expect_eq(o.airbag, AIRBAG_FIXED);
+	cr_expect_eq(o.airbag_bytes, 64ULL << 20);
+	cr_expect_eq(o.airbag_permyriad, 0);
+	cr_expect_eq(o.grace_ns, 3 * NSEC_PER_SEC);
+	o = WATCH("--all", "--airbag=12.5%");
+	cr_expect_eq(o.airbag_bytes, 0);
+	cr_expect_eq(o.airbag_permyriad, 1250);
+	o = WATCH("--all", "--airbag=64M", "--airbag=off");
+	cr_expect_eq(o.airbag, AIRBAG_OFF);
+	cr_expect_eq(o.grace_ns, 0);
+}
+
 Test(options, warn_without_signal_is_only_an_event)
 {
 	struct options o = WATCH("--all", "--warn=75.5%");
@@ -223,6 +249,14 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		{COMMAND_WATCH,
 		 {"--all", "--grace", "0"},
 		 "--grace '0': 0 is no duration here; give a duration such as 10s, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--airbag", "0"},
+		 "--airbag '0': that raises nothing; give a size such as 128M, a percent of the "
+		 "limit up to 100%, auto or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--airbag", "120%"},
+		 "--airbag '120%': give a size such as 128M, a percent of the limit up to 100%, "
+		 "auto or off"},
 		{COMMAND_WATCH,
 		 {"--all", "--cooldown", "off"},
 		 "--cooldown 'off': give a duration such as 10s"},

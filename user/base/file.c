@@ -60,17 +60,22 @@ int file_read(int dirfd, const char *path, char **ret, size_t *ret_size)
 
 int file_read_u64(int dirfd, const char *path, uint64_t *ret)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	int r;
+	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char text[64];
+	ssize_t n;
 
-	r = file_read(dirfd, path, &text, &size);
-	if (r < 0)
-		return r;
-	if (strlen(text) != size)
+	if (fd < 0)
+		return -errno;
+	n = read_retry(fd, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	if (n == 0 || n == sizeof(text)) /* no number is that long */
 		return -EBADMSG;
-	if (size > 0 && text[size - 1] == '\n')
-		text[size - 1] = '\0';
+	text[n] = '\0';
+	if (strlen(text) != (size_t)n)
+		return -EBADMSG;
+	if (text[n - 1] == '\n')
+		text[n - 1] = '\0';
 	if (strcmp(text, "max") == 0) {
 		*ret = UINT64_MAX;
 		return 0;

@@ -19,7 +19,10 @@
  */
 int file_read(int dirfd, const char *path, char **ret, size_t *ret_size);
 
-/* A decimal number with at most one line break after it; "max" is UINT64_MAX. Else -EBADMSG. */
+/*
+ * A decimal number with at most one line break after it; "max" is UINT64_MAX. Else -EBADMSG.
+ * Allocates nothing.
+ */
 int file_read_u64(int dirfd, const char *path, uint64_t *ret);
 
 /* Writes text into an existing file in one write(2), as kernel files want it. */

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/util.h"
+
 void incident_process_clear(struct incident_process *process)
 {
 	free(process->comm);
@@ -51,4 +53,10 @@ const char *verdict_name(enum verdict verdict)
 		return "dry run";
 	}
 	return "open";
+}
+
+uint64_t incident_airbag_used(const struct incident *incident)
+{
+	return incident->airbag_bytes ? sat_sub(incident->peak_need_bytes, incident->limit_bytes)
+				      : 0;
 }

@@ -50,6 +50,13 @@ struct incident_events {
 	uint64_t at_limit; /* charges that met the limit: events max, v1 failcnt */
 };
 
+enum incident_airbag {
+	INCIDENT_AIRBAG_NONE = 0, /* not asked for, or no answer yet */
+	INCIDENT_AIRBAG_RAISED,
+	INCIDENT_AIRBAG_REFUSED, /* the host has no memory to spare */
+	INCIDENT_AIRBAG_FAILED,	 /* see the error */
+};
+
 struct incident {
 	uint64_t id;	      /* of the trip; unique since boot */
 	uint64_t realtime_ns; /* CLOCK_REALTIME of the crossing */
@@ -82,6 +89,9 @@ struct incident {
 	int signal;	   /* the one chosen */
 	enum apo_action action;
 	int error; /* 0 or -errno of the last attempt */
+	enum incident_airbag airbag;
+	int airbag_error;      /* -errno where it failed */
+	uint64_t airbag_bytes; /* added to the limit */
 	bool killed_after_grace;
 	uint64_t grace_ns; /* 0: off */
 
@@ -98,6 +108,9 @@ struct incident *incident_new(void);
 
 /* Frees the incident and its strings; takes NULL. Returns NULL. */
 struct incident *incident_free(struct incident *incident);
+
+/* How far need went beyond the limit there was: what the airbag was good for. */
+uint64_t incident_airbag_used(const struct incident *incident);
 
 /* Frees what a process owns, not itself; leaves it empty. */
 void incident_process_clear(struct incident_process *process);

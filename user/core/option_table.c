@@ -111,6 +111,33 @@ static int set_grace(struct options *o, const char *value, const char **ret_why)
 	return set_duration_or_off(&o->grace_ns, value, ret_why);
 }
 
+static int set_airbag(struct options *o, const char *value, const char **ret_why)
+{
+	uint32_t permyriad = 0;
+	uint64_t bytes = 0;
+	int r = 0;
+
+	if (is_off(value)) {
+		o->airbag = AIRBAG_OFF;
+		return 0;
+	}
+	if (strcmp(value, "auto") == 0) {
+		o->airbag = AIRBAG_AUTO;
+		return 0;
+	}
+	r = strchr(value, '%') ? parse_percent(value, &permyriad) : parse_size(value, &bytes);
+	if (r < 0)
+		return r;
+	if (permyriad == 0 && bytes == 0) {
+		*ret_why = "that raises nothing";
+		return -EINVAL;
+	}
+	o->airbag = AIRBAG_FIXED;
+	o->airbag_bytes = bytes;
+	o->airbag_permyriad = permyriad;
+	return 0;
+}
+
 static int set_cooldown(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
@@ -260,6 +287,12 @@ static const struct option_row rows[] = {
 	 "Send SIGKILL to the target of a trip that still runs after this time, also if no signal "
 	 "made sense for it, unless headroom is back above the reserve.",
 	 set_grace},
+	{"--airbag", 0, "airbag", "SIZE|PERCENT|auto|off",
+	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "off", GUARDING,
+	 "At a trip raise the limit by so much, for as long as the shutdown takes and at most the "
+	 "grace (10s unless given), never by more than the machine can spare; auto goes by the "
+	 "growth rate.",
+	 set_airbag},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
 	 "a percent of the limit below 100%, with a signal if wanted, such as 80%:USR1, or off",
 	 "off", GUARDING,

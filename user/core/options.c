@@ -317,6 +317,8 @@ int options_parse(enum command command, int argc, char **argv, struct options *r
 		r = parse_words(argc, argv, &o, ret_error);
 	if (r >= 0 && !o.help)
 		r = check_together(&o, ret_error);
+	if (o.airbag != AIRBAG_OFF && !o.grace_ns)
+		o.grace_ns = AIRBAG_GRACE_NS;
 	if (r < 0)
 		return r;
 	*ret = o;
@@ -336,6 +338,7 @@ void options_policy(const struct options *options, uint64_t page_bytes, struct a
 		.warn_signal = (uint32_t)options->warn_signal,
 		.signal = (uint32_t)options->signal,
 		.target = options->target,
-		.flags = options->dry_run ? APO_POLICY_DRY_RUN : 0,
+		.flags = (options->dry_run ? APO_POLICY_DRY_RUN : 0) |
+			 (options->airbag != AIRBAG_OFF ? APO_POLICY_AIRBAG : 0),
 	};
 }

@@ -43,6 +43,16 @@ enum guard_mode {
 	MODE_ALL,
 };
 
+/* How far the limit is raised at a trip. */
+enum airbag_mode {
+	AIRBAG_OFF = 0,
+	AIRBAG_AUTO, /* by the growth rate */
+	AIRBAG_FIXED,
+};
+
+/* With an airbag a shutdown has an end: the limit cannot stay raised for ever. */
+#define AIRBAG_GRACE_NS (10ULL * 1000 * 1000 * 1000)
+
 /* Everything the command line said, defaults filled in. Strings point into argv. */
 struct options {
 	enum command command;
@@ -58,9 +68,12 @@ struct options {
 	uint64_t forecast_ns;	    /* 0 = off */
 	int signal;
 	enum apo_target target;
-	uint64_t grace_ns;	 /* 0 = off */
-	uint32_t warn_permyriad; /* 0 = off */
-	int warn_signal;	 /* 0 = only the event */
+	uint64_t grace_ns; /* 0 = off */
+	enum airbag_mode airbag;
+	uint64_t airbag_bytes;	   /* AIRBAG_FIXED: 0 = use airbag_permyriad */
+	uint32_t airbag_permyriad; /* of the limit */
+	uint32_t warn_permyriad;   /* 0 = off */
+	int warn_signal;	   /* 0 = only the event */
 	uint64_t cooldown_ns;
 	bool dry_run;
 	bool json;

@@ -186,6 +186,26 @@ static void refresh(struct responder *responder, uint64_t cgroup)
 		file_read(dirfd, "memory.stat", &text, NULL);
 }
 
+static void inflate(struct responder *responder, const struct apo_request *request)
+{
+	struct responder_result result = {
+		.trip_id = request->trip_id,
+		.is_airbag = true,
+		.last = 1,
+		.limit_cgroup = request->limit_cgroup,
+	};
+
+	uint64_t rate_bytes_s = request->rate_pages_s * responder->config.page_bytes;
+
+	if (!request->trip_id) {
+		airbag_inflate_again(responder->config.airbag, request->limit_cgroup, rate_bytes_s);
+		return;
+	}
+	airbag_inflate(responder->config.airbag, request->limit_cgroup, rate_bytes_s,
+		       &result.airbag);
+	tell(responder, &result);
+}
+
 static int on_urgent(const struct apo_record *record, void *userdata)
 {
 	const struct apo_request *request = (const struct apo_request *)record;
@@ -197,6 +217,10 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 			responder->refresh[responder->refresh_count++] = request->limit_cgroup;
 		return 0;
 	}
+	if ((request->flags & APO_REQUEST_AIRBAG) && responder->config.airbag)
+		inflate(responder, request);
+	if (!(request->flags & APO_REQUEST_SIGNAL))
+		return 0;
 	if (request->target_policy == APO_TARGET_ALL) {
 		act_on_all(responder, request, &result);
 		return 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fast path: a real-time thread, its memory locked, that sends the signals the kernel side
- * could not send itself - to a process that was not running, to a leader, to all of a cgroup, or
+ * The fast path: a real-time thread, its memory locked, that raises limits and sends the signals the
+ * kernel side could not send itself - to a process that was not running, to a leader, to all of a cgroup, or
  * in place of a signal that would have done nothing. It sleeps until the kernel side wakes it.
  *
- * What it did goes through a pipe to the slow path, one struct responder_result per process.
+ * What it did goes through a pipe to the slow path, one struct responder_result per process, and one
+ * per airbag.
  */
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/airbag.h"
 #include "daemon/loader.h"
 #include "sense/cgroup.h"
 
@@ -19,6 +21,11 @@ struct responder;
 
 struct responder_result {
 	uint64_t trip_id;
+	/* An answer about the airbag, and about nothing else. */
+	bool is_airbag;
+	uint64_t limit_cgroup;
+	struct airbag_result airbag;
+	/* An answer about a signal. */
 	uint64_t time_ns; /* CLOCK_MONOTONIC, when the signal was queued */
 	uint64_t start_boottime_ns;
 	pid_t pid; /* 0: no process; with `last`, see there */
@@ -35,8 +42,10 @@ struct responder_result {
 
 struct responder_config {
 	struct loader *loader;
+	struct airbag *airbag; /* NULL: none is asked for */
 	const struct cgroup_tree *tree;
-	int proc_fd;	      /* open /proc, kept by the caller */
+	int proc_fd; /* open /proc, kept by the caller */
+	uint64_t page_bytes;
 	uint64_t cooldown_ns; /* least time between two signals to one process */
 	bool initial_pid_ns;  /* pids of the kernel side are ours */
 	bool may_lock_memory; /* CAP_IPC_LOCK: beyond any limit on locked memory */

@@ -17,9 +17,11 @@
 #include "base/util.h"
 #include "core/status.h"
 #include "daemon/accounts.h"
+#include "daemon/airbag.h"
 #include "daemon/loader.h"
 #include "daemon/reporter.h"
 #include "daemon/responder.h"
+#include "daemon/swap.h"
 #include "daemon/tracker.h"
 #include "sense/cgroup_memory.h"
 #include "sense/machine.h"
@@ -47,6 +49,7 @@ struct session {
 
 	struct loader *loader;
 	struct loader_triggers triggers;
+	struct airbag *airbag;
 	struct responder *responder;
 	struct tracker *tracker;
 	struct session_events events;
@@ -55,8 +58,8 @@ struct session {
 	bool has_loop;
 	sigset_t inherited_mask, signals; /* as we found it; what we take in */
 	int signal_fd;
-	int swaps_fd; /* /proc/swaps; -1: the kernel has no swap */
-	uv_poll_t records_poll, results_poll, signal_poll, swaps_poll, pid_poll;
+	struct swap_watch swap;
+	uv_poll_t records_poll, results_poll, signal_poll, pid_poll;
 	uv_prepare_t finish_prepare;
 };
 
@@ -120,7 +123,7 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 	session->options = options;
 	session->page_bytes = sysconf(_SC_PAGESIZE);
 	session->signal_fd = -1;
-	session->swaps_fd = -1;
+	session->swap.fd = -1;
 	session->pidfd = -1;
 	session->proc_fd = -1;
 	session->reporter = (struct reporter){
@@ -315,27 +318,6 @@ static void on_results(uv_poll_t *poll, int status, int events)
 		tracker_on_result(session->tracker, &result);
 }
 
-/* At the start, and when swap was turned on or off. */
-static void read_swap(struct session *session)
-{
-	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	uint64_t address = 0;
-
-	if (root_fd < 0 || machine_read(root_fd, &session->machine))
-		return;
-	if (session->machine.swap_total_bytes)
-		address = machine_kernel_symbol(root_fd, "nr_swap_pages");
-	loader_set_swap(session->loader, session->machine.swap_free_bytes / session->page_bytes,
-			address);
-}
-
-static void on_swaps(uv_poll_t *poll, int status, int events)
-{
-	(void)status;
-	(void)events;
-	read_swap(poll->data);
-}
-
 static void on_signals(uv_poll_t *poll, int status, int events)
 {
 	struct session *session = poll->data;
@@ -368,13 +350,12 @@ static void on_finish(uv_prepare_t *prepare)
 		session_stop(session);
 }
 
-static int start_poll(struct session *session, uv_poll_t *poll, int fd, int events,
-		      uv_poll_cb callback)
+static int start_poll(struct session *session, uv_poll_t *poll, int fd, uv_poll_cb callback)
 {
 	int r = uv_poll_init(&session->loop, poll, fd);
 
 	poll->data = session;
-	return r ?: uv_poll_start(poll, events, callback);
+	return r ?: uv_poll_start(poll, UV_READABLE, callback);
 }
 
 static int start_loop(struct session *session)
@@ -392,13 +373,12 @@ static int start_loop(struct session *session)
 
 	session->finish_prepare.data = session;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++)
-		r = start_poll(session, polls[i].poll, polls[i].fd, UV_READABLE, polls[i].callback);
-	if (!r && session->swaps_fd >= 0)
-		r = start_poll(session, &session->swaps_poll, session->swaps_fd, UV_PRIORITIZED,
-			       on_swaps);
+		r = start_poll(session, polls[i].poll, polls[i].fd, polls[i].callback);
+	if (!r)
+		r = swap_watch_start(&session->swap, session->loader, session->page_bytes,
+				     &session->loop);
 	if (!r && session->pidfd >= 0)
-		r = start_poll(session, &session->pid_poll, session->pidfd, UV_READABLE,
-			       on_process_end);
+		r = start_poll(session, &session->pid_poll, session->pidfd, on_process_end);
 	return r;
 }
 
@@ -409,8 +389,6 @@ static int load(struct session *session)
 
 	if (r)
 		return r;
-	session->swaps_fd = openat(session->proc_fd, "swaps", O_RDONLY | O_CLOEXEC);
-	read_swap(session);
 	options_policy(session->options, session->page_bytes, &policy);
 	r = loader_set_policy(session->loader, 0, &policy);
 	if (!r && session->config.guard_cgroups)
@@ -426,15 +404,22 @@ static int load(struct session *session)
 
 static int start(struct session *session)
 {
-	const struct responder_config responder = {
+	const struct airbag_config airbag = {
+		.tree = session->tree,
+		.options = session->options,
+		.proc_fd = session->proc_fd,
+		.loop = &session->loop,
+	};
+	struct responder_config responder = {
 		.loader = session->loader,
+		.page_bytes = session->page_bytes,
 		.tree = session->tree,
 		.proc_fd = session->proc_fd,
 		.cooldown_ns = session->options->cooldown_ns,
 		.initial_pid_ns = session->pid_ns == PID_NS_INITIAL_INO,
 		.may_lock_memory = machine_has_capability(&session->machine, CAP_IPC_LOCK),
 	};
-	const struct tracker_config tracker = {
+	struct tracker_config tracker = {
 		.loop = &session->loop,
 		.loader = session->loader,
 		.tree = session->tree,
@@ -452,6 +437,14 @@ static int start(struct session *session)
 	session->signal_fd = signalfd(-1, &session->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (session->signal_fd < 0)
 		return -errno;
+	/* Also where none is asked for: an earlier instance may have left one. */
+	r = airbag_new(&session->airbag, &airbag);
+	if (r)
+		return r;
+	if (session->rel)
+		airbag_prepare(session->airbag, session->rel);
+	if (session->options->airbag != AIRBAG_OFF)
+		responder.airbag = tracker.airbag = session->airbag;
 	r = tracker_new(&session->tracker, &tracker);
 	if (!r)
 		r = loader_on_record(session->loader, tracker_on_record, session->tracker);
@@ -586,9 +579,10 @@ struct session *session_free(struct session *session)
 		uv_run(&session->loop, UV_RUN_DEFAULT);
 		uv_loop_close(&session->loop);
 	}
+	airbag_free(session->airbag); /* its handles are closed */
 	loader_free(session->loader);
 	close_fd(session->signal_fd);
-	close_fd(session->swaps_fd);
+	swap_watch_stop(&session->swap);
 	close_fd(session->pidfd);
 	close_fd(session->proc_fd);
 	close_fd(session->reporter.report_dirfd);

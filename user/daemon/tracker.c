@@ -29,8 +29,9 @@ struct open_incident {
 	struct target target; /* held from the trip on */
 	uint64_t limit_cgroup;
 	int limit_dirfd; /* of the cgroup whose limit binds; -1: gone */
+	bool raised;	 /* its limit, by the airbag: to be released */
 	bool lingering;
-	bool awaited;			 /* the responder has not answered yet */
+	unsigned int awaited;		 /* answers of the responder that are still to come */
 	struct apo_close late[LATE_MAX]; /* what came before its answer */
 	size_t late_count;
 	uv_timer_t timer;
@@ -128,7 +129,8 @@ static void on_trip(struct tracker *tracker, const struct apo_trip *trip)
 	open->tracker = tracker;
 	open->incident = incident;
 	open->target.pidfd = -1;
-	open->awaited = trip->action == APO_ACT_DELEGATED;
+	open->awaited = (trip->action == APO_ACT_DELEGATED) +
+			(tracker->config.airbag && trip->action != APO_ACT_DRY_RUN);
 	open->limit_cgroup = trip->reading.limit_cgroup;
 	open->limit_dirfd = -1;
 	if (!cgroup_path_of_id(tracker->config.tree, open->limit_cgroup, &rel) &&
@@ -175,6 +177,8 @@ static void unlink_and_free(struct open_incident *open)
 	while (*link != open)
 		link = &(*link)->next;
 	*link = open->next;
+	if (open->raised)
+		airbag_release(open->tracker->config.airbag, open->limit_cgroup);
 	target_close(&open->target);
 	close_fd(open->limit_dirfd);
 	incident_free(open->incident);
@@ -199,14 +203,19 @@ static void read_closing(struct open_incident *open)
 				    account.trip_least_headroom_pages *
 					    (int64_t)tracker->config.page_bytes);
 	}
+	if (open->raised) /* perhaps again since */
+		incident->airbag_bytes =
+			MAX(incident->airbag_bytes,
+			    airbag_raised_by(tracker->config.airbag, open->limit_cgroup));
 	if (open->limit_dirfd < 0)
 		return;
 	facts_events(tracker->config.tree, open->limit_dirfd, &incident->after);
 	if (!cgroup_memory_read(tracker->config.tree, open->limit_dirfd, &memory)) {
 		incident->closing_known = true;
-		incident->closing_headroom_bytes =
-			sat_diff(sat_add(memory.limit_bytes, incident->swap_bytes),
-				 sat_sub(memory.usage_bytes, memory.file_bytes));
+		incident->closing_headroom_bytes = sat_diff(
+			sat_add(incident->airbag_bytes ? incident->limit_bytes : memory.limit_bytes,
+				incident->swap_bytes),
+			sat_sub(memory.usage_bytes, memory.file_bytes));
 	}
 }
 
@@ -378,16 +387,34 @@ static void take_result(struct open_incident *open, const struct responder_resul
 	facts_of(tracker, &task, &incident->target);
 }
 
+static void on_airbag(struct tracker *tracker, struct open_incident *open,
+		      const struct responder_result *result)
+{
+	const struct airbag_result *airbag = &result->airbag;
+	bool raised = airbag->outcome == INCIDENT_AIRBAG_RAISED;
+
+	if (open) {
+		open->raised = raised;
+		open->incident->airbag = airbag->outcome;
+		open->incident->airbag_error = airbag->error;
+		open->incident->airbag_bytes = sat_sub(airbag->raised_bytes, airbag->before_bytes);
+	} else if (raised) { /* over before we heard of it */
+		airbag_release(tracker->config.airbag, result->limit_cgroup);
+	}
+}
+
 void tracker_on_result(struct tracker *tracker, const struct responder_result *result)
 {
 	struct open_incident *open = find(tracker, result->trip_id);
 
+	if (result->is_airbag)
+		on_airbag(tracker, open, result);
 	if (!open)
 		return;
-	take_result(open, result);
-	if (!result->last)
+	if (!result->is_airbag)
+		take_result(open, result);
+	if (!result->last || --open->awaited)
 		return;
-	open->awaited = false;
 	for (size_t i = 0; i < open->late_count; i++) {
 		if (take_close(open, &open->late[i])) {
 			close_incident(open);

@@ -13,6 +13,7 @@
 
 #include "core/options.h"
 #include "core/status.h"
+#include "daemon/airbag.h"
 #include "daemon/loader.h"
 #include "daemon/reporter.h"
 #include "daemon/responder.h"
@@ -23,6 +24,7 @@ struct tracker;
 struct tracker_config {
 	uv_loop_t *loop;
 	struct loader *loader;
+	struct airbag *airbag; /* NULL: none is asked for */
 	const struct cgroup_tree *tree;
 	struct reporter *reporter;
 	const struct options *options;

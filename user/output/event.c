@@ -261,6 +261,28 @@ static void print_end(FILE *file, const struct incident *incident)
 	}
 }
 
+/* ", airbag of 64.0 MiB (12.5 MiB used)" */
+static void print_airbag(FILE *file, const struct incident *incident)
+{
+	char raised[16], used[16];
+
+	switch (incident->airbag) {
+	case INCIDENT_AIRBAG_NONE:
+		break;
+	case INCIDENT_AIRBAG_RAISED:
+		format_size(raised, sizeof(raised), incident->airbag_bytes);
+		format_size(used, sizeof(used), incident_airbag_used(incident));
+		fprintf(file, ", airbag of %s (%s used)", raised, used);
+		break;
+	case INCIDENT_AIRBAG_REFUSED:
+		fputs(", no airbag: the machine has no memory to spare", file);
+		break;
+	case INCIDENT_AIRBAG_FAILED:
+		fprintf(file, ", no airbag: %s", strerror(-incident->airbag_error));
+		break;
+	}
+}
+
 /* What the facts before it do not show by themselves. */
 static void print_reason(FILE *file, const struct incident *incident)
 {
@@ -287,6 +309,7 @@ int event_line(FILE *file, const struct incident *incident, bool colour)
 		print_action(file, incident, &names);
 		if (incident->verdict != VERDICT_OPEN) {
 			print_handler(file, incident);
+			print_airbag(file, incident);
 			print_end(file, incident);
 			print_reason(file, incident);
 		}

@@ -105,6 +105,27 @@ static json_t *action_json(const struct incident *incident)
 	return json_finish(object, r);
 }
 
+static json_t *airbag_json(const struct incident *incident)
+{
+	static const char *const results[] = {
+		[INCIDENT_AIRBAG_NONE] = "none",
+		[INCIDENT_AIRBAG_RAISED] = "raised",
+		[INCIDENT_AIRBAG_REFUSED] = "refused",
+		[INCIDENT_AIRBAG_FAILED] = "failed",
+	};
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "result", json_string(results[incident->airbag]));
+	r |= json_object_set_new(object, "error",
+				 incident->airbag_error
+					 ? json_text(strerror(-incident->airbag_error))
+					 : json_null());
+	r |= json_object_set_new(object, "raised_bytes", json_u64(incident->airbag_bytes));
+	r |= json_object_set_new(object, "used_bytes", json_u64(incident_airbag_used(incident)));
+	return json_finish(object, r);
+}
+
 static json_t *timing_json(const struct incident *incident)
 {
 	json_t *object = json_object();
@@ -176,6 +197,7 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "memory", memory_json(incident));
 	r |= json_object_set_new(object, "faults", json_u64(incident->faults));
 	r |= json_object_set_new(object, "action", action_json(incident));
+	r |= json_object_set_new(object, "airbag", airbag_json(incident));
 	r |= json_object_set_new(object, "timing", timing_json(incident));
 	r |= json_object_set_new(object, "exit", exit_json(incident));
 	r |= json_object_set_new(object, "kernel",

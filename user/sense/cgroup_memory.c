@@ -295,7 +295,7 @@ int cgroup_events_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_
 	return r;
 }
 
-int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes)
+static int write_limit(const struct cgroup_tree *tree, int dirfd, const char *name, uint64_t bytes)
 {
 	char text[24];
 
@@ -303,7 +303,51 @@ int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes
 		snprintf(text, sizeof(text), "%s", cgroup_tree_version(tree) == 1 ? "-1" : "max");
 	else
 		snprintf(text, sizeof(text), "%" PRIu64, bytes);
-	return file_write(dirfd, names_of(tree)->limit, text);
+	return file_write(dirfd, name, text);
+}
+
+int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes)
+{
+	return write_limit(tree, dirfd, names_of(tree)->limit, bytes);
+}
+
+int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret)
+{
+	struct cgroup_limits limits = {UINT64_MAX, UINT64_MAX};
+	int r = read_limit(dirfd, names_of(tree)->limit, &limits.memory_bytes);
+
+	if (!r && cgroup_tree_version(tree) == 1) {
+		r = read_limit(dirfd, names_v1.swap_limit, &limits.memsw_bytes);
+		if (r == -ENODATA) /* booted without swap accounting */
+			r = 0;
+	}
+	if (!r)
+		*ret = limits;
+	return r;
+}
+
+int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to)
+{
+	struct cgroup_limits now = {0};
+	bool memsw_first, has_memsw;
+	int r = cgroup_limits_read(tree, dirfd, &now);
+
+	if (r < 0)
+		return r;
+	has_memsw = now.memsw_bytes != to->memsw_bytes;
+	memsw_first = has_memsw && to->memsw_bytes > now.memsw_bytes;
+	if (memsw_first)
+		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes);
+	if (!r && now.memory_bytes != to->memory_bytes)
+		r = write_limit(tree, dirfd, names_of(tree)->limit, to->memory_bytes);
+	if (!r && has_memsw && !memsw_first)
+		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes);
+	return r;
+}
+
+int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
+{
+	return read_number(dirfd, names_of(tree)->usage, ret);
 }
 
 bool cgroup_limit_writable(const struct cgroup_tree *tree, int dirfd)

@@ -81,5 +81,18 @@ int cgroup_events_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_
  */
 int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes);
 
+/* The limits that are written here. UINT64_MAX: none, or no such file. */
+struct cgroup_limits {
+	uint64_t memory_bytes;
+	uint64_t memsw_bytes; /* v1: memory and swap together */
+};
+
+/* Both allocate nothing and are short, for those in a hurry. Errors as above. */
+int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
+/* In the order that the kernel accepts: memsw is never below memory. */
+int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
+/* What counts against the memory limit now, page cache included. */
+int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
+
 /* Whether the limit file is there and could be opened for writing (permissions, mount). */
 bool cgroup_limit_writable(const struct cgroup_tree *tree, int dirfd);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The airbag: shutdowns that go on allocating are saved, and the limit is back afterwards, whatever
+ * happens to us meanwhile.
+ */
+#include <dirent.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "base/util.h"
+#include "events.h"
+
+/* What is raised is on record in a directory of our own. */
+static void setup(void)
+{
+	const char *dir;
+
+	live_setup();
+	dir = live_path("runtime");
+	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
+	live_check(setenv("RUNTIME_DIRECTORY", dir, 1) == 0, "setenv: %m");
+}
+
+TestSuite(airbag, .init = setup, .fini = live_teardown, .timeout = 600);
+
+#define LIMIT (256 * MIB)
+
+static uint64_t limit_of(const struct live_cgroup *cgroup)
+{
+	return live_memory(cgroup).limit_bytes;
+}
+
+/* Memory of an ended process may take a moment to be given back, and the limit with it. */
+static void expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit)
+{
+	uint64_t deadline = live_deadline();
+
+	while (limit_of(cgroup) != limit)
+		live_pump(deadline, "the limit to be put back");
+}
+
+/* Stays above its line until it ends, for longer than the limit alone would let it. */
+static void save_stubborn(const char *rate, const char *threads, const char *shutdown_ms)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "stubborn", LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--reserve", "4M", "--cgroup", cgroup->rel);
+
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		struct live_process *victim = live_victim(cgroup, "--rate", rate, "--threads",
+							  threads, "--stubborn", "--shutdown-ms",
+							  shutdown_ms);
+		json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
+
+		live_expect_text(verdict, "airbag.result", "raised");
+		live_check(live_int(verdict, "airbag.used_bytes") > 0, "the airbag was not used");
+		expect_limit_back(cgroup, LIMIT);
+	}
+	live_stop(guard);
+	live_check(limit_of(cgroup) == LIMIT, "the limit was left raised");
+}
+
+#define STUBBORN(name, rate, threads, shutdown_ms)         \
+	Test(airbag, stubborn_##name)                      \
+	{                                                  \
+		save_stubborn(rate, threads, shutdown_ms); \
+	}
+
+STUBBORN(at_200_mib_per_s_for_300_ms, "200", "1", "300")
+STUBBORN(at_200_mib_per_s_for_1_s, "200", "1", "1000")
+STUBBORN(at_200_mib_per_s_for_1_s_by_4_threads, "200", "4", "1000")
+STUBBORN(at_1_gib_per_s_for_300_ms, "1024", "1", "300")
+STUBBORN(at_1_gib_per_s_for_1_s_by_4_threads, "1024", "4", "1000")
+STUBBORN(flat_out_for_300_ms, "0", "1", "300")
+STUBBORN(flat_out_for_1_s_by_4_threads, "0", "4", "1000")
+
+/* Nearly nothing of the limit is lost to the reserve. */
+Test(airbag, cooperative_with_a_reserve_of_4_mib)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "cooperative", LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "64M", "--reserve", "4M", "--cgroup", cgroup->rel);
+
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		struct live_process *victim = live_victim(cgroup, "--threads", i % 2 ? "4" : "1");
+		json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
+
+		live_expect_int(verdict, "airbag.raised_bytes", 64 * MIB);
+		expect_limit_back(cgroup, LIMIT);
+	}
+	live_stop(guard);
+}
+
+/* Nobody may keep what was lent: at the end of the grace the process goes, and the limit is back. */
+Test(airbag, deaf_process_is_killed_and_the_limit_put_back)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "deaf", 64 * MIB);
+	struct live_process *guard =
+		live_watch("--airbag", "100%", "--grace", "1s", "--cgroup", cgroup->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--deaf", "--max", "80M", "--hold", "--rate", "200");
+	json_t *verdict = live_event(guard, "verdict", victim->pid);
+
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 128 + SIGKILL, "status %d", live_exit_code(victim));
+	live_expect_text(verdict, "verdict", "ignored");
+	live_check(live_bool(verdict, "action.killed_after_grace"), "not our SIGKILL");
+	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
+	expect_limit_back(cgroup, 64 * MIB);
+	live_stop(guard);
+}
+
+/* Gives memory back and lives: the limit does not wait for the end of the grace. */
+Test(airbag, limit_is_back_when_memory_has_fallen)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "fallen", LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "64M", "--grace", "500s", "--cgroup", cgroup->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--deaf", "--sawtooth", "64M:240M", "--cycles", "2", "--hold");
+
+	live_event(guard, "trip", victim->pid);
+	live_wait_ready(victim);
+	live_check(!victim->exited, "the victim has ended");
+	expect_limit_back(cgroup, LIMIT);
+	live_signal(victim, SIGKILL);
+	live_wait_exit(victim);
+	live_stop(guard);
+}
+
+Test(airbag, limit_that_somebody_else_changes_is_theirs)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "theirs", 64 * MIB);
+	struct live_process *guard = live_watch("--airbag", "64M", "--cgroup", cgroup->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--deaf", "--max", "80M", "--hold", "--rate", "200");
+
+	live_wait_ready(victim); /* beyond the old limit: it was raised */
+	live_set_limit(cgroup, 512 * MIB);
+	live_signal(victim, SIGKILL);
+	live_wait_exit(victim);
+	live_event(guard, "verdict", victim->pid);
+	live_stop(guard);
+	live_check(limit_of(cgroup) == 512 * MIB, "the limit is %" PRIu64, limit_of(cgroup));
+}
+
+/* As in most containers: said at the start, and growth is signalled all the same. */
+Test(airbag, cgroup_that_cannot_be_written)
+{
+	const char *unshare = live_program("unshare"), *tool = getenv("APOPTOSIS");
+	struct live_cgroup *cgroup = live_cgroup(NULL, "read-only", 64 * MIB);
+	struct live_process *guard, *victim;
+	const char *command;
+
+	if (!unshare)
+		live_skip("unshare", "no unshare in $PATH");
+	command = live_format("mount -o remount,bind,ro %s && exec %s watch --json --airbag 64M "
+			      "--cgroup %s",
+			      cgroup_tree_mount(live_tree()), tool ? tool : "build/apoptosis",
+			      cgroup->rel);
+	guard = live_spawn_argv(&(struct live_spawn){.events = EVENTS_ON_STDOUT},
+				(const char *const[]){unshare, "-m", "/bin/sh", "-ec", command,
+						      NULL});
+	live_event(guard, "ready", 0);
+	live_wait_output(guard, 1, "no airbag: cannot raise the limit of");
+	victim = live_victim(cgroup, "--rate", "200");
+	live_expect_text(live_expect_victim_saved(guard, victim, cgroup), "airbag.result",
+			 "failed");
+	live_check(limit_of(cgroup) == 64 * MIB, "the limit was changed");
+	live_stop(guard);
+}
+
+/* --- killed at every step ------------------------------------------------------------------ */
+
+/* The threads of the tool, stopped at each system call. */
+struct traced {
+	pid_t pid;
+	size_t count;
+	struct traced_thread {
+		pid_t tid;
+		char name[256]; /* of the file its last call was about */
+	} threads[16];
+};
+
+static struct traced trace(pid_t pid)
+{
+	struct traced traced = {.pid = pid};
+	DIR *dir = opendir(live_format("/proc/%d/task", (int)pid));
+	struct dirent *item;
+
+	live_check(dir, "the threads of %d: %m", (int)pid);
+	while ((item = readdir(dir))) {
+		pid_t thread;
+
+		if (parse_pid(item->d_name, &thread))
+			continue;
+		live_check(traced.count < ARRAY_SIZE(traced.threads), "too many threads");
+		live_check(ptrace(PTRACE_SEIZE, thread, 0, PTRACE_O_TRACESYSGOOD) == 0 &&
+				   ptrace(PTRACE_INTERRUPT, thread, 0, 0) == 0,
+			   "cannot trace %d: %m", (int)thread);
+		traced.threads[traced.count++].tid = thread;
+	}
+	closedir(dir);
+	return traced;
+}
+
+/* Whether a file's name is that of a limit or of its record. */
+static bool is_ours(const char *name)
+{
+	return strstr(name, "memory.max") || strstr(name, "limit_in_bytes") ||
+	       strstr(name, "/limit-") || strncmp(name, "limit-", 6) == 0;
+}
+
+/* Whether the thread is at the beginning or end of a call that opens, writes or removes these. */
+static bool is_step(struct traced_thread *thread)
+{
+	struct __ptrace_syscall_info info = {};
+
+	ptrace(PTRACE_GET_SYSCALL_INFO, thread->tid, sizeof(info), &info);
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+		const size_t room = sizeof(thread->name) - 1;
+		struct iovec local = {thread->name, room};
+		struct iovec remote = {(void *)info.entry.args[1], room};
+		ssize_t n = 0;
+
+		if (info.entry.nr == SYS_openat || info.entry.nr == SYS_unlinkat)
+			n = process_vm_readv(thread->tid, &local, 1, &remote, 1, 0);
+		else if (info.entry.nr == SYS_write)
+			n = readlink(live_format("/proc/%d/fd/%d", (int)thread->tid,
+						 (int)info.entry.args[0]),
+				     thread->name, room);
+		thread->name[MAX(n, 0)] = '\0';
+	}
+	return info.op != PTRACE_SYSCALL_INFO_NONE && is_ours(thread->name);
+}
+
+/* A traced process is a zombie until its threads have been waited for. */
+static void kill_traced(struct traced *traced)
+{
+	kill(traced->pid, SIGKILL);
+	for (size_t i = 0; i < traced->count; i++) {
+		int status;
+
+		if (traced->threads[i].tid == traced->pid)
+			continue; /* the harness waits for it */
+		while (waitpid(traced->threads[i].tid, &status, __WALL) > 0 && WIFSTOPPED(status))
+			;
+	}
+}
+
+/*
+ * Lets the threads run to the nth step and kills the process there. False: there were not so many
+ * before the process `until` had ended and the limit was back.
+ */
+static bool kill_at(struct traced *traced, unsigned int nth, struct live_process *until,
+		    const struct live_cgroup *cgroup, uint64_t limit)
+{
+	uint64_t deadline = live_deadline();
+	unsigned int steps = 0;
+	clock_t last = clock();
+
+	for (;;) {
+		for (size_t i = 0; i < traced->count; i++) {
+			struct traced_thread *thread = &traced->threads[i];
+			int status;
+
+			if (waitpid(thread->tid, &status, __WALL | WNOHANG) <= 0)
+				continue;
+			if (WSTOPSIG(status) == (SIGTRAP | 0x80) && is_step(thread) &&
+			    ++steps == nth) {
+				kill_traced(traced);
+				return true;
+			}
+			ptrace(PTRACE_SYSCALL, thread->tid, 0, 0);
+			last = clock();
+		}
+		if (clock() - last < CLOCKS_PER_SEC / 100)
+			continue; /* the tool is in a hurry: look again at once */
+		if (steps && until->exited && limit_of(cgroup) == limit) {
+			kill_traced(traced);
+			return false;
+		}
+		live_pump(deadline, "the save to be over");
+	}
+}
+
+static bool has_records(void)
+{
+	DIR *dir = opendir(getenv("RUNTIME_DIRECTORY"));
+	struct dirent *item;
+	bool any = false;
+
+	live_check(dir, "$RUNTIME_DIRECTORY: %m");
+	while ((item = readdir(dir)))
+		any |= is_ours(item->d_name);
+	closedir(dir);
+	return any;
+}
+
+/* Whatever was done when we were killed, the next start undoes it. (A slow machine skips steps.) */
+Test(airbag, killed_at_every_step_the_next_start_puts_the_limit_back, .timeout = 1200)
+{
+	unsigned int step = 1;
+	bool reached = true;
+
+	while (reached) {
+		struct live_cgroup *cgroup = live_cgroup(NULL, "killed", 64 * MIB);
+		struct live_process *guard =
+			live_watch("--airbag", "64M", "--reserve", "50%", "--cgroup", cgroup->rel);
+		struct traced traced = trace(guard->pid);
+		struct live_process *victim = live_victim(cgroup, "--rate", "100", "--max", "500M",
+							  "--stubborn", "--shutdown-ms", "400");
+
+		reached = kill_at(&traced, step, victim, cgroup, 64 * MIB);
+		live_wait_exit(guard);
+		if (!victim->exited)
+			kill(victim->pid, SIGKILL);
+		live_wait_exit(victim);
+		guard = live_watch("--cgroup", cgroup->rel);
+		live_check(limit_of(cgroup) == 64 * MIB,
+			   "killed at step %u the limit stays at %" PRIu64, step, limit_of(cgroup));
+		live_stop(guard);
+		live_check(limit_of(cgroup) == 64 * MIB, "raised again");
+		live_check(!has_records(), "killed at step %u its record stays", step);
+		step += live_slowness();
+	}
+	live_check(step > 10, "a save has only %u steps?", step);
+}

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/airbag.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/util.h"
+#include "daemon/journal.h"
+#include "sense/cgroup_memory.h"
+#include "sense/proc.h"
+
+#define BAGS_MAX 64
+/* An airbag of size auto holds so much growth at the rate of the trip... */
+#define AUTO_NS (2 * NSEC_PER_SEC)
+/* ...but at least this part of the limit, for rates that were only beginning. */
+#define AUTO_LEAST_PERMYRIAD 2500
+/* The host keeps this part of its memory; of what it has beyond, auto takes half at most. */
+#define HOST_MARGIN_PERMYRIAD 625
+/* While inflated: how often to look whether it can be let go. */
+#define CHECK_MS 100
+/* How long an ended process may take to give its memory back, and the end of the grace. */
+#define TEARDOWN_NS (2 * NSEC_PER_SEC)
+/* The kernel may refuse to lower a v1 limit below the usage: said so often. */
+#define COMPLAIN_NS (10 * NSEC_PER_SEC)
+
+enum bag_state { BAG_EMPTY = 0, BAG_FLAT, BAG_INFLATED, BAG_DEFLATING };
+
+struct bag {
+	enum bag_state state;
+	uint64_t cgroup_id;
+	int dirfd;
+	unsigned int holders; /* trips that are not closed */
+	struct journal_entry entry;
+	uint64_t complained_ns;
+};
+
+struct airbag {
+	struct airbag_config config;
+	int journal_fd; /* or -errno */
+	pthread_mutex_t mutex;
+	struct bag bags[BAGS_MAX];
+	uv_timer_t timer;
+	uv_async_t wake; /* from the responder: the timer is wanted */
+	uint64_t start_ticks;
+};
+
+static uint64_t boottime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* --- bags ---------------------------------------------------------------------------------- */
+
+static struct bag *bag_find(struct airbag *airbag, uint64_t cgroup_id)
+{
+	for (size_t i = 0; i < BAGS_MAX; i++)
+		if (airbag->bags[i].state != BAG_EMPTY && airbag->bags[i].cgroup_id == cgroup_id)
+			return &airbag->bags[i];
+	return NULL;
+}
+
+static void bag_forget(struct bag *bag)
+{
+	close_fd(bag->dirfd);
+	*bag = (struct bag){.dirfd = -1};
+}
+
+/* A free place, or one whose cgroup is gone or idle. */
+static struct bag *bag_place(struct airbag *airbag)
+{
+	struct bag *idle = NULL;
+
+	for (size_t i = 0; i < BAGS_MAX; i++) {
+		struct bag *bag = &airbag->bags[i];
+
+		if (bag->state == BAG_EMPTY)
+			return bag;
+		if (bag->state == BAG_FLAT)
+			idle = bag;
+	}
+	if (idle)
+		bag_forget(idle);
+	return idle;
+}
+
+static int bag_open(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
+{
+	const struct cgroup_tree *tree = airbag->config.tree;
+	struct bag *bag = bag_find(airbag, cgroup_id);
+	_cleanup_free_ char *rel = NULL;
+	_cleanup_close_ int dirfd = -1;
+	int r = 0;
+
+	if (!bag) {
+		r = cgroup_path_of_id(tree, cgroup_id, &rel);
+		if (!r)
+			r = cgroup_open(tree, rel, &dirfd);
+		if (!r && !cgroup_limit_writable(tree, dirfd))
+			r = errno == EROFS ? -EROFS : -EACCES;
+		bag = r ? NULL : bag_place(airbag);
+		if (!r && !bag)
+			r = -EMFILE;
+		if (r)
+			return r;
+		*bag = (struct bag){
+			.state = BAG_FLAT, .cgroup_id = cgroup_id, .dirfd = TAKE_FD(dirfd)};
+	}
+	*ret = bag;
+	return 0;
+}
+
+void airbag_prepare(struct airbag *airbag, const char *rel)
+{
+	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
+	struct bag *bag;
+	int r = airbag->journal_fd < 0 ? airbag->journal_fd : 0;
+
+	if (airbag->config.options->airbag == AIRBAG_OFF ||
+	    cgroup_limit_binding(airbag->config.tree, rel, &limit) || !limit.cgroup)
+		return;
+	if (!r) {
+		pthread_mutex_lock(&airbag->mutex);
+		r = bag_open(airbag, limit.cgroup_id, &bag);
+		pthread_mutex_unlock(&airbag->mutex);
+	}
+	if (r)
+		log_warn("no airbag: cannot raise the limit of %s: %s; growth is signalled all "
+			 "the same",
+			 limit.cgroup, strerror(-r));
+}
+
+/* --- inflating ----------------------------------------------------------------------------- */
+
+/* What the host has to spare beyond its margin. */
+static int host_spare(const struct airbag *airbag, uint64_t *ret)
+{
+	_cleanup_close_ int fd = openat(airbag->config.proc_fd, "meminfo", O_RDONLY | O_CLOEXEC);
+	uint64_t total_kib, available_kib;
+	char text[4096];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
+	    parse_field_u64(text, "MemAvailable:", &available_kib))
+		return -EBADMSG;
+	*ret = sat_sub(available_kib, total_kib / PERMYRIAD * HOST_MARGIN_PERMYRIAD) * 1024;
+	return 0;
+}
+
+/* By how much the limits would be raised from where they are. 0: the host has nothing to spare. */
+static int airbag_size(const struct airbag *airbag, uint64_t limit, uint64_t rate_bytes_s,
+		       uint64_t *ret)
+{
+	const struct options *options = airbag->config.options;
+	uint64_t page = sysconf(_SC_PAGESIZE), size, spare = 0;
+	int r = host_spare(airbag, &spare);
+
+	if (r)
+		return r;
+	if (options->airbag == AIRBAG_AUTO) {
+		size = sat_mul(rate_bytes_s / NSEC_PER_MSEC, AUTO_NS / 1000);
+		size = MAX(size, limit / PERMYRIAD * AUTO_LEAST_PERMYRIAD);
+		spare /= 2;
+	} else {
+		size = options->airbag_bytes ?: limit / PERMYRIAD * options->airbag_permyriad;
+	}
+	*ret = MIN(size, spare) / page * page;
+	return *ret ? 0 : -ENOMEM;
+}
+
+static uint64_t least(const struct cgroup_limits *limits)
+{
+	return MIN(limits->memory_bytes, limits->memsw_bytes);
+}
+
+/*
+ * Whether a limit is one of the values we set; which one, after a SIGKILL of ours, depends on when
+ * it came. Any other was set by somebody else, and is theirs.
+ */
+static bool is_ours(const struct journal_entry *entry, const struct cgroup_limits *now)
+{
+	return now->memory_bytes == entry->before.memory_bytes ||
+	       now->memory_bytes == entry->raised.memory_bytes ||
+	       now->memory_bytes == entry->raised_last.memory_bytes;
+}
+
+static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_bytes_s)
+{
+	const struct airbag_config *config = &airbag->config;
+	bool again = bag->state != BAG_FLAT;
+	struct journal_entry entry = bag->entry;
+	struct cgroup_limits now;
+	uint64_t size = 0;
+	int r = cgroup_limits_read(config->tree, bag->dirfd, &now);
+
+	if (!r && again && !is_ours(&entry, &now))
+		r = -EBUSY;
+	if (!r && !again)
+		entry.before = now;
+	if (!r)
+		r = airbag_size(airbag, least(&entry.before), rate_bytes_s, &size);
+	if (r)
+		return r;
+	if (again) {
+		entry.raised_last = entry.raised;
+	} else {
+		entry.cgroup_id = bag->cgroup_id;
+		entry.deadline_ns = boottime_ns() + config->options->grace_ns + TEARDOWN_NS;
+		entry.owner = getpid();
+		entry.owner_start_ticks = airbag->start_ticks;
+		entry.raised_last = entry.before;
+	}
+	entry.raised.memory_bytes = sat_add(entry.raised_last.memory_bytes, size);
+	entry.raised.memsw_bytes = sat_add(entry.raised_last.memsw_bytes, size);
+	r = journal_write(airbag->journal_fd, &entry, again);
+	if (r)
+		return r;
+	r = cgroup_limits_write(config->tree, bag->dirfd, &entry.raised);
+	if (r) { /* v1 has two, and may have taken one */
+		cgroup_limits_write(config->tree, bag->dirfd, &now);
+		if (!again)
+			journal_remove(airbag->journal_fd, bag->cgroup_id);
+		return r;
+	}
+	bag->entry = entry;
+	bag->state = BAG_INFLATED;
+	return 0;
+}
+
+void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s,
+		    struct airbag_result *ret)
+{
+	struct airbag_result result = {.outcome = INCIDENT_AIRBAG_RAISED};
+	struct bag *bag = NULL;
+	int r = airbag->journal_fd < 0 ? airbag->journal_fd : 0;
+
+	pthread_mutex_lock(&airbag->mutex);
+	if (!r)
+		r = bag_open(airbag, cgroup_id, &bag);
+	if (!r && bag->state == BAG_FLAT)
+		r = bag_inflate(airbag, bag, rate_bytes_s);
+	else if (!r) /* it is up already; if it is just being let go, it stays up */
+		bag->state = BAG_INFLATED;
+	if (!r) {
+		bag->holders++;
+		result.before_bytes = least(&bag->entry.before);
+		result.raised_bytes = least(&bag->entry.raised);
+	}
+	pthread_mutex_unlock(&airbag->mutex);
+	if (r) {
+		result.outcome = r == -ENOMEM ? INCIDENT_AIRBAG_REFUSED : INCIDENT_AIRBAG_FAILED;
+		result.error = r;
+	} else {
+		uv_async_send(&airbag->wake);
+	}
+	*ret = result;
+}
+
+void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s)
+{
+	struct bag *bag;
+
+	if (airbag->config.options->airbag != AIRBAG_AUTO)
+		return; /* that was all */
+	pthread_mutex_lock(&airbag->mutex);
+	bag = bag_find(airbag, cgroup_id);
+	if (bag && bag->state == BAG_INFLATED && bag->holders)
+		bag_inflate(airbag, bag, rate_bytes_s);
+	pthread_mutex_unlock(&airbag->mutex);
+}
+
+uint64_t airbag_raised_by(struct airbag *airbag, uint64_t cgroup_id)
+{
+	const struct bag *bag;
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&airbag->mutex);
+	bag = bag_find(airbag, cgroup_id);
+	if (bag && bag->state == BAG_INFLATED)
+		bytes = least(&bag->entry.raised) - least(&bag->entry.before);
+	pthread_mutex_unlock(&airbag->mutex);
+	return bytes;
+}
+
+/* --- letting go ---------------------------------------------------------------------------- */
+
+/*
+ * Puts a limit back, unless somebody else has set it meanwhile. 0: done, or nothing left to do.
+ * Lowering a limit makes the kernel reclaim, and on v2 kill where that is not enough.
+ */
+static int limits_restore(const struct airbag *airbag, int dirfd, const struct journal_entry *entry)
+{
+	struct cgroup_limits now;
+	int r = cgroup_limits_read(airbag->config.tree, dirfd, &now);
+
+	if (r == -ENOENT || r == -ENODEV) /* the cgroup went, and its limit with it */
+		return 0;
+	if (!r && !is_ours(entry, &now)) {
+		log_info("the limit of cgroup %" PRIu64 " was changed by somebody else while it "
+			 "was raised, and stays as it is",
+			 entry->cgroup_id);
+		return 0;
+	}
+	if (!r)
+		r = cgroup_limits_write(airbag->config.tree, dirfd, &entry->before);
+	return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+/* Called with the mutex, which is given up while the kernel reclaims. */
+static void bag_deflate(struct airbag *airbag, struct bag *bag)
+{
+	struct journal_entry entry = bag->entry;
+	int r;
+
+	bag->state = BAG_DEFLATING;
+	pthread_mutex_unlock(&airbag->mutex);
+	r = limits_restore(airbag, bag->dirfd, &entry);
+	pthread_mutex_lock(&airbag->mutex);
+	if (bag->state == BAG_INFLATED) { /* for another trip */
+		cgroup_limits_write(airbag->config.tree, bag->dirfd, &bag->entry.raised);
+		return;
+	}
+	if (r) {
+		bag->state = BAG_INFLATED;
+		if (sat_sub(boottime_ns(), bag->complained_ns) > COMPLAIN_NS) {
+			bag->complained_ns = boottime_ns();
+			log_warn("cannot put back the limit of cgroup %" PRIu64
+				 ": %s, trying again",
+				 bag->cgroup_id, strerror(-r));
+		}
+		return;
+	}
+	journal_remove(airbag->journal_fd, bag->cgroup_id);
+	bag->state = BAG_FLAT;
+}
+
+/*
+ * Whether memory is below the old limit again: with all trips closed below that, else below its
+ * line. Putting it back earlier would have the kernel kill.
+ */
+static bool fallen(const struct airbag *airbag, const struct bag *bag)
+{
+	uint64_t before = least(&bag->entry.before);
+	uint64_t reserve = options_reserve_bytes(airbag->config.options, before, 1);
+	struct cgroup_memory memory;
+	int r = cgroup_memory_read(airbag->config.tree, bag->dirfd, &memory);
+
+	return r || sat_add(sat_sub(memory.usage_bytes, memory.file_bytes),
+			    bag->holders ? reserve : 0) < before;
+}
+
+static void on_check(uv_timer_t *timer)
+{
+	struct airbag *airbag = timer->data;
+	bool any = false;
+
+	for (size_t i = 0; i < BAGS_MAX; i++) {
+		struct bag *bag = &airbag->bags[i], seen;
+
+		/* The responder is not to wait for files: they are read without the mutex. */
+		pthread_mutex_lock(&airbag->mutex);
+		seen = *bag;
+		pthread_mutex_unlock(&airbag->mutex);
+		if (seen.state != BAG_INFLATED)
+			continue;
+		any = true;
+		if (boottime_ns() < seen.entry.deadline_ns && !fallen(airbag, &seen))
+			continue;
+		pthread_mutex_lock(&airbag->mutex);
+		if (bag->state == BAG_INFLATED && bag->holders <= seen.holders)
+			bag_deflate(airbag, bag);
+		pthread_mutex_unlock(&airbag->mutex);
+	}
+	if (!any)
+		uv_timer_stop(timer);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	struct airbag *airbag = wake->data;
+
+	if (!uv_is_active((uv_handle_t *)&airbag->timer))
+		uv_timer_start(&airbag->timer, on_check, CHECK_MS, CHECK_MS);
+}
+
+void airbag_release(struct airbag *airbag, uint64_t cgroup_id)
+{
+	struct bag *bag;
+
+	pthread_mutex_lock(&airbag->mutex);
+	bag = bag_find(airbag, cgroup_id);
+	if (bag && bag->holders && --bag->holders == 0)
+		bag->entry.deadline_ns = MIN(bag->entry.deadline_ns, boottime_ns() + TEARDOWN_NS);
+	pthread_mutex_unlock(&airbag->mutex);
+	on_check(&airbag->timer);
+}
+
+/* --- what an earlier instance left --------------------------------------------------------- */
+
+static void recover(const struct journal_entry *entry, void *userdata)
+{
+	struct airbag *airbag = userdata;
+	struct bag *bag;
+	uint64_t ticks;
+	int r;
+
+	if (!proc_start_ticks(airbag->config.proc_fd, (pid_t)entry->owner, &ticks) &&
+	    ticks == entry->owner_start_ticks)
+		return; /* it lives */
+	r = bag_open(airbag, entry->cgroup_id, &bag);
+	if (r == -ESTALE || r == -ENOENT) {
+		journal_remove(airbag->journal_fd, entry->cgroup_id);
+		return;
+	}
+	if (r) {
+		log_warn("cannot put back the limit of cgroup %" PRIu64 ", which an earlier "
+			 "apoptosis left raised: %s",
+			 entry->cgroup_id, strerror(-r));
+		return;
+	}
+	log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis left "
+		 "raised",
+		 entry->cgroup_id);
+	bag->entry = *entry;
+	bag_deflate(airbag, bag);
+	if (bag->state == BAG_INFLATED) /* not yet possible: the timer goes on */
+		uv_async_send(&airbag->wake);
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+int airbag_new(struct airbag **ret, const struct airbag_config *config)
+{
+	struct airbag *airbag = calloc(1, sizeof(*airbag));
+	pthread_mutexattr_t attr;
+	int r;
+
+	if (!airbag)
+		return -ENOMEM;
+	airbag->config = *config;
+	for (size_t i = 0; i < BAGS_MAX; i++)
+		airbag->bags[i].dirfd = -1;
+	/* The responder may wait for the slow path, which then runs at its priority. */
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&airbag->mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+	uv_timer_init(config->loop, &airbag->timer);
+	uv_async_init(config->loop, &airbag->wake, on_wake);
+	airbag->timer.data = airbag->wake.data = airbag;
+	proc_start_ticks(config->proc_fd, getpid(), &airbag->start_ticks);
+	r = journal_open(config->options->airbag != AIRBAG_OFF, &airbag->journal_fd);
+	if (r) {
+		airbag->journal_fd = r;
+	} else {
+		pthread_mutex_lock(&airbag->mutex);
+		journal_each(airbag->journal_fd, recover, airbag);
+		pthread_mutex_unlock(&airbag->mutex);
+	}
+	*ret = airbag;
+	return 0;
+}
+
+struct airbag *airbag_free(struct airbag *airbag)
+{
+	if (!airbag)
+		return NULL;
+	pthread_mutex_lock(&airbag->mutex);
+	for (size_t i = 0; i < BAGS_MAX; i++) {
+		if (airbag->bags[i].state == BAG_INFLATED)
+			bag_deflate(airbag, &airbag->bags[i]);
+		close_fd(airbag->bags[i].dirfd);
+	}
+	pthread_mutex_unlock(&airbag->mutex);
+	pthread_mutex_destroy(&airbag->mutex);
+	close_fd(airbag->journal_fd);
+	free(airbag);
+	return NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The airbag: a limit raised for a while, so that a shutdown can finish that needs memory or time.
+ * One per cgroup at a time, never more than the host can spare, in the journal before the limit is
+ * touched, and put back when the last trip it was for is closed, when memory has fallen below the
+ * old line, or at its deadline; by the next start if we are killed. A limit that somebody else
+ * changed meanwhile is theirs and stays.
+ *
+ * airbag_inflate() is the responder's and allocates nothing where the cgroup was prepared; all else
+ * belongs to the slow path.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/incident.h"
+#include "core/options.h"
+#include "sense/cgroup.h"
+
+struct airbag;
+
+struct airbag_config {
+	const struct cgroup_tree *tree;
+	const struct options *options;
+	int proc_fd; /* open /proc, kept by the caller */
+	uv_loop_t *loop;
+};
+
+/* Result of one inflation, for the incident. */
+struct airbag_result {
+	enum incident_airbag outcome;
+	int error; /* -errno where it failed */
+	uint64_t before_bytes, raised_bytes;
+};
+
+/*
+ * Opens the journal and puts back what an earlier instance left raised. Where the journal cannot be
+ * kept, inflating fails with that error: no limit is changed that might stay so. -ENOMEM.
+ */
+int airbag_new(struct airbag **ret, const struct airbag_config *config);
+/* Puts everything back. */
+struct airbag *airbag_free(struct airbag *airbag);
+
+/*
+ * Opens what inflating the limit that binds this cgroup now will need, and warns if it cannot be
+ * raised. Whichever limit binds at a trip, if it is another, is opened then.
+ */
+void airbag_prepare(struct airbag *airbag, const char *rel);
+
+/* For a trip: its cgroup's limit, growth in bytes/s. One release for each call. */
+void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s,
+		    struct airbag_result *ret);
+/* The raised limit is nearly reached as well: further, if the size is auto. */
+void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s);
+/* By how much the limit is raised now; 0: it is not. */
+uint64_t airbag_raised_by(struct airbag *airbag, uint64_t cgroup_id);
+/* The trip is closed: the limit goes back with the last of them. */
+void airbag_release(struct airbag *airbag, uint64_t cgroup_id);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/journal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "base/util.h"
+
+#define DEFAULT_DIR "/run/apoptosis"
+#define PREFIX "limit-"
+#define NAME_SIZE (sizeof(PREFIX) + 16)
+
+static void name_of(uint64_t cgroup_id, char name[NAME_SIZE])
+{
+	snprintf(name, NAME_SIZE, PREFIX "%016" PRIx64, cgroup_id);
+}
+
+int journal_open(bool make, int *ret_dirfd)
+{
+	const char *path = getenv("RUNTIME_DIRECTORY");
+	int fd;
+
+	if (!path || *path != '/')
+		path = DEFAULT_DIR;
+	if (make && mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS)) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	*ret_dirfd = fd;
+	return 0;
+}
+
+/* Of one width, so that a later entry covers the one before in one write. */
+#define NUMBER_DIGITS 20
+#define NUMBER "%020" PRIu64
+#define PAIR NUMBER " " NUMBER
+
+int journal_write(int dirfd, const struct journal_entry *entry, bool again)
+{
+	char name[NAME_SIZE], text[512];
+	int length, r = 0;
+	_cleanup_close_ int fd = -1;
+
+	name_of(entry->cgroup_id, name);
+	length = snprintf(text, sizeof(text),
+			  "limit " NUMBER " until " NUMBER " before " PAIR " raised " PAIR
+			  " last " PAIR " by " PAIR "\n",
+			  entry->cgroup_id, entry->deadline_ns, entry->before.memory_bytes,
+			  entry->before.memsw_bytes, entry->raised.memory_bytes,
+			  entry->raised.memsw_bytes, entry->raised_last.memory_bytes,
+			  entry->raised_last.memsw_bytes, entry->owner, entry->owner_start_ticks);
+	fd = openat(dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | (again ? 0 : O_CREAT | O_EXCL),
+		    0600);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, length) != length)
+		r = errno ? -errno : -ENOSPC;
+	if (r && !again)
+		unlinkat(dirfd, name, 0);
+	return r;
+}
+
+void journal_remove(int dirfd, uint64_t cgroup_id)
+{
+	char name[NAME_SIZE];
+
+	name_of(cgroup_id, name);
+	unlinkat(dirfd, name, 0);
+}
+
+/* Takes a word and the number that follows it off the text. */
+static bool take(const char **text, const char *word, uint64_t *ret)
+{
+	size_t length = strlen(word);
+	char number[NUMBER_DIGITS + 1] = "";
+
+	if (strncmp(*text, word, length) != 0)
+		return false;
+	strncpy(number, *text + length, NUMBER_DIGITS);
+	*text += length + strlen(number);
+	return parse_u64(number, ret) == 0;
+}
+
+/* A file that was cut short is no entry, and its limit was not changed yet. */
+static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	struct journal_entry entry = {0};
+	struct {
+		const char *word;
+		uint64_t *number;
+	} parts[] = {
+		{"limit ", &entry.cgroup_id},
+		{" until ", &entry.deadline_ns},
+		{" before ", &entry.before.memory_bytes},
+		{" ", &entry.before.memsw_bytes},
+		{" raised ", &entry.raised.memory_bytes},
+		{" ", &entry.raised.memsw_bytes},
+		{" last ", &entry.raised_last.memory_bytes},
+		{" ", &entry.raised_last.memsw_bytes},
+		{" by ", &entry.owner},
+		{" ", &entry.owner_start_ticks},
+	};
+	char expected[NAME_SIZE];
+	const char *rest;
+	int r = file_read(dirfd, name, &text, NULL);
+
+	if (r < 0)
+		return r;
+	rest = text;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (!take(&rest, parts[i].word, parts[i].number))
+			return -EBADMSG;
+	name_of(entry.cgroup_id, expected);
+	if (strcmp(rest, "\n") != 0 || strcmp(name, expected) != 0)
+		return -EBADMSG;
+	*ret = entry;
+	return 0;
+}
+
+int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *userdata),
+		 void *userdata)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *item;
+
+	if (!dir) {
+		int r = -errno;
+
+		close_fd(fd);
+		return r;
+	}
+	while ((item = readdir(dir))) {
+		struct journal_entry entry;
+		int r;
+
+		if (strncmp(item->d_name, PREFIX, strlen(PREFIX)) != 0)
+			continue;
+		r = entry_read(dirfd, item->d_name, &entry);
+		if (r == -EBADMSG)
+			unlinkat(dirfd, item->d_name, 0);
+		else if (!r)
+			fn(&entry, userdata);
+	}
+	closedir(dir);
+	return 0;
+}

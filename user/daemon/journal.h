@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is changed on the machine and has to be put back, written down before it is changed: one
+ * small file per raised limit in the runtime directory. If we are killed, the files stay, and the
+ * next start puts back what they say. The directory is on tmpfs, as are cgroups in effect: a reboot
+ * ends both.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sense/cgroup_memory.h"
+
+struct journal_entry {
+	uint64_t cgroup_id;
+	uint64_t deadline_ns; /* CLOCK_BOOTTIME: until when the raise is good */
+	struct cgroup_limits before, raised;
+	struct cgroup_limits raised_last; /* what it was before it was raised again; or the same */
+	uint64_t owner; /* pid of who raised it, in the PID namespace of the one who reads */
+	uint64_t owner_start_ticks;
+};
+
+/*
+ * Opens $RUNTIME_DIRECTORY or /run/apoptosis; with `make` it is made if need be (mode 0700). -errno:
+ * it cannot be made or written; then nothing may be changed.
+ */
+int journal_open(bool make, int *ret_dirfd);
+
+/*
+ * Writes the entry of a cgroup, or with `again` the one there is anew; there when it returns, and
+ * whole at every moment. Allocates nothing. -EEXIST: somebody has raised that limit already.
+ */
+int journal_write(int dirfd, const struct journal_entry *entry, bool again);
+
+/* Removes it. */
+void journal_remove(int dirfd, uint64_t cgroup_id);
+
+/* Calls fn for each entry; what is not one is removed. */
+int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *userdata),
+		 void *userdata);
