@@ -66,5 +66,6 @@ void group_sweep(const struct cgroup_tree *tree, const char *rel);
 /* The sections. */
 void latency_run(struct bench *bench);
 void save_run(struct bench *bench);
+void airbag_run(struct bench *bench);
 void cost_run(struct bench *bench);
 void idle_run(struct bench *bench);

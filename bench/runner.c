@@ -26,10 +26,8 @@ static const struct section {
 	const char *name;
 	void (*run)(struct bench *bench);
 } sections[] = {
-	{"latency", latency_run},
-	{"save", save_run},
-	{"cost", cost_run},
-	{"idle", idle_run},
+	{"latency", latency_run}, {"save", save_run}, {"airbag", airbag_run},
+	{"cost", cost_run},	  {"idle", idle_run},
 };
 
 struct arguments {
@@ -42,9 +40,9 @@ static void usage(void)
 {
 	puts("Usage: runner [options]\n\n"
 	     "  --quick          fewer repetitions: below two minutes\n"
-	     "  --sections LIST  of latency,save,cost,idle (all)\n"
+	     "  --sections LIST  of latency,save,airbag,cost,idle (all)\n"
 	     "  --repeat N       repetitions of everything\n"
-	     "  --only TEXT      of latency and save, the rows with TEXT in their name\n"
+	     "  --only TEXT      of latency, save and airbag, the rows with TEXT in their name\n"
 	     "  --anyway         cost, although other programs are on the tracepoint\n"
 	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");
 }

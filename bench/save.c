@@ -25,7 +25,7 @@
 #define MAX_ARGUMENTS 32
 #define VICTIM_MS 60000
 
-enum guard { NONE, POLL_15S, POLL_1S, POLL_100MS, THRESHOLD, EARLYOOM, APOPTOSIS, GUARDS };
+enum guard { NONE, POLL_15S, POLL_1S, POLL_100MS, THRESHOLD, EARLYOOM, APOPTOSIS, AIRBAG, GUARDS };
 
 static const struct {
 	const char *name, *label;
@@ -38,6 +38,7 @@ static const struct {
 	[THRESHOLD] = {"threshold", "v1 event", NULL},
 	[EARLYOOM] = {"earlyoom", "earlyoom", NULL},
 	[APOPTOSIS] = {"apoptosis", "apoptosis", NULL},
+	[AIRBAG] = {"airbag", "+airbag", NULL},
 };
 
 static const struct spike {
@@ -81,7 +82,7 @@ static const struct spike {
 
 static const char *const titles[KINDS] = {
 	[COOPERATIVE] = "saved: they stop when told",
-	[STUBBORN] = "saved: stubborn (later)",
+	[STUBBORN] = "saved: stubborn",
 	[HARMLESS] = "left alone: harmless",
 };
 
@@ -199,11 +200,14 @@ static bool guard_start(struct save *save, enum guard guard)
 {
 	static const char *const earlyoom[] = {"earlyoom", "-r", "3600", NULL};
 	static const char *const options[] = {"--reserve", "10%", NULL};
+	static const char *const airbag[] = {"--reserve", "10%", "--airbag", "auto", NULL};
 
 	if (guard == THRESHOLD)
 		return cgroup_tree_version(save->bench->tree) == 1;
 	if (guard == APOPTOSIS)
 		save->tool = tool_start(save->bench, save->parent, options);
+	if (guard == AIRBAG)
+		save->tool = tool_start(save->bench, save->parent, airbag);
 	if (guard == EARLYOOM) {
 		save->earlyoom = child_exec(NULL, "/dev/null", earlyoom);
 		if (child_wait(save->earlyoom, 300)) {
@@ -279,10 +283,11 @@ static void print_kind(const struct save *save, enum kind kind)
 		else
 			printf("   %3u/%-3u", sums[guard], runs);
 	putchar('\n');
-	if (kind != STUBBORN)
-		printf("  Target: apoptosis %s every one: %s.\n",
-		       kind == HARMLESS ? "leaves alone" : "saves",
-		       sums[APOPTOSIS] == runs ? "met" : "MISSED");
+	printf("  Target: apoptosis%s %s every one: %s.\n",
+	       kind == STUBBORN ? " with the airbag" : "",
+	       kind == HARMLESS ? "leaves alone" : "saves",
+	       sums[AIRBAG] == runs && (kind == STUBBORN || sums[APOPTOSIS] == runs) ? "met"
+										     : "MISSED");
 }
 
 static void report(struct save *save)
@@ -294,7 +299,7 @@ static void report(struct save *save)
 		print_kind(save, kind);
 	printf("\n  Stubborn victims go on growing through a shutdown of 300 ms: the fast ones "
 	       "need "
-	       "the airbag (later),\n  a limit raised for that time. 15 s, 1 s, 100 ms: the victim "
+	       "the airbag\n  (--airbag auto). 15 s, 1 s, 100 ms: the victim "
 	       "looks at its own RSS so often. v1 event:\n  the threshold notification of cgroup "
 	       "v1%s. earlyoom: with its defaults; it watches the whole\n  machine, not cgroups.\n",
 	       save->unavailable[THRESHOLD] ? ", not there on v2" : "");

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shutdowns that need more than the reserve leaves: victims that go on allocating through theirs,
+ * while every CPU is kept busy by another cgroup. With the airbag and without, and what it took.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "base/util.h"
+#include "bench.h"
+#include "child.h"
+#include "numbers.h"
+#include "tool.h"
+
+#define LIMIT_BYTES (256 * MIB)
+#define PARENT_BYTES (1ULL << 40) /* never near; a guard wants some limit */
+#define VICTIM_MS 120000
+#define VERDICT_MS 20000
+
+static const struct spike {
+	const char *name, *label;
+	const char *rate, *threads, *shutdown_ms; /* shutdown_ms NULL: cooperative */
+} spikes[] = {
+	{"cooperative_50", "stops, 50 MiB/s", "50", "1", NULL},
+	{"cooperative_1000", "stops, 1000 MiB/s", "1000", "1", NULL},
+	{"cooperative_flat", "stops, flat out", "0", "1", NULL},
+	{"cooperative_4", "stops, flat out, 4 threads", "0", "4", NULL},
+	{"200_300", "200 MiB/s for 0.3 s", "200", "1", "300"},
+	{"200_1000", "200 MiB/s for 1 s", "200", "1", "1000"},
+	{"200_4_1000", "200 MiB/s for 1 s, 4 threads", "200", "4", "1000"},
+	{"1000_300", "1000 MiB/s for 0.3 s", "1000", "1", "300"},
+	{"1000_1000", "1000 MiB/s for 1 s", "1000", "1", "1000"},
+	{"1000_4_1000", "1000 MiB/s for 1 s, 4 threads", "1000", "4", "1000"},
+	{"flat_300", "flat out for 0.3 s", "0", "1", "300"},
+	{"flat_1000", "flat out for 1 s", "0", "1", "1000"},
+	{"flat_4_1000", "flat out for 1 s, 4 threads", "0", "4", "1000"},
+};
+
+enum guard { BARE, AIRBAG, GUARDS };
+
+struct row {
+	unsigned int saved[GUARDS];
+	struct samples used_mib;
+};
+
+struct run {
+	struct bench *bench;
+	struct group *parent;
+	struct tool *tool;
+	char *state;
+	unsigned int runs;
+	struct row rows[ARRAY_SIZE(spikes)];
+};
+
+static int spinner(void *arg)
+{
+	(void)arg;
+	for (;;)
+		__asm__ volatile("");
+}
+
+static struct child *start_victim(const struct run *run, const struct group *group,
+				  const struct spike *spike)
+{
+	const char *argv[16] = {text("%s/victim", run->bench->workloads),
+				"--state",
+				run->state,
+				"--rate",
+				spike->rate,
+				"--threads",
+				spike->threads,
+				"--max",
+				"64G"};
+	size_t n = 9;
+
+	if (spike->shutdown_ms) {
+		argv[n++] = "--stubborn";
+		argv[n++] = "--shutdown-ms";
+		argv[n++] = spike->shutdown_ms;
+	}
+	return child_exec(group, "/dev/null", argv);
+}
+
+static void spike_once(struct run *run, size_t index, enum guard guard)
+{
+	struct group *group = group_new(run->bench, run->parent, spikes[index].name, LIMIT_BYTES);
+	struct child *victim = start_victim(run, group, &spikes[index]);
+	struct row *row = &run->rows[index];
+	const json_t *verdict;
+
+	if (!child_wait(victim, VICTIM_MS))
+		fail("a victim does not end");
+	verdict = tool_event(run->tool, "verdict", victim->pid, VERDICT_MS);
+	if (!verdict)
+		fail("no verdict of a victim");
+	if (child_code(victim) == 0 && access(run->state, F_OK) == 0 &&
+	    group_oom_kills(run->bench, group) == 0) {
+		row->saved[guard]++;
+		if (guard == AIRBAG)
+			samples_add(&row->used_mib,
+				    json_number_at(verdict, "airbag.used_bytes") / (double)MIB);
+	}
+	child_free(victim);
+	tool_forget(run->tool);
+	unlink(run->state);
+	group_free(run->bench, group);
+}
+
+static void report(struct run *run)
+{
+	unsigned int all[GUARDS] = {0}, runs = 0;
+	json_t *json = json_object();
+
+	printf("\nShutdowns that need more than the reserve (limit 256 MiB, reserve 4 MiB, all "
+	       "CPUs "
+	       "busy)\n\n  %-32s %9s %9s   %s\n",
+	       "saved", "alone", "airbag", "MiB beyond the limit: median, max");
+	for (size_t i = 0; i < ARRAY_SIZE(spikes); i++) {
+		struct row *row = &run->rows[i];
+
+		if (run->bench->only && !strstr(spikes[i].name, run->bench->only))
+			continue;
+		printf("  %-32s   %3u/%-3u   %3u/%-3u   %6.1f %8.1f\n", spikes[i].label,
+		       row->saved[BARE], run->runs, row->saved[AIRBAG], run->runs,
+		       samples_median(&row->used_mib), samples_max(&row->used_mib));
+		for (enum guard guard = 0; guard < GUARDS; guard++)
+			all[guard] += row->saved[guard];
+		runs += run->runs;
+		json_object_set_new(json, spikes[i].name,
+				    json_pack("{s:i, s:i, s:f, s:f}", "alone", row->saved[BARE],
+					      "airbag", row->saved[AIRBAG], "used_mib_median",
+					      samples_median(&row->used_mib), "used_mib_max",
+					      samples_max(&row->used_mib)));
+		samples_done(&row->used_mib);
+	}
+	printf("  %-32s   %3u/%-3u   %3u/%-3u\n", "all", all[BARE], runs, all[AIRBAG], runs);
+	printf("  Target: with the airbag every one is saved: %s.\n",
+	       all[AIRBAG] == runs ? "met" : "MISSED");
+	json_object_set_new(json, "runs", json_integer(run->runs));
+	json_object_set_new(run->bench->json, "airbag", json);
+}
+
+void airbag_run(struct bench *bench)
+{
+	static const char *const options[GUARDS][5] = {
+		[BARE] = {"--reserve", "4M", NULL},
+		[AIRBAG] = {"--reserve", "4M", "--airbag", "auto", NULL},
+	};
+	struct run run = {
+		.bench = bench,
+		.parent = group_new(bench, NULL, "airbag", PARENT_BYTES),
+		.state = text("%s/state", bench->dir),
+		.runs = repeats(bench, 20, 2),
+	};
+	struct group *busy = group_new(bench, NULL, "busy", 0);
+	struct child *spinners[64];
+	size_t n = MIN((size_t)bench->machine.cpus_online, ARRAY_SIZE(spinners));
+
+	for (size_t i = 0; i < n; i++)
+		spinners[i] = child_fork(busy, spinner, NULL);
+	for (enum guard guard = 0; guard < GUARDS; guard++) {
+		run.tool = tool_start(bench, run.parent, options[guard]);
+		for (size_t i = 0; i < ARRAY_SIZE(spikes); i++)
+			for (unsigned int k = 0; k < run.runs; k++)
+				if (!bench->only || strstr(spikes[i].name, bench->only))
+					spike_once(&run, i, guard);
+		run.tool = tool_stop(run.tool);
+	}
+	for (size_t i = 0; i < n; i++)
+		child_free(spinners[i]);
+	group_free(bench, busy);
+	group_free(bench, run.parent);
+	report(&run);
+}
