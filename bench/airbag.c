@@ -58,9 +58,12 @@ struct run {
 
 static int spinner(void *arg)
 {
+	volatile bool for_ever = true;
+
 	(void)arg;
-	for (;;)
-		__asm__ volatile("");
+	while (for_ever)
+		;
+	return 0;
 }
 
 static struct child *start_victim(const struct run *run, const struct group *group,
