@@ -444,3 +444,38 @@ Test(cgroup_memory, what_has_no_controller_is_charged_to_the_nearest_ancestor_th
 	expect_charged(tree, "/", "/");
 	cr_expect_eq(cgroup_charged(tree, "/nowhere", &charged), -ENOENT);
 }
+
+static void expect_limits_taken(const struct cgroup_tree *tree, int fd, struct cgroup_limits to)
+{
+	struct cgroup_limits now = {0};
+
+	cr_assert_eq(cgroup_limits_write(tree, fd, &to), 0);
+	cr_assert_eq(cgroup_limits_read(tree, fd, &now), 0);
+	cr_expect_eq(now.memory_bytes, to.memory_bytes);
+	cr_expect_eq(now.memsw_bytes, to.memsw_bytes);
+}
+
+Test(cgroup_memory, both_limits_of_v1_are_written_up_and_down)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = v1_tree();
+	_cleanup_close_ int fd = -1;
+
+	make_v1(V1_ROOT "/a", 100, 50, 0);
+	put_number(V1_ROOT "/a", "memory.memsw.limit_in_bytes", 200);
+	fd = open_rel(tree, "/a");
+	expect_limits_taken(tree, fd, (struct cgroup_limits){300, 400});
+	expect_limits_taken(tree, fd, (struct cgroup_limits){100, 200});
+}
+
+Test(cgroup_memory, a_cgroup_without_memsw_has_one_limit)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *v1 = v1_tree();
+	_cleanup_close_ int fd = -1;
+	struct cgroup_limits limits;
+
+	make_v1(V1_ROOT "/a", 100, 50, 0);
+	fd = open_rel(v1, "/a");
+	cr_assert_eq(cgroup_limits_read(v1, fd, &limits), 0);
+	cr_expect_eq(limits.memsw_bytes, UINT64_MAX);
+	expect_limits_taken(v1, fd, (struct cgroup_limits){300, UINT64_MAX});
+}

@@ -194,7 +194,6 @@ static void inflate(struct responder *responder, const struct apo_request *reque
 		.last = 1,
 		.limit_cgroup = request->limit_cgroup,
 	};
-
 	uint64_t rate_bytes_s = request->rate_pages_s * responder->config.page_bytes;
 
 	if (!request->trip_id) {

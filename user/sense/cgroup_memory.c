@@ -345,11 +345,6 @@ int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct 
 	return r;
 }
 
-int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
-{
-	return read_number(dirfd, names_of(tree)->usage, ret);
-}
-
 bool cgroup_limit_writable(const struct cgroup_tree *tree, int dirfd)
 {
 	return faccessat(dirfd, names_of(tree)->limit, W_OK, AT_EACCESS) == 0;

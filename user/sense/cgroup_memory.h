@@ -91,8 +91,6 @@ struct cgroup_limits {
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
 /* In the order that the kernel accepts: memsw is never below memory. */
 int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
-/* What counts against the memory limit now, page cache included. */
-int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 
 /* Whether the limit file is there and could be opened for writing (permissions, mount). */
 bool cgroup_limit_writable(const struct cgroup_tree *tree, int dirfd);
