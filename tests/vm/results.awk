@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The output of the live tests to "TEST RESULT SECONDS REASON", tab-separated, a line per test that
-# has ended. RESULT is pass, fail or skip:FEATURE. Last, if the runner came to its end, a line
-# "Synthesis" with Criterion's own count of passes.
-BEGIN { OFS = "\t" }
+# has ended. RESULT is pass, fail or skip:FEATURE; a pass with a REASON is one at the second try, and
+# says why the first failed. Last, if the runner came to its end, a line "Synthesis" with Criterion's
+# own count of passes.
+function result(name, text, seconds, reason) {
+	if (!(name in row))
+		names[++count] = name
+	else if (text == "pass")
+		reason = "second try; first: " why[name]
+	why[name] = reason
+	row[name] = name "\t" text "\t" seconds "\t" reason
+}
+
 { gsub(/\033\[[0-9;]*m/, "") }
 
-/^pass [a-z]+::/ { print $2, "pass", substr($3, 2), "" }
+/^pass [a-z]+::/ { result($2, "pass", substr($3, 2), "") }
 
 # skip suite::test: feature: reason
 /^skip [a-z]+::/ {
@@ -17,7 +26,7 @@ BEGIN { OFS = "\t" }
 	reason = $0
 	sub(/^skip [^ ]* [^ ]* ?/, "", reason)
 	gsub(/\t/, " ", reason)
-	print name, "skip:" feature, 0, reason
+	result(name, "skip:" feature, 0, reason)
 }
 
 # What was wrong comes before which test it was, between markers and empty lines.
@@ -34,11 +43,19 @@ BEGIN { OFS = "\t" }
 	if ($0 ~ /CRASH|Timed out/)
 		message = $3 (message == "" ? "" : ": ") message
 	gsub(/\t/, " ", message)
-	print name, "fail", seconds, message
+	result(name, "fail", seconds, message)
 	message = ""
 }
 
 /^\[====\] Synthesis: / {
 	match($0, /Passing: [0-9]+/)
-	print "Synthesis", substr($0, RSTART + 9, RLENGTH - 9)
+	passes += substr($0, RSTART + 9, RLENGTH - 9)
+	ended = 1
+}
+
+END {
+	for (n = 1; n <= count; n++)
+		print row[names[n]]
+	if (ended)
+		print "Synthesis\t" passes
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# matrix.tsv to a table of tests and boots, and a line for each boot.
+# matrix.tsv to a table of tests and boots, a line for each boot, and what did not pass at once.
 NR == 1 { next }
 
 !($1 in width) {
@@ -21,6 +21,8 @@ $5 == "(boot)" {
 	result[$5, $1] = $6
 	if (length($6) > width[$1])
 		width[$1] = length($6)
+	if ($6 !~ /^skip/ && $8 != "")
+		notes = notes sprintf("  %s: %s: %s: %s\n", $1, $5, $6, substr($8, 1, 300))
 	count[$1, substr($6, 1, 4)] += $5 != "(boot)" || $6 == "fail"
 }
 
@@ -44,4 +46,6 @@ END {
 	for (b = 1; b <= boot_count; b++)
 		printf summary, boots[b], release[boots[b]], count[boots[b], "pass"] + 0,
 			count[boots[b], "fail"] + 0, count[boots[b], "skip"] + 0, seconds[boots[b]]
+	if (notes != "")
+		printf "\n%s", notes
 }
