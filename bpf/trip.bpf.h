@@ -236,6 +236,26 @@ static __always_inline void request_emit(struct look *look, const struct apo_gua
 		stat_add(APO_STAT_DELEGATED);
 }
 
+/* What is about a limit, and about no process. */
+static __always_inline bool request_bare(struct look *look, const struct apo_guard *guard,
+					 __u32 type, __u32 flags)
+{
+	struct apo_request *request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
+
+	if (!request) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return false;
+	}
+	__builtin_memset(request, 0, sizeof(*request));
+	request->rec.type = type;
+	request->rec.size = sizeof(*request);
+	request->limit_cgroup = look->reading.limit_cgroup;
+	request->rate_pages_s = guard->rate_pages_s;
+	request->flags = flags;
+	bpf_ringbuf_submit(request, WAKE_NOW);
+	return true;
+}
+
 /* The slow path may come too late to read the command line of a process that ends at once. */
 static __always_inline void args_fill(struct look *look, struct apo_trip *trip)
 {
@@ -399,28 +419,34 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 {
 	struct task_struct *owner = look->owner;
 	__u64 reserve = look->reading.reserve_pages, flight;
-	struct apo_request *request;
 
 	if (since(look->now, guard->refresh_ns) >= REFRESH_NS) {
 		guard->refresh_ns = look->now;
 		flight = (__u64)BPF_CORE_READ(owner, signal, nr_threads) * FLIGHT_PAGES;
 		if (kernel_pages(look->binding, look->reading.usage_pages) < reserve / 2 + flight)
 			return false;
-		request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
-		if (!request) {
-			stat_add(APO_STAT_LOST_RECORDS);
+		if (!request_bare(look, guard, APO_REC_REFRESH, 0))
 			return false;
-		}
-		__builtin_memset(request, 0, sizeof(*request));
-		request->rec.type = APO_REC_REFRESH;
-		request->rec.size = sizeof(*request);
-		request->limit_cgroup = look->reading.limit_cgroup;
-		bpf_ringbuf_submit(request, WAKE_NOW);
 		guard->refresh_wait_ns = look->now + REFRESH_WAIT_NS;
 	}
 	return look->now < guard->refresh_wait_ns &&
 	       look->reading.headroom_pages > (__s64)(reserve / 4) &&
 	       forecast_of(guard, look->reading.headroom_pages) > REFRESH_LEISURE_NS;
+}
+
+static __always_inline bool raises_limits(const struct apo_policy *policy)
+{
+	return policy->flags & APO_POLICY_AIRBAG && !(policy->flags & APO_POLICY_DRY_RUN);
+}
+
+/* Half way to the limit, at the latest: opening files is nothing for the moment of the trip. */
+static __always_inline void airbag_prepare(struct look *look, struct apo_guard *guard,
+					   const struct apo_policy *policy)
+{
+	if (guard->prepared || !raises_limits(policy) ||
+	    guard->need_pages < look->reading.limit_pages / 2)
+		return;
+	guard->prepared = request_bare(look, guard, APO_REC_PREPARE, 0);
 }
 
 #define AIRBAG_AGAIN_NS 1000000ULL /* as long as raising a limit may take */
@@ -429,25 +455,12 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 static __always_inline void airbag_ask_again(struct look *look, struct apo_guard *guard,
 					     const struct apo_policy *policy)
 {
-	struct apo_request *request;
-
-	if (!(policy->flags & APO_POLICY_AIRBAG) || policy->flags & APO_POLICY_DRY_RUN ||
-	    since(look->now, guard->last_trip_ns) > TRIP_FOLLOW_NS ||
+	if (!raises_limits(policy) ||
+	    since(look->now, guard->last_trip_ns) > TRIP_FOLLOW_NS + policy->cooldown_ns ||
 	    since(look->now, guard->airbag_ns) < AIRBAG_AGAIN_NS)
 		return;
 	guard->airbag_ns = look->now;
-	request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
-	if (!request) {
-		stat_add(APO_STAT_LOST_RECORDS);
-		return;
-	}
-	__builtin_memset(request, 0, sizeof(*request));
-	request->rec.type = APO_REC_REQUEST;
-	request->rec.size = sizeof(*request);
-	request->limit_cgroup = look->reading.limit_cgroup;
-	request->rate_pages_s = guard->rate_pages_s;
-	request->flags = APO_REQUEST_AIRBAG;
-	bpf_ringbuf_submit(request, WAKE_NOW);
+	request_bare(look, guard, APO_REC_REQUEST, APO_REQUEST_AIRBAG);
 }
 
 #define FAULTING_NS 10000000ULL
@@ -514,9 +527,11 @@ static __always_inline bool decide(struct look *look, struct apo_guard *guard,
 				   struct apo_process *process, const struct apo_policy *policy)
 {
 	struct decision decision = {};
-	bool tripped = trip_decide(look, guard, process, policy, &decision);
 	__u64 action;
+	bool tripped;
 
+	airbag_prepare(look, guard, policy);
+	tripped = trip_decide(look, guard, process, policy, &decision);
 	if (!tripped &&
 	    (!policy->warn_permyriad || !warn_decide(look, guard, process, policy, &decision)))
 		return false;

@@ -100,6 +100,7 @@ enum apo_record_type {
 	APO_REC_OOM = 5,       /* the kernel chose an OOM victim */
 	APO_REC_REQUEST = 6,   /* what the responder is to do for a trip */
 	APO_REC_REFRESH = 7,   /* statistics of limit_cgroup are to be brought up to date */
+	APO_REC_PREPARE = 8,   /* limit_cgroup is half full: open what raising its limit takes */
 };
 
 struct apo_record {
@@ -164,9 +165,9 @@ enum apo_request_flag {
 };
 
 /*
- * What the responder needs of a trip; the trip itself goes to the slow path. A refresh has the
- * same layout and uses only limit_cgroup; so has a request without a trip, which is about a limit
- * that is raised already and nearly reached again.
+ * What the responder needs of a trip; the trip itself goes to the slow path. Refresh and prepare
+ * have the same layout and use only limit_cgroup; so has a request without a trip, which is about
+ * a limit that is raised already and nearly reached again.
  */
 struct apo_request {
 	struct apo_record rec;
@@ -264,8 +265,10 @@ struct apo_guard {
 	__u32 step; /* signals decided since headroom was last ample */
 	__u32 era;  /* counts recoveries; part of the once-only latch */
 	__u32 warned;
+	__u32 prepared; /* the responder was told that it is half full */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_guard) == 240, "apo_guard is ABI");
+_Static_assert(sizeof(struct apo_guard) == 248, "apo_guard is ABI");
 
 /* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
 struct apo_signalled {

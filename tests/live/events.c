@@ -146,7 +146,9 @@ const json_t *live_member(const json_t *document, const char *path)
 		live_check(length < sizeof(name), "name too long: %s", path);
 		memcpy(name, path, length);
 		name[length] = '\0';
-		document = json_object_get(document, name);
+		document = json_is_array(document)
+				   ? json_array_get(document, strtoul(name, NULL, 10))
+				   : json_object_get(document, name);
 		path += length + (path[length] == '.');
 	}
 	return document;

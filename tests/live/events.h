@@ -26,7 +26,7 @@ size_t live_count_events(const struct live_process *guard, const char *type, pid
 /* Waits for it. */
 json_t *live_event(struct live_process *guard, const char *type, pid_t pid);
 
-/* Members by dotted path, "memory.need_bytes"; absent or of another type fails the test. */
+/* Members by dotted path, "memory.need_bytes", "guards.0.trips"; absent or of another type fails the test. */
 json_int_t live_int(const json_t *document, const char *path);
 const char *live_text(const json_t *document, const char *path);
 bool live_bool(const json_t *document, const char *path);

@@ -430,9 +430,15 @@ void live_runner_end(void)
 
 void live_setup(void)
 {
+	const char *runtime;
+
 	find_tree(&live.tree);
 	live.dir = live_format("%s/%d", getenv("APO_LIVE_TESTS"), (int)getpid());
 	live_check(mkdir(live.dir, 0700) == 0, "mkdir %s: %m", live.dir);
+	/* Where the tool keeps on record which limits it has raised. */
+	runtime = live_path("runtime");
+	live_check(mkdir(runtime, 0700) == 0, "mkdir %s: %m", runtime);
+	live_check(setenv("RUNTIME_DIRECTORY", runtime, 1) == 0, "setenv: %m");
 }
 
 void live_setup_v2(void)

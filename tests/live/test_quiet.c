@@ -20,17 +20,33 @@ TestSuite(quiet, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 #define LIMIT (256 * MIB)
 
+/* With an airbag: there is more that could go wrong. */
+static struct live_process *guard_with_airbag(const struct live_cgroup *cgroup)
+{
+	return live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+}
+
+static void expect_quiet(struct live_process *guard, const struct live_cgroup *cgroup)
+{
+	const json_t *ready = live_event(guard, "ready", 0);
+	uint64_t limit = live_memory(cgroup).limit_bytes;
+
+	live_check(limit == (uint64_t)live_int(ready, "guard.limit_bytes"), "the limit is %" PRIu64,
+		   limit);
+	live_expect_quiet(guard);
+}
+
 /* A victim that runs to its planned end under guard. */
 static void stay_quiet(const char *const args[])
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "quiet", LIMIT);
-	struct live_process *guard = live_watch("--cgroup", cgroup->rel);
+	struct live_process *guard = guard_with_airbag(cgroup);
 	const struct live_spawn spec = {.cgroup = cgroup};
 	struct live_process *victim = live_victim_argv(&spec, args);
 
 	live_expect_undisturbed(victim);
 	live_check(live_kernel_events(cgroup).oom_kills == 0, "the kernel killed something");
-	live_expect_quiet(guard);
+	expect_quiet(guard, cgroup);
 }
 
 #define QUIET(name, ...)                                              \
@@ -62,13 +78,13 @@ static void pass_through_page_cache(const char *kind, const char *threads)
 		live_skip("disk", "$APO_LIVE_DIR is in memory");
 	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "files", LIMIT);
-	guard = live_watch("--cgroup", cgroup->rel);
+	guard = guard_with_airbag(cgroup);
 	victim = live_victim_argv(&(struct live_spawn){.cgroup = cgroup}, args);
 	live_expect_undisturbed(victim);
 	/* Else it was no test: the cache has to have pressed against the limit. */
 	at_limit = live_kernel_events(cgroup).at_limit;
 	live_check(at_limit > 100, "the limit was met %" PRIu64 " times only", at_limit);
-	live_expect_quiet(guard);
+	expect_quiet(guard, cgroup);
 }
 
 Test(quiet, file_writes_past_the_limit)
@@ -103,14 +119,14 @@ Test(quiet, slab_that_can_be_shrunk)
 		live_skip("disk", "$APO_LIVE_DIR is in memory");
 	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "dentries", 32 * MIB);
-	guard = live_watch("--cgroup", cgroup->rel);
+	guard = guard_with_airbag(cgroup);
 	victim = live_victim(cgroup, "--kind", "dentries", "--dir", dir, "--max", "96M", "--base",
 			     "8M");
 	live_expect_undisturbed(victim);
 	/* Seldom: one reclaim drops nearly all of it (3 times with pages of 16 KiB, 11 with 4 KiB). */
 	at_limit = live_kernel_events(cgroup).at_limit;
 	live_check(at_limit > 1, "the limit was met %" PRIu64 " times only", at_limit);
-	live_expect_quiet(guard);
+	expect_quiet(guard, cgroup);
 }
 
 static void write_big_source(const char *path)
@@ -153,11 +169,11 @@ Test(quiet, compiler_run)
 	live_check(peak > 16 * MIB, "gcc used %" PRIu64 " bytes only", peak);
 
 	live_set_limit(cgroup, peak / 2 * 3);
-	guard = live_watch("--cgroup", cgroup->rel);
+	guard = guard_with_airbag(cgroup);
 	compiler = live_start(cgroup, gcc, "-O1", "-c", source, "-o", object);
 	live_wait_exit(compiler);
 	live_check(live_exit_code(compiler) == 0, "gcc failed under guard");
-	live_expect_quiet(guard);
+	expect_quiet(guard, cgroup);
 }
 
 /* The neighbour is not guarded and is killed by the kernel; ours is not touched. */
@@ -165,7 +181,7 @@ Test(quiet, neighbour_in_another_cgroup_spikes)
 {
 	struct live_cgroup *ours = live_cgroup(NULL, "ours", LIMIT);
 	struct live_cgroup *theirs = live_cgroup(NULL, "theirs", 64 * MIB);
-	struct live_process *guard = live_watch("--cgroup", ours->rel);
+	struct live_process *guard = guard_with_airbag(ours);
 	struct live_process *victim =
 		live_victim(ours, "--burst", "204M", "--hold-ms", "3000", "--threads", "2");
 	struct live_process *neighbour;
@@ -177,7 +193,7 @@ Test(quiet, neighbour_in_another_cgroup_spikes)
 		   live_exit_code(neighbour));
 	live_check(live_kernel_events(theirs).oom_kills == 1, "no OOM kill next door");
 	live_expect_undisturbed(victim);
-	live_expect_quiet(guard);
+	expect_quiet(guard, ours);
 }
 
 /*
@@ -197,7 +213,7 @@ Test(quiet, file_pages_dropped_by_reclaim)
 		live_skip("disk", "$APO_LIVE_DIR is in memory");
 	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "dropped", LIMIT);
-	guard = live_watch("--cgroup", cgroup->rel);
+	guard = guard_with_airbag(cgroup);
 	victim = live_victim(cgroup, "--kind", "file-map", "--file-size", "160M", "--max",
 			     live_format("%uM", live_bulk(1600)), "--base", "160M", "--threads",
 			     "2", "--dir", dir);
@@ -207,7 +223,7 @@ Test(quiet, file_pages_dropped_by_reclaim)
 		live_pump(deadline, "the victim");
 	}
 	live_expect_undisturbed(victim);
-	live_expect_quiet(guard);
+	expect_quiet(guard, cgroup);
 }
 
 /* Swapping its own pages out moves the counters of the victim, not its need. */
@@ -219,8 +235,8 @@ Test(quiet, anonymous_pages_swapped_out)
 	if (!strstr(live_read("/proc/swaps"), "\n/"))
 		live_swap(256);
 	cgroup = live_cgroup(NULL, "swapped", LIMIT);
-	guard = live_watch("--cgroup", cgroup->rel);
+	guard = guard_with_airbag(cgroup);
 	victim = live_victim(cgroup, "--kind", "anon", "--burst", "200M", "--page-out");
 	live_expect_undisturbed(victim);
-	live_expect_quiet(guard);
+	expect_quiet(guard, cgroup);
 }

@@ -453,6 +453,7 @@ static void expect_limits_taken(const struct cgroup_tree *tree, int fd, struct c
 	cr_assert_eq(cgroup_limits_read(tree, fd, &now), 0);
 	cr_expect_eq(now.memory_bytes, to.memory_bytes);
 	cr_expect_eq(now.memsw_bytes, to.memsw_bytes);
+	cr_expect_eq(now.high_bytes, to.high_bytes);
 }
 
 Test(cgroup_memory, both_limits_of_v1_are_written_up_and_down)
@@ -463,8 +464,8 @@ Test(cgroup_memory, both_limits_of_v1_are_written_up_and_down)
 	make_v1(V1_ROOT "/a", 100, 50, 0);
 	put_number(V1_ROOT "/a", "memory.memsw.limit_in_bytes", 200);
 	fd = open_rel(tree, "/a");
-	expect_limits_taken(tree, fd, (struct cgroup_limits){300, 400});
-	expect_limits_taken(tree, fd, (struct cgroup_limits){100, 200});
+	expect_limits_taken(tree, fd, (struct cgroup_limits){300, 400, UINT64_MAX});
+	expect_limits_taken(tree, fd, (struct cgroup_limits){100, 200, UINT64_MAX});
 }
 
 Test(cgroup_memory, a_cgroup_without_memsw_has_one_limit)
@@ -477,5 +478,17 @@ Test(cgroup_memory, a_cgroup_without_memsw_has_one_limit)
 	fd = open_rel(v1, "/a");
 	cr_assert_eq(cgroup_limits_read(v1, fd, &limits), 0);
 	cr_expect_eq(limits.memsw_bytes, UINT64_MAX);
-	expect_limits_taken(v1, fd, (struct cgroup_limits){300, UINT64_MAX});
+	expect_limits_taken(v1, fd, (struct cgroup_limits){300, UINT64_MAX, UINT64_MAX});
+}
+
+Test(cgroup_memory, the_high_limit_of_v2_is_written_too)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = v2_tree();
+	_cleanup_close_ int fd = -1;
+
+	make_v2(V2_ROOT "/a", 100, 50, 0);
+	put(V2_ROOT "/a", "memory.high", "max\n");
+	fd = open_rel(tree, "/a");
+	expect_limits_taken(tree, fd, (struct cgroup_limits){300, UINT64_MAX, 200});
+	expect_limits_taken(tree, fd, (struct cgroup_limits){100, UINT64_MAX, UINT64_MAX});
 }

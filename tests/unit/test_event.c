@@ -346,8 +346,15 @@ Test(event, the_airbag_is_told_with_what_was_used_of_it)
 	i.airbag_bytes = 64 * MIB;
 	i.peak_need_bytes = 268 * MIB;
 	expect_part(i, ", airbag of 64.0 MiB (12.0 MiB used), exited 0");
+	i.brake_set = true;
+	i.before.known = i.after.known = true;
+	i.after.at_high = i.before.at_high + 1;
+	expect_part(i, ", airbag of 64.0 MiB (12.0 MiB used, braked), exited 0");
 	i.airbag = INCIDENT_AIRBAG_REFUSED;
+	i.airbag_error = -ENOMEM;
 	expect_part(i, ", no airbag: the machine has no memory to spare, exited 0");
+	i.airbag_error = -EAGAIN;
+	expect_part(i, ", no airbag: too many in the last minutes, exited 0");
 	i.airbag = INCIDENT_AIRBAG_FAILED;
 	i.airbag_error = -EROFS;
 	expect_part(i, ", no airbag: Read-only file system, exited 0");

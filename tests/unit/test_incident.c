@@ -46,3 +46,25 @@ Test(incident, verdicts_have_the_names_of_the_documents)
 	cr_expect_str_eq(verdict_name(VERDICT_DRY_RUN), "dry run");
 	cr_expect_str_eq(verdict_name((enum verdict)99), "open");
 }
+
+Test(incident, margin_is_the_least_headroom_at_the_rate_of_the_trip)
+{
+	struct incident i = {.least_headroom_bytes = 50 << 20, .rate_bytes_s = 100 << 20};
+
+	cr_expect_eq(incident_margin_ns(&i), 500000000);
+	i.least_headroom_bytes = -1;
+	cr_expect_eq(incident_margin_ns(&i), 0);
+	i.rate_bytes_s = 0;
+	cr_expect_eq(incident_margin_ns(&i), APO_UNLIMITED);
+}
+
+Test(incident, the_brake_held_if_the_kernel_counted_it)
+{
+	struct incident i = {.before = {.known = true}, .after = {.known = true, .at_high = 1}};
+
+	cr_expect_str_eq(incident_brake(&i), "none");
+	i.brake_set = true;
+	cr_expect_str_eq(incident_brake(&i), "held");
+	i.after.at_high = 0;
+	cr_expect_str_eq(incident_brake(&i), "set");
+}

@@ -52,11 +52,13 @@ static struct incident saved(void)
 		.peak_need_bytes = 258 * MIB,
 		.airbag = INCIDENT_AIRBAG_RAISED,
 		.airbag_bytes = 64 * MIB,
+		.brake_set = true,
 		.least_headroom_bytes = -8192,
 		.wanted_signal = SIGTERM,
 		.signal = SIGINT,
 		.action = APO_ACT_SENT_RESPONDER,
 		.crossed_ns = 1000000,
+		.airbag_ns = 1090000,
 		.signal_ns = 1002500,
 		.generated_ns = 1001000,
 		.delivered_ns = 1048250,
@@ -64,7 +66,7 @@ static struct incident saved(void)
 		.grace_ns = 10 * NSEC_PER_SEC,
 		.exit = {.known = true, .code = 3},
 		.before = {.known = true, .oom_kills = 1, .at_limit = 2},
-		.after = {.known = true, .oom_kills = 1, .at_limit = 9},
+		.after = {.known = true, .oom_kills = 1, .at_limit = 9, .at_high = 4},
 	};
 }
 
@@ -109,12 +111,13 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"result\":\"sent by responder\",\"error\":null,\"generated\":true,"
 		"\"delivered\":true,\"killed_after_grace\":false},"
 		"\"airbag\":{\"result\":\"raised\",\"error\":null,\"raised_bytes\":67108864,"
-		"\"used_bytes\":2097152},"
+		"\"used_bytes\":2097152,\"brake\":\"held\"},"
 		"\"timing\":{\"crossing_to_signal_us\":2.5,\"crossing_to_handler_us\":48.25,"
+		"\"crossing_to_airbag_us\":90.0,\"margin_ms\":0.0,"
 		"\"signal_to_exit_ms\":212.0,\"grace_ms\":10000.0},"
 		"\"exit\":{\"code\":3,\"signal\":null},"
 		"\"kernel\":{\"oom_kills_before\":1,\"oom_kills_after\":1,\"at_limit_before\":2,"
-		"\"at_limit_after\":9}}\n",
+		"\"at_limit_after\":9,\"at_high_before\":0,\"at_high_after\":4}}\n",
 		"%s", text);
 }
 
@@ -144,12 +147,14 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"error\":null,\"generated\":false,\"delivered\":false,"
 		"\"killed_after_grace\":false},"
 		"\"airbag\":{\"result\":\"none\",\"error\":null,\"raised_bytes\":0,"
-		"\"used_bytes\":0},"
+		"\"used_bytes\":0,\"brake\":\"none\"},"
 		"\"timing\":{\"crossing_to_signal_us\":null,\"crossing_to_handler_us\":null,"
+		"\"crossing_to_airbag_us\":null,\"margin_ms\":null,"
 		"\"signal_to_exit_ms\":null,\"grace_ms\":null},"
 		"\"exit\":null,"
 		"\"kernel\":{\"oom_kills_before\":null,\"oom_kills_after\":null,"
-		"\"at_limit_before\":null,\"at_limit_after\":null}}\n",
+		"\"at_limit_before\":null,\"at_limit_after\":null,"
+		"\"at_high_before\":null,\"at_high_after\":null}}\n",
 		"%s", text);
 }
 

@@ -21,9 +21,9 @@ TestSuite(journal, .init = setup, .fini = fixture_remove);
 static const struct journal_entry entry = {
 	.cgroup_id = 0xab12,
 	.deadline_ns = 17,
-	.before = {100, UINT64_MAX},
-	.raised = {200, UINT64_MAX},
-	.raised_last = {100, UINT64_MAX},
+	.before = {100, UINT64_MAX, UINT64_MAX},
+	.raised = {200, UINT64_MAX, 150},
+	.raised_last = {100, UINT64_MAX, UINT64_MAX},
 	.owner = 4711,
 	.owner_start_ticks = 99,
 };
@@ -64,6 +64,7 @@ Test(journal, what_is_written_is_read)
 	cr_expect_eq(found.before.memory_bytes, 100);
 	cr_expect_eq(found.before.memsw_bytes, UINT64_MAX);
 	cr_expect_eq(found.raised.memory_bytes, 200);
+	cr_expect_eq(found.raised.high_bytes, 150);
 	cr_expect_eq(found.raised_last.memory_bytes, 100);
 	cr_expect_eq(found.owner, 4711);
 	cr_expect_eq(found.owner_start_ticks, 99);

@@ -132,6 +132,17 @@ Test(options, an_airbag_has_a_size_and_an_end)
 	cr_expect_eq(o.grace_ns, 0);
 }
 
+Test(options, the_brake_is_on_unless_told)
+{
+	struct options o = WATCH("--all");
+
+	cr_expect(o.brake);
+	o = WATCH("--all", "--brake", "off");
+	cr_expect_not(o.brake);
+	o = WATCH("--all", "--brake=off", "--brake=auto");
+	cr_expect(o.brake);
+}
+
 Test(options, warn_without_signal_is_only_an_event)
 {
 	struct options o = WATCH("--all", "--warn=75.5%");
@@ -257,6 +268,7 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 {"--all", "--airbag", "120%"},
 		 "--airbag '120%': give a size such as 128M, a percent of the limit up to 100%, "
 		 "auto or off"},
+		{COMMAND_WATCH, {"--all", "--brake", "on"}, "--brake 'on': give auto or off"},
 		{COMMAND_WATCH,
 		 {"--all", "--cooldown", "off"},
 		 "--cooldown 'off': give a duration such as 10s"},

@@ -108,7 +108,8 @@ static struct status_guard guards[] = {
 		     .trips = 1,
 		     .warns = 2,
 		     .oom_kills = 3,
-		     .oom_kills_uncaught = 4}},
+		     .oom_kills_uncaught = 4},
+	 .verdicts = {[VERDICT_SAVED] = 2}},
 	{.path = NULL,
 	 .id = 78,
 	 .account = {.limit_pages = APO_UNLIMITED, .least_headroom_pages = INT64_MAX}},
@@ -141,6 +142,7 @@ static struct status full(void)
 		.processes = processes,
 		.process_count = ARRAY_SIZE(processes),
 		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+		.responder_late = 11,
 		.verdicts = {[VERDICT_SAVED] = 2, [VERDICT_TOO_LATE] = 1},
 	};
 }
@@ -156,10 +158,13 @@ Test(status_json, a_full_document_is_exactly_this)
 		",\"guards\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,\"need_bytes\":40960,"
 		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"least_headroom_bytes\":-4096,"
 		"\"rate_bytes_per_s\":12288,\"trips\":1,\"warns\":2,\"oom_kills\":3,"
-		"\"oom_kills_uncaught\":4},"
+		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":0,"
+		"\"needless\":0,\"ignored\":0,\"missed\":0,\"dry run\":0}},"
 		"{\"cgroup\":null,\"cgroup_id\":78,\"need_bytes\":0,\"peak_need_bytes\":0,"
 		"\"limit_bytes\":null,\"least_headroom_bytes\":null,\"rate_bytes_per_s\":0,"
-		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0}],"
+		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0,"
+		"\"verdicts\":{\"open\":0,\"saved\":0,\"too late\":0,\"needless\":0,"
+		"\"ignored\":0,\"missed\":0,\"dry run\":0}}],"
 		"\"processes\":[{\"pid\":5,\"comm\":\"small\\n\",\"rss_bytes\":{\"file\":4096,"
 		"\"anon\":8192,\"swap\":12288,\"shmem\":16384},\"peak_bytes\":36864,"
 		"\"rate_bytes_per_s\":4096,\"faults\":11,\"cgroup_id\":77},"
@@ -168,7 +173,7 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78}],"
 		"\"counters\":{\"looks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
-		"\"oom_kills\":10},"
+		"\"oom_kills\":10,\"responder_late\":11},"
 		"\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":1,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}\n",
 		"%s", text);

@@ -58,20 +58,33 @@ int file_read(int dirfd, const char *path, char **ret, size_t *ret_size)
 	return 0;
 }
 
-int file_read_u64(int dirfd, const char *path, uint64_t *ret)
+/* One read(2) into room for a NUL as well: the bytes read, or -errno. */
+static ssize_t read_once(int dirfd, const char *path, char *text, size_t size)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char text[64];
-	ssize_t n;
+	ssize_t n = fd < 0 ? -errno : read_retry(fd, text, size - 1);
 
-	if (fd < 0)
-		return -errno;
-	n = read_retry(fd, text, sizeof(text));
+	if (n >= 0)
+		text[n] = '\0';
+	return n;
+}
+
+int file_read_into(int dirfd, const char *path, char *text, size_t size)
+{
+	ssize_t n = read_once(dirfd, path, text, size);
+
+	return n < 0 ? (int)n : 0;
+}
+
+int file_read_u64(int dirfd, const char *path, uint64_t *ret)
+{
+	char text[64];
+	ssize_t n = read_once(dirfd, path, text, sizeof(text));
+
 	if (n < 0)
 		return (int)n;
-	if (n == 0 || n == sizeof(text)) /* no number is that long */
+	if (n == 0 || n == sizeof(text) - 1) /* no number is that long */
 		return -EBADMSG;
-	text[n] = '\0';
 	if (strlen(text) != (size_t)n)
 		return -EBADMSG;
 	if (text[n - 1] == '\n')

@@ -19,6 +19,9 @@
  */
 int file_read(int dirfd, const char *path, char **ret, size_t *ret_size);
 
+/* The beginning of a file, up to size - 1 bytes, and a NUL. Allocates nothing. */
+int file_read_into(int dirfd, const char *path, char *text, size_t size);
+
 /*
  * A decimal number with at most one line break after it; "max" is UINT64_MAX. Else -EBADMSG.
  * Allocates nothing.

@@ -60,3 +60,22 @@ uint64_t incident_airbag_used(const struct incident *incident)
 	return incident->airbag_bytes ? sat_sub(incident->peak_need_bytes, incident->limit_bytes)
 				      : 0;
 }
+
+const char *incident_brake(const struct incident *incident)
+{
+	const struct incident_events *before = &incident->before, *after = &incident->after;
+
+	if (!incident->brake_set)
+		return "none";
+	return before->known && after->known && after->at_high > before->at_high ? "held" : "set";
+}
+
+uint64_t incident_margin_ns(const struct incident *incident)
+{
+	if (!incident->rate_bytes_s)
+		return APO_UNLIMITED;
+	if (incident->least_headroom_bytes <= 0)
+		return 0;
+	return sat_mul(incident->least_headroom_bytes, NSEC_PER_MSEC) / incident->rate_bytes_s *
+	       NSEC_PER_USEC;
+}

@@ -48,12 +48,13 @@ struct incident_events {
 	bool known;
 	uint64_t oom_kills;
 	uint64_t at_limit; /* charges that met the limit: events max, v1 failcnt */
+	uint64_t at_high;  /* charges above memory.high, v2 */
 };
 
 enum incident_airbag {
 	INCIDENT_AIRBAG_NONE = 0, /* not asked for, or no answer yet */
 	INCIDENT_AIRBAG_RAISED,
-	INCIDENT_AIRBAG_REFUSED, /* the host has no memory to spare */
+	INCIDENT_AIRBAG_REFUSED, /* -ENOMEM: the host has none to spare; -EAGAIN: too often */
 	INCIDENT_AIRBAG_FAILED,	 /* see the error */
 };
 
@@ -90,13 +91,14 @@ struct incident {
 	enum apo_action action;
 	int error; /* 0 or -errno of the last attempt */
 	enum incident_airbag airbag;
-	int airbag_error;      /* -errno where it failed */
+	int airbag_error;      /* -errno where it failed or was refused */
 	uint64_t airbag_bytes; /* added to the limit */
+	bool brake_set;	       /* with it */
 	bool killed_after_grace;
 	uint64_t grace_ns; /* 0: off */
 
 	/* CLOCK_MONOTONIC, 0 = did not happen. */
-	uint64_t crossed_ns, signal_ns, generated_ns, delivered_ns, exit_ns, closed_ns;
+	uint64_t crossed_ns, airbag_ns, signal_ns, generated_ns, delivered_ns, exit_ns, closed_ns;
 
 	struct incident_exit exit;
 	bool oom_victim; /* the kernel had chosen the target as OOM victim */
@@ -111,6 +113,12 @@ struct incident *incident_free(struct incident *incident);
 
 /* How far need went beyond the limit there was: what the airbag was good for. */
 uint64_t incident_airbag_used(const struct incident *incident);
+
+/* "none"; "set", with the airbag; "held", and somebody was slowed down by it. */
+const char *incident_brake(const struct incident *incident);
+
+/* The least headroom as time, at the rate of the trip. APO_UNLIMITED: it was not growing. */
+uint64_t incident_margin_ns(const struct incident *incident);
 
 /* Frees what a process owns, not itself; leaves it empty. */
 void incident_process_clear(struct incident_process *process);

@@ -111,6 +111,13 @@ static int set_grace(struct options *o, const char *value, const char **ret_why)
 	return set_duration_or_off(&o->grace_ns, value, ret_why);
 }
 
+static int set_brake(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->brake = strcmp(value, "auto") == 0;
+	return o->brake || is_off(value) ? 0 : -EINVAL;
+}
+
 static int set_airbag(struct options *o, const char *value, const char **ret_why)
 {
 	uint32_t permyriad = 0;
@@ -293,6 +300,10 @@ static const struct option_row rows[] = {
 	 "grace (10s unless given), never by more than the machine can spare; auto goes by the "
 	 "growth rate.",
 	 set_airbag},
+	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
+	 "With an airbag, on cgroup v2: when the handler has run, slow down threads that use up "
+	 "what is left (memory.high).",
+	 set_brake},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
 	 "a percent of the limit below 100%, with a signal if wanted, such as 80%:USR1, or off",
 	 "off", GUARDING,

@@ -72,6 +72,7 @@ struct options {
 	enum airbag_mode airbag;
 	uint64_t airbag_bytes;	   /* AIRBAG_FIXED: 0 = use airbag_permyriad */
 	uint32_t airbag_permyriad; /* of the limit */
+	bool brake;		   /* with an airbag: slows down those who use it up */
 	uint32_t warn_permyriad;   /* 0 = off */
 	int warn_signal;	   /* 0 = only the event */
 	uint64_t cooldown_ns;

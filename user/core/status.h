@@ -36,6 +36,7 @@ struct status_guard {
 	char *path; /* of the cgroup, raw; NULL = gone */
 	uint64_t id;
 	struct apo_guard account;
+	uint64_t verdicts[STATUS_VERDICTS]; /* as below */
 };
 
 struct status_process {
@@ -52,5 +53,6 @@ struct status {
 	struct status_process *processes;
 	size_t process_count;
 	uint64_t counters[APO_STATS];	    /* summed over CPUs */
+	uint64_t responder_late;	    /* answers that took more than 10 ms */
 	uint64_t verdicts[STATUS_VERDICTS]; /* by enum verdict; open = not closed yet */
 };

@@ -10,19 +10,13 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/util.h"
 #include "daemon/journal.h"
+#include "daemon/loan.h"
 #include "sense/cgroup_memory.h"
 #include "sense/proc.h"
 
 #define BAGS_MAX 64
-/* An airbag of size auto holds so much growth at the rate of the trip... */
-#define AUTO_NS (2 * NSEC_PER_SEC)
-/* ...but at least this part of the limit, for rates that were only beginning. */
-#define AUTO_LEAST_PERMYRIAD 2500
-/* The host keeps this part of its memory; of what it has beyond, auto takes half at most. */
-#define HOST_MARGIN_PERMYRIAD 625
 /* While inflated: how often to look whether it can be let go. */
 #define CHECK_MS 100
 /* How long an ended process may take to give its memory back, and the end of the grace. */
@@ -35,6 +29,7 @@ enum bag_state { BAG_EMPTY = 0, BAG_FLAT, BAG_INFLATED, BAG_DEFLATING };
 struct bag {
 	enum bag_state state;
 	uint64_t cgroup_id;
+	uint64_t path_hash;
 	int dirfd;
 	unsigned int holders; /* trips that are not closed */
 	struct journal_entry entry;
@@ -46,6 +41,9 @@ struct airbag {
 	int journal_fd; /* or -errno */
 	pthread_mutex_t mutex;
 	struct bag bags[BAGS_MAX];
+	struct debt debts[LOAN_DEBTS];
+	int prepare_error; /* the first; the slow path warns of it */
+	bool prepare_warned;
 	uv_timer_t timer;
 	uv_async_t wake; /* from the responder: the timer is wanted */
 	uint64_t start_ticks;
@@ -93,6 +91,15 @@ static struct bag *bag_place(struct airbag *airbag)
 	return idle;
 }
 
+static uint64_t hash_of(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	while (*text)
+		hash = (hash ^ (unsigned char)*text++) * 0x100000001b3ULL;
+	return hash;
+}
+
 static int bag_open(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
 {
 	const struct cgroup_tree *tree = airbag->config.tree;
@@ -112,8 +119,10 @@ static int bag_open(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
 			r = -EMFILE;
 		if (r)
 			return r;
-		*bag = (struct bag){
-			.state = BAG_FLAT, .cgroup_id = cgroup_id, .dirfd = TAKE_FD(dirfd)};
+		*bag = (struct bag){.state = BAG_FLAT,
+				    .cgroup_id = cgroup_id,
+				    .path_hash = hash_of(rel),
+				    .dirfd = TAKE_FD(dirfd)};
 	}
 	*ret = bag;
 	return 0;
@@ -139,46 +148,22 @@ void airbag_prepare(struct airbag *airbag, const char *rel)
 			 limit.cgroup, strerror(-r));
 }
 
-/* --- inflating ----------------------------------------------------------------------------- */
-
-/* What the host has to spare beyond its margin. */
-static int host_spare(const struct airbag *airbag, uint64_t *ret)
+void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
 {
-	_cleanup_close_ int fd = openat(airbag->config.proc_fd, "meminfo", O_RDONLY | O_CLOEXEC);
-	uint64_t total_kib, available_kib;
-	char text[4096];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	struct bag *bag;
+	int r = airbag->journal_fd < 0 ? airbag->journal_fd : 0;
 
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
-	    parse_field_u64(text, "MemAvailable:", &available_kib))
-		return -EBADMSG;
-	*ret = sat_sub(available_kib, total_kib / PERMYRIAD * HOST_MARGIN_PERMYRIAD) * 1024;
-	return 0;
-}
-
-/* By how much the limits would be raised from where they are. 0: the host has nothing to spare. */
-static int airbag_size(const struct airbag *airbag, uint64_t limit, uint64_t rate_bytes_s,
-		       uint64_t *ret)
-{
-	const struct options *options = airbag->config.options;
-	uint64_t page = sysconf(_SC_PAGESIZE), size, spare = 0;
-	int r = host_spare(airbag, &spare);
-
+	pthread_mutex_lock(&airbag->mutex);
+	if (!r)
+		r = bag_open(airbag, cgroup_id, &bag);
+	if (r && !airbag->prepare_error)
+		airbag->prepare_error = r;
+	pthread_mutex_unlock(&airbag->mutex);
 	if (r)
-		return r;
-	if (options->airbag == AIRBAG_AUTO) {
-		size = sat_mul(rate_bytes_s / NSEC_PER_MSEC, AUTO_NS / 1000);
-		size = MAX(size, limit / PERMYRIAD * AUTO_LEAST_PERMYRIAD);
-		spare /= 2;
-	} else {
-		size = options->airbag_bytes ?: limit / PERMYRIAD * options->airbag_permyriad;
-	}
-	*ret = MIN(size, spare) / page * page;
-	return *ret ? 0 : -ENOMEM;
+		uv_async_send(&airbag->wake);
 }
+
+/* --- inflating ----------------------------------------------------------------------------- */
 
 static uint64_t least(const struct cgroup_limits *limits)
 {
@@ -189,41 +174,45 @@ static uint64_t least(const struct cgroup_limits *limits)
  * Whether a limit is one of the values we set; which one, after a SIGKILL of ours, depends on when
  * it came. Any other was set by somebody else, and is theirs.
  */
-static bool is_ours(const struct journal_entry *entry, const struct cgroup_limits *now)
+static bool is_ours(uint64_t now, uint64_t before, uint64_t raised, uint64_t raised_last)
 {
-	return now->memory_bytes == entry->before.memory_bytes ||
-	       now->memory_bytes == entry->raised.memory_bytes ||
-	       now->memory_bytes == entry->raised_last.memory_bytes;
+	return now == before || now == raised || now == raised_last;
 }
 
 static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_bytes_s)
 {
 	const struct airbag_config *config = &airbag->config;
-	bool again = bag->state != BAG_FLAT;
+	uint64_t page = sysconf(_SC_PAGESIZE), now_ns = boottime_ns(), size = 0;
 	struct journal_entry entry = bag->entry;
+	bool again = bag->state != BAG_FLAT;
 	struct cgroup_limits now;
-	uint64_t size = 0;
 	int r = cgroup_limits_read(config->tree, bag->dirfd, &now);
 
-	if (!r && again && !is_ours(&entry, &now))
+	if (!r && again &&
+	    !is_ours(now.memory_bytes, entry.before.memory_bytes, entry.raised.memory_bytes,
+		     entry.raised_last.memory_bytes))
 		r = -EBUSY;
+	if (!r && !again && !loan_allowed(airbag->debts, bag->path_hash, now_ns))
+		r = -EAGAIN;
 	if (!r && !again)
-		entry.before = now;
+		entry = (struct journal_entry){
+			.cgroup_id = bag->cgroup_id,
+			.deadline_ns = now_ns + config->options->grace_ns + TEARDOWN_NS,
+			.before = now,
+			.raised = now,
+			.owner = getpid(),
+			.owner_start_ticks = airbag->start_ticks,
+		};
 	if (!r)
-		r = airbag_size(airbag, least(&entry.before), rate_bytes_s, &size);
+		r = loan_size(config->options, config->proc_fd, least(&entry.before), rate_bytes_s,
+			      &size);
 	if (r)
 		return r;
-	if (again) {
-		entry.raised_last = entry.raised;
-	} else {
-		entry.cgroup_id = bag->cgroup_id;
-		entry.deadline_ns = boottime_ns() + config->options->grace_ns + TEARDOWN_NS;
-		entry.owner = getpid();
-		entry.owner_start_ticks = airbag->start_ticks;
-		entry.raised_last = entry.before;
-	}
+	entry.raised_last = entry.raised;
 	entry.raised.memory_bytes = sat_add(entry.raised_last.memory_bytes, size);
 	entry.raised.memsw_bytes = sat_add(entry.raised_last.memsw_bytes, size);
+	if (entry.raised.high_bytes != entry.before.high_bytes)
+		entry.raised.high_bytes = entry.raised.memory_bytes - size / 2 / page * page;
 	r = journal_write(airbag->journal_fd, &entry, again);
 	if (r)
 		return r;
@@ -234,6 +223,8 @@ static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_byt
 			journal_remove(airbag->journal_fd, bag->cgroup_id);
 		return r;
 	}
+	if (!again)
+		loan_taken(airbag->debts, bag->path_hash, now_ns);
 	bag->entry = entry;
 	bag->state = BAG_INFLATED;
 	return 0;
@@ -260,7 +251,8 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 	if (r) {
-		result.outcome = r == -ENOMEM ? INCIDENT_AIRBAG_REFUSED : INCIDENT_AIRBAG_FAILED;
+		result.outcome = r == -ENOMEM || r == -EAGAIN ? INCIDENT_AIRBAG_REFUSED
+							      : INCIDENT_AIRBAG_FAILED;
 		result.error = r;
 	} else {
 		uv_async_send(&airbag->wake);
@@ -281,6 +273,44 @@ void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t ra
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
+static int bag_brake(struct airbag *airbag, struct bag *bag)
+{
+	const struct cgroup_tree *tree = airbag->config.tree;
+	uint64_t page = sysconf(_SC_PAGESIZE), from;
+	struct journal_entry entry = bag->entry;
+	struct cgroup_memory memory;
+	int r = cgroup_memory_read(tree, bag->dirfd, &memory);
+
+	if (r)
+		return r;
+	/* Below the usage it would have the kernel reclaim while we wait. */
+	from = MAX(memory.usage_bytes, entry.before.memory_bytes);
+	entry.raised_last = entry.raised;
+	entry.raised.high_bytes =
+		(from + sat_sub(entry.raised.memory_bytes, from) / 2) / page * page;
+	r = journal_write(airbag->journal_fd, &entry, true);
+	if (!r)
+		r = cgroup_limits_write(tree, bag->dirfd, &entry.raised);
+	if (!r)
+		bag->entry = entry;
+	return r;
+}
+
+bool airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
+{
+	bool braked = false;
+	struct bag *bag;
+
+	if (!airbag->config.options->brake || cgroup_tree_version(airbag->config.tree) == 1)
+		return false;
+	pthread_mutex_lock(&airbag->mutex);
+	bag = bag_find(airbag, cgroup_id);
+	if (bag && bag->state == BAG_INFLATED && bag->entry.before.high_bytes == UINT64_MAX)
+		braked = bag->entry.raised.high_bytes != UINT64_MAX || !bag_brake(airbag, bag);
+	pthread_mutex_unlock(&airbag->mutex);
+	return braked;
+}
+
 uint64_t airbag_raised_by(struct airbag *airbag, uint64_t cgroup_id)
 {
 	const struct bag *bag;
@@ -296,25 +326,42 @@ uint64_t airbag_raised_by(struct airbag *airbag, uint64_t cgroup_id)
 
 /* --- letting go ---------------------------------------------------------------------------- */
 
+/* What is ours becomes what it was. Returns whether it was not ours. */
+static bool take_back(uint64_t *now, uint64_t before, uint64_t raised, uint64_t raised_last)
+{
+	if (!is_ours(*now, before, raised, raised_last))
+		return true;
+	*now = before;
+	return false;
+}
+
 /*
- * Puts a limit back, unless somebody else has set it meanwhile. 0: done, or nothing left to do.
+ * Puts limits back, unless somebody else has set them meanwhile. 0: done, or nothing left to do.
  * Lowering a limit makes the kernel reclaim, and on v2 kill where that is not enough.
  */
 static int limits_restore(const struct airbag *airbag, int dirfd, const struct journal_entry *entry)
 {
+	const struct cgroup_limits *before = &entry->before, *raised = &entry->raised,
+				   *last = &entry->raised_last;
 	struct cgroup_limits now;
 	int r = cgroup_limits_read(airbag->config.tree, dirfd, &now);
+	bool theirs = false;
 
 	if (r == -ENOENT || r == -ENODEV) /* the cgroup went, and its limit with it */
 		return 0;
-	if (!r && !is_ours(entry, &now)) {
-		log_info("the limit of cgroup %" PRIu64 " was changed by somebody else while it "
-			 "was raised, and stays as it is",
-			 entry->cgroup_id);
-		return 0;
+	if (!r) {
+		theirs |= take_back(&now.memory_bytes, before->memory_bytes, raised->memory_bytes,
+				    last->memory_bytes);
+		theirs |= take_back(&now.memsw_bytes, before->memsw_bytes, raised->memsw_bytes,
+				    last->memsw_bytes);
+		theirs |= take_back(&now.high_bytes, before->high_bytes, raised->high_bytes,
+				    last->high_bytes);
+		if (theirs)
+			log_info("a limit of cgroup %" PRIu64 " was changed by somebody else while "
+				 "it was raised, and stays as it is",
+				 entry->cgroup_id);
+		r = cgroup_limits_write(airbag->config.tree, dirfd, &now);
 	}
-	if (!r)
-		r = cgroup_limits_write(airbag->config.tree, dirfd, &entry->before);
 	return r == -ENOENT || r == -ENODEV ? 0 : r;
 }
 
@@ -391,6 +438,12 @@ static void on_wake(uv_async_t *wake)
 {
 	struct airbag *airbag = wake->data;
 
+	if (airbag->prepare_error && !airbag->prepare_warned) {
+		airbag->prepare_warned = true;
+		log_warn("no airbag: cannot raise the limit of a cgroup: %s; growth is signalled "
+			 "all the same, here and wherever else this is so",
+			 strerror(-airbag->prepare_error));
+	}
 	if (!uv_is_active((uv_handle_t *)&airbag->timer))
 		uv_timer_start(&airbag->timer, on_check, CHECK_MS, CHECK_MS);
 }

@@ -4,7 +4,12 @@
  * One per cgroup at a time, never more than the host can spare, in the journal before the limit is
  * touched, and put back when the last trip it was for is closed, when memory has fallen below the
  * old line, or at its deadline; by the next start if we are killed. A limit that somebody else
- * changed meanwhile is theirs and stays.
+ * changed meanwhile is theirs and stays. Three in a row, then one a minute: what crashes again and
+ * again is not to live on lent memory.
+ *
+ * The brake follows when the handler has run, on v2: memory.high in the middle of what is left.
+ * Threads that go on allocating beyond it sleep, the longer the further they are, so that it lasts.
+ * Earlier it would keep the handler waiting.
  *
  * airbag_inflate() is the responder's and allocates nothing where the cgroup was prepared; all else
  * belongs to the slow path.
@@ -31,7 +36,7 @@ struct airbag_config {
 /* Result of one inflation, for the incident. */
 struct airbag_result {
 	enum incident_airbag outcome;
-	int error; /* -errno where it failed */
+	int error; /* -errno where it failed; refused: -ENOMEM, the host; -EAGAIN, too often */
 	uint64_t before_bytes, raised_bytes;
 };
 
@@ -48,12 +53,16 @@ struct airbag *airbag_free(struct airbag *airbag);
  * raised. Whichever limit binds at a trip, if it is another, is opened then.
  */
 void airbag_prepare(struct airbag *airbag, const char *rel);
+/* The same for the cgroup of that id, from the responder: the slow path warns. */
+void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id);
 
 /* For a trip: its cgroup's limit, growth in bytes/s. One release for each call. */
 void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s,
 		    struct airbag_result *ret);
 /* The raised limit is nearly reached as well: further, if the size is auto. */
 void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s);
+/* Sets the brake, unless somebody has set memory.high. Returns whether it is set. */
+bool airbag_brake(struct airbag *airbag, uint64_t cgroup_id);
 /* By how much the limit is raised now; 0: it is not. */
 uint64_t airbag_raised_by(struct airbag *airbag, uint64_t cgroup_id);
 /* The trip is closed: the limit goes back with the last of them. */

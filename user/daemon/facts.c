@@ -87,5 +87,6 @@ void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_eve
 		.known = true,
 		.oom_kills = events.oom_kills,
 		.at_limit = events.at_limit,
+		.at_high = events.at_high,
 	};
 }

@@ -46,7 +46,8 @@ int journal_open(bool make, int *ret_dirfd)
 /* Of one width, so that a later entry covers the one before in one write. */
 #define NUMBER_DIGITS 20
 #define NUMBER "%020" PRIu64
-#define PAIR NUMBER " " NUMBER
+#define LIMITS NUMBER " " NUMBER " " NUMBER
+#define LIMITS_OF(l) (l).memory_bytes, (l).memsw_bytes, (l).high_bytes
 
 int journal_write(int dirfd, const struct journal_entry *entry, bool again)
 {
@@ -56,12 +57,11 @@ int journal_write(int dirfd, const struct journal_entry *entry, bool again)
 
 	name_of(entry->cgroup_id, name);
 	length = snprintf(text, sizeof(text),
-			  "limit " NUMBER " until " NUMBER " before " PAIR " raised " PAIR
-			  " last " PAIR " by " PAIR "\n",
-			  entry->cgroup_id, entry->deadline_ns, entry->before.memory_bytes,
-			  entry->before.memsw_bytes, entry->raised.memory_bytes,
-			  entry->raised.memsw_bytes, entry->raised_last.memory_bytes,
-			  entry->raised_last.memsw_bytes, entry->owner, entry->owner_start_ticks);
+			  "limit " NUMBER " until " NUMBER " before " LIMITS " raised " LIMITS
+			  " last " LIMITS " by " NUMBER " " NUMBER "\n",
+			  entry->cgroup_id, entry->deadline_ns, LIMITS_OF(entry->before),
+			  LIMITS_OF(entry->raised), LIMITS_OF(entry->raised_last), entry->owner,
+			  entry->owner_start_ticks);
 	fd = openat(dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | (again ? 0 : O_CREAT | O_EXCL),
 		    0600);
 	if (fd < 0)
@@ -107,10 +107,13 @@ static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
 		{" until ", &entry.deadline_ns},
 		{" before ", &entry.before.memory_bytes},
 		{" ", &entry.before.memsw_bytes},
+		{" ", &entry.before.high_bytes},
 		{" raised ", &entry.raised.memory_bytes},
 		{" ", &entry.raised.memsw_bytes},
+		{" ", &entry.raised.high_bytes},
 		{" last ", &entry.raised_last.memory_bytes},
 		{" ", &entry.raised_last.memsw_bytes},
+		{" ", &entry.raised_last.high_bytes},
 		{" by ", &entry.owner},
 		{" ", &entry.owner_start_ticks},
 	};

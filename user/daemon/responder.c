@@ -20,17 +20,20 @@
 
 #define RESPONDER_PRIORITY 50 /* SCHED_FIFO, middle of 1..99: above everything but the kernel's */
 
-#define REFRESH_MAX 16
+#define LATER_MAX 16
 #define RESPONDER_STACK (256UL * 1024) /* bytes */
 
 struct responder {
 	struct responder_config config;
 	pthread_t thread;
 	bool started;
-	int stop_fd;		       /* eventfd */
-	int results[2];		       /* pipe: read end, write end */
-	uint64_t refresh[REFRESH_MAX]; /* cgroups whose statistics are asked for */
-	size_t refresh_count;
+	int stop_fd;	/* eventfd */
+	int results[2]; /* pipe: read end, write end */
+	struct {
+		uint64_t cgroup;
+		uint32_t type; /* APO_REC_REFRESH, APO_REC_PREPARE */
+	} later[LATER_MAX];    /* what takes its time: signals first */
+	size_t later_count;
 };
 
 static uint64_t now_ns(void)
@@ -202,6 +205,7 @@ static void inflate(struct responder *responder, const struct apo_request *reque
 	}
 	airbag_inflate(responder->config.airbag, request->limit_cgroup, rate_bytes_s,
 		       &result.airbag);
+	result.time_ns = now_ns();
 	tell(responder, &result);
 }
 
@@ -211,9 +215,11 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 	struct responder *responder = userdata;
 	struct responder_result result = {.trip_id = request->trip_id};
 
-	if (record->type == APO_REC_REFRESH) { /* takes its time: signals first */
-		if (responder->refresh_count < REFRESH_MAX)
-			responder->refresh[responder->refresh_count++] = request->limit_cgroup;
+	if (record->type != APO_REC_REQUEST) {
+		if (responder->later_count < LATER_MAX) {
+			responder->later[responder->later_count].cgroup = request->limit_cgroup;
+			responder->later[responder->later_count++].type = record->type;
+		}
 		return 0;
 	}
 	if ((request->flags & APO_REQUEST_AIRBAG) && responder->config.airbag)
@@ -249,8 +255,14 @@ static void *responder_main(void *userdata)
 			break;
 		if (fds[0].revents & POLLIN)
 			loader_consume_urgent(responder->config.loader);
-		while (responder->refresh_count)
-			refresh(responder, responder->refresh[--responder->refresh_count]);
+		while (responder->later_count) {
+			uint64_t cgroup = responder->later[--responder->later_count].cgroup;
+
+			if (responder->later[responder->later_count].type == APO_REC_REFRESH)
+				refresh(responder, cgroup);
+			else if (responder->config.airbag)
+				airbag_prepare_id(responder->config.airbag, cgroup);
+		}
 	}
 	return NULL;
 }

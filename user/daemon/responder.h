@@ -25,8 +25,8 @@ struct responder_result {
 	bool is_airbag;
 	uint64_t limit_cgroup;
 	struct airbag_result airbag;
+	uint64_t time_ns; /* CLOCK_MONOTONIC, when it was done */
 	/* An answer about a signal. */
-	uint64_t time_ns; /* CLOCK_MONOTONIC, when the signal was queued */
 	uint64_t start_boottime_ns;
 	pid_t pid; /* 0: no process; with `last`, see there */
 	uint32_t signal;

@@ -532,7 +532,7 @@ void session_status(struct session *session)
 	};
 	int r = accounts_read(session->loader, session->tree, &status);
 
-	tracker_verdicts(session->tracker, status.verdicts);
+	tracker_status(session->tracker, &status);
 	if (r)
 		log_warn("cannot read the accounts: %s, ignoring", strerror(-r));
 	else

@@ -19,6 +19,9 @@
 /* After our SIGKILL, or once the process is known to be gone: for its record to arrive. */
 #define LINGER_MS 1000
 
+/* An answer of the responder that took longer is counted as late. */
+#define LATE_NS (10 * NSEC_PER_MSEC)
+
 /* Records of ends that may overtake the responder's answer: of the grower and of the target. */
 #define LATE_MAX 4
 
@@ -37,11 +40,42 @@ struct open_incident {
 	uv_timer_t timer;
 };
 
+#define TALLIES_MAX 1024 /* guards; beyond, the oldest is forgotten */
+
+struct tally {
+	uint64_t cgroup_id;
+	uint64_t verdicts[STATUS_VERDICTS];
+};
+
 struct tracker {
 	struct tracker_config config;
 	struct open_incident *open;
-	uint64_t verdicts[STATUS_VERDICTS];
+	struct tally all; /* of every guard */
+	struct tally tallies[TALLIES_MAX];
+	size_t tally_next;
+	uint64_t responder_late;
 };
+
+static struct tally *tally_find(const struct tracker *tracker, uint64_t cgroup_id)
+{
+	for (size_t i = 0; i < TALLIES_MAX; i++)
+		if (tracker->tallies[i].cgroup_id == cgroup_id)
+			return (struct tally *)&tracker->tallies[i];
+	return NULL;
+}
+
+static void tally_add(struct tracker *tracker, uint64_t cgroup_id, enum verdict verdict)
+{
+	struct tally *tally = cgroup_id ? tally_find(tracker, cgroup_id) : NULL;
+
+	tracker->all.verdicts[verdict]++;
+	if (!tally && cgroup_id) {
+		tally = &tracker->tallies[tracker->tally_next++ % TALLIES_MAX];
+		*tally = (struct tally){.cgroup_id = cgroup_id};
+	}
+	if (tally)
+		tally->verdicts[verdict]++;
+}
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -226,7 +260,7 @@ static void close_incident(struct open_incident *open)
 	read_closing(open);
 	open->incident->closed_ns = clock_ns(CLOCK_MONOTONIC);
 	verdict_close(open->incident);
-	tracker->verdicts[open->incident->verdict]++;
+	tally_add(tracker, open->limit_cgroup, open->incident->verdict);
 	reporter_incident(tracker->config.reporter, open->incident);
 	unlink_and_free(open);
 }
@@ -291,8 +325,11 @@ static bool take_close(struct open_incident *open, const struct apo_close *recor
 	incident->delivered_ns = record->delivered_ns;
 	if (!incident->signal_ns && record->generated_ns)
 		incident->signal_ns = record->generated_ns;
-	if (record->rec.type != APO_REC_EXIT)
+	if (record->rec.type != APO_REC_EXIT) {
+		incident->brake_set = open->raised &&
+				      airbag_brake(tracker->config.airbag, open->limit_cgroup);
 		return false;
+	}
 	incident->peak_need_bytes = MAX(incident->peak_need_bytes, record->peak_need_pages * page);
 	incident->least_headroom_bytes =
 		MIN(incident->least_headroom_bytes, record->least_headroom_pages * (int64_t)page);
@@ -334,7 +371,7 @@ static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 	if (cgroup_path_of_id(tracker->config.tree, oom->limit_cgroup, &incident->limit_cgroup))
 		incident->limit_cgroup = NULL;
 	verdict_close(incident);
-	tracker->verdicts[incident->verdict]++;
+	tally_add(tracker, oom->limit_cgroup, incident->verdict);
 	reporter_incident(tracker->config.reporter, incident);
 	incident_free(incident);
 }
@@ -398,6 +435,7 @@ static void on_airbag(struct tracker *tracker, struct open_incident *open,
 		open->incident->airbag = airbag->outcome;
 		open->incident->airbag_error = airbag->error;
 		open->incident->airbag_bytes = sat_sub(airbag->raised_bytes, airbag->before_bytes);
+		open->incident->airbag_ns = raised ? result->time_ns : 0;
 	} else if (raised) { /* over before we heard of it */
 		airbag_release(tracker->config.airbag, result->limit_cgroup);
 	}
@@ -407,6 +445,9 @@ void tracker_on_result(struct tracker *tracker, const struct responder_result *r
 {
 	struct open_incident *open = find(tracker, result->trip_id);
 
+	/* The id of a trip is when it was decided. */
+	if (sat_sub(result->time_ns, result->trip_id) > LATE_NS)
+		tracker->responder_late++;
 	if (result->is_airbag)
 		on_airbag(tracker, open, result);
 	if (!open)
@@ -461,8 +502,20 @@ void tracker_close_all(struct tracker *tracker)
 		close_incident(tracker->open);
 }
 
-void tracker_verdicts(const struct tracker *tracker, uint64_t ret[STATUS_VERDICTS])
+void tracker_status(const struct tracker *tracker, struct status *status)
 {
-	memcpy(ret, tracker->verdicts, sizeof(tracker->verdicts));
-	ret[VERDICT_OPEN] = tracker_open_count(tracker);
+	memcpy(status->verdicts, tracker->all.verdicts, sizeof(status->verdicts));
+	status->verdicts[VERDICT_OPEN] = tracker_open_count(tracker);
+	status->responder_late = tracker->responder_late;
+	for (size_t i = 0; i < status->guard_count; i++) {
+		const struct tally *tally = tally_find(tracker, status->guards[i].id);
+
+		if (tally)
+			memcpy(status->guards[i].verdicts, tally->verdicts,
+			       sizeof(tally->verdicts));
+	}
+	for (const struct open_incident *open = tracker->open; open; open = open->next)
+		for (size_t i = 0; i < status->guard_count; i++)
+			status->guards[i].verdicts[VERDICT_OPEN] += status->guards[i].id ==
+								    open->limit_cgroup;
 }

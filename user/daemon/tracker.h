@@ -46,5 +46,8 @@ size_t tracker_open_count(const struct tracker *tracker);
 /* Judges every open incident now, by what is known. */
 void tracker_close_all(struct tracker *tracker);
 
-/* How often each verdict was given, by enum verdict; VERDICT_OPEN counts the open ones. */
-void tracker_verdicts(const struct tracker *tracker, uint64_t ret[STATUS_VERDICTS]);
+/*
+ * How often each verdict was given, in all and for each guard there is in the status; and what the
+ * responder was late for.
+ */
+void tracker_status(const struct tracker *tracker, struct status *status);

@@ -261,7 +261,7 @@ static void print_end(FILE *file, const struct incident *incident)
 	}
 }
 
-/* ", airbag of 64.0 MiB (12.5 MiB used)" */
+/* ", airbag of 64.0 MiB (12.5 MiB used, braked)" */
 static void print_airbag(FILE *file, const struct incident *incident)
 {
 	char raised[16], used[16];
@@ -272,10 +272,14 @@ static void print_airbag(FILE *file, const struct incident *incident)
 	case INCIDENT_AIRBAG_RAISED:
 		format_size(raised, sizeof(raised), incident->airbag_bytes);
 		format_size(used, sizeof(used), incident_airbag_used(incident));
-		fprintf(file, ", airbag of %s (%s used)", raised, used);
+		fprintf(file, ", airbag of %s (%s used%s)", raised, used,
+			strcmp(incident_brake(incident), "held") == 0 ? ", braked" : "");
 		break;
 	case INCIDENT_AIRBAG_REFUSED:
-		fputs(", no airbag: the machine has no memory to spare", file);
+		fputs(incident->airbag_error == -EAGAIN
+			      ? ", no airbag: too many in the last minutes"
+			      : ", no airbag: the machine has no memory to spare",
+		      file);
 		break;
 	case INCIDENT_AIRBAG_FAILED:
 		fprintf(file, ", no airbag: %s", strerror(-incident->airbag_error));

@@ -123,11 +123,13 @@ static json_t *airbag_json(const struct incident *incident)
 					 : json_null());
 	r |= json_object_set_new(object, "raised_bytes", json_u64(incident->airbag_bytes));
 	r |= json_object_set_new(object, "used_bytes", json_u64(incident_airbag_used(incident)));
+	r |= json_object_set_new(object, "brake", json_string(incident_brake(incident)));
 	return json_finish(object, r);
 }
 
 static json_t *timing_json(const struct incident *incident)
 {
+	uint64_t margin_ns = incident_margin_ns(incident);
 	json_t *object = json_object();
 	int r = 0;
 
@@ -137,6 +139,13 @@ static json_t *timing_json(const struct incident *incident)
 	r |= json_object_set_new(object, "crossing_to_handler_us",
 				 json_span(incident->crossed_ns, incident->delivered_ns,
 					   NSEC_PER_USEC));
+	r |= json_object_set_new(object, "crossing_to_airbag_us",
+				 json_span(incident->crossed_ns, incident->airbag_ns,
+					   NSEC_PER_USEC));
+	r |= json_object_set_new(object, "margin_ms",
+				 margin_ns == APO_UNLIMITED
+					 ? json_null()
+					 : json_real((double)margin_ns / (double)NSEC_PER_MSEC));
 	r |= json_object_set_new(object, "signal_to_exit_ms",
 				 json_span(incident->signal_ns, incident->exit_ns, NSEC_PER_MSEC));
 	r |= json_object_set_new(
@@ -176,6 +185,9 @@ static json_t *kernel_json(const struct incident_events *before,
 				 json_known(before->known, before->at_limit));
 	r |= json_object_set_new(object, "at_limit_after",
 				 json_known(after->known, after->at_limit));
+	r |= json_object_set_new(object, "at_high_before",
+				 json_known(before->known, before->at_high));
+	r |= json_object_set_new(object, "at_high_after", json_known(after->known, after->at_high));
 	return json_finish(object, r);
 }
 

@@ -80,6 +80,17 @@ json_t *ready_json(const struct ready *ready)
 	return json_finish(object, r);
 }
 
+static json_t *verdicts_json(const uint64_t verdicts[STATUS_VERDICTS])
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	for (int i = 0; i < STATUS_VERDICTS; i++)
+		r |= json_object_set_new(object, verdict_name((enum verdict)i),
+					 json_u64(verdicts[i]));
+	return json_finish(object, r);
+}
+
 static json_t *guard_account_json(const struct status_guard *guard, uint64_t page_bytes)
 {
 	const struct apo_guard *account = &guard->account;
@@ -102,6 +113,7 @@ static json_t *guard_account_json(const struct status_guard *guard, uint64_t pag
 	r |= json_object_set_new(object, "oom_kills", json_u64(account->oom_kills));
 	r |= json_object_set_new(object, "oom_kills_uncaught",
 				 json_u64(account->oom_kills_uncaught));
+	r |= json_object_set_new(object, "verdicts", verdicts_json(guard->verdicts));
 	return json_finish(object, r);
 }
 
@@ -156,17 +168,7 @@ static json_t *counters_json(const struct status *status)
 
 	for (size_t i = 0; i < APO_STATS; i++)
 		r |= json_object_set_new(object, counter_names[i], json_u64(status->counters[i]));
-	return json_finish(object, r);
-}
-
-static json_t *verdicts_json(const struct status *status)
-{
-	json_t *object = json_object();
-	int r = 0;
-
-	for (int i = 0; i < STATUS_VERDICTS; i++)
-		r |= json_object_set_new(object, verdict_name((enum verdict)i),
-					 json_u64(status->verdicts[i]));
+	r |= json_object_set_new(object, "responder_late", json_u64(status->responder_late));
 	return json_finish(object, r);
 }
 
@@ -178,6 +180,6 @@ json_t *status_json(const struct status *status)
 	r |= json_object_set_new(object, "guards", guards_json(status));
 	r |= json_object_set_new(object, "processes", processes_json(status));
 	r |= json_object_set_new(object, "counters", counters_json(status));
-	r |= json_object_set_new(object, "verdicts", verdicts_json(status));
+	r |= json_object_set_new(object, "verdicts", verdicts_json(status->verdicts));
 	return json_finish(object, r);
 }

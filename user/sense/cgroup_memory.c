@@ -38,6 +38,8 @@ static const struct file_names names_v2 = {
 	.active_file = "active_file",
 };
 
+#define HIGH_V2 "memory.high"
+
 static const struct file_names *names_of(const struct cgroup_tree *tree)
 {
 	return cgroup_tree_version(tree) == 1 ? &names_v1 : &names_v2;
@@ -279,7 +281,8 @@ static int read_events_v2(int dirfd, struct cgroup_events *events)
 	if (r < 0)
 		return r;
 	if (parse_field_u64(text, "oom_kill", &events->oom_kills) < 0 ||
-	    parse_field_u64(text, "max", &events->at_limit) < 0)
+	    parse_field_u64(text, "max", &events->at_limit) < 0 ||
+	    parse_field_u64(text, "high", &events->at_high) < 0)
 		return -EBADMSG;
 	return 0;
 }
@@ -313,9 +316,12 @@ int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes
 
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret)
 {
-	struct cgroup_limits limits = {UINT64_MAX, UINT64_MAX};
+	struct cgroup_limits limits = {
+		.memory_bytes = UINT64_MAX, .memsw_bytes = UINT64_MAX, .high_bytes = UINT64_MAX};
 	int r = read_limit(dirfd, names_of(tree)->limit, &limits.memory_bytes);
 
+	if (!r && cgroup_tree_version(tree) == 2)
+		r = read_limit(dirfd, HIGH_V2, &limits.high_bytes);
 	if (!r && cgroup_tree_version(tree) == 1) {
 		r = read_limit(dirfd, names_v1.swap_limit, &limits.memsw_bytes);
 		if (r == -ENODATA) /* booted without swap accounting */
@@ -342,6 +348,8 @@ int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct 
 		r = write_limit(tree, dirfd, names_of(tree)->limit, to->memory_bytes);
 	if (!r && has_memsw && !memsw_first)
 		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes);
+	if (!r && now.high_bytes != to->high_bytes)
+		r = write_limit(tree, dirfd, HIGH_V2, to->high_bytes);
 	return r;
 }
 

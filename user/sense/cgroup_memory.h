@@ -69,6 +69,7 @@ void cgroup_limit_done(struct cgroup_limit *limit);
 struct cgroup_events {
 	uint64_t oom_kills;
 	uint64_t at_limit; /* charges that met the limit: v2 events max, v1 memory.failcnt */
+	uint64_t at_high;  /* v2: charges above memory.high, which are slowed down; v1: 0 */
 };
 
 /* -ENODATA: as above, or v1 before 4.13, which does not count kills. */
@@ -85,11 +86,12 @@ int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes
 struct cgroup_limits {
 	uint64_t memory_bytes;
 	uint64_t memsw_bytes; /* v1: memory and swap together */
+	uint64_t high_bytes;  /* v2 memory.high: who charges more is slowed down, by up to 2 s */
 };
 
 /* Both allocate nothing and are short, for those in a hurry. Errors as above. */
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
-/* In the order that the kernel accepts: memsw is never below memory. */
+/* What differs, in the order that the kernel accepts: memsw is never below memory. */
 int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
 
 /* Whether the limit file is there and could be opened for writing (permissions, mount). */
