@@ -279,6 +279,8 @@ int BPF_PROG(on_signal_deliver, int sig)
 	if (!entry || (__u32)sig != entry->signal || entry->delivered_ns)
 		return 0;
 	entry->delivered_ns = bpf_ktime_get_ns();
+	if (entry->brake)
+		request_bare(APO_REC_BRAKE, entry->limit_cgroup, 0, 0);
 	close_emit(APO_REC_DELIVERED, tgid, entry, 0);
 	return 0;
 }

@@ -237,8 +237,8 @@ static __always_inline void request_emit(struct look *look, const struct apo_gua
 }
 
 /* What is about a limit, and about no process. */
-static __always_inline bool request_bare(struct look *look, const struct apo_guard *guard,
-					 __u32 type, __u32 flags)
+static __always_inline bool request_bare(__u32 type, __u64 limit_cgroup, __u64 rate_pages_s,
+					 __u32 flags)
 {
 	struct apo_request *request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
 
@@ -249,8 +249,8 @@ static __always_inline bool request_bare(struct look *look, const struct apo_gua
 	__builtin_memset(request, 0, sizeof(*request));
 	request->rec.type = type;
 	request->rec.size = sizeof(*request);
-	request->limit_cgroup = look->reading.limit_cgroup;
-	request->rate_pages_s = guard->rate_pages_s;
+	request->limit_cgroup = limit_cgroup;
+	request->rate_pages_s = rate_pages_s;
 	request->flags = flags;
 	bpf_ringbuf_submit(request, WAKE_NOW);
 	return true;
@@ -331,6 +331,7 @@ static __noinline __u64 act(struct look *look, struct apo_guard *guard,
 		.limit_cgroup = look->reading.limit_cgroup,
 		.time_ns = look->now,
 		.generate_result = -1,
+		.brake = (policy->flags & APO_POLICY_BRAKE) != 0,
 	};
 
 	warn = decision->rule == APO_RULE_WARN;
@@ -425,7 +426,7 @@ static __always_inline bool refresh_wait(struct look *look, struct apo_guard *gu
 		flight = (__u64)BPF_CORE_READ(owner, signal, nr_threads) * FLIGHT_PAGES;
 		if (kernel_pages(look->binding, look->reading.usage_pages) < reserve / 2 + flight)
 			return false;
-		if (!request_bare(look, guard, APO_REC_REFRESH, 0))
+		if (!request_bare(APO_REC_REFRESH, look->reading.limit_cgroup, 0, 0))
 			return false;
 		guard->refresh_wait_ns = look->now + REFRESH_WAIT_NS;
 	}
@@ -446,7 +447,7 @@ static __always_inline void airbag_prepare(struct look *look, struct apo_guard *
 	if (guard->prepared || !raises_limits(policy) ||
 	    guard->need_pages < look->reading.limit_pages / 2)
 		return;
-	guard->prepared = request_bare(look, guard, APO_REC_PREPARE, 0);
+	guard->prepared = request_bare(APO_REC_PREPARE, look->reading.limit_cgroup, 0, 0);
 }
 
 #define AIRBAG_AGAIN_NS 1000000ULL /* as long as raising a limit may take */
@@ -460,7 +461,8 @@ static __always_inline void airbag_ask_again(struct look *look, struct apo_guard
 	    since(look->now, guard->airbag_ns) < AIRBAG_AGAIN_NS)
 		return;
 	guard->airbag_ns = look->now;
-	request_bare(look, guard, APO_REC_REQUEST, APO_REQUEST_AIRBAG);
+	request_bare(APO_REC_REQUEST, look->reading.limit_cgroup, guard->rate_pages_s,
+		     APO_REQUEST_AIRBAG);
 }
 
 #define FAULTING_NS 10000000ULL

@@ -39,6 +39,7 @@ enum apo_target {
 enum apo_policy_flag {
 	APO_POLICY_DRY_RUN = 1, /* decide and report, signal nothing */
 	APO_POLICY_AIRBAG = 2,	/* at a trip the responder raises the limit */
+	APO_POLICY_BRAKE = 4,	/* and slows growth down when the handler is entered */
 };
 
 /* How one guard behaves. Index 0 of the policy table is the default of `--all`. */
@@ -101,6 +102,7 @@ enum apo_record_type {
 	APO_REC_REQUEST = 6,   /* what the responder is to do for a trip */
 	APO_REC_REFRESH = 7,   /* statistics of limit_cgroup are to be brought up to date */
 	APO_REC_PREPARE = 8,   /* limit_cgroup is half full: open what raising its limit takes */
+	APO_REC_BRAKE = 9, /* a handler is entered: what grows on in limit_cgroup is to slow down */
 };
 
 struct apo_record {
@@ -165,9 +167,9 @@ enum apo_request_flag {
 };
 
 /*
- * What the responder needs of a trip; the trip itself goes to the slow path. Refresh and prepare
- * have the same layout and use only limit_cgroup; so has a request without a trip, which is about
- * a limit that is raised already and nearly reached again.
+ * What the responder needs of a trip; the trip itself goes to the slow path. Refresh, prepare and
+ * brake have the same layout and use only limit_cgroup; so has a request without a trip, which is
+ * about a limit that is raised already and nearly reached again.
  */
 struct apo_request {
 	struct apo_record rec;
@@ -281,8 +283,10 @@ struct apo_signalled {
 	__s32 generate_result;
 	__u32 pending; /* 1: the last attempt met -EBUSY, try again */
 	__u32 oom_victim;
+	__u32 brake; /* 1: the responder wants to know when the handler is entered */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_signalled) == 56, "apo_signalled is ABI");
+_Static_assert(sizeof(struct apo_signalled) == 64, "apo_signalled is ABI");
 
 /* Answer of the one-shot reader of one process's memory. */
 struct apo_rss {

@@ -118,7 +118,7 @@ Test(options, an_airbag_has_a_size_and_an_end)
 	cr_expect_eq(o.airbag, AIRBAG_AUTO);
 	cr_expect_eq(o.grace_ns, 10 * NSEC_PER_SEC);
 	options_policy(&o, 4096, &policy);
-	cr_expect_eq(policy.flags, APO_POLICY_AIRBAG);
+	cr_expect_eq(policy.flags, APO_POLICY_AIRBAG | APO_POLICY_BRAKE);
 	o = WATCH("--all", "--airbag=64M", "--grace", "3s");
 	cr_expect_eq(o.airbag, AIRBAG_FIXED);
 	cr_expect_eq(o.airbag_bytes, 64ULL << 20);

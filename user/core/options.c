@@ -339,6 +339,7 @@ void options_policy(const struct options *options, uint64_t page_bytes, struct a
 		.signal = (uint32_t)options->signal,
 		.target = options->target,
 		.flags = (options->dry_run ? APO_POLICY_DRY_RUN : 0) |
-			 (options->airbag != AIRBAG_OFF ? APO_POLICY_AIRBAG : 0),
+			 (options->airbag != AIRBAG_OFF ? APO_POLICY_AIRBAG : 0) |
+			 (options->airbag != AIRBAG_OFF && options->brake ? APO_POLICY_BRAKE : 0),
 	};
 }

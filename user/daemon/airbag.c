@@ -278,13 +278,13 @@ static int bag_brake(struct airbag *airbag, struct bag *bag)
 	const struct cgroup_tree *tree = airbag->config.tree;
 	uint64_t page = sysconf(_SC_PAGESIZE), from;
 	struct journal_entry entry = bag->entry;
-	struct cgroup_memory memory;
-	int r = cgroup_memory_read(tree, bag->dirfd, &memory);
+	uint64_t usage;
+	int r = cgroup_usage_read(tree, bag->dirfd, &usage);
 
 	if (r)
 		return r;
 	/* Below the usage it would have the kernel reclaim while we wait. */
-	from = MAX(memory.usage_bytes, entry.before.memory_bytes);
+	from = MAX(usage, entry.before.memory_bytes);
 	entry.raised_last = entry.raised;
 	entry.raised.high_bytes =
 		(from + sat_sub(entry.raised.memory_bytes, from) / 2) / page * page;
@@ -296,32 +296,27 @@ static int bag_brake(struct airbag *airbag, struct bag *bag)
 	return r;
 }
 
-bool airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
+void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
 {
-	bool braked = false;
 	struct bag *bag;
 
-	if (!airbag->config.options->brake || cgroup_tree_version(airbag->config.tree) == 1)
-		return false;
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_INFLATED && bag->entry.before.high_bytes == UINT64_MAX)
-		braked = bag->entry.raised.high_bytes != UINT64_MAX || !bag_brake(airbag, bag);
+	if (bag && bag->state == BAG_INFLATED && bag->entry.before.high_bytes == UINT64_MAX &&
+	    bag->entry.raised.high_bytes == UINT64_MAX)
+		bag_brake(airbag, bag);
 	pthread_mutex_unlock(&airbag->mutex);
-	return braked;
 }
 
-uint64_t airbag_raised_by(struct airbag *airbag, uint64_t cgroup_id)
+void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked)
 {
 	const struct bag *bag;
-	uint64_t bytes = 0;
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_INFLATED)
-		bytes = least(&bag->entry.raised) - least(&bag->entry.before);
+	*ret_bytes = bag ? least(&bag->entry.raised) - least(&bag->entry.before) : 0;
+	*ret_braked = bag && bag->entry.raised.high_bytes != bag->entry.before.high_bytes;
 	pthread_mutex_unlock(&airbag->mutex);
-	return bytes;
 }
 
 /* --- letting go ---------------------------------------------------------------------------- */

@@ -61,9 +61,9 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 		    struct airbag_result *ret);
 /* The raised limit is nearly reached as well: further, if the size is auto. */
 void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s);
-/* Sets the brake, unless somebody has set memory.high. Returns whether it is set. */
-bool airbag_brake(struct airbag *airbag, uint64_t cgroup_id);
-/* By how much the limit is raised now; 0: it is not. */
-uint64_t airbag_raised_by(struct airbag *airbag, uint64_t cgroup_id);
+/* The handler of a trip is entered: sets the brake, unless somebody has set memory.high. */
+void airbag_brake(struct airbag *airbag, uint64_t cgroup_id);
+/* By how much the limit was raised the last time, and whether the brake was set. */
+void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked);
 /* The trip is closed: the limit goes back with the last of them. */
 void airbag_release(struct airbag *airbag, uint64_t cgroup_id);

@@ -77,6 +77,7 @@ static void signal_one(struct responder *responder, const struct apo_request *re
 		.time_ns = now_ns(),
 		.signal = signal,
 		.generate_result = -1,
+		.brake = responder->config.brake,
 	};
 	struct target target = {.pidfd = -1};
 	int r;
@@ -215,6 +216,11 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 	struct responder *responder = userdata;
 	struct responder_result result = {.trip_id = request->trip_id};
 
+	if (record->type == APO_REC_BRAKE) {
+		if (responder->config.airbag)
+			airbag_brake(responder->config.airbag, request->limit_cgroup);
+		return 0;
+	}
 	if (record->type != APO_REC_REQUEST) {
 		if (responder->later_count < LATER_MAX) {
 			responder->later[responder->later_count].cgroup = request->limit_cgroup;

@@ -48,6 +48,7 @@ struct responder_config {
 	uint64_t page_bytes;
 	uint64_t cooldown_ns; /* least time between two signals to one process */
 	bool initial_pid_ns;  /* pids of the kernel side are ours */
+	bool brake;	      /* wanted, and possible here */
 	bool may_lock_memory; /* CAP_IPC_LOCK: beyond any limit on locked memory */
 };
 

@@ -390,6 +390,8 @@ static int load(struct session *session)
 	if (r)
 		return r;
 	options_policy(session->options, session->page_bytes, &policy);
+	if (session->config.memcg_v1) /* has no memory.high */
+		policy.flags &= ~(uint32_t)APO_POLICY_BRAKE;
 	r = loader_set_policy(session->loader, 0, &policy);
 	if (!r && session->config.guard_cgroups)
 		r = loader_guard_cgroup(session->loader, session->cgroup_id, 0);
@@ -417,6 +419,7 @@ static int start(struct session *session)
 		.proc_fd = session->proc_fd,
 		.cooldown_ns = session->options->cooldown_ns,
 		.initial_pid_ns = session->pid_ns == PID_NS_INITIAL_INO,
+		.brake = session->options->brake && !session->config.memcg_v1,
 		.may_lock_memory = machine_has_capability(&session->machine, CAP_IPC_LOCK),
 	};
 	struct tracker_config tracker = {

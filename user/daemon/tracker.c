@@ -226,6 +226,7 @@ static void read_closing(struct open_incident *open)
 	struct incident *incident = open->incident;
 	struct cgroup_memory memory;
 	struct apo_guard account;
+	uint64_t raised_bytes;
 
 	if (!loader_guard_account(tracker->config.loader, open->limit_cgroup, &account)) {
 		incident->peak_need_bytes =
@@ -237,10 +238,11 @@ static void read_closing(struct open_incident *open)
 				    account.trip_least_headroom_pages *
 					    (int64_t)tracker->config.page_bytes);
 	}
-	if (open->raised) /* perhaps again since */
-		incident->airbag_bytes =
-			MAX(incident->airbag_bytes,
-			    airbag_raised_by(tracker->config.airbag, open->limit_cgroup));
+	if (open->raised) { /* perhaps again since */
+		airbag_state(tracker->config.airbag, open->limit_cgroup, &raised_bytes,
+			     &incident->brake_set);
+		incident->airbag_bytes = MAX(incident->airbag_bytes, raised_bytes);
+	}
 	if (open->limit_dirfd < 0)
 		return;
 	facts_events(tracker->config.tree, open->limit_dirfd, &incident->after);
@@ -325,11 +327,8 @@ static bool take_close(struct open_incident *open, const struct apo_close *recor
 	incident->delivered_ns = record->delivered_ns;
 	if (!incident->signal_ns && record->generated_ns)
 		incident->signal_ns = record->generated_ns;
-	if (record->rec.type != APO_REC_EXIT) {
-		incident->brake_set = open->raised &&
-				      airbag_brake(tracker->config.airbag, open->limit_cgroup);
+	if (record->rec.type != APO_REC_EXIT)
 		return false;
-	}
 	incident->peak_need_bytes = MAX(incident->peak_need_bytes, record->peak_need_pages * page);
 	incident->least_headroom_bytes =
 		MIN(incident->least_headroom_bytes, record->least_headroom_pages * (int64_t)page);

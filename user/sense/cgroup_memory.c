@@ -314,6 +314,11 @@ int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes
 	return write_limit(tree, dirfd, names_of(tree)->limit, bytes);
 }
 
+int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
+{
+	return read_number(dirfd, names_of(tree)->usage, ret);
+}
+
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret)
 {
 	struct cgroup_limits limits = {

@@ -89,7 +89,8 @@ struct cgroup_limits {
 	uint64_t high_bytes;  /* v2 memory.high: who charges more is slowed down, by up to 2 s */
 };
 
-/* Both allocate nothing and are short, for those in a hurry. Errors as above. */
+/* All three allocate nothing and are short, for those in a hurry. Errors as above. */
+int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
 /* What differs, in the order that the kernel accepts: memsw is never below memory. */
 int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
