@@ -23,35 +23,51 @@
 
 static const struct spike {
 	const char *name, *label;
-	const char *rate, *threads, *shutdown_ms; /* shutdown_ms NULL: cooperative */
+	const char *arguments[7]; /* %s: a directory in memory */
 } spikes[] = {
-	{"cooperative_50", "stops, 50 MiB/s", "50", "1", NULL},
-	{"cooperative_1000", "stops, 1000 MiB/s", "1000", "1", NULL},
-	{"cooperative_flat", "stops, flat out", "0", "1", NULL},
-	{"cooperative_4", "stops, flat out, 4 threads", "0", "4", NULL},
-	{"200_300", "200 MiB/s for 0.3 s", "200", "1", "300"},
-	{"200_1000", "200 MiB/s for 1 s", "200", "1", "1000"},
-	{"200_4_1000", "200 MiB/s for 1 s, 4 threads", "200", "4", "1000"},
-	{"1000_300", "1000 MiB/s for 0.3 s", "1000", "1", "300"},
-	{"1000_1000", "1000 MiB/s for 1 s", "1000", "1", "1000"},
-	{"1000_4_1000", "1000 MiB/s for 1 s, 4 threads", "1000", "4", "1000"},
-	{"flat_300", "flat out for 0.3 s", "0", "1", "300"},
-	{"flat_1000", "flat out for 1 s", "0", "1", "1000"},
-	{"flat_4_1000", "flat out for 1 s, 4 threads", "0", "4", "1000"},
+	{"anon_50", "stops: 50 MiB/s", {"--rate", "50"}},
+	{"anon_1000", "stops: 1000 MiB/s", {"--rate", "1000"}},
+	{"anon_flat", "stops: flat out", {NULL}},
+	{"anon_4", "stops: flat out, 4 threads", {"--threads", "4"}},
+	{"thp", "stops: THP", {"--kind", "thp"}},
+	{"shmem", "stops: shmem", {"--kind", "shmem"}},
+	{"tmpfs", "stops: tmpfs write(2)", {"--kind", "tmpfs", "--dir", "%s"}},
+	{"populate", "stops: MAP_POPULATE", {"--kind", "populate"}},
+	{"one_populate", "one MAP_POPULATE of 400 MiB", {"--kind", "populate", "--chunk", "400M"}},
+	{"one_write",
+	 "one write(2) of 400 MiB to tmpfs",
+	 {"--kind", "tmpfs", "--dir", "%s", "--chunk", "400M"}},
+#define GOES_ON(name, label, rate, threads, ms)                                                  \
+	{                                                                                        \
+		name, "goes on: " label,                                                         \
+		{                                                                                \
+			"--stubborn", "--rate", rate, "--threads", threads, "--shutdown-ms", ms, \
+		}                                                                                \
+	}
+	GOES_ON("200_300", "200 MiB/s, 0.3 s", "200", "1", "300"),
+	GOES_ON("200_1000", "200 MiB/s, 1 s", "200", "1", "1000"),
+	GOES_ON("200_4_1000", "200 MiB/s, 1 s, 4 threads", "200", "4", "1000"),
+	GOES_ON("1000_300", "1000 MiB/s, 0.3 s", "1000", "1", "300"),
+	GOES_ON("1000_1000", "1000 MiB/s, 1 s", "1000", "1", "1000"),
+	GOES_ON("1000_4_1000", "1000 MiB/s, 1 s, 4 threads", "1000", "4", "1000"),
+	GOES_ON("flat_300", "flat out, 0.3 s", "0", "1", "300"),
+	GOES_ON("flat_1000", "flat out, 1 s", "0", "1", "1000"),
+	GOES_ON("flat_4_1000", "flat out, 1 s, 4 threads", "0", "4", "1000"),
 };
 
 enum guard { BARE, AIRBAG, GUARDS };
 
 struct row {
 	unsigned int saved[GUARDS];
-	struct samples used_mib;
+	struct samples used_mib, raised_us;
+	unsigned int braked;
 };
 
 struct run {
 	struct bench *bench;
 	struct group *parent;
 	struct tool *tool;
-	char *state;
+	char *state, *tmpfs;
 	unsigned int runs;
 	struct row rows[ARRAY_SIZE(spikes)];
 };
@@ -69,22 +85,13 @@ static int spinner(void *arg)
 static struct child *start_victim(const struct run *run, const struct group *group,
 				  const struct spike *spike)
 {
-	const char *argv[16] = {text("%s/victim", run->bench->workloads),
-				"--state",
-				run->state,
-				"--rate",
-				spike->rate,
-				"--threads",
-				spike->threads,
-				"--max",
-				"64G"};
-	size_t n = 9;
+	const char *argv[16] = {text("%s/victim", run->bench->workloads), "--state", run->state,
+				"--max", "64G"};
+	size_t n = 5;
 
-	if (spike->shutdown_ms) {
-		argv[n++] = "--stubborn";
-		argv[n++] = "--shutdown-ms";
-		argv[n++] = spike->shutdown_ms;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(spike->arguments) && spike->arguments[i]; i++)
+		argv[n++] = strcmp(spike->arguments[i], "%s") == 0 ? run->tmpfs
+								   : spike->arguments[i];
 	return child_exec(group, "/dev/null", argv);
 }
 
@@ -103,9 +110,13 @@ static void spike_once(struct run *run, size_t index, enum guard guard)
 	if (child_code(victim) == 0 && access(run->state, F_OK) == 0 &&
 	    group_oom_kills(run->bench, group) == 0) {
 		row->saved[guard]++;
-		if (guard == AIRBAG)
+		if (guard == AIRBAG) {
 			samples_add(&row->used_mib,
 				    json_number_at(verdict, "airbag.used_bytes") / (double)MIB);
+			samples_add(&row->raised_us,
+				    json_number_at(verdict, "timing.crossing_to_airbag_us"));
+			row->braked += strcmp(json_text_at(verdict, "airbag.brake"), "held") == 0;
+		}
 	}
 	child_free(victim);
 	tool_forget(run->tool);
@@ -119,28 +130,34 @@ static void report(struct run *run)
 	json_t *json = json_object();
 
 	printf("\nShutdowns that need more than the reserve (limit 256 MiB, reserve 4 MiB, all "
-	       "CPUs "
-	       "busy)\n\n  %-32s %9s %9s   %s\n",
-	       "saved", "alone", "airbag", "MiB beyond the limit: median, max");
+	       "CPUs busy)\n\n  %-34s %9s %9s   %-20s   %-20s %s\n",
+	       "saved", "alone", "airbag", "MiB beyond the limit", "us to limit raised", "brake");
+	printf("  %-34s %9s %9s   %9s %10s   %9s %10s %s\n", "", "", "", "median", "max", "median",
+	       "max", "held");
 	for (size_t i = 0; i < ARRAY_SIZE(spikes); i++) {
 		struct row *row = &run->rows[i];
 
 		if (run->bench->only && !strstr(spikes[i].name, run->bench->only))
 			continue;
-		printf("  %-32s   %3u/%-3u   %3u/%-3u   %6.1f %8.1f\n", spikes[i].label,
-		       row->saved[BARE], run->runs, row->saved[AIRBAG], run->runs,
-		       samples_median(&row->used_mib), samples_max(&row->used_mib));
+		printf("  %-34s   %3u/%-3u   %3u/%-3u   %9.1f %10.1f   %9.0f %10.0f   %u\n",
+		       spikes[i].label, row->saved[BARE], run->runs, row->saved[AIRBAG], run->runs,
+		       samples_median(&row->used_mib), samples_max(&row->used_mib),
+		       samples_median(&row->raised_us), samples_max(&row->raised_us), row->braked);
 		for (enum guard guard = 0; guard < GUARDS; guard++)
 			all[guard] += row->saved[guard];
 		runs += run->runs;
 		json_object_set_new(json, spikes[i].name,
-				    json_pack("{s:i, s:i, s:f, s:f}", "alone", row->saved[BARE],
-					      "airbag", row->saved[AIRBAG], "used_mib_median",
-					      samples_median(&row->used_mib), "used_mib_max",
-					      samples_max(&row->used_mib)));
+				    json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:i}", "alone",
+					      row->saved[BARE], "airbag", row->saved[AIRBAG],
+					      "used_mib_median", samples_median(&row->used_mib),
+					      "used_mib_max", samples_max(&row->used_mib),
+					      "raised_us_median", samples_median(&row->raised_us),
+					      "raised_us_max", samples_max(&row->raised_us),
+					      "braked", row->braked));
 		samples_done(&row->used_mib);
+		samples_done(&row->raised_us);
 	}
-	printf("  %-32s   %3u/%-3u   %3u/%-3u\n", "all", all[BARE], runs, all[AIRBAG], runs);
+	printf("  %-34s   %3u/%-3u   %3u/%-3u\n", "all", all[BARE], runs, all[AIRBAG], runs);
 	printf("  Target: with the airbag every one is saved: %s.\n",
 	       all[AIRBAG] == runs ? "met" : "MISSED");
 	json_object_set_new(json, "runs", json_integer(run->runs));
@@ -157,6 +174,7 @@ void airbag_run(struct bench *bench)
 		.bench = bench,
 		.parent = group_new(bench, NULL, "airbag", PARENT_BYTES),
 		.state = text("%s/state", bench->dir),
+		.tmpfs = memory_new(bench),
 		.runs = repeats(bench, 20, 2),
 	};
 	struct group *busy = group_new(bench, NULL, "busy", 0);
@@ -177,5 +195,6 @@ void airbag_run(struct bench *bench)
 		child_free(spinners[i]);
 	group_free(bench, busy);
 	group_free(bench, run.parent);
+	memory_free(run.tmpfs);
 	report(&run);
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +72,22 @@ unsigned int repeats(const struct bench *bench, unsigned int full, unsigned int 
 	if (bench->repetitions)
 		return bench->repetitions;
 	return bench->quick ? quick : full;
+}
+
+char *memory_new(const struct bench *bench)
+{
+	char *path = text("%s/tmpfs", bench->dir);
+
+	if (mkdir(path, 0700) < 0 || mount("tmpfs", path, "tmpfs", 0, "size=1G,mode=700") < 0)
+		fail("cannot mount a tmpfs at %s", path);
+	return path;
+}
+
+void memory_free(char *path)
+{
+	umount2(path, MNT_DETACH);
+	rmdir(path);
+	free(path);
 }
 
 struct group *group_new(const struct bench *bench, const struct group *parent, const char *name,

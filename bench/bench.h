@@ -51,6 +51,10 @@ void pin_to(unsigned int cpu);
 /* How often to repeat something whose default is `full`, or `quick` with QUICK=1. */
 unsigned int repeats(const struct bench *bench, unsigned int full, unsigned int quick);
 
+/* A tmpfs of 1 GiB, mounted in the bench's directory; its path. */
+char *memory_new(const struct bench *bench);
+void memory_free(char *path);
+
 /* Below `parent`, or below the bench's root; limit 0 is none. */
 struct group *group_new(const struct bench *bench, const struct group *parent, const char *name,
 			uint64_t limit);

@@ -8,14 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/util.h"
 #include "bench.h"
+#include "numbers.h"
 #include "threshold.h"
 #include "tool.h"
 
@@ -24,6 +23,7 @@
 #define PARENT_BYTES (4096 * MIB)	  /* never near; a guard wants some limit */
 #define MAX_ARGUMENTS 32
 #define VICTIM_MS 60000
+#define VERDICT_MS 20000
 
 enum guard { NONE, POLL_15S, POLL_1S, POLL_100MS, THRESHOLD, EARLYOOM, APOPTOSIS, AIRBAG, GUARDS };
 
@@ -93,6 +93,7 @@ struct save {
 	struct tool *tool;
 	char *state, *result, *tmpfs;
 	unsigned int saved[ARRAY_SIZE(spikes)][GUARDS], runs;
+	struct samples lent_mib[KINDS]; /* by the airbag: need beyond the limit */
 	bool unavailable[GUARDS];
 };
 
@@ -168,6 +169,15 @@ static struct child *start_victim(const struct save *save, const struct group *g
 	return child_exec(group, "/dev/null", argv);
 }
 
+static double lent_mib(const struct save *save, const struct child *victim)
+{
+	const json_t *verdict = tool_event(save->tool, "verdict", victim->pid, VERDICT_MS);
+
+	if (!verdict)
+		fail("no verdict of a victim");
+	return json_number_at(verdict, "airbag.used_bytes") / (double)MIB;
+}
+
 static bool spike_once(struct save *save, const struct spike *spike, enum guard guard,
 		       unsigned int repeat)
 {
@@ -185,6 +195,8 @@ static bool spike_once(struct save *save, const struct spike *spike, enum guard 
 	if (child_code(victim) == 127 || child_code(victim) == 98)
 		fail("cannot start %s/victim", bench->workloads);
 	saved = went_well(save, spike, victim) && group_oom_kills(bench, group) == 0;
+	if (guard == AIRBAG && spike->kind != HARMLESS && saved)
+		samples_add(&save->lent_mib[spike->kind], lent_mib(save, victim));
 	child_free(victim);
 	threshold_free(threshold);
 	if (save->tool)
@@ -243,10 +255,7 @@ static void prepare_files(struct save *save)
 {
 	save->state = text("%s/state", save->bench->dir);
 	save->result = text("%s/result", save->bench->dir);
-	save->tmpfs = text("%s/tmpfs", save->bench->dir);
-	if (mkdir(save->tmpfs, 0700) < 0 ||
-	    mount("tmpfs", save->tmpfs, "tmpfs", 0, "size=1G,mode=700") < 0)
-		fail("cannot mount a tmpfs at %s", save->tmpfs);
+	save->tmpfs = memory_new(save->bench);
 }
 
 static void print_header(const char *title)
@@ -257,7 +266,7 @@ static void print_header(const char *title)
 	putchar('\n');
 }
 
-static void print_kind(const struct save *save, enum kind kind)
+static void print_kind(struct save *save, enum kind kind)
 {
 	unsigned int sums[GUARDS] = {0}, runs = 0;
 
@@ -283,6 +292,9 @@ static void print_kind(const struct save *save, enum kind kind)
 		else
 			printf("   %3u/%-3u", sums[guard], runs);
 	putchar('\n');
+	if (save->lent_mib[kind].n)
+		printf("  Lent by the airbag beyond the limit: median %.0f MiB, at most %.0f.\n",
+		       samples_median(&save->lent_mib[kind]), samples_max(&save->lent_mib[kind]));
 	printf("  Target: apoptosis%s %s every one: %s.\n",
 	       kind == STUBBORN ? " with the airbag" : "",
 	       kind == HARMLESS ? "leaves alone" : "saves",
@@ -312,6 +324,8 @@ static void report(struct save *save)
 						    json_integer(save->saved[i][guard]));
 		json_object_set_new(json, guards[guard].name, column);
 	}
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		samples_done(&save->lent_mib[kind]);
 	json_object_set_new(json, "runs", json_integer(save->runs));
 	json_object_set_new(save->bench->json, "save", json);
 }
@@ -337,8 +351,7 @@ void save_run(struct bench *bench)
 		guard_stop(save);
 	}
 	report(save);
-	umount2(save->tmpfs, MNT_DETACH);
-	rmdir(save->tmpfs);
+	memory_free(save->tmpfs);
 	group_free(bench, save->parent);
 	free(save);
 }

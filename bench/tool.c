@@ -117,3 +117,8 @@ double json_number_at(const json_t *document, const char *path)
 
 	return json_is_number(value) ? json_number_value(value) : -1;
 }
+
+const char *json_text_at(const json_t *document, const char *path)
+{
+	return json_string_value(json_at(document, path)) ?: "";
+}

@@ -24,3 +24,5 @@ void tool_forget(struct tool *tool);
 const json_t *json_at(const json_t *document, const char *path);
 /* As a number; -1 if absent or null. */
 double json_number_at(const json_t *document, const char *path);
+/* As text; "" if absent or null. */
+const char *json_text_at(const json_t *document, const char *path);
