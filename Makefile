@@ -88,8 +88,8 @@ all: $(B)/apoptosis
 help:
 	@echo 'make            build $(B)/apoptosis'
 	@echo 'make test       unit and live tests (live: root or sudo, a real kernel)'
-	@echo 'make unit       unit tests alone, no root'
-	@echo 'make live       live tests alone'
+	@echo 'make unit       unit tests alone, no root: TESTS=suite/test'
+	@echo 'make live       live tests alone: TESTS=suite/test'
 	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
@@ -170,12 +170,12 @@ $(B)/bench/runner: $(BENCH_OBJ) $(LIB_OBJ)
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -lm -o $@
 
 unit: $(B)/tests/unit
-	$(B)/tests/unit $(TESTFLAGS)
+	$(B)/tests/unit $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
 # One at a time: each live test owns the machine's memory for a moment.
 live: $(B)/tests/live $(B)/apoptosis $(WORKLOADS) | $(TOP)/.deps-test
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
-		$(B)/tests/live --jobs 1 $(TESTFLAGS)
+		$(B)/tests/live --jobs 1 $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
 test: $(B)/apoptosis $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
 	$(Q)$(MAKE) unit

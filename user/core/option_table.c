@@ -301,7 +301,7 @@ static const struct option_row rows[] = {
 	 "growth rate.",
 	 set_airbag},
 	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
-	 "With an airbag, on cgroup v2: when the handler has run, slow down threads that use up "
+	 "With an airbag, on cgroup v2: when the handler is entered, slow down threads that use up "
 	 "what is left (memory.high).",
 	 set_brake},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
@@ -320,7 +320,7 @@ static const struct option_row rows[] = {
 	 "Write a JSON file per incident into DIR.", set_report_dir},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
 	 set_quiet},
-	{"--verbose", 'v', NULL, NULL, NULL, NULL, GUARDING,
+	{"--verbose", 'v', NULL, NULL, NULL, NULL, GUARDING | BIT(COMMAND_RSS),
 	 "Say more about what is done; twice: what libbpf says, too.", set_verbose},
 	{"--help", 'h', NULL, NULL, NULL, NULL, EVERY, "Show this help.", set_help},
 };

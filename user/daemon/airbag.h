@@ -7,7 +7,7 @@
  * changed meanwhile is theirs and stays. Three in a row, then one a minute: what crashes again and
  * again is not to live on lent memory.
  *
- * The brake follows when the handler has run, on v2: memory.high in the middle of what is left.
+ * The brake follows when the handler is entered, on v2: memory.high in the middle of what is left.
  * Threads that go on allocating beyond it sleep, the longer the further they are, so that it lasts.
  * Earlier it would keep the handler waiting.
  *

@@ -64,8 +64,10 @@ static json_t *forecast_json(uint64_t forecast_ns)
 	return json_real((double)forecast_ns / (double)NSEC_PER_MSEC);
 }
 
+/* Of an OOM kill without a trip only the reading of the limit is known. */
 static json_t *memory_json(const struct incident *incident)
 {
+	bool tripped = incident->crossed_ns != 0;
 	json_t *object = json_object();
 	int r = 0;
 
@@ -78,12 +80,17 @@ static json_t *memory_json(const struct incident *incident)
 	r |= json_object_set_new(object, "limit_cgroup", json_text(incident->limit_cgroup));
 	r |= json_object_set_new(object, "headroom_bytes", json_integer(incident->headroom_bytes));
 	r |= json_object_set_new(object, "reserve_bytes", json_u64(incident->reserve_bytes));
-	r |= json_object_set_new(object, "rate_bytes_per_s", json_u64(incident->rate_bytes_s));
-	r |= json_object_set_new(object, "forecast_ms", forecast_json(incident->forecast_ns));
-	r |= json_object_set_new(object, "rss_bytes", json_kinds(incident->rss_bytes, 1));
-	r |= json_object_set_new(object, "peak_need_bytes", json_u64(incident->peak_need_bytes));
+	r |= json_object_set_new(object, "rate_bytes_per_s",
+				 json_known(tripped, incident->rate_bytes_s));
+	r |= json_object_set_new(object, "forecast_ms",
+				 tripped ? forecast_json(incident->forecast_ns) : json_null());
+	r |= json_object_set_new(object, "rss_bytes",
+				 tripped ? json_kinds(incident->rss_bytes, 1) : json_null());
+	r |= json_object_set_new(object, "peak_need_bytes",
+				 json_known(tripped, incident->peak_need_bytes));
 	r |= json_object_set_new(object, "least_headroom_bytes",
-				 json_integer(incident->least_headroom_bytes));
+				 tripped ? json_integer(incident->least_headroom_bytes)
+					 : json_null());
 	return json_finish(object, r);
 }
 
@@ -207,7 +214,8 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "process", process_json(incident));
 	r |= json_object_set_new(object, "target", target_json(incident));
 	r |= json_object_set_new(object, "memory", memory_json(incident));
-	r |= json_object_set_new(object, "faults", json_u64(incident->faults));
+	r |= json_object_set_new(object, "faults",
+				 json_known(incident->crossed_ns != 0, incident->faults));
 	r |= json_object_set_new(object, "action", action_json(incident));
 	r |= json_object_set_new(object, "airbag", airbag_json(incident));
 	r |= json_object_set_new(object, "timing", timing_json(incident));
