@@ -111,10 +111,12 @@ static void spike_once(struct run *run, size_t index, enum guard guard)
 	    group_oom_kills(run->bench, group) == 0) {
 		row->saved[guard]++;
 		if (guard == AIRBAG) {
+			double raised_us = json_number_at(verdict, "timing.crossing_to_airbag_us");
+
 			samples_add(&row->used_mib,
 				    json_number_at(verdict, "airbag.used_bytes") / (double)MIB);
-			samples_add(&row->raised_us,
-				    json_number_at(verdict, "timing.crossing_to_airbag_us"));
+			if (raised_us >= 0)
+				samples_add(&row->raised_us, raised_us);
 			row->braked += strcmp(json_text_at(verdict, "airbag.brake"), "held") == 0;
 		}
 	}

@@ -271,7 +271,7 @@ static __always_inline void close_emit(__u32 type, __u32 tgid, const struct apo_
 }
 
 SEC("tp_btf/signal_deliver")
-int BPF_PROG(on_signal_deliver, int sig)
+int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *action)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
@@ -279,7 +279,7 @@ int BPF_PROG(on_signal_deliver, int sig)
 	if (!entry || (__u32)sig != entry->signal || entry->delivered_ns)
 		return 0;
 	entry->delivered_ns = bpf_ktime_get_ns();
-	if (entry->brake)
+	if (entry->brake && BPF_CORE_READ(action, sa.sa_handler)) /* not the default action */
 		request_bare(APO_REC_BRAKE, entry->limit_cgroup, 0, 0);
 	close_emit(APO_REC_DELIVERED, tgid, entry, 0);
 	return 0;

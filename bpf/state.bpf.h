@@ -134,6 +134,7 @@ __u64 wake_due_ns = 0;
  * For records between a signal and the end of its handler. Waking anyone on this CPU makes the
  * scheduler notice that the running thread has used up its slice, and a thread sent away here
  * comes back after the others have had theirs: 3 to 16 ms were seen with more threads than CPUs.
+ * What the responder has to do for the airbag cannot wait all the same.
  */
 static __always_inline __u64 wake_later(void)
 {

@@ -93,7 +93,7 @@ struct incident {
 	enum incident_airbag airbag;
 	int airbag_error;      /* -errno where it failed or was refused */
 	uint64_t airbag_bytes; /* added to the limit */
-	bool brake_set;	       /* with it */
+	bool brake_set;	       /* when the handler was entered */
 	bool killed_after_grace;
 	uint64_t grace_ns; /* 0: off */
 
@@ -114,7 +114,7 @@ struct incident *incident_free(struct incident *incident);
 /* How far need went beyond the limit there was: what the airbag was good for. */
 uint64_t incident_airbag_used(const struct incident *incident);
 
-/* "none"; "set", with the airbag; "held", and somebody was slowed down by it. */
+/* "none"; "set", when the handler was entered; "held", and somebody was slowed down by it. */
 const char *incident_brake(const struct incident *incident);
 
 /* The least headroom as time, at the rate of the trip. APO_UNLIMITED: it was not growing. */

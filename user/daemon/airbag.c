@@ -21,6 +21,8 @@
 #define CHECK_MS 100
 /* How long an ended process may take to give its memory back, and the end of the grace. */
 #define TEARDOWN_NS (2 * NSEC_PER_SEC)
+/* A handler that is entered on another CPU may be told of before its trip. */
+#define OVERTAKEN_NS (10 * NSEC_PER_MSEC)
 /* The kernel may refuse to lower a v1 limit below the usage: said so often. */
 #define COMPLAIN_NS (10 * NSEC_PER_SEC)
 
@@ -33,6 +35,8 @@ struct bag {
 	int dirfd;
 	unsigned int holders; /* trips that are not closed */
 	struct journal_entry entry;
+	uint64_t used_ns;	  /* when it was last asked for */
+	uint64_t brake_wanted_ns; /* when its handler was entered while it was flat */
 	uint64_t complained_ns;
 };
 
@@ -73,17 +77,24 @@ static void bag_forget(struct bag *bag)
 	*bag = (struct bag){.dirfd = -1};
 }
 
-/* A free place, or one whose cgroup is gone or idle. */
+/* A free place, or that of a cgroup that is gone, or the one not asked for the longest. */
 static struct bag *bag_place(struct airbag *airbag)
 {
 	struct bag *idle = NULL;
 
+	for (size_t i = 0; i < BAGS_MAX; i++)
+		if (airbag->bags[i].state == BAG_EMPTY)
+			return &airbag->bags[i];
 	for (size_t i = 0; i < BAGS_MAX; i++) {
 		struct bag *bag = &airbag->bags[i];
 
-		if (bag->state == BAG_EMPTY)
-			return bag;
-		if (bag->state == BAG_FLAT)
+		if (bag->state != BAG_FLAT || bag->holders)
+			continue;
+		if (faccessat(bag->dirfd, "cgroup.procs", F_OK, 0)) {
+			idle = bag;
+			break;
+		}
+		if (!idle || bag->used_ns < idle->used_ns)
 			idle = bag;
 	}
 	if (idle)
@@ -124,6 +135,7 @@ static int bag_open(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
 				    .path_hash = hash_of(rel),
 				    .dirfd = TAKE_FD(dirfd)};
 	}
+	bag->used_ns = boottime_ns();
 	*ret = bag;
 	return 0;
 }
@@ -156,6 +168,8 @@ void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
 	pthread_mutex_lock(&airbag->mutex);
 	if (!r)
 		r = bag_open(airbag, cgroup_id, &bag);
+	if (r == -ENOENT || r == -ESTALE || r == -ENODEV) /* it was removed meanwhile */
+		r = 0;
 	if (r && !airbag->prepare_error)
 		airbag->prepare_error = r;
 	pthread_mutex_unlock(&airbag->mutex);
@@ -179,6 +193,41 @@ static bool is_ours(uint64_t now, uint64_t before, uint64_t raised, uint64_t rai
 	return now == before || now == raised || now == raised_last;
 }
 
+/* What is ours becomes what it was before. Returns whether all of them are ours. */
+static bool take_back(const struct journal_entry *entry, struct cgroup_limits *now)
+{
+	const struct cgroup_limits *before = &entry->before, *raised = &entry->raised,
+				   *last = &entry->raised_last;
+	bool ours = true;
+
+	if (is_ours(now->memory_bytes, before->memory_bytes, raised->memory_bytes,
+		    last->memory_bytes))
+		now->memory_bytes = before->memory_bytes;
+	else
+		ours = false;
+	if (is_ours(now->memsw_bytes, before->memsw_bytes, raised->memsw_bytes, last->memsw_bytes))
+		now->memsw_bytes = before->memsw_bytes;
+	else
+		ours = false;
+	if (is_ours(now->high_bytes, before->high_bytes, raised->high_bytes, last->high_bytes))
+		now->high_bytes = before->high_bytes;
+	else
+		ours = false;
+	return ours;
+}
+
+static bool are_ours(const struct journal_entry *entry, const struct cgroup_limits *now)
+{
+	struct cgroup_limits taken = *now;
+
+	return take_back(entry, &taken);
+}
+
+static uint64_t deadline_ns(const struct airbag *airbag)
+{
+	return boottime_ns() + airbag->config.options->grace_ns + TEARDOWN_NS;
+}
+
 static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_bytes_s)
 {
 	const struct airbag_config *config = &airbag->config;
@@ -188,16 +237,14 @@ static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_byt
 	struct cgroup_limits now;
 	int r = cgroup_limits_read(config->tree, bag->dirfd, &now);
 
-	if (!r && again &&
-	    !is_ours(now.memory_bytes, entry.before.memory_bytes, entry.raised.memory_bytes,
-		     entry.raised_last.memory_bytes))
+	if (!r && again && !are_ours(&entry, &now))
 		r = -EBUSY;
 	if (!r && !again && !loan_allowed(airbag->debts, bag->path_hash, now_ns))
 		r = -EAGAIN;
 	if (!r && !again)
 		entry = (struct journal_entry){
 			.cgroup_id = bag->cgroup_id,
-			.deadline_ns = now_ns + config->options->grace_ns + TEARDOWN_NS,
+			.deadline_ns = deadline_ns(airbag),
 			.before = now,
 			.raised = now,
 			.owner = getpid(),
@@ -230,6 +277,51 @@ static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_byt
 	return 0;
 }
 
+/* For a trip that comes while the limit is put back. */
+static void bag_raise_again(const struct airbag *airbag, const struct bag *bag)
+{
+	struct cgroup_limits now;
+
+	if (!cgroup_limits_read(airbag->config.tree, bag->dirfd, &now) &&
+	    are_ours(&bag->entry, &now))
+		cgroup_limits_write(airbag->config.tree, bag->dirfd, &bag->entry.raised);
+}
+
+/* Half way between the usage and the limit, unless somebody has set one. */
+static void bag_brake(struct airbag *airbag, struct bag *bag)
+{
+	const struct cgroup_tree *tree = airbag->config.tree;
+	uint64_t page = sysconf(_SC_PAGESIZE), usage, from;
+	struct journal_entry entry = bag->entry;
+	struct cgroup_limits now;
+
+	if (entry.raised.high_bytes != UINT64_MAX || cgroup_limits_read(tree, bag->dirfd, &now) ||
+	    !are_ours(&entry, &now) || cgroup_usage_read(tree, bag->dirfd, &usage))
+		return;
+	/* Below the usage it would have the kernel reclaim while we wait. */
+	from = MAX(usage, entry.before.memory_bytes);
+	entry.raised_last = entry.raised;
+	entry.raised.high_bytes =
+		(from + sat_sub(entry.raised.memory_bytes, from) / 2) / page * page;
+	if (!journal_write(airbag->journal_fd, &entry, true) &&
+	    !cgroup_limits_write(tree, bag->dirfd, &entry.raised))
+		bag->entry = entry;
+}
+
+/* It is up already: longer, too, as far as it may be lent. */
+static void bag_join(struct airbag *airbag, struct bag *bag)
+{
+	uint64_t now_ns = boottime_ns();
+
+	if (bag->state == BAG_DEFLATING)
+		bag_raise_again(airbag, bag);
+	bag->state = BAG_INFLATED;
+	if (loan_allowed(airbag->debts, bag->path_hash, now_ns)) {
+		loan_taken(airbag->debts, bag->path_hash, now_ns);
+		bag->entry.deadline_ns = MAX(bag->entry.deadline_ns, deadline_ns(airbag));
+	}
+}
+
 void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s,
 		    struct airbag_result *ret)
 {
@@ -242,12 +334,14 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 		r = bag_open(airbag, cgroup_id, &bag);
 	if (!r && bag->state == BAG_FLAT)
 		r = bag_inflate(airbag, bag, rate_bytes_s);
-	else if (!r) /* it is up already; if it is just being let go, it stays up */
-		bag->state = BAG_INFLATED;
+	else if (!r)
+		bag_join(airbag, bag);
 	if (!r) {
 		bag->holders++;
 		result.before_bytes = least(&bag->entry.before);
 		result.raised_bytes = least(&bag->entry.raised);
+		if (sat_sub(boottime_ns(), bag->brake_wanted_ns) < OVERTAKEN_NS)
+			bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 	if (r) {
@@ -273,38 +367,16 @@ void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t ra
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
-static int bag_brake(struct airbag *airbag, struct bag *bag)
-{
-	const struct cgroup_tree *tree = airbag->config.tree;
-	uint64_t page = sysconf(_SC_PAGESIZE), from;
-	struct journal_entry entry = bag->entry;
-	uint64_t usage;
-	int r = cgroup_usage_read(tree, bag->dirfd, &usage);
-
-	if (r)
-		return r;
-	/* Below the usage it would have the kernel reclaim while we wait. */
-	from = MAX(usage, entry.before.memory_bytes);
-	entry.raised_last = entry.raised;
-	entry.raised.high_bytes =
-		(from + sat_sub(entry.raised.memory_bytes, from) / 2) / page * page;
-	r = journal_write(airbag->journal_fd, &entry, true);
-	if (!r)
-		r = cgroup_limits_write(tree, bag->dirfd, &entry.raised);
-	if (!r)
-		bag->entry = entry;
-	return r;
-}
-
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
 {
 	struct bag *bag;
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_INFLATED && bag->entry.before.high_bytes == UINT64_MAX &&
-	    bag->entry.raised.high_bytes == UINT64_MAX)
+	if (bag && bag->state == BAG_INFLATED)
 		bag_brake(airbag, bag);
+	else if (bag)
+		bag->brake_wanted_ns = boottime_ns();
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
@@ -321,42 +393,23 @@ void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes
 
 /* --- letting go ---------------------------------------------------------------------------- */
 
-/* What is ours becomes what it was. Returns whether it was not ours. */
-static bool take_back(uint64_t *now, uint64_t before, uint64_t raised, uint64_t raised_last)
-{
-	if (!is_ours(*now, before, raised, raised_last))
-		return true;
-	*now = before;
-	return false;
-}
-
 /*
- * Puts limits back, unless somebody else has set them meanwhile. 0: done, or nothing left to do.
- * Lowering a limit makes the kernel reclaim, and on v2 kill where that is not enough.
+ * Puts limits back, unless somebody else has set them meanwhile: those stay. 0: done, or nothing
+ * left to do. Lowering a limit makes the kernel reclaim, and on v2 kill where that is not enough.
  */
 static int limits_restore(const struct airbag *airbag, int dirfd, const struct journal_entry *entry)
 {
-	const struct cgroup_limits *before = &entry->before, *raised = &entry->raised,
-				   *last = &entry->raised_last;
 	struct cgroup_limits now;
 	int r = cgroup_limits_read(airbag->config.tree, dirfd, &now);
-	bool theirs = false;
 
-	if (r == -ENOENT || r == -ENODEV) /* the cgroup went, and its limit with it */
-		return 0;
 	if (!r) {
-		theirs |= take_back(&now.memory_bytes, before->memory_bytes, raised->memory_bytes,
-				    last->memory_bytes);
-		theirs |= take_back(&now.memsw_bytes, before->memsw_bytes, raised->memsw_bytes,
-				    last->memsw_bytes);
-		theirs |= take_back(&now.high_bytes, before->high_bytes, raised->high_bytes,
-				    last->high_bytes);
-		if (theirs)
+		if (!take_back(entry, &now))
 			log_info("a limit of cgroup %" PRIu64 " was changed by somebody else while "
 				 "it was raised, and stays as it is",
 				 entry->cgroup_id);
 		r = cgroup_limits_write(airbag->config.tree, dirfd, &now);
 	}
+	/* The cgroup went, and its limit with it. */
 	return r == -ENOENT || r == -ENODEV ? 0 : r;
 }
 
@@ -370,8 +423,8 @@ static void bag_deflate(struct airbag *airbag, struct bag *bag)
 	pthread_mutex_unlock(&airbag->mutex);
 	r = limits_restore(airbag, bag->dirfd, &entry);
 	pthread_mutex_lock(&airbag->mutex);
-	if (bag->state == BAG_INFLATED) { /* for another trip */
-		cgroup_limits_write(airbag->config.tree, bag->dirfd, &bag->entry.raised);
+	if (bag->state == BAG_INFLATED) {
+		bag_raise_again(airbag, bag);
 		return;
 	}
 	if (r) {

@@ -11,8 +11,8 @@
  * Threads that go on allocating beyond it sleep, the longer the further they are, so that it lasts.
  * Earlier it would keep the handler waiting.
  *
- * airbag_inflate() is the responder's and allocates nothing where the cgroup was prepared; all else
- * belongs to the slow path.
+ * The responder prepares by id, inflates and brakes, and allocates nothing where the cgroup was
+ * prepared; all else belongs to the slow path.
  */
 #pragma once
 
@@ -63,7 +63,7 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s);
 /* The handler of a trip is entered: sets the brake, unless somebody has set memory.high. */
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id);
-/* By how much the limit was raised the last time, and whether the brake was set. */
+/* By how much the limit is raised, or was the last time, and whether the brake was set. */
 void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked);
 /* The trip is closed: the limit goes back with the last of them. */
 void airbag_release(struct airbag *airbag, uint64_t cgroup_id);

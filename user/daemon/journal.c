@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "base/util.h"
 
 #define DEFAULT_DIR "/run/apoptosis"
@@ -94,7 +96,10 @@ static bool take(const char **text, const char *word, uint64_t *ret)
 	return parse_u64(number, ret) == 0;
 }
 
-/* A file that was cut short is no entry, and its limit was not changed yet. */
+/*
+ * -EBADMSG: a file that was cut short, whose limit was not changed yet. -EINVAL: a whole one that
+ * this version does not understand.
+ */
 static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
 {
 	_cleanup_free_ char *text = NULL;
@@ -126,7 +131,7 @@ static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
 	rest = text;
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (!take(&rest, parts[i].word, parts[i].number))
-			return -EBADMSG;
+			return text_ends_with(text, "\n") ? -EINVAL : -EBADMSG;
 	name_of(entry.cgroup_id, expected);
 	if (strcmp(rest, "\n") != 0 || strcmp(name, expected) != 0)
 		return -EBADMSG;
@@ -156,6 +161,10 @@ int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *
 		r = entry_read(dirfd, item->d_name, &entry);
 		if (r == -EBADMSG)
 			unlinkat(dirfd, item->d_name, 0);
+		else if (r == -EINVAL)
+			log_warn("cannot read the record %s of a limit that was raised: put the "
+				 "limit back that it names, and remove it",
+				 item->d_name);
 		else if (!r)
 			fn(&entry, userdata);
 	}

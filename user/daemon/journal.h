@@ -37,6 +37,6 @@ int journal_write(int dirfd, const struct journal_entry *entry, bool again);
 /* Removes it. */
 void journal_remove(int dirfd, uint64_t cgroup_id);
 
-/* Calls fn for each entry; what is not one is removed. */
+/* Calls fn for each entry. What was cut short is removed; what is not understood is warned of. */
 int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *userdata),
 		 void *userdata);

@@ -20,7 +20,7 @@
 
 #define RESPONDER_PRIORITY 50 /* SCHED_FIFO, middle of 1..99: above everything but the kernel's */
 
-#define LATER_MAX 16
+#define LATER_MAX 64
 #define RESPONDER_STACK (256UL * 1024) /* bytes */
 
 struct responder {
@@ -261,14 +261,15 @@ static void *responder_main(void *userdata)
 			break;
 		if (fds[0].revents & POLLIN)
 			loader_consume_urgent(responder->config.loader);
-		while (responder->later_count) {
-			uint64_t cgroup = responder->later[--responder->later_count].cgroup;
+		for (size_t i = 0; i < responder->later_count; i++) {
+			uint64_t cgroup = responder->later[i].cgroup;
 
-			if (responder->later[responder->later_count].type == APO_REC_REFRESH)
+			if (responder->later[i].type == APO_REC_REFRESH)
 				refresh(responder, cgroup);
 			else if (responder->config.airbag)
 				airbag_prepare_id(responder->config.airbag, cgroup);
 		}
+		responder->later_count = 0;
 	}
 	return NULL;
 }

@@ -227,6 +227,7 @@ static void read_closing(struct open_incident *open)
 	struct cgroup_memory memory;
 	struct apo_guard account;
 	uint64_t raised_bytes;
+	bool braked;
 
 	if (!loader_guard_account(tracker->config.loader, open->limit_cgroup, &account)) {
 		incident->peak_need_bytes =
@@ -239,8 +240,8 @@ static void read_closing(struct open_incident *open)
 					    (int64_t)tracker->config.page_bytes);
 	}
 	if (open->raised) { /* perhaps again since */
-		airbag_state(tracker->config.airbag, open->limit_cgroup, &raised_bytes,
-			     &incident->brake_set);
+		airbag_state(tracker->config.airbag, open->limit_cgroup, &raised_bytes, &braked);
+		incident->brake_set |= braked;
 		incident->airbag_bytes = MAX(incident->airbag_bytes, raised_bytes);
 	}
 	if (open->limit_dirfd < 0)
