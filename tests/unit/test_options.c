@@ -495,5 +495,7 @@ Test(options, help_of_doctor_is_exactly_this)
 			 "\n"
 			 "Options:\n"
 			 "      --json                Write JSON, one document per line.\n"
+			 "  -v, --verbose             Say more about what is done; twice: what libbpf\n"
+			 "                            says, too.\n"
 			 "  -h, --help                Show this help.\n");
 }

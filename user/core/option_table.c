@@ -320,7 +320,8 @@ static const struct option_row rows[] = {
 	 "Write a JSON file per incident into DIR.", set_report_dir},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
 	 set_quiet},
-	{"--verbose", 'v', NULL, NULL, NULL, NULL, GUARDING | BIT(COMMAND_RSS) | BIT(COMMAND_DOCTOR),
+	{"--verbose", 'v', NULL, NULL, NULL, NULL,
+	 GUARDING | BIT(COMMAND_RSS) | BIT(COMMAND_DOCTOR),
 	 "Say more about what is done; twice: what libbpf says, too.", set_verbose},
 	{"--help", 'h', NULL, NULL, NULL, NULL, EVERY, "Show this help.", set_help},
 };
