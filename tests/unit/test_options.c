@@ -487,15 +487,16 @@ Test(options, help_of_doctor_is_exactly_this)
 {
 	_cleanup_free_ char *text = help_of(COMMAND_DOCTOR);
 
-	cr_expect_str_eq(text,
-			 "Usage: apoptosis doctor [--json]\n"
-			 "\n"
-			 "Shows what works here, what is lost and how to get it. Exits with 0 if\n"
-			 "protection is full, 1 if partial, 3 if impossible.\n"
-			 "\n"
-			 "Options:\n"
-			 "      --json                Write JSON, one document per line.\n"
-			 "  -v, --verbose             Say more about what is done; twice: what libbpf\n"
-			 "                            says, too.\n"
-			 "  -h, --help                Show this help.\n");
+	cr_expect_str_eq(
+		text,
+		"Usage: apoptosis doctor [--json]\n"
+		"\n"
+		"Shows what works here, what is lost and how to get it. Exits with 0 if\n"
+		"protection is full, 1 if partial, 3 if impossible.\n"
+		"\n"
+		"Options:\n"
+		"      --json                Write JSON, one document per line.\n"
+		"  -v, --verbose             Say more about what is done; twice: what libbpf\n"
+		"                            says, too.\n"
+		"  -h, --help                Show this help.\n");
 }
