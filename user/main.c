@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/doctor.h"
+#include "cmd/report.h"
 #include "cmd/rss.h"
 #include "cmd/run.h"
 #include "cmd/watch.h"
@@ -17,10 +18,8 @@
 #include "output/help.h"
 
 static int (*const commands[COMMANDS])(int argc, char **argv) = {
-	[COMMAND_WATCH] = cmd_watch,
-	[COMMAND_RUN] = cmd_run,
-	[COMMAND_RSS] = cmd_rss,
-	[COMMAND_DOCTOR] = cmd_doctor,
+	[COMMAND_WATCH] = cmd_watch,   [COMMAND_RUN] = cmd_run,	      [COMMAND_RSS] = cmd_rss,
+	[COMMAND_REPORT] = cmd_report, [COMMAND_DOCTOR] = cmd_doctor,
 };
 
 /*

@@ -141,6 +141,20 @@ Test(cli, report_directory_is_made_private)
 		   st.st_mode);
 }
 
+Test(cli, report_that_is_not_there)
+{
+	const char *dir = live_path("empty"), *file = live_path("file.json");
+
+	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
+	live_check(close(open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) == 0, "%s: %m", file);
+	expect_refused((const char *const[]){"report", "--report-dir", dir, NULL}, USAGE, dir);
+	expect_refused((const char *const[]){"report", "--report-dir", "/no/such", NULL}, USAGE,
+		       "/no/such");
+	expect_refused((const char *const[]){"report", "00aa", "--report-dir", dir, NULL}, USAGE,
+		       "'00aa'");
+	expect_refused((const char *const[]){"report", file, NULL}, USAGE, file);
+}
+
 /* /proc/self takes no files, not even from root. */
 Test(cli, report_directory_that_is_read_only)
 {

@@ -381,9 +381,9 @@ Test(targets, report_files_are_private_and_equal_to_the_verdicts)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "reports", LIMIT);
 	const char *dir = live_path("reports");
-	struct live_process *guard, *victim;
+	struct live_process *guard, *victim, *shown;
+	json_t *verdict, *report;
 	struct dirent *entry;
-	json_t *verdict;
 	size_t files = 0;
 	DIR *listing;
 
@@ -396,7 +396,6 @@ Test(targets, report_files_are_private_and_equal_to_the_verdicts)
 	live_check(listing, "open %s: %m", dir);
 	while ((entry = readdir(listing))) {
 		const char *path = live_format("%s/%s", dir, entry->d_name);
-		json_t *report;
 		struct stat st;
 
 		if (*entry->d_name == '.')
@@ -414,6 +413,16 @@ Test(targets, report_files_are_private_and_equal_to_the_verdicts)
 	}
 	closedir(listing);
 	live_check(files == 1, "%zu files in the report directory", files);
+	shown = live_tool("report", "--report-dir", dir);
+	live_check(live_exit_code(shown) == 0 && strncmp(shown->output[0], "saved: ", 7) == 0,
+		   "report says: %s", shown->output[0]);
+	shown = live_tool("report", "list", "--json", "--report-dir", dir);
+	report = json_loads(shown->output[0], 0, NULL);
+	live_check(report && json_equal(report, verdict), "report list says: %s", shown->output[0]);
+	json_decref(report);
+	shown = live_tool("report", live_text(verdict, "id"), "--report-dir", dir);
+	live_check(strstr(shown->output[0], live_text(verdict, "id")), "report says: %s",
+		   shown->output[0]);
 }
 
 /*

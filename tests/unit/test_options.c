@@ -132,6 +132,17 @@ Test(options, an_airbag_has_a_size_and_an_end)
 	cr_expect_eq(o.grace_ns, 0);
 }
 
+Test(options, report_takes_one_name)
+{
+	struct options o = accepted(COMMAND_REPORT, (const char *const[WORDS]){NULL});
+
+	cr_expect_null(o.report);
+	cr_expect_null(o.report_dir);
+	o = accepted(COMMAND_REPORT, (const char *const[WORDS]){"list", "--report-dir", "/r"});
+	cr_expect_str_eq(o.report, "list");
+	cr_expect_str_eq(o.report_dir, "/r");
+}
+
 Test(options, the_brake_is_on_unless_told)
 {
 	struct options o = WATCH("--all");
@@ -337,6 +348,9 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		{COMMAND_RSS, {NULL}, "no process: give a PID, see apoptosis rss --help"},
 		{COMMAND_RSS, {"self"}, "PID 'self': give the number of a running process"},
 		{COMMAND_RSS, {"1", "2"}, "unexpected argument '2', see apoptosis rss --help"},
+		{COMMAND_REPORT,
+		 {"list", "latest"},
+		 "unexpected argument 'latest', see apoptosis report --help"},
 		{COMMAND_RSS,
 		 {"1", "--dry-run"},
 		 "unknown option '--dry-run', see apoptosis rss --help"},

@@ -316,12 +316,14 @@ static const struct option_row rows[] = {
 	 "Decide and report, but send no signal.", set_dry_run},
 	{"--json", 0, "json", NULL, NULL, NULL, EVERY, "Write JSON, one document per line.",
 	 set_json},
-	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory", NULL, GUARDING,
-	 "Write a JSON file per incident into DIR.", set_report_dir},
+	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory", NULL,
+	 GUARDING | BIT(COMMAND_REPORT),
+	 "The directory of reports, a JSON file for each incident; of more than 1000 or 64 MiB the "
+	 "oldest go. The command report looks in /var/lib/apoptosis/reports unless told.",
+	 set_report_dir},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
 	 set_quiet},
-	{"--verbose", 'v', NULL, NULL, NULL, NULL,
-	 GUARDING | BIT(COMMAND_RSS) | BIT(COMMAND_DOCTOR),
+	{"--verbose", 'v', NULL, NULL, NULL, NULL, EVERY,
 	 "Say more about what is done; twice: what libbpf says, too.", set_verbose},
 	{"--help", 'h', NULL, NULL, NULL, NULL, EVERY, "Show this help.", set_help},
 };

@@ -25,6 +25,8 @@ static const struct command_info commands[COMMANDS] = {
 	{"rss", "PID [--json]", "show the memory of a process now, exact to the page",
 	 "Shows the memory of a process by kind, and the usage, the reclaimable part and the "
 	 "binding limit of its cgroup."},
+	{"report", "[latest | list | ID | FILE] [OPTIONS]", "show what happened, from the reports",
+	 "Shows one report of --report-dir, or lists all of them, the latest last."},
 	{"doctor", "[--json]", "show what this machine offers for protection",
 	 "Shows what works here, what is lost and how to get it. Exits with 0 if protection is "
 	 "full, 1 if partial, 3 if impossible."},
@@ -166,6 +168,10 @@ static int parse_operand(const char *word, struct options *o, char **ret_error)
 {
 	_cleanup_free_ char *shown = NULL;
 
+	if (o->command == COMMAND_REPORT && !o->report) {
+		o->report = word;
+		return 0;
+	}
 	if (o->command != COMMAND_RSS || o->pid)
 		return refuse_word(ret_error, o->command, "unexpected argument", word);
 	if (parse_pid(word, &o->pid) >= 0)

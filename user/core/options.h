@@ -24,6 +24,7 @@ enum command {
 	COMMAND_WATCH = 0,
 	COMMAND_RUN,
 	COMMAND_RSS,
+	COMMAND_REPORT,
 	COMMAND_DOCTOR,
 	COMMANDS,
 };
@@ -78,7 +79,8 @@ struct options {
 	uint64_t cooldown_ns;
 	bool dry_run;
 	bool json;
-	const char *report_dir; /* NULL = none */
+	const char *report_dir; /* NULL = none, or for report the usual one */
+	const char *report;	/* report: which; NULL = the latest */
 	int verbosity;		/* -1 quiet, 0 normal, 1 and up: more */
 
 	int argc;    /* run: words of CMD ARGS... */

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/reports.h"
 #include "output/event.h"
 #include "output/incident_json.h"
 #include "output/json.h"
@@ -156,6 +157,8 @@ static void write_file(int dirfd, const struct incident *incident)
 	r = object ? file_write_atomic(dirfd, name, 0600, render_file, object) : -ENOMEM;
 	if (r)
 		log_warn("cannot write report %s: %s, ignoring", name, strerror(-r));
+	else
+		reports_prune(dirfd, REPORTS_KEEP, REPORTS_KEEP_BYTES);
 	json_decref(object);
 }
 

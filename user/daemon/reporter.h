@@ -18,7 +18,7 @@ struct reporter {
 	bool json;
 	bool colour;
 	bool quiet;	  /* only incidents */
-	int report_dirfd; /* -1: no files */
+	int report_dirfd; /* of reports.h; -1: no files */
 	uint64_t dropped; /* lines since `out` last took one */
 	bool torn;	  /* the last line ends in the middle */
 };

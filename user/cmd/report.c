@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cmd/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "cmd/common.h"
+#include "daemon/reports.h"
+#include "daemon/session.h"
+#include "output/json.h"
+#include "output/report.h"
+
+/* NULL, and why in *ret_why: it cannot be read, or is no report. */
+static json_t *load(int dirfd, const char *name, const char **ret_why)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *document;
+	size_t size;
+	int r = file_read(dirfd, name, &text, &size);
+
+	if (r) {
+		*ret_why = strerror(-r);
+		return NULL;
+	}
+	document = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+	if (document && report_is_one(document))
+		return document;
+	json_decref(document);
+	*ret_why = "it is no report of this version";
+	return NULL;
+}
+
+static int written(int r)
+{
+	if (r < 0)
+		log_error("cannot write the report: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : 0;
+}
+
+static bool wants_colour(void)
+{
+	const char *no_colour = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && (!no_colour || !*no_colour);
+}
+
+static int show(int dirfd, const char *name, const char *what, const struct options *options)
+{
+	const char *why = NULL;
+	json_t *document = load(dirfd, name, &why);
+	int r;
+
+	if (!document) {
+		_cleanup_free_ char *shown = text_escape_line(what);
+
+		log_error("cannot show report '%s': %s; give an ID of apoptosis report list, or a "
+			  "file",
+			  shown ?: "?", why);
+		return EXIT_USAGE;
+	}
+	r = options->json ? json_write_line(stdout, document)
+			  : report_text(stdout, document, wants_colour());
+	json_decref(document);
+	return written(r);
+}
+
+/* What cannot be read is told and passed over: it may be written just now. */
+static int list(int dirfd, const struct report_file *files, size_t count,
+		const struct options *options)
+{
+	int r = options->json ? 0 : report_row(stdout, NULL, wants_colour());
+
+	for (size_t i = 0; i < count && !r; i++) {
+		const char *why = NULL;
+		json_t *document = load(dirfd, files[i].name, &why);
+
+		if (!document) {
+			log_warn("cannot read %s: %s, ignoring", files[i].name, why);
+			continue;
+		}
+		r = options->json ? json_write_line(stdout, document)
+				  : report_row(stdout, document, wants_colour());
+		json_decref(document);
+	}
+	return written(r);
+}
+
+int cmd_report(int argc, char **argv)
+{
+	_cleanup_free_ struct report_file *files = NULL;
+	_cleanup_close_ int dirfd = -1;
+	struct options options;
+	const char *dir, *what;
+	char name[32];
+	size_t count = 0;
+	int r, status = common_options(COMMAND_REPORT, argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	what = options.report ?: "latest";
+	if (strchr(what, '/') || text_ends_with(what, ".json"))
+		return show(AT_FDCWD, what, what, &options);
+	dir = options.report_dir ?: REPORTS_DIR_DEFAULT;
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = dirfd < 0 ? -errno : reports_list(dirfd, &files, &count);
+	if (r) {
+		log_error("cannot read the reports in %s: %s; give the --report-dir that watch was "
+			  "given",
+			  dir, strerror(-r));
+		return EXIT_USAGE;
+	}
+	if (strcmp(what, "list") == 0)
+		return list(dirfd, files, count, &options);
+	if (strcmp(what, "latest") == 0) {
+		if (count)
+			return show(dirfd, files[count - 1].name, what, &options);
+		log_error("no reports in %s: nothing has happened, or --report-dir is another",
+			  dir);
+		return EXIT_USAGE;
+	}
+	snprintf(name, sizeof(name), "%.16s.json", what);
+	return show(dirfd, name, what, &options);
+}

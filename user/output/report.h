@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Closed incidents for people, from their documents (docs/events.md). A document may be of any
+ * program and any version: what it lacks is shown as "?", and names are escaped.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Whether it is an incident of a schema that is understood. */
+bool report_is_one(const json_t *document);
+
+/* A page: what happened, the facts, what to do about it. 0, -ENOMEM or file_result(). */
+int report_text(FILE *file, const json_t *document, bool colour);
+
+/* The head of a list, or with a document one line of it. Same returns. */
+int report_row(FILE *file, const json_t *document, bool colour);
