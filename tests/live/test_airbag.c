@@ -144,14 +144,14 @@ Test(airbag, one_write_to_tmpfs_beyond_the_limit)
 		(const char *const[]){"--kind", "tmpfs", "--dir", dir, "--chunk", "400M", NULL});
 }
 
-/* An airbag of 48 MiB lasts for a shutdown that allocates flat out for a second. */
+/* An airbag of 64 MiB lasts for a shutdown that allocates flat out for a second. */
 Test(airbag, brake_makes_a_small_one_last)
 {
 	json_t *verdict;
 
 	if (cgroup_tree_version(live_tree()) == 1)
 		live_skip("v2", "memory.high is of cgroup v2");
-	verdict = save_stubborn("48M", "0", "4", "1000");
+	verdict = save_stubborn("64M", "0", "4", "1000");
 	live_expect_text(verdict, "airbag.brake", "held");
 }
 

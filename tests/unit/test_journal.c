@@ -109,3 +109,21 @@ Test(journal, without_a_directory_there_is_none)
 	cr_expect_eq(journal_open(true, &fd), -ENOENT);
 	cr_expect_eq(journal_open(false, &fd), -ENOENT);
 }
+
+Test(journal, what_somebody_else_has_set_is_not_taken_back)
+{
+	struct cgroup_limits now = entry.raised;
+
+	cr_expect(journal_take_back(&entry, &now));
+	cr_expect_eq(now.memory_bytes, 100);
+	cr_expect_eq(now.high_bytes, UINT64_MAX);
+	cr_expect(journal_take_back(&entry, &now), "it was put back already");
+	now = entry.raised;
+	now.high_bytes = 151;
+	cr_expect_not(journal_take_back(&entry, &now));
+	cr_expect_eq(now.memory_bytes, 100);
+	cr_expect_eq(now.high_bytes, 151);
+	now.memory_bytes = 101;
+	cr_expect_not(journal_take_back(&entry, &now));
+	cr_expect_eq(now.memory_bytes, 101);
+}

@@ -24,11 +24,15 @@ static int machine(const char *available)
 	return fixture_root();
 }
 
+static bool was_all;
+
 static uint64_t size_of(const struct options *options, uint64_t rate_bytes_s)
 {
 	uint64_t size = 0;
 
-	cr_assert_eq(loan_size(options, machine("3145728"), 256 * MIB, rate_bytes_s, &size), 0);
+	cr_assert_eq(loan_size(options, machine("3145728"), 256 * MIB, rate_bytes_s, &size,
+			       &was_all),
+		     0);
 	return size;
 }
 
@@ -44,8 +48,10 @@ Test(loan, auto_is_at_least_a_quarter_of_the_limit_and_at_most_half_of_what_ther
 	struct options options = {.airbag = AIRBAG_AUTO};
 
 	cr_expect_eq(size_of(&options, 0), 64 * MIB);
+	cr_expect_not(was_all);
 	cr_expect_leq(size_of(&options, 5000 * MIB), 1025 * MIB);
 	cr_expect_geq(size_of(&options, 5000 * MIB), 1023 * MIB);
+	cr_expect(was_all);
 }
 
 Test(loan, what_is_asked_for_is_given_unless_there_is_less)
@@ -54,6 +60,7 @@ Test(loan, what_is_asked_for_is_given_unless_there_is_less)
 	struct options percent = {.airbag = AIRBAG_FIXED, .airbag_permyriad = 5000};
 
 	cr_expect_eq(size_of(&bytes, 0), 64 * MIB);
+	cr_expect(was_all);
 	cr_expect_eq(size_of(&percent, 0) / MIB, 127); /* of whole ten-thousandths */
 	bytes.airbag_bytes = 9000 * MIB;
 	cr_expect_leq(size_of(&bytes, 0), 2049 * MIB);
@@ -65,9 +72,10 @@ Test(loan, a_machine_that_needs_its_memory_lends_nothing)
 	struct options options = {.airbag = AIRBAG_FIXED, .airbag_bytes = 64 * MIB};
 	uint64_t size;
 
-	cr_expect_eq(loan_size(&options, machine("1000000"), 256 * MIB, 0, &size), -ENOMEM);
+	cr_expect_eq(loan_size(&options, machine("1000000"), 256 * MIB, 0, &size, &was_all),
+		     -ENOMEM);
 	fixture_file("meminfo", "MemTotal: 1 kB\n");
-	cr_expect_eq(loan_size(&options, fixture_root(), 256 * MIB, 0, &size), -EBADMSG);
+	cr_expect_eq(loan_size(&options, fixture_root(), 256 * MIB, 0, &size, &was_all), -EBADMSG);
 }
 
 Test(loan, three_in_a_row_and_then_one_a_minute)

@@ -301,8 +301,8 @@ static const struct option_row rows[] = {
 	 "growth rate.",
 	 set_airbag},
 	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
-	 "With an airbag, on cgroup v2: when the handler is entered, slow down threads that use up "
-	 "what is left (memory.high).",
+	 "With an airbag, on cgroup v2: when the handler is entered and no more can be lent, slow "
+	 "down threads that use up the rest (memory.high).",
 	 set_brake},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
 	 "a percent of the limit below 100%, with a signal if wanted, such as 80%:USR1, or off",

@@ -21,6 +21,8 @@
 #define CHECK_MS 100
 /* How long an ended process may take to give its memory back, and the end of the grace. */
 #define TEARDOWN_NS (2 * NSEC_PER_SEC)
+/* The brake takes hold in this part of the raised limit, and in half of what is left at most. */
+#define BRAKE_PART 8
 /* A handler that is entered on another CPU may be told of before its trip. */
 #define OVERTAKEN_NS (10 * NSEC_PER_MSEC)
 /* The kernel may refuse to lower a v1 limit below the usage: said so often. */
@@ -35,8 +37,9 @@ struct bag {
 	int dirfd;
 	unsigned int holders; /* trips that are not closed */
 	struct journal_entry entry;
-	uint64_t used_ns;	  /* when it was last asked for */
-	uint64_t brake_wanted_ns; /* when its handler was entered while it was flat */
+	uint64_t used_ns;    /* when it was last asked for */
+	bool was_all;	     /* there is no more to lend */
+	uint64_t entered_ns; /* when a handler was entered last; 0: not since it was raised */
 	uint64_t complained_ns;
 };
 
@@ -184,43 +187,11 @@ static uint64_t least(const struct cgroup_limits *limits)
 	return MIN(limits->memory_bytes, limits->memsw_bytes);
 }
 
-/*
- * Whether a limit is one of the values we set; which one, after a SIGKILL of ours, depends on when
- * it came. Any other was set by somebody else, and is theirs.
- */
-static bool is_ours(uint64_t now, uint64_t before, uint64_t raised, uint64_t raised_last)
-{
-	return now == before || now == raised || now == raised_last;
-}
-
-/* What is ours becomes what it was before. Returns whether all of them are ours. */
-static bool take_back(const struct journal_entry *entry, struct cgroup_limits *now)
-{
-	const struct cgroup_limits *before = &entry->before, *raised = &entry->raised,
-				   *last = &entry->raised_last;
-	bool ours = true;
-
-	if (is_ours(now->memory_bytes, before->memory_bytes, raised->memory_bytes,
-		    last->memory_bytes))
-		now->memory_bytes = before->memory_bytes;
-	else
-		ours = false;
-	if (is_ours(now->memsw_bytes, before->memsw_bytes, raised->memsw_bytes, last->memsw_bytes))
-		now->memsw_bytes = before->memsw_bytes;
-	else
-		ours = false;
-	if (is_ours(now->high_bytes, before->high_bytes, raised->high_bytes, last->high_bytes))
-		now->high_bytes = before->high_bytes;
-	else
-		ours = false;
-	return ours;
-}
-
 static bool are_ours(const struct journal_entry *entry, const struct cgroup_limits *now)
 {
 	struct cgroup_limits taken = *now;
 
-	return take_back(entry, &taken);
+	return journal_take_back(entry, &taken);
 }
 
 static uint64_t deadline_ns(const struct airbag *airbag)
@@ -231,9 +202,9 @@ static uint64_t deadline_ns(const struct airbag *airbag)
 static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_bytes_s)
 {
 	const struct airbag_config *config = &airbag->config;
-	uint64_t page = sysconf(_SC_PAGESIZE), now_ns = boottime_ns(), size = 0;
+	bool again = bag->state != BAG_FLAT, was_all = false;
 	struct journal_entry entry = bag->entry;
-	bool again = bag->state != BAG_FLAT;
+	uint64_t now_ns = boottime_ns(), size = 0;
 	struct cgroup_limits now;
 	int r = cgroup_limits_read(config->tree, bag->dirfd, &now);
 
@@ -252,14 +223,13 @@ static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_byt
 		};
 	if (!r)
 		r = loan_size(config->options, config->proc_fd, least(&entry.before), rate_bytes_s,
-			      &size);
+			      &size, &was_all);
 	if (r)
 		return r;
 	entry.raised_last = entry.raised;
+	entry.raised.high_bytes = entry.before.high_bytes;
 	entry.raised.memory_bytes = sat_add(entry.raised_last.memory_bytes, size);
 	entry.raised.memsw_bytes = sat_add(entry.raised_last.memsw_bytes, size);
-	if (entry.raised.high_bytes != entry.before.high_bytes)
-		entry.raised.high_bytes = entry.raised.memory_bytes - size / 2 / page * page;
 	r = journal_write(airbag->journal_fd, &entry, again);
 	if (r)
 		return r;
@@ -274,6 +244,7 @@ static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_byt
 		loan_taken(airbag->debts, bag->path_hash, now_ns);
 	bag->entry = entry;
 	bag->state = BAG_INFLATED;
+	bag->was_all = was_all;
 	return 0;
 }
 
@@ -287,11 +258,11 @@ static void bag_raise_again(const struct airbag *airbag, const struct bag *bag)
 		cgroup_limits_write(airbag->config.tree, bag->dirfd, &bag->entry.raised);
 }
 
-/* Half way between the usage and the limit, unless somebody has set one. */
+/* Before the end of what is lent, unless somebody has set one. */
 static void bag_brake(struct airbag *airbag, struct bag *bag)
 {
 	const struct cgroup_tree *tree = airbag->config.tree;
-	uint64_t page = sysconf(_SC_PAGESIZE), usage, from;
+	uint64_t page = sysconf(_SC_PAGESIZE), usage, left;
 	struct journal_entry entry = bag->entry;
 	struct cgroup_limits now;
 
@@ -299,10 +270,11 @@ static void bag_brake(struct airbag *airbag, struct bag *bag)
 	    !are_ours(&entry, &now) || cgroup_usage_read(tree, bag->dirfd, &usage))
 		return;
 	/* Below the usage it would have the kernel reclaim while we wait. */
-	from = MAX(usage, entry.before.memory_bytes);
+	left = sat_sub(entry.raised.memory_bytes, MAX(usage, entry.before.memory_bytes));
 	entry.raised_last = entry.raised;
-	entry.raised.high_bytes =
-		(from + sat_sub(entry.raised.memory_bytes, from) / 2) / page * page;
+	entry.raised.high_bytes = (entry.raised.memory_bytes -
+				   MIN(left / 2, entry.raised.memory_bytes / BRAKE_PART)) /
+				  page * page;
 	if (!journal_write(airbag->journal_fd, &entry, true) &&
 	    !cgroup_limits_write(tree, bag->dirfd, &entry.raised))
 		bag->entry = entry;
@@ -332,15 +304,18 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 	pthread_mutex_lock(&airbag->mutex);
 	if (!r)
 		r = bag_open(airbag, cgroup_id, &bag);
-	if (!r && bag->state == BAG_FLAT)
+	if (!r && bag->state == BAG_FLAT) {
+		if (sat_sub(boottime_ns(), bag->entered_ns) > OVERTAKEN_NS)
+			bag->entered_ns = 0; /* for a trip that is over */
 		r = bag_inflate(airbag, bag, rate_bytes_s);
-	else if (!r)
+	} else if (!r) {
 		bag_join(airbag, bag);
+	}
 	if (!r) {
 		bag->holders++;
 		result.before_bytes = least(&bag->entry.before);
 		result.raised_bytes = least(&bag->entry.raised);
-		if (sat_sub(boottime_ns(), bag->brake_wanted_ns) < OVERTAKEN_NS)
+		if (bag->was_all && bag->entered_ns)
 			bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
@@ -362,8 +337,11 @@ void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t ra
 		return; /* that was all */
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_INFLATED && bag->holders)
-		bag_inflate(airbag, bag, rate_bytes_s);
+	if (bag && bag->state == BAG_INFLATED && bag->holders) {
+		bag->was_all |= bag_inflate(airbag, bag, rate_bytes_s) == -ENOMEM;
+		if (bag->was_all && bag->entered_ns)
+			bag_brake(airbag, bag);
+	}
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
@@ -373,10 +351,11 @@ void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_INFLATED)
-		bag_brake(airbag, bag);
-	else if (bag)
-		bag->brake_wanted_ns = boottime_ns();
+	if (bag) {
+		bag->entered_ns = boottime_ns();
+		if (bag->state == BAG_INFLATED && bag->was_all)
+			bag_brake(airbag, bag);
+	}
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
@@ -403,7 +382,7 @@ static int limits_restore(const struct airbag *airbag, int dirfd, const struct j
 	int r = cgroup_limits_read(airbag->config.tree, dirfd, &now);
 
 	if (!r) {
-		if (!take_back(entry, &now))
+		if (!journal_take_back(entry, &now))
 			log_info("a limit of cgroup %" PRIu64 " was changed by somebody else while "
 				 "it was raised, and stays as it is",
 				 entry->cgroup_id);

@@ -7,9 +7,9 @@
  * changed meanwhile is theirs and stays. Three in a row, then one a minute: what crashes again and
  * again is not to live on lent memory.
  *
- * The brake follows when the handler is entered, on v2: memory.high in the middle of what is left.
- * Threads that go on allocating beyond it sleep, the longer the further they are, so that it lasts.
- * Earlier it would keep the handler waiting.
+ * The brake is for the end of what can be lent, on v2: memory.high a little before the raised limit.
+ * Threads that go on allocating beyond it sleep, the longer the further they are, so that the rest
+ * lasts. Not before a handler is entered, which it would keep waiting, and not where more can be lent.
  *
  * The responder prepares by id, inflates and brakes, and allocates nothing where the cgroup was
  * prepared; all else belongs to the slow path.
@@ -61,7 +61,7 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 		    struct airbag_result *ret);
 /* The raised limit is nearly reached as well: further, if the size is auto. */
 void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s);
-/* The handler of a trip is entered: sets the brake, unless somebody has set memory.high. */
+/* The handler of a trip is entered: sets the brake, if that was all, unless somebody has one. */
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id);
 /* By how much the limit is raised, or was the last time, and whether the brake was set. */
 void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked);

@@ -171,3 +171,34 @@ int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *
 	closedir(dir);
 	return 0;
 }
+
+/*
+ * Whether a limit is one of the values we set; which one, after a SIGKILL of ours, depends on when
+ * it came. Any other was set by somebody else, and is theirs.
+ */
+static bool is_ours(uint64_t now, uint64_t before, uint64_t raised, uint64_t raised_last)
+{
+	return now == before || now == raised || now == raised_last;
+}
+
+bool journal_take_back(const struct journal_entry *entry, struct cgroup_limits *now)
+{
+	const struct cgroup_limits *before = &entry->before, *raised = &entry->raised,
+				   *last = &entry->raised_last;
+	bool ours = true;
+
+	if (is_ours(now->memory_bytes, before->memory_bytes, raised->memory_bytes,
+		    last->memory_bytes))
+		now->memory_bytes = before->memory_bytes;
+	else
+		ours = false;
+	if (is_ours(now->memsw_bytes, before->memsw_bytes, raised->memsw_bytes, last->memsw_bytes))
+		now->memsw_bytes = before->memsw_bytes;
+	else
+		ours = false;
+	if (is_ours(now->high_bytes, before->high_bytes, raised->high_bytes, last->high_bytes))
+		now->high_bytes = before->high_bytes;
+	else
+		ours = false;
+	return ours;
+}

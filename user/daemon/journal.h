@@ -34,6 +34,13 @@ int journal_open(bool make, int *ret_dirfd);
  */
 int journal_write(int dirfd, const struct journal_entry *entry, bool again);
 
+/*
+ * What a cgroup's limits have to become: those that are one of the values of the entry what they
+ * were before, all others, which somebody else has set, what they are. Returns whether there is
+ * none of these.
+ */
+bool journal_take_back(const struct journal_entry *entry, struct cgroup_limits *now);
+
 /* Removes it. */
 void journal_remove(int dirfd, uint64_t cgroup_id);
 

@@ -34,7 +34,7 @@ static int host_spare(int proc_fd, uint64_t *ret)
 }
 
 int loan_size(const struct options *options, int proc_fd, uint64_t limit, uint64_t rate_bytes_s,
-	      uint64_t *ret)
+	      uint64_t *ret, bool *ret_all)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), size, spare = 0;
 	int r = host_spare(proc_fd, &spare);
@@ -49,6 +49,7 @@ int loan_size(const struct options *options, int proc_fd, uint64_t limit, uint64
 		size = options->airbag_bytes ?: limit / PERMYRIAD * options->airbag_permyriad;
 	}
 	*ret = MIN(size, spare) / page * page;
+	*ret_all = options->airbag == AIRBAG_FIXED || size > spare;
 	return *ret ? 0 : -ENOMEM;
 }
 

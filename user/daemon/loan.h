@@ -20,11 +20,12 @@ struct debt {
 };
 
 /*
- * By how much to raise a limit at that rate of growth. -ENOMEM: the machine has nothing to spare;
- * or the error of reading /proc/meminfo.
+ * By how much to raise a limit at that rate of growth, and whether that was all: a size that was
+ * given, or less than auto wanted. -ENOMEM: the machine has nothing to spare; or the error of
+ * reading /proc/meminfo.
  */
 int loan_size(const struct options *options, int proc_fd, uint64_t limit, uint64_t rate_bytes_s,
-	      uint64_t *ret);
+	      uint64_t *ret, bool *ret_all);
 
 bool loan_allowed(struct debt debts[LOAN_DEBTS], uint64_t path_hash, uint64_t now_ns);
 void loan_taken(struct debt debts[LOAN_DEBTS], uint64_t path_hash, uint64_t now_ns);
