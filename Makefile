@@ -49,6 +49,7 @@ BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst ppc64le,po
 once      = $(eval $(1) := $$(shell $(2)))$($(1))
 DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKGCONF) --cflags $(DEPS))
 DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS))
+SYMBOLS_LIBS = $(call once,SYMBOLS_LIBS,$(PKGCONF) --libs libdw libelf jansson)
 TEST_CFLAGS = $(call once,TEST_CFLAGS,$(PKGCONF) --cflags criterion)
 TEST_LIBS   = $(call once,TEST_LIBS,$(PKGCONF) --libs criterion)
 MULTIARCH   = $(call once,MULTIARCH,$(CC) -dumpmachine)
@@ -65,9 +66,11 @@ BPF_CFLAGS   := -target bpf -g -O2 -mcpu=v2 -D__TARGET_ARCH_$(BPF_ARCH) -I inclu
 src2obj   = $(patsubst %.c,$(B)/obj/%.o,$(1))
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
 BPF_SKEL := $(BPF_SRC:bpf/%.bpf.c=$(TOP)/gen/%.skel.h)
-USER_SRC := $(wildcard user/*.c user/*/*.c)
+SYMBOLS_SRC := $(wildcard user/symbols/*.c)
+USER_SRC := $(filter-out $(SYMBOLS_SRC),$(wildcard user/*.c user/*/*.c))
 USER_OBJ := $(call src2obj,$(USER_SRC))
 LIB_OBJ  := $(filter-out $(B)/obj/user/main.o,$(USER_OBJ))
+SYMBOLS_OBJ := $(call src2obj,$(SYMBOLS_SRC))
 UNIT_OBJ := $(call src2obj,$(wildcard tests/unit/*.c))
 LIVE_OBJ := $(call src2obj,$(wildcard tests/live/*.c))
 BENCH_BPF  := $(wildcard bench/*.bpf.c)
@@ -83,7 +86,7 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests
 .PHONY: all test unit live vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt \
 	install uninstall clean help workloads FORCE
 
-all: $(B)/apoptosis
+all: $(B)/apoptosis $(B)/apoptosis-symbols
 
 help:
 	@echo 'make            build $(B)/apoptosis'
@@ -142,6 +145,9 @@ $(B)/obj/user/daemon/loader.o: | $(BPF_SKEL)
 $(B)/apoptosis: $(USER_OBJ)
 	@echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
+$(B)/apoptosis-symbols: $(SYMBOLS_OBJ) $(call src2obj,user/base/parse.c user/base/text.c)
+	@echo '  LD    $@'
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(SYMBOLS_LIBS) -o $@
 
 $(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  CC    $<'
@@ -173,16 +179,16 @@ unit: $(B)/tests/unit
 	$(B)/tests/unit $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
 # One at a time: each live test owns the machine's memory for a moment.
-live: $(B)/tests/live $(B)/apoptosis $(WORKLOADS) | $(TOP)/.deps-test
+live: $(B)/tests/live all $(WORKLOADS) | $(TOP)/.deps-test
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
 		$(B)/tests/live --jobs 1 $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
-test: $(B)/apoptosis $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
+test: all $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
 	$(Q)$(MAKE) unit
 	$(Q)$(MAKE) live
 
 # Without root: the machines are emulated. The script makes vmtest-arm64 if one of them is arm64.
-vmtest: $(TOP)/apoptosis $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
+vmtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
 	$(Q)TESTS='$(TESTS)' JOBS='$(JOBS)' REPEAT='$(REPEAT)' tests/vm/run $(KERNEL)
 
 vmtest-arm64: | $(TOP)/.deps-arm64 $(TOP)/.deps-vm-arm64
@@ -191,10 +197,10 @@ vmtest-arm64: | $(TOP)/.deps-arm64 $(TOP)/.deps-vm-arm64
 support-table:
 	$(Q)tests/vm/support-table README.md
 
-demo: $(B)/apoptosis $(TOP)/workloads/victim
+demo: all $(TOP)/workloads/victim
 	$(Q)$(AS_ROOT) bench/demo $(B)/apoptosis $(TOP)/workloads/victim
 
-bench: $(B)/bench/runner $(B)/apoptosis $(WORKLOADS) | $(TOP)/.deps-bench
+bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
 		$(B)/bench/runner $(if $(QUICK),--quick) $(if $(BENCH),--sections $(BENCH)) $(BENCHFLAGS)
 
@@ -210,6 +216,7 @@ fmt: | $(TOP)/.deps-check
 
 install: all
 	install -D -m 755 $(B)/apoptosis $(DESTDIR)$(PREFIX)/bin/apoptosis
+	install -D -m 755 $(B)/apoptosis-symbols $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols
 	install -D -m 644 docs/apoptosis.8 $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8
 	install -d $(DESTDIR)$(PREFIX)/share/doc/apoptosis
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/apoptosis/
@@ -219,12 +226,12 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
+	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/apoptosis
 
 clean:
 	rm -rf $(TOP)
 
--include $(USER_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
+-include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
 	$(BPF_SKEL:.skel.h=.bpf.d) $(BENCH_SKEL:.skel.h=.bpf.d) $(WORKLOADS:=.d)

@@ -248,3 +248,43 @@ static __always_inline void *compat_gen_sizes(void *node, __u32 *ret_bytes)
 	}
 	return NULL;
 }
+
+/* Words of struct pt_regs (x86-64) and struct user_pt_regs (arm64), as user space knows them too. */
+#ifdef __TARGET_ARCH_arm64
+#define REGISTERS 34
+#define REGISTER_FP 29
+#define REGISTER_SP 31
+#define REGISTER_PC 32
+#define REGISTERS_ARE_USER(registers) (((registers)[33] & 0x1f) == 0) /* EL0, 64 bits */
+#else
+#define REGISTERS 21
+#define REGISTER_FP 4
+#define REGISTER_SP 19
+#define REGISTER_PC 16
+#define REGISTERS_ARE_USER(registers) ((registers)[17] == 0x33 && (registers)[20] == 0x2b)
+#endif
+
+#define KERNEL_STACK_MIN 0x4000 /* THREAD_SIZE, twice that with KASAN; 64 KiB with such pages */
+#define KERNEL_STACK_MAX 0x10000
+
+static __always_inline bool compat_registers_at(void *address, __u64 registers[APO_REGISTERS])
+{
+	return !bpf_probe_read_kernel(registers, REGISTERS * sizeof(__u64), address) &&
+	       REGISTERS_ARE_USER(registers);
+}
+
+/*
+ * The user-mode registers of a task that is in the kernel: they lie at the top of its kernel stack,
+ * below 16 bytes where x86 delivers events by FRED (6.9). They are recognized by their segments.
+ */
+static __always_inline bool compat_user_registers(struct task_struct *task,
+						  __u64 registers[APO_REGISTERS])
+{
+	void *stack = BPF_CORE_READ(task, stack) - bpf_core_type_size(struct pt_regs);
+
+	for (__u32 size = KERNEL_STACK_MIN; size <= KERNEL_STACK_MAX; size *= 2)
+		if (compat_registers_at(stack + size, registers) ||
+		    compat_registers_at(stack + size - 16, registers))
+			return true;
+	return false;
+}

@@ -10,6 +10,7 @@
  *
  * The rest closes a trip: signal queued, handler entered, process gone, OOM victim chosen.
  */
+#include "recorder.bpf.h"
 #include "trip.bpf.h"
 
 #include <bpf/bpf_tracing.h>
@@ -91,6 +92,7 @@ __noinline __s64 look_at(__u64 mm_address, __u32 trigger, __u32 events)
 	struct apo_process *process;
 	struct apo_guard *guard;
 	struct mem_cgroup *memcg;
+	__s64 grant;
 	int index;
 
 	if (!owner)
@@ -127,7 +129,10 @@ __noinline __s64 look_at(__u64 mm_address, __u32 trigger, __u32 events)
 	process = process_update(&look, guard);
 	if (process)
 		top_update(&look, guard, process_rank(process));
-	return decide(&look, guard, process, policy) ? 0 : grant_pages(&look, guard, policy);
+	grant = decide(&look, guard, process, policy) ? 0 : grant_pages(&look, guard, policy);
+	if (look.in_spike)
+		record(&look);
+	return grant;
 }
 
 /* Run once by the loader through BPF_PROG_TEST_RUN, in its own context, before anything attaches. */

@@ -74,6 +74,8 @@ struct percpu_counter {
 
 struct mm_struct {
 	struct task_struct *owner;
+	unsigned long start_code; /* of the program itself, without its libraries */
+	unsigned long end_code;
 	unsigned long arg_start;
 	unsigned long arg_end;
 	struct percpu_counter rss_stat[4];
@@ -132,8 +134,12 @@ struct task_struct {
 	struct sighand_struct *sighand;
 	sigset_t blocked;
 	struct css_set *cgroups;
+	void *stack; /* of the kernel */
 	__u64 start_boottime;
 	char comm[16];
+};
+
+struct pt_regs {
 };
 
 struct bpf_map {

@@ -83,7 +83,7 @@ struct slot {
 	__u32 left;
 	__u32 granted;
 	__u32 generation;
-	__u32 pad;
+	__u32 points; /* of the flight recorder that this CPU has written */
 	__u64 pad_to_cache_line[5];
 };
 struct {
@@ -179,6 +179,7 @@ struct look {
 	__u8 trigger;  /* enum apo_trigger */
 	__u8 policy;   /* index */
 	bool in_fault; /* the owner's process is running: it can be signalled from here */
+	bool in_spike; /* its growth is recorded */
 	struct apo_reading reading;
 };
 
@@ -362,6 +363,8 @@ static __always_inline void process_begin(struct look *look, struct apo_process 
 	process->score_pages = 0;
 	process->owned_pages = rss_total(rss);
 	process->mark_pages = process->owned_pages;
+	process->spike_ns = 0;
+	process->calm = 1;
 	process->peak_pages = 0;
 }
 
@@ -370,6 +373,35 @@ static __always_inline void process_begin(struct look *look, struct apo_process 
  * counter (32): not growth that nobody owns, only growth not seen yet.
  */
 #define SLACK_PAGES_PER_CPU 96
+
+#define SPIKE_SHIFT 6 /* growing fast: by a 64th of the limit in about a second */
+#define CALM_SHIFT 8  /* not to speak of: less than a 256th */
+
+/*
+ * Whether this process is in a spike, and since when. Recorded is what grows fast, and anything
+ * that grows while its guard is half full. A spike begins when a calm process starts to grow fast,
+ * or grows again after it gave back half of what it had grown: so that what is recorded is what led
+ * to here, and not what came and went before.
+ */
+static __always_inline void spike_update(struct look *look, struct apo_guard *guard,
+					 struct apo_process *process, __s64 owned_before)
+{
+	__u64 limit = look->reading.limit_pages;
+	bool fast = process->score_pages >= (__s64)(limit >> SPIKE_SHIFT);
+	__s64 level = process->spike_level_pages, base = process->spike_base_pages;
+
+	if (!fast && guard->need_pages < limit / 2) {
+		process->spike_ns = 0;
+	} else if (!process->spike_ns || (fast && process->calm) ||
+		   2 * process->owned_pages < level + base) {
+		process->spike_ns = look->now;
+		process->noted = 0;
+		process->spike_base_pages = process->spike_level_pages =
+			owned_before < process->owned_pages ? owned_before : process->owned_pages;
+	}
+	process->calm = fast ? 0
+			     : process->calm || process->score_pages < (__s64)(limit >> CALM_SHIFT);
+}
 
 /*
  * Brings the account of the look's process up to date. Growth the mm counters do not show (tmpfs
@@ -422,6 +454,8 @@ static __noinline struct apo_process *process_update(struct look *look, struct a
 
 	/* Steady growth of r pages/s settles at a score of r * half-life / ln 2. */
 	process->rate_pages_s = process->score_pages * 661 / 1024;
+	spike_update(look, guard, process, owned_before);
+	look->in_spike = process->spike_ns != 0;
 	process->last_ns = look->now;
 	if (look->trigger == APO_TRIGGER_GROWTH)
 		process->fault_ns = look->now;

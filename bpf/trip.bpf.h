@@ -15,12 +15,13 @@
 
 /* What was decided, on its way from the decision to the record. */
 struct decision {
-	__u32 rule;
+	__u32 step; /* of the guard, read once: another CPU may decide meanwhile */
 	__u32 target_tgid;
 	__u32 signal;
 	__u32 disposition;
-	__u32 action;
 	__s32 error;
+	__u8 rule;
+	__u8 action;
 	__u64 signal_ns;
 };
 
@@ -83,9 +84,9 @@ static __always_inline __s64 top_update(struct look *look, struct apo_guard *gua
  * to touch a page while another one spikes did not. Where nothing grew fast, anyone may have.
  */
 static __always_inline bool grew(const struct apo_guard *guard, const struct apo_process *process,
-				 __u64 line)
+				 __u32 step, __u64 line)
 {
-	if (guard->step) /* since the last signal: a quarter of what brought us to this line */
+	if (step) /* since the last signal: a quarter of what brought us to this line */
 		return process && process->owned_pages > process->mark_pages &&
 		       (__u64)(process->owned_pages - process->mark_pages) * 4 >= line;
 	return guard->score_pages * 16 < (__s64)line ||
@@ -99,14 +100,14 @@ static __always_inline bool grew(const struct apo_guard *guard, const struct apo
  */
 static __always_inline __u32 grower_choose(struct look *look, const struct apo_policy *policy,
 					   struct apo_guard *guard, struct apo_process *process,
-					   __u64 line)
+					   __u32 step, __u64 line)
 {
 	__s64 rank = process ? process_rank(process) : 0;
 	__s64 top = top_update(look, guard, rank);
-	bool mine = grew(guard, process, line);
+	bool mine = grew(guard, process, step, line);
 	__u32 tgid = look->tgid;
 
-	if (guard->step) {
+	if (step) {
 		if (!mine)
 			return 0;
 	} else if (mine ? top > 2 * rank : guard->top_tgid != tgid) {
@@ -294,13 +295,15 @@ static __always_inline void trip_emit(struct look *look, struct apo_guard *guard
 	trip->signal = decision->signal;
 	trip->action = decision->action;
 	trip->error = decision->error;
-	trip->step = guard->step;
+	trip->step = decision->step;
 	grower_fill(look, decision, &trip->grower);
 	trip->target = trip->grower;
 	if (policy->target != APO_TARGET_GROWER)
 		__builtin_memset(&trip->target, 0, sizeof(trip->target));
 	process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
 	trip->faults = process ? process->faults : 0;
+	trip->spike_ns = process ? process->spike_ns : 0;
+	trip->spike_pages = process ? process->owned_pages - process->spike_base_pages : 0;
 	if (decision->target_tgid == look->tgid)
 		rss_exact(look->mm, look->in_fault ? (void *)bpf_get_current_task() : NULL,
 			  trip->rss_pages);
@@ -486,7 +489,7 @@ static __always_inline bool trip_decide(struct look *look, struct apo_guard *gua
 {
 	__s64 headroom = look->reading.headroom_pages;
 	__u64 reserve = look->reading.reserve_pages;
-	__u64 ample = reserve + reserve / 4, line = reserve >> (guard->step & 31);
+	__u64 ample = reserve + reserve / 4, line;
 
 	if (policy->forecast_ns)
 		ample = 2 * reserve + reserve / 2; /* beyond where it may trip */
@@ -494,27 +497,29 @@ static __always_inline bool trip_decide(struct look *look, struct apo_guard *gua
 		guard->step = 0;
 		guard->era++;
 	}
+	decision->step = guard->step;
+	line = reserve >> (decision->step & 31);
 	if (headroom >= (__s64)(2 * reserve + reserve / 2))
 		return false;
 	if (refresh_wait(look, guard) || leave_to_fault(look, process, line))
 		return false;
-	if (guard->step)
+	if (decision->step)
 		pending_retry(look);
 	decision->rule = APO_RULE_RESERVE;
 	if (headroom >= (__s64)line) {
-		if (!policy->forecast_ns || guard->step || headroom >= (__s64)(2 * reserve) ||
+		if (!policy->forecast_ns || decision->step || headroom >= (__s64)(2 * reserve) ||
 		    forecast_of(guard, headroom) >= policy->forecast_ns)
 			return false;
 		decision->rule = APO_RULE_FORECAST;
 	}
-	decision->target_tgid = grower_choose(look, policy, guard, process, line);
+	decision->target_tgid = grower_choose(look, policy, guard, process, decision->step, line);
 	if (!decision->target_tgid) {
 		airbag_ask_again(look, guard, policy);
 		return false;
 	}
-	if (!latch_take(look, guard, guard->step))
+	if (!latch_take(look, guard, decision->step))
 		return false;
-	if (!guard->step) {
+	if (!decision->step) {
 		guard->trip_peak_need_pages = guard->need_pages;
 		guard->trip_least_headroom_pages = headroom;
 	}
@@ -544,6 +549,6 @@ static __always_inline bool decide(struct look *look, struct apo_guard *guard,
 	if (tripped && action == APO_ACT_DISAPPEARED)
 		guard->era++; /* nobody was signalled: the same line again, for another */
 	else if (tripped)
-		guard->step++;
+		guard->step = decision.step + 1;
 	return true;
 }

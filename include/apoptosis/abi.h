@@ -19,6 +19,8 @@
 #define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
 #define APO_MAX_POLICIES 16   /* policies one daemon can hold */
 #define APO_MAX_CPUS 8192     /* Debian's NR_CPUS; bounds the per-CPU offset table */
+#define APO_REGISTERS 34      /* words of user-mode registers at most: arm64; x86-64 has 21 */
+#define APO_STACK_BYTES 8192  /* of a user stack that are kept, from its top */
 #define APO_UNLIMITED (~0ULL) /* a limit, reserve or headroom that does not exist */
 
 /* Memory kinds, in the order of the kernel's own mm counters (enum in mm_types.h). */
@@ -103,6 +105,7 @@ enum apo_record_type {
 	APO_REC_REFRESH = 7,   /* statistics of limit_cgroup are to be brought up to date */
 	APO_REC_PREPARE = 8,   /* limit_cgroup is half full: open what raising its limit takes */
 	APO_REC_BRAKE = 9, /* a handler is entered: what grows on in limit_cgroup is to slow down */
+	APO_REC_SPIKE = 10, /* a process's growth is recorded, and its guard half full */
 };
 
 struct apo_record {
@@ -115,6 +118,7 @@ enum apo_trigger {
 	APO_TRIGGER_PULSE = 2,	 /* timer tick: need grew outside the mm counters */
 	APO_TRIGGER_RECLAIM = 3, /* the cgroup reached its limit and reclaim began */
 	APO_TRIGGER_CHARGE = 4,	 /* page_counter_try_charge: a batch of any memory is charged */
+	APO_TRIGGERS = 4,
 };
 
 enum apo_rule {
@@ -147,6 +151,8 @@ struct apo_trip {
 	struct apo_task target;	    /* whom the signal is for; tgid 0: nobody, or see policy */
 	__u64 rss_pages[APO_KINDS]; /* of the grower, exact */
 	__u64 faults;		    /* mm counter events of the grower since it was first seen */
+	__u64 spike_ns;		    /* since when its growth is recorded; 0: it is not */
+	__u64 spike_pages;	    /* how much it has grown since then */
 	__u32 trigger;		    /* enum apo_trigger */
 	__u32 rule;		    /* enum apo_rule */
 	__u32 policy;		    /* index into the policy table */
@@ -159,7 +165,7 @@ struct apo_trip {
 	__u32 pad;
 	char args[APO_ARGS_LEN]; /* command line of the grower, arguments ended by NUL */
 };
-_Static_assert(sizeof(struct apo_trip) == 544, "apo_trip is ABI");
+_Static_assert(sizeof(struct apo_trip) == 560, "apo_trip is ABI");
 
 enum apo_request_flag {
 	APO_REQUEST_AIRBAG = 1, /* raise the limit of limit_cgroup, first of all */
@@ -210,6 +216,14 @@ struct apo_oom {
 };
 _Static_assert(sizeof(struct apo_oom) == 144, "apo_oom is ABI");
 
+/* A trip may follow, and the process be gone at once: what is needed of it is to be taken now. */
+struct apo_spike {
+	struct apo_record rec;
+	__u64 spike_ns;
+	struct apo_task task;
+};
+_Static_assert(sizeof(struct apo_spike) == 64, "apo_spike is ABI");
+
 /* Per-process account, key: tgid. Updated whenever a guarded process is looked at. */
 struct apo_process {
 	__u64 start_boottime_ns;
@@ -224,12 +238,17 @@ struct apo_process {
 	__s64 owned_pages;	    /* RSS plus growth charged to it that RSS does not show */
 	__s64 mark_pages;	    /* owned_pages when its guard last tripped */
 	__u64 mark_ns;		    /* which trip that was */
+	__u64 spike_ns;		    /* since when its growth is recorded; 0: it is not */
+	__s64 spike_base_pages;	    /* owned_pages then */
+	__s64 spike_level_pages;    /* up to which its growth has been recorded */
+	__u32 calm;		    /* 1: it did not grow to speak of at the last look */
+	__u32 noted;		    /* 1: user space was told of this spike */
 	__u64 mm;		    /* identity of the address space: exec starts a new account */
 	__u32 ns_tgid;		    /* pid in its own PID namespace */
 	__u32 ns_level;
 	char comm[APO_COMM_LEN];
 };
-_Static_assert(sizeof(struct apo_process) == 152, "apo_process is ABI");
+_Static_assert(sizeof(struct apo_process) == 184, "apo_process is ABI");
 
 #define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: growth older than that fades */
 
@@ -263,6 +282,8 @@ struct apo_guard {
 	__u64 refresh_ns;      /* when a refresh was last thought about */
 	__u64 refresh_wait_ns; /* until when a trip waits for its answer */
 	__u64 airbag_ns;       /* when the responder was last asked to raise the limit again */
+	__u64 point_ns;	       /* of the last point of the flight recorder */
+	__u64 point_pages;     /* usage then */
 	__u32 top_tgid;
 	__u32 step; /* signals decided since headroom was last ample */
 	__u32 era;  /* counts recoveries; part of the once-only latch */
@@ -270,7 +291,7 @@ struct apo_guard {
 	__u32 prepared; /* the responder was told that it is half full */
 	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_guard) == 248, "apo_guard is ABI");
+_Static_assert(sizeof(struct apo_guard) == 264, "apo_guard is ABI");
 
 /* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
 struct apo_signalled {
@@ -287,6 +308,54 @@ struct apo_signalled {
 	__u32 pad;
 };
 _Static_assert(sizeof(struct apo_signalled) == 64, "apo_signalled is ABI");
+
+/*
+ * The recorder: who allocated what in a spike. A spike is the growth of one process since it was
+ * last calm; its growth is sampled every APO_SAMPLE_PAGES, each sample weighted with the pages since
+ * the one before. So the weights of a spike add up to what the process has grown.
+ */
+#define APO_SAMPLE_PAGES 64
+
+/*
+ * A thread in user mode, key: a hash of what tells one path through the code from another. The
+ * frames are found in it later, in user space.
+ */
+struct apo_stack {
+	__u64 registers[APO_REGISTERS]; /* struct pt_regs (x86-64), struct user_pt_regs (arm64) */
+	__u64 sp;			/* address of the copy */
+	__u32 bytes;			/* there are of it; 0: not readable */
+	__u32 pad;
+	__u8 copy[APO_STACK_BYTES];
+};
+_Static_assert(sizeof(struct apo_stack) == 8480, "apo_stack is ABI");
+
+struct apo_weight_key {
+	__u64 spike_ns; /* which spike */
+	__u64 stack;	/* key of the stack */
+	__u32 tgid;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct apo_weight_key) == 24, "apo_weight_key is ABI");
+
+struct apo_weight {
+	__u64 pages;
+	__u64 samples;
+};
+_Static_assert(sizeof(struct apo_weight) == 16, "apo_weight is ABI");
+
+/* A moment in the flight recorder: taken where something moved, at most one a millisecond. */
+struct apo_point {
+	__u64 time_ns; /* 0: none yet */
+	__u64 limit_cgroup;
+	__u64 limit_pages;
+	__u64 usage_pages;
+	__u64 reclaimable_pages;
+	__u64 rate_pages_s;
+	__u64 rss_pages[APO_KINDS]; /* of the process, within the per-CPU batch */
+	__u32 tgid;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct apo_point) == 88, "apo_point is ABI");
 
 /* Answer of the one-shot reader of one process's memory. */
 struct apo_rss {
@@ -308,5 +377,6 @@ enum apo_stat {
 	APO_STAT_MAP_FULL,     /* a guard, process or trip had no room in its map */
 	APO_STAT_SUBTREE_CUT,  /* page cache of an ancestor not summed to the end */
 	APO_STAT_OOM_KILLS,    /* OOM victims in guarded cgroups */
+	APO_STAT_SAMPLES,      /* stacks recorded */
 	APO_STATS,
 };

@@ -141,8 +141,8 @@ static struct status full(void)
 		.guard_count = ARRAY_SIZE(guards),
 		.processes = processes,
 		.process_count = ARRAY_SIZE(processes),
-		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10},
-		.responder_late = 11,
+		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+		.responder_late = 12,
 		.verdicts = {[VERDICT_SAVED] = 2, [VERDICT_TOO_LATE] = 1},
 	};
 }
@@ -173,7 +173,7 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78}],"
 		"\"counters\":{\"looks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
-		"\"oom_kills\":10,\"responder_late\":11},"
+		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12},"
 		"\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":1,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}\n",
 		"%s", text);

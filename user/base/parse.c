@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/parse.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -238,6 +239,17 @@ const char *parse_field(const char *text, const char *key)
 		}
 	}
 	return NULL;
+}
+
+const char *parse_number(const char *text, int base, char end, uint64_t *ret)
+{
+	char *rest;
+
+	if (!isxdigit((unsigned char)*text))
+		return NULL;
+	errno = 0;
+	*ret = strtoull(text, &rest, base);
+	return errno || rest == text || *rest != end ? NULL : rest + 1;
 }
 
 int parse_field_u64(const char *text, const char *key, uint64_t *ret)

@@ -57,6 +57,12 @@ const char *parse_field(const char *text, const char *key);
  */
 int parse_field_u64(const char *text, const char *key, uint64_t *ret);
 
+/*
+ * A number of a longer text, in base 10 or 16 and without prefix, and then one `end` character,
+ * which is skipped. Returns where to go on; NULL if it is not there or does not fit.
+ */
+const char *parse_number(const char *text, int base, char end, uint64_t *ret);
+
 /* "TERM" for SIGTERM, "RTMIN+3"; "?" for what is no signal. Static text. */
 const char *signal_name(int signal);
 

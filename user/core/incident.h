@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "apoptosis/abi.h"
+#include "core/recording.h"
 
 enum verdict {
 	VERDICT_OPEN = 0, /* not closed yet */
@@ -103,6 +104,8 @@ struct incident {
 	struct incident_exit exit;
 	bool oom_victim; /* the kernel had chosen the target as OOM victim */
 	struct incident_events before, after;
+
+	const struct recording *recording; /* borrowed; NULL: nothing was recorded */
 };
 
 /* An empty incident on the heap; NULL if there is no memory. */

@@ -9,15 +9,22 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/util.h"
+#include "daemon/features.h"
 #include "guard.skel.h"
 #include "guard_basic.skel.h"
 #include "rss.skel.h"
+
+/* The flight recorder holds about so many points, however many CPUs write them. */
+#define POINTS_MAX 16384U
+#define POINTS_PER_CPU_MIN 64U
+#define STACKS_MAX 512 /* of 8 KiB each */
 
 struct ring_callback {
 	loader_record_fn fn;
@@ -38,90 +45,6 @@ static int bridge_log(enum libbpf_print_level level, const char *fmt, va_list ar
 	(void)level;
 	log_print(LOG_LEVEL_TRACE, fmt, args);
 	return 0;
-}
-
-/* --- features ------------------------------------------------------------------------------ */
-
-static bool has_tracepoint(const struct btf *btf, const char *name)
-{
-	char type[96];
-
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
-}
-
-/* mark_victim carried a bare pid until 6.8 and its backports; ours needs the task. */
-static bool mark_victim_has_task(const struct btf *btf)
-{
-	int id = btf__find_by_name_kind(btf, "btf_trace_mark_victim", BTF_KIND_TYPEDEF);
-	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, id) : NULL;
-
-	while (type && (btf_is_typedef(type) || btf_is_ptr(type)))
-		type = btf__type_by_id(btf, type->type);
-	if (!type || !btf_is_func_proto(type) || btf_vlen(type) < 2)
-		return false;
-	type = btf__type_by_id(btf, btf_params(type)[1].type); /* [0] is the private data */
-	return type && btf_is_ptr(type);
-}
-
-/*
- * Whether fexit may attach to a kernel function; only trying tells: it takes trampolines, function
- * tracing (which a machine can switch off), and on hardened kernels a permission of its own.
- */
-static bool fexit_works(const struct btf *btf, const char *function)
-{
-	const struct bpf_insn nothing[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT,
-		    .attach_btf_id = id > 0 ? id : 0);
-	_cleanup_close_ int program = -1, link = -1;
-
-	if (id <= 0)
-		return false;
-	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "GPL", nothing, ARRAY_SIZE(nothing),
-				&opts);
-	if (program < 0)
-		return false;
-	link = bpf_raw_tracepoint_open(NULL, program);
-	return link >= 0;
-}
-
-static void features_read(const struct btf *btf, struct loader_features *ret)
-{
-	*ret = (struct loader_features){
-		.has_btf = true,
-		.rss_stat = has_tracepoint(btf, "rss_stat"),
-		.hrtimer_expire_entry = has_tracepoint(btf, "hrtimer_expire_entry"),
-		.mm_vmscan_memcg_reclaim_begin =
-			has_tracepoint(btf, "mm_vmscan_memcg_reclaim_begin"),
-		.mark_victim = mark_victim_has_task(btf),
-		.signal_generate = has_tracepoint(btf, "signal_generate"),
-		.signal_deliver = has_tracepoint(btf, "signal_deliver"),
-		.sched_process_exit = has_tracepoint(btf, "sched_process_exit"),
-		.sched_process_fork = has_tracepoint(btf, "sched_process_fork"),
-		.cgroup_attach_task = has_tracepoint(btf, "cgroup_attach_task"),
-		.cgroup_rmdir = has_tracepoint(btf, "cgroup_rmdir"),
-		.page_counter_try_charge = fexit_works(btf, "page_counter_try_charge"),
-		.bpf_send_signal_task =
-			btf__find_by_name_kind(btf, "bpf_send_signal_task", BTF_KIND_FUNC) > 0 &&
-			btf__find_by_name_kind(btf, "bpf_task_from_pid", BTF_KIND_FUNC) > 0,
-	};
-}
-
-/* Before 6.2 the mm counters were plain atomics, fed once per 66 faults of a thread. */
-static bool counters_are_batched_per_task(const struct btf *btf)
-{
-	return btf__find_by_name_kind(btf, "mm_rss_stat", BTF_KIND_STRUCT) > 0;
-}
-
-static struct btf *vmlinux_btf(void)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-
-	return libbpf_get_error(btf) ? NULL : btf;
 }
 
 /* --- loading ------------------------------------------------------------------------------- */
@@ -156,7 +79,13 @@ static void explain_load_failure(int r)
 static int configure(struct guard_bpf *skel, const struct loader_config *config,
 		     const struct loader_features *features, bool batched)
 {
-	int r;
+	struct bpf_map *const per_cpu[] = {
+		skel->maps.slots,
+		skel->maps.pulses,
+		skel->maps.cpu_offsets,
+		skel->maps.scratches,
+	};
+	int r = bpf_map__set_max_entries(skel->maps.stacks, config->recording ? STACKS_MAX : 1);
 
 	skel->rodata->guard_all = config->guard_all;
 	skel->rodata->guard_cgroups_used = config->guard_cgroups;
@@ -167,6 +96,9 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	skel->rodata->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	skel->rodata->may_swap = config->may_swap;
 	skel->rodata->pages_per_event = batched ? 64 : 1;
+	skel->rodata->recording = config->recording;
+	skel->rodata->points_per_cpu =
+		!config->recording ? 1 : MAX(POINTS_MAX / config->cpu_ids, POINTS_PER_CPU_MIN);
 
 	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
 	bpf_program__set_autoload(skel->progs.on_charge, features->page_counter_try_charge);
@@ -180,14 +112,13 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	bpf_program__set_autoload(skel->progs.on_fork,
 				  features->sched_process_fork && config->guard_pids);
 
-	r = bpf_map__set_max_entries(skel->maps.slots, config->cpu_ids);
-	if (!r)
-		r = bpf_map__set_max_entries(skel->maps.pulses,
-					     config->cpu_ids *
-						     bpf_map__max_entries(skel->maps.pulses));
+	for (size_t i = 0; !r && i < ARRAY_SIZE(per_cpu); i++)
+		r = bpf_map__set_max_entries(per_cpu[i],
+					     config->cpu_ids * bpf_map__max_entries(per_cpu[i]));
 	if (r)
 		return r;
-	return bpf_map__set_max_entries(skel->maps.cpu_offsets, config->cpu_ids);
+	return bpf_map__set_max_entries(skel->maps.points,
+					config->cpu_ids * skel->rodata->points_per_cpu);
 }
 
 static int run_once(int program_fd)
@@ -215,13 +146,13 @@ static int open_and_load(struct guard_bpf **ret, const struct loader_config *con
 
 	libbpf_set_print(bridge_log);
 	raise_memlock();
-	btf = vmlinux_btf();
+	btf = features_btf();
 	if (!btf) {
 		*features = (struct loader_features){};
 		return -ENODATA;
 	}
 	features_read(btf, features);
-	batched = counters_are_batched_per_task(btf);
+	batched = features_counters_batched(btf);
 	btf__free(btf);
 
 	/* Two objects of one source: same maps, same programs, so one type serves for both. */
@@ -524,6 +455,56 @@ int loader_counters(struct loader *loader, uint64_t ret[APO_STATS])
 		for (int cpu = 0; cpu < cpus; cpu++)
 			ret[stat] += values[cpu];
 	}
+	return 0;
+}
+
+/* --- the recorder -------------------------------------------------------------------------- */
+
+int loader_weights(struct loader *loader, struct apo_weight_key **ret_keys, struct apo_weight **ret,
+		   size_t *ret_n)
+{
+	return map_copy(loader->skel->maps.weights, (void **)ret_keys, (void **)ret, ret_n);
+}
+
+int loader_stack(struct loader *loader, uint64_t key, struct apo_stack *ret)
+{
+	return bpf_map__lookup_elem(loader->skel->maps.stacks, &key, sizeof(key), ret, sizeof(*ret),
+				    0);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct apo_point *one = a, *other = b;
+
+	return one->time_ns < other->time_ns ? -1 : one->time_ns > other->time_ns;
+}
+
+/* Copied through a mapping: one system call per point would be too slow. */
+int loader_points(struct loader *loader, uint64_t limit_cgroup, uint64_t from_ns,
+		  struct apo_point **ret, size_t *ret_n)
+{
+	size_t count = bpf_map__max_entries(loader->skel->maps.points), n = 0;
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t size = (count * sizeof(struct apo_point) + page - 1) / page * page;
+	const struct apo_point *points =
+		mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(loader->skel->maps.points), 0);
+	struct apo_point *copies;
+
+	if (points == MAP_FAILED)
+		return -errno;
+	for (size_t i = 0; i < count; i++)
+		n += points[i].limit_cgroup == limit_cgroup && points[i].time_ns >= from_ns;
+	copies = n ? reallocarray(NULL, n, sizeof(*copies)) : NULL;
+	*ret_n = 0;
+	for (size_t i = 0; copies && i < count && *ret_n < n; i++)
+		if (points[i].limit_cgroup == limit_cgroup && points[i].time_ns >= from_ns)
+			copies[(*ret_n)++] = points[i];
+	munmap((void *)points, size);
+	if (n && !copies)
+		return -ENOMEM;
+	if (copies)
+		qsort(copies, *ret_n, sizeof(*copies), by_time);
+	*ret = copies;
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel side, as the rest of the daemon sees it: loading, configuring, attaching, and the
- * records and accounts it keeps. The only module that knows libbpf.
+ * records and accounts it keeps. With features.c the only module that knows libbpf.
  *
  * Order of use: new (opened and loaded, nothing attached), policies and guards, attach, read.
  * Everything the kernel side does ends with loader_free(). Functions return 0 or -errno; new,
@@ -25,6 +25,7 @@ struct loader_config {
 	bool guard_pids;    /* loader_guard_pid() will be used */
 	bool memcg_v1;
 	bool may_swap;	   /* vm.swappiness is not 0 */
+	bool recording;	   /* stacks of what grows, and the flight recorder */
 	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
 	uint32_t node_ids; /* highest possible NUMA node number + 1 */
 };
@@ -81,6 +82,16 @@ int loader_processes(struct loader *loader, uint32_t **ret_pids, struct apo_proc
 		     size_t *ret_n);
 /* Counters, summed over CPUs. */
 int loader_counters(struct loader *loader, uint64_t ret[APO_STATS]);
+
+/*
+ * What the recorder holds: weights of stacks of all spikes; a stack (-ENOENT: overwritten); and the
+ * flight recorder's points about a limit from a time on, by time. Allocated.
+ */
+int loader_weights(struct loader *loader, struct apo_weight_key **ret_keys, struct apo_weight **ret,
+		   size_t *ret_n);
+int loader_stack(struct loader *loader, uint64_t key, struct apo_stack *ret);
+int loader_points(struct loader *loader, uint64_t limit_cgroup, uint64_t from_ns,
+		  struct apo_point **ret, size_t *ret_n);
 
 /* What this kernel offers, the programs really loaded (and unloaded again). */
 int loader_probe(struct loader_features *ret);

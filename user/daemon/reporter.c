@@ -18,6 +18,7 @@
 #include "output/event.h"
 #include "output/incident_json.h"
 #include "output/json.h"
+#include "output/recording_json.h"
 #include "output/status.h"
 #include "output/status_json.h"
 
@@ -144,15 +145,18 @@ static int render_status(FILE *out, const void *event, bool colour)
 
 static int render_file(FILE *out, void *userdata)
 {
-	return json_write_pretty(out, userdata);
+	return json_write_line(out, userdata);
 }
 
 static void write_file(int dirfd, const struct incident *incident)
 {
 	json_t *object = incident_json(incident, event_name(incident));
+	json_t *recording = incident->recording ? recording_json(incident) : NULL;
 	char name[32];
 	int r;
 
+	if (recording && json_object_set_new(object, "recording", recording))
+		object = json_finish(object, -1);
 	snprintf(name, sizeof(name), "%016" PRIx64 ".json", incident->id);
 	r = object ? file_write_atomic(dirfd, name, 0600, render_file, object) : -ENOMEM;
 	if (r)
@@ -164,12 +168,17 @@ static void write_file(int dirfd, const struct incident *incident)
 
 /* --- events -------------------------------------------------------------------------------- */
 
+void reporter_file(const struct reporter *reporter, const struct incident *incident)
+{
+	if (reporter->report_dirfd >= 0 && incident->verdict != VERDICT_OPEN)
+		write_file(reporter->report_dirfd, incident);
+}
+
 void reporter_incident(struct reporter *reporter, const struct incident *incident)
 {
 	struct line line = {.event = incident};
 
-	if (reporter->report_dirfd >= 0 && incident->verdict != VERDICT_OPEN)
-		write_file(reporter->report_dirfd, incident);
+	reporter_file(reporter, incident);
 	if (reporter->json)
 		line.document = incident_json(incident, event_name(incident));
 	else

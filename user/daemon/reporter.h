@@ -33,3 +33,5 @@ void reporter_ready(struct reporter *reporter, const struct ready *ready);
 void reporter_status(struct reporter *reporter, const struct status *status);
 /* A trip, warning, verdict or OOM kill. One that is closed also becomes a file, before its line. */
 void reporter_incident(struct reporter *reporter, const struct incident *incident);
+/* Writes the file of a closed incident, again if it is there: with what has been found out since. */
+void reporter_file(const struct reporter *reporter, const struct incident *incident);

@@ -149,6 +149,7 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 		.cpu_ids = session->machine.cpu_ids,
 		.node_ids = session->machine.node_ids,
 		.may_swap = may_swap(session->proc_fd),
+		.recording = options->report_dir,
 	};
 	*ret = session;
 	return 0;
@@ -562,6 +563,8 @@ void session_settle(struct session *session)
 {
 	on_results(&session->results_poll, 0, 0);
 	tracker_close_all(session->tracker);
+	while (tracker_is_naming(session->tracker)) /* the search ends by itself */
+		uv_run(&session->loop, UV_RUN_ONCE);
 }
 
 static void close_handle(uv_handle_t *handle, void *userdata)

@@ -11,6 +11,8 @@
 #include "base/util.h"
 #include "core/verdict.h"
 #include "daemon/facts.h"
+#include "daemon/namer.h"
+#include "daemon/recorder.h"
 #include "daemon/target.h"
 #include "sense/cgroup_memory.h"
 
@@ -38,6 +40,9 @@ struct open_incident {
 	struct apo_close late[LATE_MAX]; /* what came before its answer */
 	size_t late_count;
 	uv_timer_t timer;
+
+	struct recorder_subject subject;
+	struct capture *capture; /* NULL: no reports are asked for */
 };
 
 #define TALLIES_MAX 1024 /* guards; beyond, the oldest is forgotten */
@@ -49,7 +54,9 @@ struct tally {
 
 struct tracker {
 	struct tracker_config config;
+	struct recorder *recorder; /* NULL: no reports are asked for */
 	struct open_incident *open;
+	struct namer *namer;
 	struct tally all; /* of every guard */
 	struct tally tallies[TALLIES_MAX];
 	size_t tally_next;
@@ -149,6 +156,12 @@ static uint64_t time_left_ms(const struct incident *incident)
 	return sat_sub(window_ns, elapsed_ns) / NSEC_PER_MSEC;
 }
 
+static uint64_t rss_bytes(const struct incident *incident)
+{
+	return incident->rss_bytes[APO_FILE] + incident->rss_bytes[APO_ANON] +
+	       incident->rss_bytes[APO_SHMEM];
+}
+
 static void on_trip(struct tracker *tracker, const struct apo_trip *trip)
 {
 	struct incident *incident = incident_of_trip(tracker, trip);
@@ -176,6 +189,19 @@ static void on_trip(struct tracker *tracker, const struct apo_trip *trip)
 			    facts_local_pid(tracker->config.initial_pid_ns, &trip->grower),
 			    trip->grower.start_boottime_ns, &open->target);
 
+	open->subject = (struct recorder_subject){
+		.tgid = trip->grower.tgid,
+		.pid = facts_local_pid(tracker->config.initial_pid_ns, &trip->grower),
+		.ns_pid = incident->grower.ns_pid,
+		.start_boottime_ns = trip->grower.start_boottime_ns,
+		.limit_cgroup = trip->reading.limit_cgroup,
+		.time_ns = trip->crossed_ns,
+		.spike_ns = trip->spike_ns,
+		.rss_bytes = rss_bytes(incident),
+		.grown_bytes = trip->spike_pages * tracker->config.page_bytes,
+	};
+	if (tracker->recorder)
+		open->capture = recorder_capture(tracker->recorder, &open->subject);
 	uv_timer_init(tracker->config.loop, &open->timer);
 	open->timer.data = open;
 	open->next = tracker->open;
@@ -215,6 +241,7 @@ static void unlink_and_free(struct open_incident *open)
 		airbag_release(open->tracker->config.airbag, open->limit_cgroup);
 	target_close(&open->target);
 	close_fd(open->limit_dirfd);
+	capture_free(open->capture);
 	incident_free(open->incident);
 	uv_close((uv_handle_t *)&open->timer, free_after_close);
 }
@@ -264,7 +291,13 @@ static void close_incident(struct open_incident *open)
 	open->incident->closed_ns = clock_ns(CLOCK_MONOTONIC);
 	verdict_close(open->incident);
 	tally_add(tracker, open->limit_cgroup, open->incident->verdict);
+	if (open->capture) {
+		recorder_follow(tracker->recorder, &open->subject, open->capture);
+		open->incident->recording = open->capture->recording;
+	}
 	reporter_incident(tracker->config.reporter, open->incident);
+	if (open->capture)
+		namer_take(tracker->namer, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
 	unlink_and_free(open);
 }
 
@@ -387,6 +420,9 @@ int tracker_on_record(const struct apo_record *record, void *userdata)
 	else if ((record->type == APO_REC_DELIVERED || record->type == APO_REC_EXIT) &&
 		 record->size >= sizeof(struct apo_close))
 		on_close_record(tracker, (const struct apo_close *)record);
+	else if (record->type == APO_REC_SPIKE && record->size >= sizeof(struct apo_spike) &&
+		 tracker->recorder)
+		recorder_on_spike(tracker->recorder, (const struct apo_spike *)record);
 	else if (record->type == APO_REC_OOM && record->size >= sizeof(struct apo_oom))
 		on_oom(tracker, (const struct apo_oom *)record);
 	return 0;
@@ -468,11 +504,26 @@ void tracker_on_result(struct tracker *tracker, const struct responder_result *r
 
 int tracker_new(struct tracker **ret, const struct tracker_config *config)
 {
+	const struct recorder_config recorder = {
+		.loop = config->loop,
+		.loader = config->loader,
+		.proc_fd = config->proc_fd,
+		.initial_pid_ns = config->initial_pid_ns,
+		.page_bytes = config->page_bytes,
+	};
 	struct tracker *tracker = calloc(1, sizeof(*tracker));
+	int r = 0;
 
 	if (!tracker)
 		return -ENOMEM;
 	tracker->config = *config;
+	if (config->reporter->report_dirfd >= 0)
+		r = recorder_new(&tracker->recorder, &recorder);
+	tracker->namer = namer_new(config->loop, config->reporter);
+	if (r || !tracker->namer) {
+		tracker_free(tracker);
+		return -ENOMEM;
+	}
 	*ret = tracker;
 	return 0;
 }
@@ -483,6 +534,8 @@ struct tracker *tracker_free(struct tracker *tracker)
 		return NULL;
 	while (tracker->open)
 		unlink_and_free(tracker->open);
+	namer_free(tracker->namer);
+	recorder_free(tracker->recorder);
 	free(tracker);
 	return NULL;
 }
@@ -500,6 +553,11 @@ void tracker_close_all(struct tracker *tracker)
 {
 	while (tracker->open)
 		close_incident(tracker->open);
+}
+
+bool tracker_is_naming(const struct tracker *tracker)
+{
+	return namer_is_busy(tracker->namer);
 }
 
 void tracker_status(const struct tracker *tracker, struct status *status)

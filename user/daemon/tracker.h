@@ -45,6 +45,8 @@ void tracker_on_result(struct tracker *tracker, const struct responder_result *r
 size_t tracker_open_count(const struct tracker *tracker);
 /* Judges every open incident now, by what is known. */
 void tracker_close_all(struct tracker *tracker);
+/* Whether reports of closed incidents are waiting for the names of their functions. */
+bool tracker_is_naming(const struct tracker *tracker);
 
 /*
  * How often each verdict was given, in all and for each guard there is in the status; and what the

@@ -17,6 +17,7 @@ static const char *const counter_names[APO_STATS] = {
 	[APO_STAT_MAP_FULL] = "map_full",
 	[APO_STAT_SUBTREE_CUT] = "subtree_cut",
 	[APO_STAT_OOM_KILLS] = "oom_kills",
+	[APO_STAT_SAMPLES] = "samples",
 };
 
 static json_t *pages_json(uint64_t pages, uint64_t page_bytes)

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/recording.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+struct recording *recording_new(void)
+{
+	return calloc(1, sizeof(struct recording));
+}
+
+struct recording *recording_free(struct recording *recording)
+{
+	if (!recording)
+		return NULL;
+	for (size_t i = 0; i < recording->module_count; i++) {
+		free(recording->modules[i].path);
+		free(recording->modules[i].build_id);
+		free(recording->modules[i].error);
+	}
+	for (size_t i = 0; i < recording->location_count; i++) {
+		struct recording_location *location = &recording->locations[i];
+
+		for (size_t j = 0; j < location->function_count; j++) {
+			free(location->functions[j].name);
+			free(location->functions[j].source);
+		}
+		free(location->functions);
+	}
+	for (size_t i = 0; i < recording->stack_count; i++)
+		free(recording->stacks[i].locations);
+	free(recording->modules);
+	free(recording->locations);
+	free(recording->stacks);
+	free(recording->points);
+	free(recording);
+	return NULL;
+}
+
+/* --- who it was ---------------------------------------------------------------------------- */
+
+/* Modules in which nobody's own code is. */
+static const char *const runtime_modules[] = {
+	"libc.so.*",	 "libc-2.*.so",	  "ld-linux*.so.*",   "ld-2.*.so",
+	"ld-musl-*",	 "libm.so.*",	  "libpthread*.so.*", "libstdc++.so.*",
+	"libc++.so.*",	 "libgcc_s.so.*", "libjemalloc.*",    "libtcmalloc*",
+	"libmimalloc*",	 "libpython*",	  "python3*",	      "libnode.so.*",
+	"node",		 "nodejs",	  "libjvm.so",	      "libv8*",
+	"libruby*",	 "ruby*",	  "[[]vdso]",	      "[[]vsyscall]",
+	"libcoreclr.so",
+};
+
+/* The same linked into a program; and helpers that allocate for whoever calls them. */
+static const char *const runtime_functions[] = {
+	"malloc",
+	"calloc",
+	"realloc",
+	"reallocarray",
+	"free",
+	"posix_memalign",
+	"aligned_alloc",
+	"memset",
+	"memcpy",
+	"memmove",
+	"mempcpy",
+	"__mem*",
+	"__str*",
+	"strdup",
+	"strndup",
+	"_int_malloc",
+	"_int_realloc",
+	"_int_free",
+	"_mid_memalign",
+	"sysmalloc*",
+	"__libc_*",
+	"__GI_*",
+	"brk",
+	"sbrk",
+	"mmap",
+	"mmap64",
+	"mremap",
+	"madvise",
+	"clear_page*",
+	"operator new*",
+	"std::*",
+	"__gnu_cxx::*",
+	"* std::*",
+	"je_*",
+	"tc_*",
+	"mi_*",
+	"runtime.*",
+	"internal/*",
+	"reflect.*",
+	"bytes.growSlice",
+	"bytes.(*Buffer).*",
+	"bufio.*",
+	"slices.Grow*",
+	"strings.(*Builder).*",
+	"strings.Repeat",
+	"bytes.Repeat",
+	"alloc::*",
+	"core::*",
+	"<alloc::*",
+	"<core::*",
+	"hashbrown::*",
+	"__rust_*",
+	"__rdl_*",
+	"_Py*",
+	"Py*",
+	"v8::*",
+	"node::*",
+	"Builtin:*",
+	"Builtins_*",
+	"BytecodeHandler:*",
+	"Stub:*",
+	"RegExp:*",
+	"py::<frozen*",
+};
+
+static bool matches(const char *const patterns[], size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fnmatch(patterns[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+static bool in_runtime_module(const struct recording *recording,
+			      const struct recording_location *location)
+{
+	const char *path = location->module < recording->module_count
+				   ? recording->modules[location->module].path
+				   : NULL;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return path &&
+	       matches(runtime_modules, ARRAY_SIZE(runtime_modules), slash ? slash + 1 : path);
+}
+
+static bool is_runtime_function(const char *name)
+{
+	return matches(runtime_functions, ARRAY_SIZE(runtime_functions), name);
+}
+
+uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
+			 size_t *ret_function)
+{
+	uint32_t fallback = stack->count ? stack->locations[0] : RECORDING_NONE;
+	bool unnamed = false;
+
+	*ret_function = 0;
+	for (size_t i = 0; i < stack->count; i++) {
+		const struct recording_location *location =
+			&recording->locations[stack->locations[i]];
+
+		if (in_runtime_module(recording, location))
+			continue;
+		for (size_t j = 0; j < location->function_count; j++) {
+			const char *name = location->functions[j].name;
+
+			if (!name || is_runtime_function(name))
+				continue;
+			*ret_function = j;
+			return stack->locations[i];
+		}
+		if (!location->function_count && !unnamed) {
+			fallback = stack->locations[i];
+			unnamed = true;
+		}
+	}
+	return fallback;
+}

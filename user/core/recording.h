@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the recorder kept of one incident: the stacks that allocated, and the moments before and
+ * after the trip. Plain data, filled by the engine. Strings are raw, as the program that is looked
+ * at chose them: whoever renders them escapes them. Missing ones are NULL.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apoptosis/abi.h"
+
+#define RECORDING_NONE UINT32_MAX /* instead of an index */
+
+struct recording_function {
+	char *name;
+	char *source; /* file of the line */
+	unsigned int line;
+};
+
+/* A file mapped for execution, or what a runtime compiled ("[jit]"). */
+struct recording_module {
+	char *path;
+	char *build_id; /* hexadecimal */
+	char *error;	/* why nothing in it has a name */
+};
+
+/* A place in the code. */
+struct recording_location {
+	uint64_t address; /* in the process */
+	uint32_t module;  /* index; RECORDING_NONE */
+	uint64_t offset;  /* in the module's file; for what was compiled at run time the address */
+	/* Inlined into each other, innermost first; none where it has no name. */
+	struct recording_function *functions;
+	size_t function_count;
+};
+
+struct recording_stack {
+	uint64_t bytes; /* grown since the sample before, summed */
+	uint64_t samples;
+	uint32_t *locations; /* innermost first; none as long as it is not unwound */
+	size_t count;
+};
+
+/* Resident memory at the trip, by what it is mapped from. */
+struct recording_mappings {
+	bool known;
+	uint64_t heap_bytes, stack_bytes, anon_bytes, file_bytes, shmem_bytes;
+};
+
+struct recording {
+	uint64_t spike_ns;	 /* CLOCK_MONOTONIC: since when it was recorded */
+	uint64_t grown_bytes;	 /* by the process, since then and until the trip */
+	uint64_t recorded_bytes; /* of all stacks */
+	uint64_t lost_bytes;	 /* of stacks that were overwritten before they were read */
+	struct recording_mappings mappings;
+	const char *trouble; /* why there are no names at all; static text */
+
+	struct recording_module *modules;
+	size_t module_count;
+	struct recording_location *locations;
+	size_t location_count;
+	struct recording_stack *stacks; /* heaviest first */
+	size_t stack_count;
+	struct apo_point *points; /* by time; pages */
+	size_t point_count;
+	uint64_t page_bytes;
+};
+
+struct recording *recording_new(void);
+/* Takes NULL. Returns NULL. */
+struct recording *recording_free(struct recording *recording);
+
+/*
+ * The function a stack's memory is put down to: the innermost one that is not part of an allocator,
+ * a libc or a language's runtime, for it is what a programmer can change. Its location, and the
+ * index of the function there; RECORDING_NONE for an empty stack. Without names: the innermost
+ * place outside of such a module.
+ */
+uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
+			 size_t *ret_function);

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/recorder.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "daemon/facts.h"
+#include "daemon/snapshot.h"
+#include "daemon/target.h"
+
+#define BEFORE_NS (10 * NSEC_PER_SEC) /* of the flight recorder that is kept */
+#define STACKS_MAX 1024		      /* the heaviest */
+#define MODULES_MAX 200
+/* Reading smaps holds up mmap() in the process for up to 13 ms per GiB: not beyond that. */
+#define SUMS_MAX_BYTES (1ULL << 30)
+#define JIT_NAME "[jit]"
+#define KEPT_MAX 64    /* processes that are near a trip */
+#define LINGER_MS 2000 /* after their end */
+
+/* What is kept of a process that may trip. */
+struct kept {
+	struct kept *next;
+	struct recorder *recorder;
+	uint32_t tgid;
+	uint64_t start_boottime_ns;
+	struct snapshot snapshot;
+	struct target target;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	int open_handles;
+};
+
+struct recorder {
+	struct recorder_config config;
+	struct kept *kept;
+	size_t kept_count;
+};
+
+/* --- stacks -------------------------------------------------------------------------------- */
+
+static bool is_wanted(const struct apo_weight_key *key, const struct recorder_subject *subject,
+		      uint64_t spike_ns)
+{
+	return key->tgid == subject->tgid && key->spike_ns == spike_ns;
+}
+
+static uint64_t latest_spike(const struct recorder_subject *subject,
+			     const struct apo_weight_key *keys, size_t count)
+{
+	uint64_t latest = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].tgid == subject->tgid)
+			latest = MAX(latest, keys[i].spike_ns);
+	return latest;
+}
+
+/* Which entry of the weights it is, and how heavy. */
+struct heavy {
+	size_t index;
+	uint64_t pages;
+};
+
+static int by_pages(const void *a, const void *b)
+{
+	const struct heavy *one = a, *other = b;
+
+	return one->pages > other->pages ? -1 : one->pages < other->pages;
+}
+
+static int take_stacks(const struct recorder_config *config, const struct recorder_subject *subject,
+		       struct capture *capture)
+{
+	struct recording *recording = capture->recording;
+	_cleanup_free_ struct apo_weight_key *keys = NULL;
+	_cleanup_free_ struct apo_weight *weights = NULL;
+	_cleanup_free_ struct heavy *order = NULL;
+	size_t count = 0, kept = 0;
+	int r = loader_weights(config->loader, &keys, &weights, &count);
+
+	if (r)
+		return r;
+	recording->spike_ns = subject->spike_ns ?: latest_spike(subject, keys, count);
+	order = calloc(count + 1, sizeof(*order));
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_wanted(&keys[i], subject, recording->spike_ns))
+			continue;
+		recording->recorded_bytes += sat_mul(weights[i].pages, config->page_bytes);
+		order[kept++] = (struct heavy){.index = i, .pages = weights[i].pages};
+	}
+	qsort(order, kept, sizeof(*order), by_pages);
+	recording->stacks = calloc(kept + 1, sizeof(*recording->stacks));
+	capture->raws = reallocarray(NULL, kept + 1, sizeof(*capture->raws));
+	if (!recording->stacks || !capture->raws)
+		return -ENOMEM;
+	for (size_t i = 0; i < kept; i++) {
+		uint64_t bytes = sat_mul(order[i].pages, config->page_bytes);
+
+		if (i >= STACKS_MAX || loader_stack(config->loader, keys[order[i].index].stack,
+						    &capture->raws[recording->stack_count]))
+			recording->lost_bytes += bytes;
+		else
+			recording->stacks[recording->stack_count++] = (struct recording_stack){
+				.bytes = bytes,
+				.samples = weights[order[i].index].samples,
+			};
+	}
+	return 0;
+}
+
+/* --- files --------------------------------------------------------------------------------- */
+
+static const char *module_path(const struct mapping *mapping)
+{
+	return mapping->inode || mapping->path[0] == '[' ? mapping->path : JIT_NAME;
+}
+
+static void open_module(const struct snapshot *snapshot, pid_t ns_pid,
+			const struct mapping *mapping, struct recording_module *module,
+			struct capture_file *file)
+{
+	const char *error = "its file could not be opened";
+
+	if (mapping->inode) {
+		file->fd = snapshot_file(snapshot, mapping);
+	} else if (mapping->path[0] == '[') { /* [vdso], [vsyscall] */
+		error = "it has no file";
+	} else {
+		file->is_perf_map = true;
+		file->fd = snapshot_perf_map(snapshot, ns_pid);
+		error = "it was compiled at run time, and there is no perf map";
+	}
+	if (file->fd < 0)
+		module->error = strdup(error);
+}
+
+/* The module of a mapping, added if it is new. By path: one file is mapped in several parts. */
+static uint32_t module_of(struct capture *capture, const struct snapshot *snapshot, pid_t ns_pid,
+			  const struct mapping *mapping)
+{
+	struct recording *recording = capture->recording;
+	size_t count = recording->module_count;
+	struct recording_module *module = &recording->modules[count];
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(recording->modules[i].path, module_path(mapping)) == 0)
+			return (uint32_t)i;
+	if (count == MODULES_MAX)
+		return RECORDING_NONE;
+	*module = (struct recording_module){.path = strdup(module_path(mapping))};
+	if (!module->path)
+		return RECORDING_NONE;
+	capture->files[count] = (struct capture_file){.fd = -1};
+	open_module(snapshot, ns_pid, mapping, module, &capture->files[count]);
+	return (uint32_t)recording->module_count++;
+}
+
+static int take_files(struct capture *capture, const struct snapshot *snapshot, pid_t ns_pid)
+{
+	struct recording *recording = capture->recording;
+	const struct mappings *mappings = &snapshot->mappings;
+
+	recording->modules = calloc(MODULES_MAX, sizeof(*recording->modules));
+	capture->files = calloc(MODULES_MAX, sizeof(*capture->files));
+	capture->mappings = calloc(mappings->count, sizeof(*capture->mappings));
+	if (!recording->modules || !capture->files || !capture->mappings)
+		return -ENOMEM;
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct mapping *mapping = &mappings->list[i];
+		uint32_t module = module_of(capture, snapshot, ns_pid, mapping);
+
+		if (module != RECORDING_NONE)
+			capture->mappings[capture->mapping_count++] = (struct capture_mapping){
+				.start = mapping->start,
+				.end = mapping->end,
+				.offset = mapping->offset,
+				.module = module,
+			};
+	}
+	return 0;
+}
+
+/* --- what is kept ahead -------------------------------------------------------------------- */
+
+static int open_process(const struct recorder *recorder, pid_t pid, uint64_t start_boottime_ns,
+			struct target *ret_target)
+{
+	_cleanup_close_ int fd = -1;
+	char name[16];
+	int r;
+
+	snprintf(name, sizeof(name), "%d", pid);
+	fd = openat(recorder->config.proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Opened before it is known to be the right one: then no other can have come after. */
+	r = target_open(recorder->config.proc_fd, pid, start_boottime_ns, ret_target);
+	return r ?: TAKE_FD(fd);
+}
+
+static void on_kept_closed(uv_handle_t *handle)
+{
+	struct kept *kept = handle->data;
+
+	if (--kept->open_handles == 0)
+		free(kept);
+}
+
+static void drop(struct kept *kept)
+{
+	struct kept **link = &kept->recorder->kept;
+
+	while (*link != kept)
+		link = &(*link)->next;
+	*link = kept->next;
+	kept->recorder->kept_count--;
+	snapshot_clear(&kept->snapshot);
+	target_close(&kept->target);
+	uv_close((uv_handle_t *)&kept->poll, on_kept_closed);
+	uv_close((uv_handle_t *)&kept->timer, on_kept_closed);
+}
+
+static void on_kept_timer(uv_timer_t *timer)
+{
+	drop(timer->data);
+}
+
+/* The process is gone: the record of its trip may still be on the way. */
+static void on_kept_end(uv_poll_t *poll, int status, int events)
+{
+	struct kept *kept = poll->data;
+
+	(void)status;
+	(void)events;
+	uv_poll_stop(poll);
+	uv_timer_start(&kept->timer, on_kept_timer, LINGER_MS, 0);
+}
+
+static struct kept *find_kept(struct recorder *recorder, uint32_t tgid, uint64_t start_boottime_ns)
+{
+	for (struct kept *kept = recorder->kept; kept; kept = kept->next)
+		if (kept->tgid == tgid && kept->start_boottime_ns == start_boottime_ns)
+			return kept;
+	return NULL;
+}
+
+/* The newest is the first: the last is the oldest. */
+static void drop_oldest(struct recorder *recorder)
+{
+	struct kept *last = recorder->kept;
+
+	while (last->next)
+		last = last->next;
+	drop(last);
+}
+
+static int keep(struct recorder *recorder, struct kept *kept, pid_t pid)
+{
+	_cleanup_close_ int pid_dirfd =
+		open_process(recorder, pid, kept->start_boottime_ns, &kept->target);
+	int r = pid_dirfd < 0 ? pid_dirfd : snapshot_take(pid_dirfd, &kept->snapshot);
+
+	if (!r)
+		r = uv_poll_init(recorder->config.loop, &kept->poll, kept->target.pidfd);
+	if (r) {
+		snapshot_clear(&kept->snapshot);
+		target_close(&kept->target);
+		return r;
+	}
+	uv_timer_init(recorder->config.loop, &kept->timer);
+	kept->poll.data = kept->timer.data = kept;
+	kept->open_handles = 2;
+	return uv_poll_start(&kept->poll, UV_READABLE, on_kept_end);
+}
+
+void recorder_on_spike(struct recorder *recorder, const struct apo_spike *spike)
+{
+	pid_t pid = facts_local_pid(recorder->config.initial_pid_ns, &spike->task);
+	struct kept *kept = find_kept(recorder, spike->task.tgid, spike->task.start_boottime_ns);
+
+	if (kept) /* an earlier spike: libraries may have come since, code been compiled */
+		drop(kept);
+	kept = calloc(1, sizeof(*kept));
+	if (!kept)
+		return;
+	*kept = (struct kept){
+		.recorder = recorder,
+		.tgid = spike->task.tgid,
+		.start_boottime_ns = spike->task.start_boottime_ns,
+		.snapshot.root_fd = -1,
+		.target.pidfd = -1,
+	};
+	if (keep(recorder, kept, pid)) { /* gone already */
+		free(kept);
+		return;
+	}
+	kept->next = recorder->kept;
+	recorder->kept = kept;
+	if (++recorder->kept_count > KEPT_MAX)
+		drop_oldest(recorder);
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+int recorder_new(struct recorder **ret, const struct recorder_config *config)
+{
+	struct recorder *recorder = calloc(1, sizeof(*recorder));
+
+	if (!recorder)
+		return -ENOMEM;
+	recorder->config = *config;
+	*ret = recorder;
+	return 0;
+}
+
+struct recorder *recorder_free(struct recorder *recorder)
+{
+	if (!recorder)
+		return NULL;
+	while (recorder->kept)
+		drop(recorder->kept);
+	free(recorder);
+	return NULL;
+}
+
+static void take_sums(int pid_dirfd, struct recording_mappings *ret)
+{
+	struct mapping_sums sums;
+
+	if (mapping_sums_read(pid_dirfd, &sums) || !sums.file)
+		return; /* gone, or on its way: it has let go of its memory */
+	*ret = (struct recording_mappings){
+		.known = true,
+		.heap_bytes = sums.heap,
+		.stack_bytes = sums.stack,
+		.anon_bytes = sums.anon,
+		.file_bytes = sums.file,
+		.shmem_bytes = sums.shmem,
+	};
+}
+
+/* From the process if it is there, else from what was kept of it. */
+static int take_names(struct recorder *recorder, const struct recorder_subject *subject,
+		      struct capture *capture)
+{
+	struct recording *recording = capture->recording;
+	struct target target = {.pidfd = -1};
+	_cleanup_close_ int pid_dirfd =
+		open_process(recorder, subject->pid, subject->start_boottime_ns, &target);
+	const struct kept *kept = find_kept(recorder, subject->tgid, subject->start_boottime_ns);
+	struct snapshot now = {.root_fd = -1};
+	int r = pid_dirfd < 0 ? pid_dirfd : snapshot_take(pid_dirfd, &now);
+
+	target_close(&target);
+	if (!r)
+		r = take_files(capture, &now, subject->ns_pid);
+	else if (kept)
+		r = take_files(capture, &kept->snapshot, subject->ns_pid);
+	snapshot_clear(&now);
+	if (pid_dirfd >= 0 && subject->rss_bytes <= SUMS_MAX_BYTES)
+		take_sums(pid_dirfd, &recording->mappings);
+	return r;
+}
+
+struct capture *recorder_capture(struct recorder *recorder, const struct recorder_subject *subject)
+{
+	struct capture *capture = calloc(1, sizeof(*capture));
+	struct recording *recording = capture ? recording_new() : NULL;
+	int r;
+
+	if (!recording) {
+		free(capture);
+		return NULL;
+	}
+	capture->recording = recording;
+	recording->page_bytes = recorder->config.page_bytes;
+	recording->grown_bytes = subject->grown_bytes;
+	r = take_stacks(&recorder->config, subject, capture);
+	if (!r)
+		r = take_names(recorder, subject, capture);
+	if (r == -ENOMEM)
+		recording->trouble = "out of memory";
+	else if (r)
+		recording->trouble = "the process was gone before its files could be opened";
+	if (loader_points(recorder->config.loader, subject->limit_cgroup,
+			  sat_sub(subject->time_ns, BEFORE_NS), &recording->points,
+			  &recording->point_count))
+		recording->point_count = 0;
+	return capture;
+}
+
+void recorder_follow(const struct recorder *recorder, const struct recorder_subject *subject,
+		     struct capture *capture)
+{
+	struct recording *recording = capture->recording;
+	uint64_t from = recording->point_count
+				? recording->points[recording->point_count - 1].time_ns + 1
+				: subject->time_ns;
+	_cleanup_free_ struct apo_point *later = NULL;
+	struct apo_point *all;
+	size_t count;
+
+	if (loader_points(recorder->config.loader, subject->limit_cgroup, from, &later, &count) ||
+	    !count)
+		return;
+	all = reallocarray(recording->points, recording->point_count + count, sizeof(*all));
+	if (!all)
+		return;
+	memcpy(all + recording->point_count, later, count * sizeof(*all));
+	recording->points = all;
+	recording->point_count += count;
+}
+
+struct capture *capture_free(struct capture *capture)
+{
+	if (!capture)
+		return NULL;
+	for (size_t i = 0; capture->files && i < capture->recording->module_count; i++)
+		close_fd(capture->files[i].fd);
+	free(capture->files);
+	free(capture->mappings);
+	free(capture->raws);
+	recording_free(capture->recording);
+	free(capture);
+	return NULL;
+}

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/symbolizer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+
+#define PROGRAM "apoptosis-symbols"
+#define PATIENCE_MS 30000
+#define ANSWER_MAX (64LL << 20) /* bytes */
+
+struct symbolizer {
+	struct capture *capture;
+	symbolizer_fn done;
+	void *userdata;
+	int answer_fd; /* memfd */
+	int pidfd;
+	pid_t pid;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	int open_handles;
+};
+
+/* --- asking -------------------------------------------------------------------------------- */
+
+/* Beside us, as in a build tree, or where `make install` puts it. */
+static int find_program(char path[PATH_MAX])
+{
+	static const char *const places[] = {"", "../libexec/"};
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *slash;
+
+	if (length < 0)
+		return -errno;
+	self[length] = '\0';
+	slash = strrchr(self, '/');
+	for (size_t i = 0; slash && i < ARRAY_SIZE(places); i++)
+		if (snprintf(path, PATH_MAX, "%.*s/%s" PROGRAM, (int)(slash - self), self,
+			     places[i]) < PATH_MAX &&
+		    access(path, X_OK) == 0)
+			return 0;
+	return -ENOENT;
+}
+
+static json_t *request_json(const struct capture *capture, int stacks_fd)
+{
+	json_t *modules = json_array(), *mappings = json_array();
+
+	for (size_t i = 0; i < capture->recording->module_count; i++)
+		json_array_append_new(
+			modules, json_pack("{s:i, s:s}", "fd", capture->files[i].fd, "kind",
+					   capture->files[i].is_perf_map ? "perf-map" : "elf"));
+	for (size_t i = 0; i < capture->mapping_count; i++) {
+		const struct capture_mapping *mapping = &capture->mappings[i];
+
+		json_array_append_new(
+			mappings, json_pack("[I, I, I, I]", (json_int_t)mapping->module,
+					    (json_int_t)mapping->start, (json_int_t)mapping->end,
+					    (json_int_t)mapping->offset));
+	}
+	return json_pack("{s:i, s:o, s:o}", "stacks", stacks_fd, "modules", modules, "mappings",
+			 mappings);
+}
+
+static int write_request(const struct capture *capture, int stacks_fd)
+{
+	_cleanup_close_ int fd = memfd_create("request", MFD_CLOEXEC);
+	json_t *request = fd < 0 ? NULL : request_json(capture, stacks_fd);
+	int r = request ? json_dumpfd(request, fd, JSON_COMPACT) : -1;
+
+	json_decref(request);
+	if (r || lseek(fd, 0, SEEK_SET))
+		return -ENOMEM;
+	return TAKE_FD(fd);
+}
+
+static int write_stacks(const struct capture *capture)
+{
+	_cleanup_close_ int fd = memfd_create("stacks", MFD_CLOEXEC);
+	size_t size = capture->recording->stack_count * sizeof(*capture->raws);
+
+	if (fd < 0 || write(fd, capture->raws, size) != (ssize_t)size)
+		return -ENOMEM;
+	return TAKE_FD(fd);
+}
+
+/* Nothing of ours is inherited but the two ends of the talk and the files it is about. */
+static int spawn(const struct symbolizer *symbolizer, const char *path, int request_fd,
+		 int stacks_fd, pid_t *ret)
+{
+	const struct capture *capture = symbolizer->capture;
+	char *const argv[] = {(char[]){PROGRAM}, NULL}, *const envp[] = {NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	int r;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawn_file_actions_init(&actions);
+	for (size_t i = 0; i < capture->recording->module_count; i++)
+		if (capture->files[i].fd >= 0) /* onto itself: no longer closed by exec */
+			posix_spawn_file_actions_adddup2(&actions, capture->files[i].fd,
+							 capture->files[i].fd);
+	posix_spawn_file_actions_adddup2(&actions, stacks_fd, stacks_fd);
+	posix_spawn_file_actions_adddup2(&actions, request_fd, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, symbolizer->answer_fd, STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	r = -posix_spawn(ret, path, &actions, &attributes, argv, envp);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	return r;
+}
+
+/* --- the answer ---------------------------------------------------------------------------- */
+
+static char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? strdup(text) : NULL;
+}
+
+static bool take_location(const struct recording *recording, const json_t *item,
+			  struct recording_location *ret)
+{
+	const json_t *functions = json_object_get(item, "functions"), *function;
+	json_int_t module = json_integer_value(json_object_get(item, "module"));
+	size_t count = json_array_size(functions), i;
+
+	*ret = (struct recording_location){
+		.address = (uint64_t)json_integer_value(json_object_get(item, "address")),
+		.offset = (uint64_t)json_integer_value(json_object_get(item, "offset")),
+		.module = module >= 0 && (size_t)module < recording->module_count ? (uint32_t)module
+										  : RECORDING_NONE,
+		.functions = calloc(count + 1, sizeof(*ret->functions)),
+	};
+	if (!ret->functions)
+		return false;
+	json_array_foreach (functions, i, function) {
+		ret->functions[ret->function_count++] = (struct recording_function){
+			.name = text_of(function, "name"),
+			.source = text_of(function, "source"),
+			.line = (unsigned int)json_integer_value(json_object_get(function, "line")),
+		};
+	}
+	return true;
+}
+
+static bool take_stack(const struct recording *recording, const json_t *item,
+		       struct recording_stack *ret)
+{
+	size_t count = json_array_size(item);
+
+	ret->locations = calloc(count + 1, sizeof(*ret->locations));
+	if (!ret->locations)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		json_int_t index = json_integer_value(json_array_get(item, i));
+
+		if (index < 0 || (size_t)index >= recording->location_count)
+			return false;
+		ret->locations[ret->count++] = (uint32_t)index;
+	}
+	return true;
+}
+
+/* From a program that has read what was not to be trusted: so is this. */
+static bool take_answer(struct recording *recording, const json_t *answer)
+{
+	const json_t *modules = json_object_get(answer, "modules"), *item;
+	const json_t *locations = json_object_get(answer, "locations");
+	const json_t *stacks = json_object_get(answer, "stacks");
+	size_t i;
+
+	if (json_array_size(modules) != recording->module_count ||
+	    json_array_size(stacks) != recording->stack_count)
+		return false;
+	json_array_foreach (modules, i, item) {
+		recording->modules[i].build_id = text_of(item, "build_id");
+		if (!recording->modules[i].error)
+			recording->modules[i].error = text_of(item, "error");
+	}
+	recording->locations =
+		calloc(json_array_size(locations) + 1, sizeof(*recording->locations));
+	if (!recording->locations)
+		return false;
+	json_array_foreach (locations, i, item) {
+		if (!take_location(recording, item,
+				   &recording->locations[recording->location_count++]))
+			return false;
+	}
+	json_array_foreach (stacks, i, item) {
+		if (!take_stack(recording, item, &recording->stacks[i]))
+			return false;
+	}
+	return true;
+}
+
+static void read_answer(struct symbolizer *symbolizer)
+{
+	struct recording *recording = symbolizer->capture->recording;
+	json_t *answer = NULL;
+
+	if (lseek(symbolizer->answer_fd, 0, SEEK_END) <= ANSWER_MAX &&
+	    lseek(symbolizer->answer_fd, 0, SEEK_SET) == 0)
+		answer = json_loadfd(symbolizer->answer_fd, JSON_REJECT_DUPLICATES, NULL);
+	if (!answer || !take_answer(recording, answer))
+		recording->trouble = "the names could not be read: " PROGRAM
+				     " took too much time or memory, or failed";
+	json_decref(answer);
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct symbolizer *symbolizer = handle->data;
+
+	if (--symbolizer->open_handles)
+		return;
+	close_fd(symbolizer->answer_fd);
+	close_fd(symbolizer->pidfd);
+	free(symbolizer);
+}
+
+void symbolizer_stop(struct symbolizer *symbolizer)
+{
+	if (!symbolizer)
+		return;
+	syscall(SYS_pidfd_send_signal, symbolizer->pidfd, SIGKILL, NULL, 0);
+	waitid(P_PIDFD, (id_t)symbolizer->pidfd, &(siginfo_t){}, WEXITED); /* if run has not */
+	uv_close((uv_handle_t *)&symbolizer->poll, on_closed);
+	uv_close((uv_handle_t *)&symbolizer->timer, on_closed);
+}
+
+static void finish(struct symbolizer *symbolizer)
+{
+	symbolizer_fn done = symbolizer->done;
+	void *userdata = symbolizer->userdata;
+
+	read_answer(symbolizer);
+	symbolizer_stop(symbolizer);
+	done(userdata);
+}
+
+static void on_end(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	finish(poll->data);
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+	finish(timer->data);
+}
+
+static int start(struct symbolizer *symbolizer, uv_loop_t *loop, const char *path)
+{
+	_cleanup_close_ int stacks_fd = write_stacks(symbolizer->capture);
+	_cleanup_close_ int request_fd =
+		stacks_fd < 0 ? stacks_fd : write_request(symbolizer->capture, stacks_fd);
+	int r;
+
+	if (request_fd < 0)
+		return request_fd;
+	symbolizer->answer_fd = memfd_create("answer", MFD_CLOEXEC);
+	r = symbolizer->answer_fd < 0
+		    ? -errno
+		    : spawn(symbolizer, path, request_fd, stacks_fd, &symbolizer->pid);
+	if (r)
+		return r;
+	symbolizer->pidfd = (int)syscall(SYS_pidfd_open, symbolizer->pid, 0);
+	if (symbolizer->pidfd < 0)
+		return -errno;
+	r = uv_poll_init(loop, &symbolizer->poll, symbolizer->pidfd);
+	if (r)
+		return r;
+	uv_timer_init(loop, &symbolizer->timer);
+	symbolizer->open_handles = 2;
+	symbolizer->poll.data = symbolizer->timer.data = symbolizer;
+	uv_poll_start(&symbolizer->poll, UV_READABLE, on_end);
+	uv_timer_start(&symbolizer->timer, on_patience, PATIENCE_MS, 0);
+	return 0;
+}
+
+struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, symbolizer_fn done,
+				    void *userdata)
+{
+	struct symbolizer *symbolizer;
+	char path[PATH_MAX];
+	int r = find_program(path);
+
+	if (r) {
+		capture->recording->trouble = PROGRAM " is not installed beside apoptosis, or in "
+						      "../libexec";
+		return NULL;
+	}
+	symbolizer = calloc(1, sizeof(*symbolizer));
+	r = -ENOMEM;
+	if (symbolizer) {
+		*symbolizer = (struct symbolizer){
+			.capture = capture,
+			.done = done,
+			.userdata = userdata,
+			.answer_fd = -1,
+			.pidfd = -1,
+		};
+		r = start(symbolizer, loop, path);
+	}
+	if (!r)
+		return symbolizer;
+	log_warn("cannot start %s: %s, ignoring", path, strerror(-r));
+	capture->recording->trouble = PROGRAM " could not be started";
+	if (symbolizer) {
+		close_fd(symbolizer->answer_fd);
+		close_fd(symbolizer->pidfd);
+		free(symbolizer);
+	}
+	return NULL;
+}

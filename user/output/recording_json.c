@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output/recording_json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+#define TOP_MAX 20 /* functions in the list of those that allocated most */
+
+/* --- places -------------------------------------------------------------------------------- */
+
+static json_t *index_json(uint32_t index)
+{
+	return index == RECORDING_NONE ? json_null() : json_u64(index);
+}
+
+static json_t *hex_json(uint64_t value)
+{
+	char text[20];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, value);
+	return json_string(text);
+}
+
+static json_t *modules_json(const struct recording *recording)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < recording->module_count; i++) {
+		const struct recording_module *module = &recording->modules[i];
+		json_t *object = json_object();
+
+		r |= json_object_set_new(object, "path", json_text(module->path));
+		r |= json_object_set_new(object, "build_id", json_text(module->build_id));
+		r |= json_object_set_new(object, "error", json_text(module->error));
+		r |= json_array_append_new(list, object);
+	}
+	return json_finish(list, r);
+}
+
+static json_t *functions_json(const struct recording_location *location)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < location->function_count; i++) {
+		const struct recording_function *function = &location->functions[i];
+		json_t *object = json_object();
+
+		r |= json_object_set_new(object, "name", json_text(function->name));
+		r |= json_object_set_new(object, "source", json_text(function->source));
+		r |= json_object_set_new(object, "line",
+					 json_known(function->line != 0, function->line));
+		r |= json_array_append_new(list, object);
+	}
+	return json_finish(list, r);
+}
+
+static json_t *locations_json(const struct recording *recording)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < recording->location_count; i++) {
+		const struct recording_location *location = &recording->locations[i];
+		json_t *object = json_object();
+
+		r |= json_object_set_new(object, "address", hex_json(location->address));
+		r |= json_object_set_new(object, "module", index_json(location->module));
+		r |= json_object_set_new(object, "offset", hex_json(location->offset));
+		r |= json_object_set_new(object, "functions", functions_json(location));
+		r |= json_array_append_new(list, object);
+	}
+	return json_finish(list, r);
+}
+
+static json_t *stacks_json(const struct recording *recording)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < recording->stack_count; i++) {
+		const struct recording_stack *stack = &recording->stacks[i];
+		json_t *object = json_object(), *places = json_array();
+
+		for (uint32_t j = 0; j < stack->count; j++)
+			r |= json_array_append_new(places, json_u64(stack->locations[j]));
+		r |= json_object_set_new(object, "bytes", json_u64(stack->bytes));
+		r |= json_object_set_new(object, "samples", json_u64(stack->samples));
+		r |= json_object_set_new(object, "locations", places);
+		r |= json_array_append_new(list, object);
+	}
+	return json_finish(list, r);
+}
+
+/* --- who it was ---------------------------------------------------------------------------- */
+
+struct owner {
+	uint32_t location;
+	size_t function;
+	uint64_t bytes;
+};
+
+static const char *name_of(const struct recording *recording, const struct owner *owner)
+{
+	const struct recording_location *location =
+		owner->location == RECORDING_NONE ? NULL : &recording->locations[owner->location];
+
+	return location && owner->function < location->function_count
+		       ? location->functions[owner->function].name
+		       : NULL;
+}
+
+/* The same function, at whatever place in it; without a name, the same place. */
+static bool is_same(const struct recording *recording, const struct owner *a, const struct owner *b)
+{
+	const char *one = name_of(recording, a), *other = name_of(recording, b);
+
+	if (one && other)
+		return strcmp(one, other) == 0 && recording->locations[a->location].module ==
+							  recording->locations[b->location].module;
+	return !one && !other && a->location == b->location;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct owner *one = a, *other = b;
+
+	return one->bytes > other->bytes ? -1 : one->bytes < other->bytes;
+}
+
+static size_t find_owners(const struct recording *recording, struct owner *owners)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < recording->stack_count; i++) {
+		struct owner owner = {.bytes = recording->stacks[i].bytes};
+		size_t j = 0;
+
+		owner.location = recording_owner(recording, &recording->stacks[i], &owner.function);
+		while (j < count && !is_same(recording, &owners[j], &owner))
+			j++;
+		if (j < count)
+			owners[j].bytes += owner.bytes;
+		else
+			owners[count++] = owner;
+	}
+	if (count)
+		qsort(owners, count, sizeof(*owners), by_bytes);
+	return count;
+}
+
+static json_t *owner_json(const struct recording *recording, const struct owner *owner)
+{
+	const struct recording_location *location =
+		owner->location == RECORDING_NONE ? NULL : &recording->locations[owner->location];
+	const struct recording_function *function =
+		name_of(recording, owner) ? &location->functions[owner->function] : NULL;
+	bool in_module = location && location->module != RECORDING_NONE;
+	uint64_t whole = recording->recorded_bytes;
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "function", json_text(function ? function->name : NULL));
+	r |= json_object_set_new(object, "source", json_text(function ? function->source : NULL));
+	r |= json_object_set_new(object, "line",
+				 json_known(function && function->line,
+					    function ? function->line : 0));
+	r |= json_object_set_new(object, "module",
+				 json_text(in_module ? recording->modules[location->module].path
+						     : NULL));
+	r |= json_object_set_new(object, "offset",
+				 in_module ? hex_json(location->offset) : json_null());
+	r |= json_object_set_new(object, "bytes", json_u64(owner->bytes));
+	r |= json_object_set_new(object, "share",
+				 json_real(whole ? (double)owner->bytes / (double)whole : 0));
+	return json_finish(object, r);
+}
+
+static json_t *top_json(const struct recording *recording)
+{
+	_cleanup_free_ struct owner *owners = calloc(recording->stack_count + 1, sizeof(*owners));
+	json_t *list = json_array();
+	size_t count = owners ? find_owners(recording, owners) : 0;
+	int r = owners ? 0 : -1;
+
+	for (size_t i = 0; i < count && i < TOP_MAX; i++)
+		r |= json_array_append_new(list, owner_json(recording, &owners[i]));
+	return json_finish(list, r);
+}
+
+/* --- the rest ------------------------------------------------------------------------------ */
+
+static json_t *mappings_json(const struct recording_mappings *mappings)
+{
+	json_t *object;
+	int r = 0;
+
+	if (!mappings->known)
+		return json_null();
+	object = json_object();
+	r |= json_object_set_new(object, "heap", json_u64(mappings->heap_bytes));
+	r |= json_object_set_new(object, "stack", json_u64(mappings->stack_bytes));
+	r |= json_object_set_new(object, "anon", json_u64(mappings->anon_bytes));
+	r |= json_object_set_new(object, "file", json_u64(mappings->file_bytes));
+	r |= json_object_set_new(object, "shmem", json_u64(mappings->shmem_bytes));
+	return json_finish(object, r);
+}
+
+static const char *const columns[] = {
+	"ms",	       "pid",
+	"usage_bytes", "reclaimable_bytes",
+	"limit_bytes", "rate_bytes_per_s",
+	"file_bytes",  "anon_bytes",
+	"swap_bytes",  "shmem_bytes",
+};
+
+static json_t *point_json(const struct recording *recording, const struct apo_point *point,
+			  uint64_t crossed_ns)
+{
+	double ns = (double)sat_diff(point->time_ns, crossed_ns);
+	uint64_t page = recording->page_bytes;
+	json_t *row = json_array();
+	int r = 0;
+
+	r |= json_array_append_new(row, json_real(ns / (double)NSEC_PER_MSEC));
+	r |= json_array_append_new(row, json_u64(point->tgid));
+	r |= json_array_append_new(row, json_u64(sat_mul(point->usage_pages, page)));
+	r |= json_array_append_new(row, json_u64(sat_mul(point->reclaimable_pages, page)));
+	r |= json_array_append_new(row, json_u64(sat_mul(point->limit_pages, page)));
+	r |= json_array_append_new(row, json_u64(sat_mul(point->rate_pages_s, page)));
+	for (enum apo_kind kind = APO_FILE; kind < APO_KINDS; kind++)
+		r |= json_array_append_new(row, json_u64(sat_mul(point->rss_pages[kind], page)));
+	return json_finish(row, r);
+}
+
+static json_t *mark_json(const char *name, uint64_t crossed_ns, uint64_t time_ns)
+{
+	return json_pack("{s:s, s:f}", "name", name, "ms",
+			 (double)sat_diff(time_ns, crossed_ns) / (double)NSEC_PER_MSEC);
+}
+
+static json_t *timeline_json(const struct incident *incident)
+{
+	const struct recording *recording = incident->recording;
+	const struct {
+		const char *name;
+		uint64_t time_ns;
+	} moments[] = {
+		{"line", incident->crossed_ns},	     {"signal", incident->signal_ns},
+		{"handler", incident->delivered_ns}, {"airbag", incident->airbag_ns},
+		{"exit", incident->exit_ns},
+	};
+	json_t *object = json_object(), *names = json_array(), *rows = json_array();
+	json_t *marks = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+		r |= json_array_append_new(names, json_string(columns[i]));
+	for (size_t i = 0; i < recording->point_count; i++)
+		r |= json_array_append_new(rows, point_json(recording, &recording->points[i],
+							    incident->crossed_ns));
+	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
+		if (moments[i].time_ns && incident->crossed_ns)
+			r |= json_array_append_new(marks,
+						   mark_json(moments[i].name, incident->crossed_ns,
+							     moments[i].time_ns));
+	r |= json_object_set_new(object, "columns", names);
+	r |= json_object_set_new(object, "rows", rows);
+	r |= json_object_set_new(object, "marks", marks);
+	return json_finish(object, r);
+}
+
+json_t *recording_json(const struct incident *incident)
+{
+	const struct recording *recording = incident->recording;
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "since_ms",
+				 json_span(recording->spike_ns, incident->crossed_ns,
+					   NSEC_PER_MSEC));
+	r |= json_object_set_new(object, "grown_bytes", json_u64(recording->grown_bytes));
+	r |= json_object_set_new(object, "recorded_bytes", json_u64(recording->recorded_bytes));
+	r |= json_object_set_new(object, "lost_bytes", json_u64(recording->lost_bytes));
+	r |= json_object_set_new(object, "trouble", json_text(recording->trouble));
+	r |= json_object_set_new(object, "mappings", mappings_json(&recording->mappings));
+	r |= json_object_set_new(object, "top", top_json(recording));
+	r |= json_object_set_new(object, "modules", modules_json(recording));
+	r |= json_object_set_new(object, "locations", locations_json(recording));
+	r |= json_object_set_new(object, "stacks", stacks_json(recording));
+	r |= json_object_set_new(object, "timeline", timeline_json(incident));
+	return json_finish(object, r);
+}

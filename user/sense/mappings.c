@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sense/mappings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "base/text.h"
+#include "base/util.h"
+
+/* START-END PERMS OFFSET MAJOR:MINOR INODE [PATH], the first numbers in base 16. */
+static bool parse_line(char *line, struct mapping *ret, bool *ret_executable)
+{
+	const char *at = line;
+
+	*ret = (struct mapping){};
+	line[strcspn(line, "\n")] = ' '; /* so that every number has an end */
+	at = parse_number(at, 16, '-', &ret->start);
+	at = at ? parse_number(at, 16, ' ', &ret->end) : NULL;
+	if (!at || strcspn(at, " ") != 4)
+		return false;
+	*ret_executable = at[2] == 'x';
+	at = parse_number(at + 5, 16, ' ', &ret->offset);
+	at = at ? parse_number(at, 16, ':', &ret->major) : NULL;
+	at = at ? parse_number(at, 16, ' ', &ret->minor) : NULL;
+	at = at ? parse_number(at, 10, ' ', &ret->inode) : NULL;
+	if (!at)
+		return false;
+	ret->path = line + (at - line) + strspn(at, " ");
+	for (size_t length = strlen(ret->path); length && ret->path[length - 1] == ' '; length--)
+		ret->path[length - 1] = '\0';
+	if (text_ends_with(ret->path, " (deleted)"))
+		ret->path[strlen(ret->path) - strlen(" (deleted)")] = '\0';
+	return true;
+}
+
+static int append(struct mappings *mappings, size_t *room, const struct mapping *mapping)
+{
+	struct mapping *added;
+
+	if (mappings->count == *room) {
+		size_t larger = *room ? *room * 2 : 64;
+		struct mapping *grown = reallocarray(mappings->list, larger, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		mappings->list = grown;
+		*room = larger;
+	}
+	added = &mappings->list[mappings->count];
+	*added = *mapping;
+	added->path = strdup(mapping->path);
+	if (!added->path)
+		return -ENOMEM;
+	mappings->count++;
+	return 0;
+}
+
+int mappings_parse(FILE *file, struct mappings *ret)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0, room = 0;
+	struct mapping mapping;
+	bool executable;
+	int r = 0;
+
+	*ret = (struct mappings){};
+	while (!r && ret->count < MAPPINGS_MAX && getline(&line, &size, file) > 0)
+		if (parse_line(line, &mapping, &executable) && executable)
+			r = append(ret, &room, &mapping);
+	if (r)
+		mappings_clear(ret);
+	return r;
+}
+
+static FILE *open_file(int pid_dirfd, const char *name)
+{
+	int fd = openat(pid_dirfd, name, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!file)
+		close_fd(fd);
+	return file;
+}
+
+int mappings_read(int pid_dirfd, struct mappings *ret)
+{
+	_cleanup_fclose_ FILE *file = open_file(pid_dirfd, "maps");
+	int r = file ? mappings_parse(file, ret) : -errno;
+
+	if (!r && !ret->count) {
+		mappings_clear(ret);
+		return -ESRCH;
+	}
+	return r;
+}
+
+void mappings_clear(struct mappings *mappings)
+{
+	for (size_t i = 0; i < mappings->count; i++)
+		free(mappings->list[i].path);
+	free(mappings->list);
+	*mappings = (struct mappings){};
+}
+
+static int by_address(const void *key, const void *item)
+{
+	uint64_t address = *(const uint64_t *)key;
+	const struct mapping *mapping = item;
+
+	if (address < mapping->start)
+		return -1;
+	return address >= mapping->end;
+}
+
+const struct mapping *mappings_find(const struct mappings *mappings, uint64_t address)
+{
+	if (!mappings->count)
+		return NULL;
+	return bsearch(&address, mappings->list, mappings->count, sizeof(*mappings->list),
+		       by_address);
+}
+
+/* --- sums ---------------------------------------------------------------------------------- */
+
+/* Where the pages of this mapping belong; anonymous pages of a private file mapping go apart. */
+static uint64_t *kind_of(const struct mapping *mapping, struct mapping_sums *sums)
+{
+	if (strcmp(mapping->path, "[heap]") == 0)
+		return &sums->heap;
+	if (text_starts_with(mapping->path, "[stack"))
+		return &sums->stack;
+	if (text_starts_with(mapping->path, "/dev/shm/") ||
+	    text_starts_with(mapping->path, "/dev/zero") ||
+	    text_starts_with(mapping->path, "/memfd:") ||
+	    text_starts_with(mapping->path, "/SYSV") ||
+	    text_starts_with(mapping->path, "[anon_shmem"))
+		return &sums->shmem;
+	return mapping->inode ? &sums->file : &sums->anon;
+}
+
+int mapping_sums_parse(FILE *file, struct mapping_sums *ret)
+{
+	_cleanup_free_ char *line = NULL;
+	uint64_t *kind = NULL, resident_kib = 0, kib;
+	struct mapping mapping;
+	size_t size = 0;
+	bool executable;
+
+	*ret = (struct mapping_sums){};
+	while (getline(&line, &size, file) > 0) {
+		if (parse_line(line, &mapping, &executable)) {
+			kind = kind_of(&mapping, ret);
+		} else if (kind && !parse_field_u64(line, "Rss", &kib)) {
+			resident_kib = kib;
+			*kind += kib * 1024;
+		} else if (kind == &ret->file && !parse_field_u64(line, "Anonymous", &kib)) {
+			kib = MIN(kib, resident_kib);
+			ret->file -= kib * 1024;
+			ret->anon += kib * 1024;
+		}
+	}
+	return 0;
+}
+
+int mapping_sums_read(int pid_dirfd, struct mapping_sums *ret)
+{
+	_cleanup_fclose_ FILE *file = open_file(pid_dirfd, "smaps");
+
+	return file ? mapping_sums_parse(file, ret) : -errno;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is mapped in a process: /proc/PID/maps, the executable part of it, and the sums of smaps.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define MAPPINGS_MAX 65536 /* executable ones; the rest is not kept */
+
+struct mapping {
+	uint64_t start, end; /* addresses */
+	uint64_t offset;     /* in the file */
+	uint64_t inode;	     /* 0: no file */
+	uint64_t major, minor;
+	char *path; /* as the kernel writes it, without " (deleted)"; "" for anonymous */
+};
+
+struct mappings {
+	struct mapping *list; /* by address */
+	size_t count;
+};
+
+/* From an open file in the format of maps. -ENOMEM. */
+int mappings_parse(FILE *file, struct mappings *ret);
+/* Of the process whose /proc directory this is. -ESRCH: it has no memory any more. */
+int mappings_read(int pid_dirfd, struct mappings *ret);
+void mappings_clear(struct mappings *mappings);
+
+/* NULL: nothing executable is there. */
+const struct mapping *mappings_find(const struct mappings *mappings, uint64_t address);
+
+/* Resident bytes by kind of mapping. */
+struct mapping_sums {
+	uint64_t heap, stack, anon, file, shmem;
+};
+int mapping_sums_parse(FILE *file, struct mapping_sums *ret);
+/*
+ * Walks the page tables of all of the process, 10 to 50 ns per page, and holds up its mmap() and
+ * munmap() meanwhile.
+ */
+int mapping_sums_read(int pid_dirfd, struct mapping_sums *ret);

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <dwarf.h>
+#include <elfutils/libdwfl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "symbols/symbols.h"
+
+#define FILES_MAX 256
+#define SIZELESS_MAX 4096 /* how far a symbol without a size is believed to reach */
+#define BUILD_ID_MAX 64	  /* bytes; SHA-1 has 20 */
+#define THREAD 1	  /* libdwfl wants numbers for what has none here */
+
+/* An entry of the symbol table. libdwfl's own search goes through all of them each time. */
+struct entry {
+	uint64_t start, size; /* address in the process */
+	const char *name;
+};
+
+struct file {
+	Dwfl_Module *module;
+	struct entry *entries; /* by start */
+	size_t entry_count;
+	bool has_entries; /* the table was read */
+	struct go_table *go;
+	uint64_t bias; /* addresses in the process minus those in the file */
+	char build_id[2 * BUILD_ID_MAX + 1];
+};
+
+struct code {
+	Dwfl *dwfl;
+	bool reported; /* no file is added any more */
+	bool attached;
+	struct file files[FILES_MAX];
+	size_t count;
+	const struct apo_stack *stack; /* that is unwound just now */
+};
+
+/* --- files --------------------------------------------------------------------------------- */
+
+/* Only what a file itself holds: no search in our directories, and none on the network. */
+static int find_nothing(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
+			const char *file_name, const char *link, GElf_Word crc, char **ret_name)
+{
+	(void)module, (void)userdata, (void)name, (void)base;
+	(void)file_name, (void)link, (void)crc, (void)ret_name;
+	return -1;
+}
+
+static int find_no_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
+		       char **ret_name, Elf **ret_elf)
+{
+	(void)module, (void)userdata, (void)name, (void)base, (void)ret_name, (void)ret_elf;
+	return -1;
+}
+
+static const Dwfl_Callbacks callbacks = {
+	.find_elf = find_no_elf,
+	.find_debuginfo = find_nothing,
+};
+
+struct code *code_new(void)
+{
+	struct code *code = calloc(1, sizeof(*code));
+
+	if (!code)
+		return NULL;
+	code->dwfl = dwfl_begin(&callbacks);
+	if (code->dwfl)
+		return code;
+	free(code);
+	return NULL;
+}
+
+void code_free(struct code *code)
+{
+	if (!code)
+		return;
+	for (size_t i = 0; i < code->count; i++) {
+		go_table_close(code->files[i].go);
+		free(code->files[i].entries);
+	}
+	dwfl_end(code->dwfl);
+	free(code);
+}
+
+/* How far the file's addresses are moved, from the segment that holds what is mapped. */
+static bool find_bias(Elf *elf, uint64_t start, uint64_t offset, uint64_t *ret)
+{
+	size_t count;
+
+	if (elf_getphdrnum(elf, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		GElf_Phdr segment;
+
+		if (!gelf_getphdr(elf, (int)i, &segment) || segment.p_type != PT_LOAD)
+			continue;
+		/* Mappings begin at whole pages, up to 64 KiB before the segment. */
+		if (offset + 0x10000 <= segment.p_offset ||
+		    offset >= segment.p_offset + segment.p_filesz)
+			continue;
+		if (!(segment.p_flags & PF_X))
+			continue;
+		*ret = start - (segment.p_vaddr - segment.p_offset + offset);
+		return true;
+	}
+	return false;
+}
+
+static void read_build_id(struct file *file)
+{
+	const unsigned char *bits;
+	GElf_Addr address;
+	int size = dwfl_module_build_id(file->module, &bits, &address);
+
+	for (int i = 0; i < size && i < BUILD_ID_MAX; i++)
+		snprintf(file->build_id + 2 * (size_t)i, 3, "%02x", bits[i]);
+}
+
+/* Go's own table, for programs whose symbols have been stripped. */
+static void find_go_table(struct file *file)
+{
+	const uint8_t *table = NULL;
+	size_t names, table_size = 0;
+	uint64_t text = 0;
+	GElf_Addr bias;
+	Elf *elf = dwfl_module_getelf(file->module, &bias);
+
+	if (!elf || elf_getshdrstrndx(elf, &names))
+		return;
+	for (Elf_Scn *section = elf_nextscn(elf, NULL); section;
+	     section = elf_nextscn(elf, section)) {
+		GElf_Shdr header;
+		const char *name = gelf_getshdr(section, &header)
+					   ? elf_strptr(elf, names, header.sh_name)
+					   : NULL;
+		Elf_Data *data;
+
+		if (!name)
+			continue;
+		if (strcmp(name, ".text") == 0)
+			text = header.sh_addr;
+		if (strcmp(name, ".gopclntab") != 0 && strcmp(name, ".data.rel.ro.gopclntab") != 0)
+			continue;
+		data = elf_rawdata(section, NULL);
+		table = data ? data->d_buf : NULL;
+		table_size = data ? data->d_size : 0;
+	}
+	if (table)
+		file->go = go_table_open(table, table_size, text);
+}
+
+bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const char **ret_error)
+{
+	struct file *file = &code->files[code->count];
+	bool ok = code->count < FILES_MAX && !code->reported;
+	Elf *elf = NULL;
+	char name[24];
+
+	*ret_error = "it is no ELF file that can be read";
+	elf_version(EV_CURRENT);
+	if (ok)
+		elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	*file = (struct file){};
+	ok = elf && find_bias(elf, start, offset, &file->bias);
+	elf_end(elf);
+	snprintf(name, sizeof(name), "file%zu", code->count);
+	/* A program that is not to be moved has its own idea of the base, and the same. */
+	if (ok)
+		file->module = dwfl_report_elf(code->dwfl, name, name, fd, file->bias, true);
+	if (!file->module) {
+		close_fd(fd);
+		return false;
+	}
+	code->count++;
+	*ret_error = NULL;
+	return true;
+}
+
+/* After the last file has been added. */
+static void report(struct code *code)
+{
+	if (code->reported)
+		return;
+	code->reported = true;
+	dwfl_report_end(code->dwfl, NULL, NULL);
+	for (size_t i = 0; i < code->count; i++) {
+		read_build_id(&code->files[i]);
+		find_go_table(&code->files[i]);
+	}
+}
+
+static struct file *file_at(struct code *code, uint64_t address)
+{
+	Dwfl_Module *module = dwfl_addrmodule(code->dwfl, address);
+
+	for (size_t i = 0; module && i < code->count; i++)
+		if (code->files[i].module == module)
+			return &code->files[i];
+	return NULL;
+}
+
+const char *code_build_id(struct code *code, uint64_t address)
+{
+	const struct file *file = file_at(code, address);
+
+	return file && file->build_id[0] ? file->build_id : NULL;
+}
+
+/* --- unwinding ----------------------------------------------------------------------------- */
+
+static pid_t next_thread(Dwfl *dwfl, void *userdata, void **ret_thread)
+{
+	(void)dwfl;
+	if (*ret_thread)
+		return 0;
+	*ret_thread = userdata;
+	return THREAD;
+}
+
+static bool get_thread(Dwfl *dwfl, pid_t tid, void *userdata, void **ret_thread)
+{
+	(void)dwfl, (void)tid;
+	*ret_thread = userdata;
+	return true;
+}
+
+/* Nothing but the copy: what a program's code or data hold is no stack. */
+static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *ret, void *userdata)
+{
+	const struct apo_stack *stack = ((struct code *)userdata)->stack;
+	uint64_t offset = address - stack->sp;
+	uint64_t bytes = MIN((uint64_t)stack->bytes, (uint64_t)sizeof(stack->copy));
+
+	(void)dwfl;
+	if (address < stack->sp || bytes < sizeof(*ret) || offset > bytes - sizeof(*ret))
+		return false;
+	memcpy(ret, stack->copy + offset, sizeof(*ret));
+	return true;
+}
+
+static bool set_registers(Dwfl_Thread *thread, void *userdata)
+{
+	const __u64 *saved = ((struct code *)userdata)->stack->registers;
+#if defined(__x86_64__)
+	/* Where the n-th register of DWARF is in struct pt_regs: rax, rdx, rcx, rbx, ... rip. */
+	static const int places[] = {10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16};
+	Dwarf_Word registers[ARRAY_SIZE(places)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		registers[i] = saved[places[i]];
+	return dwfl_thread_state_registers(thread, 0, ARRAY_SIZE(registers), registers);
+#elif defined(__aarch64__)
+	Dwarf_Word registers[32]; /* x0 to x30, sp */
+
+	memcpy(registers, saved, sizeof(registers));
+	dwfl_thread_state_register_pc(thread, saved[32]);
+	return dwfl_thread_state_registers(thread, 0, ARRAY_SIZE(registers), registers);
+#else
+	(void)thread, (void)saved;
+	return false;
+#endif
+}
+
+static const Dwfl_Thread_Callbacks thread_callbacks = {
+	.next_thread = next_thread,
+	.get_thread = get_thread,
+	.memory_read = read_memory,
+	.set_initial_registers = set_registers,
+};
+
+struct walk {
+	bool (*is_code)(uint64_t address, const void *userdata);
+	const void *userdata;
+	struct frame *frames;
+	size_t count;
+};
+
+static int on_frame(Dwfl_Frame *state, void *userdata)
+{
+	struct walk *walk = userdata;
+	bool is_activation = false;
+	Dwarf_Addr address;
+
+	if (walk->count == FRAMES_MAX || !dwfl_frame_pc(state, &address, &is_activation) ||
+	    !walk->is_code(address - !is_activation, walk->userdata))
+		return DWARF_CB_ABORT;
+	walk->frames[walk->count++] =
+		(struct frame){.address = address, .is_return = !is_activation};
+	return DWARF_CB_OK;
+}
+
+size_t code_unwind(struct code *code, const struct apo_stack *stack,
+		   bool (*is_code)(uint64_t address, const void *userdata), const void *userdata,
+		   struct frame frames[FRAMES_MAX])
+{
+	struct walk walk = {.is_code = is_code, .userdata = userdata, .frames = frames};
+
+	report(code);
+	if (!code->attached)
+		code->attached =
+			dwfl_attach_state(code->dwfl, NULL, THREAD, &thread_callbacks, code);
+	code->stack = stack;
+	if (code->attached)
+		dwfl_getthread_frames(code->dwfl, THREAD, on_frame, &walk);
+	return walk.count;
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+static const char *die_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	const char *name = NULL;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
+	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
+		name = dwarf_formstring(&attribute);
+	if (!name && dwarf_attr_integrate(die, DW_AT_name, &attribute))
+		name = dwarf_formstring(&attribute);
+	return name;
+}
+
+/* Where an inlined function was called: a place in the one around it. */
+static void call_place(Dwarf_Die *unit, Dwarf_Die *inlined, struct symbol *ret)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word line, file;
+	Dwarf_Files *files;
+	size_t count;
+	const char *name;
+
+	ret->source[0] = '\0';
+	ret->line = 0;
+	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &line) ||
+	    dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &file) ||
+	    dwarf_getsrcfiles(unit, &files, &count) || file >= count)
+		return;
+	name = dwarf_filesrc(files, file, NULL, NULL);
+	snprintf(ret->source, sizeof(ret->source), "%s", name ? name : "");
+	ret->line = (unsigned int)line;
+}
+
+static void source_place(Dwfl_Module *module, uint64_t address, struct symbol *ret)
+{
+	Dwfl_Line *line = dwfl_module_getsrc(module, address);
+	int number = 0;
+	const char *source = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
+
+	snprintf(ret->source, sizeof(ret->source), "%s", source ? source : "");
+	ret->line = source && number > 0 ? (unsigned int)number : 0;
+}
+
+/* The functions inlined into each other here, where the file tells (DWARF). */
+static void add_inlined(Dwfl_Module *module, uint64_t address, struct symbol_list *ret)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die *unit = dwfl_module_addrdie(module, address, &bias), *scopes = NULL;
+	int count = unit ? dwarf_getscopes(unit, address - bias, &scopes) : 0;
+	struct symbol place = {};
+
+	source_place(module, address, &place);
+	for (int i = 0; i < count && ret->count < SYMBOL_DEPTH; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+		const char *name;
+
+		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
+			continue;
+		name = die_name(&scopes[i]);
+		if (name) {
+			ret->symbols[ret->count] = place;
+			demangle(name, ret->symbols[ret->count++].function);
+		}
+		if (tag == DW_TAG_subprogram)
+			break;
+		call_place(unit, &scopes[i], &place);
+	}
+	free(scopes);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct entry *one = a, *other = b;
+
+	if (one->start != other->start)
+		return one->start < other->start ? -1 : 1;
+	return one->size < other->size ? -1 : one->size > other->size;
+}
+
+static void read_entries(struct file *file)
+{
+	int count = dwfl_module_getsymtab(file->module);
+
+	file->has_entries = true;
+	file->entries = count > 0 ? calloc((size_t)count, sizeof(*file->entries)) : NULL;
+	for (int i = 0; file->entries && i < count; i++) {
+		GElf_Addr address;
+		GElf_Word section;
+		GElf_Sym symbol;
+		const char *name = dwfl_module_getsym_info(file->module, i, &symbol, &address,
+							   &section, NULL, NULL);
+		int type = GELF_ST_TYPE(symbol.st_info);
+
+		if (name && *name && section != SHN_UNDEF &&
+		    (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE))
+			file->entries[file->entry_count++] = (struct entry){
+				.start = address, .size = symbol.st_size, .name = name};
+	}
+	if (file->entry_count)
+		qsort(file->entries, file->entry_count, sizeof(*file->entries), by_start);
+}
+
+#define NEAR_ENTRIES 64 /* looked at: functions that are split, and markers within them */
+
+/* NULL: no symbol reaches to there. */
+static const char *symbol_at(struct file *file, uint64_t address)
+{
+	size_t low = 0, high;
+
+	if (!file->has_entries)
+		read_entries(file);
+	for (high = file->entry_count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->entries[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (size_t i = low; i > 0 && low - i < NEAR_ENTRIES; i--)
+		if (address - file->entries[i - 1].start < file->entries[i - 1].size)
+			return file->entries[i - 1].name;
+	if (low && !file->entries[low - 1].size &&
+	    address - file->entries[low - 1].start < SIZELESS_MAX)
+		return file->entries[low - 1].name;
+	return NULL;
+}
+
+void code_find(struct code *code, const struct frame *frame, struct symbol_list *ret)
+{
+	uint64_t address = frame->address - frame->is_return;
+	struct file *file = file_at(code, address);
+	const char *name;
+
+	*ret = (struct symbol_list){};
+	if (!file)
+		return;
+	add_inlined(file->module, address, ret);
+	if (ret->count)
+		return;
+	name = symbol_at(file, address);
+	source_place(file->module, address, &ret->symbols[0]);
+	if (name) {
+		demangle(name, ret->symbols[0].function);
+		ret->count = 1;
+	} else if (file->go) {
+		ret->count = go_table_find(file->go, address - file->bias, &ret->symbols[0]);
+	}
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * apoptosis-symbols: frames and names for the stacks of an incident. Started by the daemon for one
+ * report; a program of its own, because it reads files and memory of the program that is looked
+ * at. It opens them, gives up every privilege, and only then looks inside.
+ *
+ * In:  {"stacks": FD, "modules": [{"fd": FD, "kind": "elf" | "perf-map"}, ...],
+ *       "mappings": [[MODULE, START, END, OFFSET], ...]}, the executable ones by address.
+ *      Descriptors are inherited: a file of struct apo_stack, and path descriptors (-1: none).
+ * Out: {"modules": [{"build_id": .., "error": ..}, ...],
+ *       "locations": [{"address": .., "module": .., "offset": ..,
+ *                      "functions": [{"name": .., "source": .., "line": ..}, ...]}, ...],
+ *       "stacks": [[LOCATION, ...], ...]}, innermost first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "base/util.h"
+#include "symbols/symbols.h"
+
+#define MODULES_MAX 256
+#define MAPPINGS_MAX 65536
+#define STACKS_MAX 4096
+#define MEMORY_MAX (4ULL << 30) /* address space: files are mapped, debug information expanded */
+#define SECONDS_MAX 20		/* of CPU time */
+#define ANSWER_MAX (64ULL << 20)
+#define NOBODY 65534
+
+struct module {
+	int fd;
+	bool is_perf_map, added;
+	const char *error;
+	uint64_t start; /* of its first mapping */
+	struct perf_map *perf_map;
+};
+
+struct mapping {
+	uint64_t start, end, offset;
+	size_t module;
+};
+
+struct stack {
+	size_t count;
+	struct frame frames[FRAMES_MAX];
+};
+
+static struct module modules[MODULES_MAX];
+static size_t module_count;
+static struct mapping *mappings;
+static size_t mapping_count;
+static struct code *code;
+
+static int fail(const char *what)
+{
+	fprintf(stderr, "apoptosis-symbols: %s\n", what);
+	return 1;
+}
+
+/* --- privileges ---------------------------------------------------------------------------- */
+
+static void limit(int resource, rlim_t most)
+{
+	setrlimit(resource, &(struct rlimit){.rlim_cur = most, .rlim_max = most});
+}
+
+/* Nothing that is read after this can do more than give wrong names. */
+static bool give_up_privileges(void)
+{
+	limit(RLIMIT_AS, MEMORY_MAX);
+	limit(RLIMIT_CPU, SECONDS_MAX);
+	limit(RLIMIT_FSIZE, ANSWER_MAX);
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_NPROC, 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return false;
+	if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+			       setresuid(NOBODY, NOBODY, NOBODY)))
+		return false;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+/* --- the request --------------------------------------------------------------------------- */
+
+static uint64_t number_at(const json_t *array, size_t index)
+{
+	return (uint64_t)json_integer_value(json_array_get(array, index));
+}
+
+/* A path descriptor keeps a file, deleted or not, without having it opened: here it is. */
+static void reopen(const json_t *item, struct module *ret)
+{
+	const char *kind = json_string_value(json_object_get(item, "kind"));
+	int fd = (int)json_integer_value(json_object_get(item, "fd"));
+	char path[40];
+
+	ret->is_perf_map = kind && strcmp(kind, "perf-map") == 0;
+	ret->fd = -1;
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ret->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (ret->fd < 0)
+		ret->error = strerror(errno);
+}
+
+static bool read_request(const json_t *request)
+{
+	const json_t *list = json_object_get(request, "mappings"), *item;
+	size_t i;
+
+	module_count =
+		MIN(json_array_size(json_object_get(request, "modules")), (size_t)MODULES_MAX);
+	json_array_foreach (json_object_get(request, "modules"), i, item) {
+		if (i < module_count)
+			reopen(item, &modules[i]);
+	}
+	mapping_count = MIN(json_array_size(list), (size_t)MAPPINGS_MAX);
+	mappings = calloc(mapping_count + 1, sizeof(*mappings));
+	for (i = 0; mappings && i < mapping_count; i++) {
+		item = json_array_get(list, i);
+		mappings[i] = (struct mapping){
+			.module = (size_t)number_at(item, 0),
+			.start = number_at(item, 1),
+			.end = number_at(item, 2),
+			.offset = number_at(item, 3),
+		};
+	}
+	return mappings;
+}
+
+static struct apo_stack *read_stacks(int fd, size_t *ret_count)
+{
+	struct stat info;
+	struct apo_stack *stacks;
+	ssize_t n;
+
+	*ret_count = 0;
+	if (fstat(fd, &info))
+		return NULL;
+	*ret_count = MIN((size_t)info.st_size / sizeof(*stacks), (size_t)STACKS_MAX);
+	stacks = calloc(*ret_count + 1, sizeof(*stacks));
+	n = stacks ? pread(fd, stacks, *ret_count * sizeof(*stacks), 0) : 0;
+	*ret_count = n > 0 ? (size_t)n / sizeof(*stacks) : 0;
+	return stacks;
+}
+
+/* --- the work ------------------------------------------------------------------------------ */
+
+static int by_range(const void *key, const void *item)
+{
+	uint64_t address = *(const uint64_t *)key;
+	const struct mapping *mapping = item;
+
+	return address < mapping->start ? -1 : address >= mapping->end;
+}
+
+static const struct mapping *mapping_at(uint64_t address)
+{
+	return bsearch(&address, mappings, mapping_count, sizeof(*mappings), by_range);
+}
+
+static bool is_code(uint64_t address, const void *userdata)
+{
+	(void)userdata;
+	return mapping_at(address);
+}
+
+static void open_modules(void)
+{
+	for (size_t i = 0; i < mapping_count; i++) {
+		const struct mapping *mapping = &mappings[i];
+		struct module *module = mapping->module < module_count ? &modules[mapping->module]
+								       : NULL;
+
+		if (!module || module->fd < 0)
+			continue;
+		if (module->is_perf_map) {
+			module->perf_map = perf_map_open(TAKE_FD(module->fd), &module->error);
+			continue;
+		}
+		module->start = mapping->start;
+		module->added = code_add(code, TAKE_FD(module->fd), mapping->start, mapping->offset,
+					 &module->error);
+	}
+}
+
+static void find(const struct frame *frame, struct symbol_list *ret)
+{
+	uint64_t address = frame->address - frame->is_return;
+	const struct mapping *mapping = mapping_at(address);
+	const struct module *module =
+		mapping && mapping->module < module_count ? &modules[mapping->module] : NULL;
+
+	*ret = (struct symbol_list){};
+	if (module && module->perf_map)
+		ret->count = perf_map_find(module->perf_map, address, &ret->symbols[0]);
+	else
+		code_find(code, frame, ret);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct frame *one = a, *other = b;
+
+	if (one->address != other->address)
+		return one->address < other->address ? -1 : 1;
+	return one->is_return - other->is_return;
+}
+
+/* Every place once, sorted. */
+static struct frame *collect(const struct stack *stacks, size_t count, size_t *ret_count)
+{
+	struct frame *places = calloc(count * FRAMES_MAX + 1, sizeof(*places));
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; places && i < count; i++)
+		for (size_t j = 0; j < stacks[i].count; j++)
+			places[n++] = stacks[i].frames[j];
+	if (n)
+		qsort(places, n, sizeof(*places), by_address);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || by_address(&places[kept - 1], &places[i]) != 0)
+			places[kept++] = places[i];
+	*ret_count = kept;
+	return places;
+}
+
+/* --- the answer ---------------------------------------------------------------------------- */
+
+/* Names are any bytes; JSON is UTF-8. */
+static json_t *text_json(const char *raw)
+{
+	_cleanup_free_ char *safe = raw && *raw ? text_utf8(raw) : NULL;
+
+	return safe ? json_string(safe) : json_null();
+}
+
+static json_t *modules_json(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < module_count; i++) {
+		json_t *object = json_object();
+
+		json_object_set_new(
+			object, "build_id",
+			text_json(modules[i].added ? code_build_id(code, modules[i].start) : NULL));
+		json_object_set_new(object, "error", text_json(modules[i].error));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static json_t *functions_json(const struct symbol_list *found)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < found->count; i++) {
+		json_t *object = json_object();
+
+		json_object_set_new(object, "name", text_json(found->symbols[i].function));
+		json_object_set_new(object, "source", text_json(found->symbols[i].source));
+		json_object_set_new(object, "line", json_integer(found->symbols[i].line));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static json_t *locations_json(const struct frame *places, size_t count)
+{
+	static struct symbol_list found;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t address = places[i].address - places[i].is_return;
+		const struct mapping *mapping = mapping_at(address);
+		bool in_file = mapping && mapping->module < module_count &&
+			       !modules[mapping->module].is_perf_map;
+		json_t *object = json_object();
+
+		find(&places[i], &found);
+		json_object_set_new(object, "address", json_integer((json_int_t)address));
+		json_object_set_new(object, "module",
+				    json_integer(mapping ? (json_int_t)mapping->module : -1));
+		json_object_set_new(object, "offset",
+				    json_integer((json_int_t)(in_file ? address - mapping->start +
+										mapping->offset
+								      : address)));
+		json_object_set_new(object, "functions", functions_json(&found));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static json_t *stacks_json(const struct stack *stacks, size_t count, const struct frame *places,
+			   size_t place_count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *indices = json_array();
+
+		for (size_t j = 0; j < stacks[i].count; j++) {
+			const struct frame *place = bsearch(&stacks[i].frames[j], places,
+							    place_count, sizeof(*places),
+							    by_address);
+
+			json_array_append_new(indices, json_integer(place - places));
+		}
+		json_array_append_new(list, indices);
+	}
+	return list;
+}
+
+static json_t *answer(const struct apo_stack *raw, size_t count)
+{
+	struct stack *stacks = calloc(count + 1, sizeof(*stacks));
+	struct frame *places = NULL;
+	size_t place_count = 0;
+
+	code = code_new();
+	if (!code || !stacks)
+		return NULL;
+	open_modules();
+	for (size_t i = 0; i < count; i++)
+		stacks[i].count = code_unwind(code, &raw[i], is_code, NULL, stacks[i].frames);
+	places = collect(stacks, count, &place_count);
+	if (!places)
+		return NULL;
+	return json_pack("{s:o, s:o, s:o}", "modules", modules_json(), "locations",
+			 locations_json(places, place_count), "stacks",
+			 stacks_json(stacks, count, places, place_count));
+}
+
+int main(void)
+{
+	const struct sched_param none = {.sched_priority = 0};
+	struct apo_stack *stacks;
+	json_t *request, *reply;
+	size_t count;
+
+	/* Whatever else runs comes first, the shutdown above all. */
+	sched_setscheduler(0, SCHED_IDLE, &none);
+	request = json_loadf(stdin, 0, NULL);
+	if (!request)
+		return fail("bad request: it is started by apoptosis, for a report");
+	if (!read_request(request))
+		return fail("out of memory");
+	if (!give_up_privileges())
+		return fail("cannot give up privileges: looking at nothing");
+	stacks = read_stacks((int)json_integer_value(json_object_get(request, "stacks")), &count);
+	reply = stacks ? answer(stacks, count) : NULL;
+	if (!reply)
+		return fail("out of memory");
+	if (json_dumpf(reply, stdout, JSON_COMPACT) || fflush(stdout))
+		return fail("cannot write the answer");
+	return 0;
+}
