@@ -55,69 +55,17 @@ static const char *const runtime_modules[] = {
 
 /* The same linked into a program; and helpers that allocate for whoever calls them. */
 static const char *const runtime_functions[] = {
-	"malloc",
-	"calloc",
-	"realloc",
-	"reallocarray",
-	"free",
-	"posix_memalign",
-	"aligned_alloc",
-	"memset",
-	"memcpy",
-	"memmove",
-	"mempcpy",
-	"__mem*",
-	"__str*",
-	"strdup",
-	"strndup",
-	"_int_malloc",
-	"_int_realloc",
-	"_int_free",
-	"_mid_memalign",
-	"sysmalloc*",
-	"__libc_*",
-	"__GI_*",
-	"brk",
-	"sbrk",
-	"mmap",
-	"mmap64",
-	"mremap",
-	"madvise",
-	"clear_page*",
-	"operator new*",
-	"std::*",
-	"__gnu_cxx::*",
-	"* std::*",
-	"je_*",
-	"tc_*",
-	"mi_*",
-	"runtime.*",
-	"internal/*",
-	"reflect.*",
-	"bytes.growSlice",
-	"bytes.(*Buffer).*",
-	"bufio.*",
-	"slices.Grow*",
-	"strings.(*Builder).*",
-	"strings.Repeat",
-	"bytes.Repeat",
-	"alloc::*",
-	"core::*",
-	"<alloc::*",
-	"<core::*",
-	"hashbrown::*",
-	"__rust_*",
-	"__rdl_*",
-	"_Py*",
-	"Py*",
-	"v8::*",
-	"node::*",
-	"Builtin:*",
-	"Builtins_*",
-	"BytecodeHandler:*",
-	"Stub:*",
-	"RegExp:*",
-	"py::<frozen*",
+	"malloc",	  "calloc",	   "realloc",	   "reallocarray",  "free",
+	"posix_memalign", "aligned_alloc", "memset",	   "memcpy",	    "memmove",
+	"mempcpy",	  "__mem*",	   "__str*",	   "strdup",	    "strndup",
+	"_int_malloc",	  "_int_realloc",  "_int_free",	   "_mid_memalign", "sysmalloc*",
+	"__libc_*",	  "__GI_*",	   "brk",	   "sbrk",	    "mmap",
+	"mmap64",	  "mremap",	   "madvise",	   "clear_page*",   "operator new*",
+	"std::*",	  "__gnu_cxx::*",  "* std::*",	   "je_*",	    "tc_*",
+	"mi_*",		  "alloc::*",	   "core::*",	   "<alloc::*",	    "<core::*",
+	"hashbrown::*",	  "__rust_*",	   "__rdl_*",	   "_Py*",	    "Py*",
+	"v8::*",	  "node::*",	   "Builtin:*",	   "Builtins_*",    "BytecodeHandler:*",
+	"Stub:*",	  "RegExp:*",	   "py::<frozen*",
 };
 
 static bool matches(const char *const patterns[], size_t count, const char *name)
@@ -140,16 +88,42 @@ static bool in_runtime_module(const struct recording *recording,
 	       matches(runtime_modules, ARRAY_SIZE(runtime_modules), slash ? slash + 1 : path);
 }
 
-static bool is_runtime_function(const char *name)
+/*
+ * Go's names begin with the path of their package. The standard library's has no dot in its first
+ * part, and a program's own code is in "main" or below a domain.
+ */
+static bool is_go_library(const char *name)
 {
-	return matches(runtime_functions, ARRAY_SIZE(runtime_functions), name);
+	size_t part = strcspn(name, "/");
+	bool in_path = name[part] == '/';
+
+	if (strncmp(name, "main.", 5) == 0)
+		return false;
+	return !in_path || !memchr(name, '.', part);
+}
+
+static bool is_go_stack(const struct recording *recording, const struct recording_stack *stack)
+{
+	const struct recording_location *last =
+		stack->count ? &recording->locations[stack->locations[stack->count - 1]] : NULL;
+	const char *name = last && last->function_count
+				   ? last->functions[last->function_count - 1].name
+				   : NULL;
+
+	return name && (strncmp(name, "runtime.", 8) == 0 || strncmp(name, "_rt0_", 5) == 0);
+}
+
+static bool is_runtime_function(const char *name, bool is_go)
+{
+	return matches(runtime_functions, ARRAY_SIZE(runtime_functions), name) ||
+	       (is_go && is_go_library(name));
 }
 
 uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
 			 size_t *ret_function)
 {
 	uint32_t fallback = stack->count ? stack->locations[0] : RECORDING_NONE;
-	bool unnamed = false;
+	bool unnamed = false, is_go = is_go_stack(recording, stack);
 
 	*ret_function = 0;
 	for (size_t i = 0; i < stack->count; i++) {
@@ -161,7 +135,7 @@ uint32_t recording_owner(const struct recording *recording, const struct recordi
 		for (size_t j = 0; j < location->function_count; j++) {
 			const char *name = location->functions[j].name;
 
-			if (!name || is_runtime_function(name))
+			if (!name || is_runtime_function(name, is_go))
 				continue;
 			*ret_function = j;
 			return stack->locations[i];

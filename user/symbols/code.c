@@ -11,8 +11,9 @@
 
 #define FILES_MAX 256
 #define SIZELESS_MAX 4096 /* how far a symbol without a size is believed to reach */
-#define BUILD_ID_MAX 64	  /* bytes; SHA-1 has 20 */
-#define THREAD 1	  /* libdwfl wants numbers for what has none here */
+#define RANGES_MAX 1000000
+#define BUILD_ID_MAX 64 /* bytes; SHA-1 has 20 */
+#define THREAD 1	/* libdwfl wants numbers for what has none here */
 
 /* An entry of the symbol table. libdwfl's own search goes through all of them each time. */
 struct entry {
@@ -20,8 +21,21 @@ struct entry {
 	const char *name;
 };
 
+/*
+ * Where a compilation unit has code. Looked up here, because libdwfl's own search wants a section
+ * (.debug_aranges) that neither Go nor clang writes.
+ */
+struct range {
+	uint64_t start, end; /* addresses in the process */
+	Dwarf_Die unit;
+	Dwarf_Addr bias;
+};
+
 struct file {
 	Dwfl_Module *module;
+	struct range *ranges; /* by start */
+	size_t range_count;
+	bool has_ranges;       /* the units were read */
 	struct entry *entries; /* by start */
 	size_t entry_count;
 	bool has_entries; /* the table was read */
@@ -82,6 +96,7 @@ void code_free(struct code *code)
 	for (size_t i = 0; i < code->count; i++) {
 		go_table_close(code->files[i].go);
 		free(code->files[i].entries);
+		free(code->files[i].ranges);
 	}
 	dwfl_end(code->dwfl);
 	free(code);
@@ -345,25 +360,90 @@ static void call_place(Dwarf_Die *unit, Dwarf_Die *inlined, struct symbol *ret)
 	ret->line = (unsigned int)line;
 }
 
-static void source_place(Dwfl_Module *module, uint64_t address, struct symbol *ret)
+static int by_range(const void *a, const void *b)
 {
-	Dwfl_Line *line = dwfl_module_getsrc(module, address);
-	int number = 0;
-	const char *source = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
+	const struct range *one = a, *other = b;
 
-	snprintf(ret->source, sizeof(ret->source), "%s", source ? source : "");
-	ret->line = source && number > 0 ? (unsigned int)number : 0;
+	return one->start < other->start ? -1 : one->start > other->start;
 }
 
-/* The functions inlined into each other here, where the file tells (DWARF). */
-static void add_inlined(Dwfl_Module *module, uint64_t address, struct symbol_list *ret)
+static bool add_range(struct file *file, size_t *room, const struct range *range)
 {
+	if (file->range_count == *room) {
+		size_t larger = *room ? *room * 2 : 256;
+		struct range *grown = reallocarray(file->ranges, larger, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		file->ranges = grown;
+		*room = larger;
+	}
+	file->ranges[file->range_count++] = *range;
+	return true;
+}
+
+static void read_ranges(struct file *file)
+{
+	Dwarf_Die *unit = NULL;
 	Dwarf_Addr bias;
-	Dwarf_Die *unit = dwfl_module_addrdie(module, address, &bias), *scopes = NULL;
-	int count = unit ? dwarf_getscopes(unit, address - bias, &scopes) : 0;
+	size_t room = 0;
+	bool ok = true;
+
+	file->has_ranges = true;
+	while (ok && file->range_count < RANGES_MAX &&
+	       (unit = dwfl_module_nextcu(file->module, unit, &bias))) {
+		struct range range = {.unit = *unit, .bias = bias};
+		ptrdiff_t next = 0;
+		Dwarf_Addr base;
+
+		while (ok &&
+		       (next = dwarf_ranges(unit, next, &base, &range.start, &range.end)) > 0) {
+			range.start += bias;
+			range.end += bias;
+			ok = add_range(file, &room, &range);
+		}
+	}
+	if (file->range_count)
+		qsort(file->ranges, file->range_count, sizeof(*file->ranges), by_range);
+}
+
+static struct range *range_at(struct file *file, uint64_t address)
+{
+	size_t low = 0, high;
+
+	if (!file->has_ranges)
+		read_ranges(file);
+	for (high = file->range_count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->ranges[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low && address < file->ranges[low - 1].end ? &file->ranges[low - 1] : NULL;
+}
+
+static void source_place(struct range *range, uint64_t address, struct symbol *ret)
+{
+	Dwarf_Line *line = dwarf_getsrc_die(&range->unit, address - range->bias);
+	const char *source = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
+	int number = 0;
+
+	if (!source || dwarf_lineno(line, &number))
+		return;
+	snprintf(ret->source, sizeof(ret->source), "%s", source);
+	ret->line = number > 0 ? (unsigned int)number : 0;
+}
+
+/* The functions inlined into each other here. */
+static void add_inlined(struct range *range, uint64_t address, struct symbol_list *ret)
+{
+	Dwarf_Die *scopes = NULL;
+	int count = dwarf_getscopes(&range->unit, address - range->bias, &scopes);
 	struct symbol place = {};
 
-	source_place(module, address, &place);
+	source_place(range, address, &place);
 	for (int i = 0; i < count && ret->count < SYMBOL_DEPTH; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 		const char *name;
@@ -377,7 +457,7 @@ static void add_inlined(Dwfl_Module *module, uint64_t address, struct symbol_lis
 		}
 		if (tag == DW_TAG_subprogram)
 			break;
-		call_place(unit, &scopes[i], &place);
+		call_place(&range->unit, &scopes[i], &place);
 	}
 	free(scopes);
 }
@@ -444,16 +524,20 @@ void code_find(struct code *code, const struct frame *frame, struct symbol_list 
 {
 	uint64_t address = frame->address - frame->is_return;
 	struct file *file = file_at(code, address);
+	struct range *range;
 	const char *name;
 
 	*ret = (struct symbol_list){};
 	if (!file)
 		return;
-	add_inlined(file->module, address, ret);
+	range = range_at(file, address);
+	if (range)
+		add_inlined(range, address, ret);
 	if (ret->count)
 		return;
 	name = symbol_at(file, address);
-	source_place(file->module, address, &ret->symbols[0]);
+	if (range)
+		source_place(range, address, &ret->symbols[0]);
 	if (name) {
 		demangle(name, ret->symbols[0].function);
 		ret->count = 1;
