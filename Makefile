@@ -78,7 +78,13 @@ BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
 BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
 # One file, one program.
 WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests/workloads/*.c)) \
-	      $(patsubst tests/workloads/%.go,$(TOP)/workloads/%,$(wildcard tests/workloads/*.go))
+	      $(patsubst tests/workloads/%.go,$(TOP)/workloads/%,$(wildcard tests/workloads/*.go)) \
+	      $(addprefix $(TOP)/workloads/,hoard-stripped hugejson-stripped)
+# Not for another machine: that takes a C++ library for it, and its Python.
+ifeq ($(ARCH),$(shell uname -m))
+WORKLOADS  += $(patsubst tests/workloads/%.cc,$(TOP)/workloads/%,$(wildcard tests/workloads/*.cc)) \
+	      $(TOP)/python/.done
+endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -158,14 +164,30 @@ $(B)/tests/unit $(B)/tests/live:
 	@mkdir -p $(@D); echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(TEST_LIBS) -o $@
 
-# Workloads are plain programs, also under SANITIZE, and static so that they run in any root.
+# Workloads are plain programs, also under SANITIZE, and static so that they run in any root; but
+# for the one that is about the code of the C library that is installed.
+STATIC := -static
+$(TOP)/workloads/hoard: STATIC :=
+GO_ENV := CGO_ENABLED=0 GO111MODULE=off GOFLAGS= GOCACHE=$(abspath $(TOP))/go-cache
 $(TOP)/workloads/%: tests/workloads/%.c | $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  CC    $<'
-	$(Q)$(CC) -D_GNU_SOURCE= -std=gnu11 -O2 -g -pthread $(WARN) -MMD -MP -MF $@.d $< -static -o $@ -lm
+	$(Q)$(CC) -D_GNU_SOURCE= -std=gnu11 -O2 -g -pthread $(WARN) -MMD -MP -MF $@.d $< $(STATIC) -o $@ -lm
 $(TOP)/workloads/%: tests/workloads/%.go | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  GO    $<'
-	$(Q)CGO_ENABLED=0 GO111MODULE=off GOFLAGS= GOCACHE=$(abspath $(TOP))/go-cache \
-		$(GO) build -o $@ $<
+	$(Q)$(GO_ENV) $(GO) build -o $@ $<
+$(TOP)/workloads/%: tests/workloads/%.cc | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  CXX   $<'
+	$(Q)$(CXX) -O2 -Wall -Wextra -Werror -MMD -MP -MF $@.d $< -static -o $@
+$(TOP)/workloads/%-stripped: tests/workloads/%.c | $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE= -std=gnu11 -O2 $(WARN) $< -s -o $@
+$(TOP)/workloads/%-stripped: tests/workloads/%.go | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  GO    $<'
+	$(Q)$(GO_ENV) $(GO) build -ldflags '-s -w' -o $@ $<
+# A Python that tells where it is (3.12 and newer); Debian 12 has none.
+$(TOP)/python/.done: tests/python | $(TOP)/.deps-test
+	@echo '  GET   $(@D)'
+	$(Q)tests/python $(@D) && touch $@
 workloads: $(WORKLOADS)
 
 $(B)/obj/bench/%.o: bench/%.c $(B)/.flags | $(BENCH_SKEL) $(TOP)/.deps-build

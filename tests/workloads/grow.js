@@ -26,12 +26,16 @@ function writeState(reason) {
 	fs.renameSync(state + '.tmp', state);
 }
 
+function rememberRow() {
+	rows.push(Buffer.alloc(256 * 1024, 1));
+}
+
 function grow() {
 	if (stopping || rows.length >= 4 * max) {
 		writeState(stopping ? 'signal' : 'max');
 		process.exit(0);
 	}
-	rows.push(Buffer.alloc(256 * 1024, 1));
+	rememberRow();
 	setImmediate(grow);
 }
 

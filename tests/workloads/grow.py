@@ -26,13 +26,17 @@ def write_state(path, reason):
     os.rename(path + ".tmp", path)
 
 
+def remember_row(rows):
+    rows.append(bytearray(b"x" * (256 * 1024)))
+
+
 def main():
     state = sys.argv[1]
     limit = int(sys.argv[2]) if len(sys.argv) > 2 else 4096
     signal.signal(signal.SIGTERM, on_term)
     rows = []
     while not stopping and len(rows) < 4 * limit:
-        rows.append(bytearray(b"x" * (256 * 1024)))
+        remember_row(rows)
     write_state(state, "signal" if stopping else "max")
 
 

@@ -65,7 +65,7 @@ static const char *const runtime_functions[] = {
 	"mi_*",		  "alloc::*",	   "core::*",	   "<alloc::*",	    "<core::*",
 	"hashbrown::*",	  "__rust_*",	   "__rdl_*",	   "_Py*",	    "Py*",
 	"v8::*",	  "node::*",	   "Builtin:*",	   "Builtins_*",    "BytecodeHandler:*",
-	"Stub:*",	  "RegExp:*",	   "py::<frozen*",
+	"Stub:*",	  "RegExp:*",	   "py::<frozen*", "* node:*",
 };
 
 static bool matches(const char *const patterns[], size_t count, const char *name)
@@ -104,13 +104,15 @@ static bool is_go_library(const char *name)
 
 static bool is_go_stack(const struct recording *recording, const struct recording_stack *stack)
 {
-	const struct recording_location *last =
-		stack->count ? &recording->locations[stack->locations[stack->count - 1]] : NULL;
-	const char *name = last && last->function_count
-				   ? last->functions[last->function_count - 1].name
-				   : NULL;
+	for (size_t i = 0; i < stack->count; i++) {
+		const struct recording_location *location =
+			&recording->locations[stack->locations[i]];
+		const char *name = location->function_count ? location->functions[0].name : NULL;
 
-	return name && (strncmp(name, "runtime.", 8) == 0 || strncmp(name, "_rt0_", 5) == 0);
+		if (name && strncmp(name, "runtime.", 8) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool is_runtime_function(const char *name, bool is_go)

@@ -164,6 +164,7 @@ static int take_files(struct capture *capture, const struct snapshot *snapshot, 
 {
 	struct recording *recording = capture->recording;
 	const struct mappings *mappings = &snapshot->mappings;
+	_cleanup_close_ int perf_map = -1;
 
 	recording->modules = calloc(MODULES_MAX, sizeof(*recording->modules));
 	capture->files = calloc(MODULES_MAX, sizeof(*capture->files));
@@ -182,6 +183,10 @@ static int take_files(struct capture *capture, const struct snapshot *snapshot, 
 				.module = module,
 			};
 	}
+	/* What it compiled may not be executable just now, while the runtime is at work on it. */
+	perf_map = snapshot_perf_map(snapshot, ns_pid);
+	if (perf_map >= 0)
+		module_of(capture, snapshot, ns_pid, &(const struct mapping){.path = (char[]){""}});
 	return 0;
 }
 

@@ -309,19 +309,55 @@ static int on_frame(Dwfl_Frame *state, void *userdata)
 	return DWARF_CB_OK;
 }
 
+/*
+ * A function that is in no table and has no frame of its own, as some in assembly: it returns to
+ * what is on top of the stack, or in the link register.
+ */
+static bool step_out_of_leaf(const struct apo_stack *stack, struct apo_stack *ret)
+{
+#if defined(__x86_64__)
+	enum { SP = 19, PC = 16 };
+
+	*ret = *stack;
+	memcpy(&ret->registers[PC], stack->copy, sizeof(ret->registers[PC]));
+	ret->registers[SP] += sizeof(ret->registers[PC]);
+	return stack->bytes >= sizeof(ret->registers[PC]);
+#elif defined(__aarch64__)
+	enum { LR = 30, PC = 32 };
+
+	*ret = *stack;
+	ret->registers[PC] = stack->registers[LR];
+	return true;
+#else
+	(void)stack, (void)ret;
+	return false;
+#endif
+}
+
+static void walk_frames(struct code *code, const struct apo_stack *stack, struct walk *walk)
+{
+	code->stack = stack;
+	if (code->attached)
+		dwfl_getthread_frames(code->dwfl, THREAD, on_frame, walk);
+}
+
 size_t code_unwind(struct code *code, const struct apo_stack *stack,
 		   bool (*is_code)(uint64_t address, const void *userdata), const void *userdata,
 		   struct frame frames[FRAMES_MAX])
 {
 	struct walk walk = {.is_code = is_code, .userdata = userdata, .frames = frames};
+	static struct apo_stack outer;
 
 	report(code);
 	if (!code->attached)
 		code->attached =
 			dwfl_attach_state(code->dwfl, NULL, THREAD, &thread_callbacks, code);
-	code->stack = stack;
-	if (code->attached)
-		dwfl_getthread_frames(code->dwfl, THREAD, on_frame, &walk);
+	walk_frames(code, stack, &walk);
+	if (walk.count == 1 && step_out_of_leaf(stack, &outer)) {
+		walk_frames(code, &outer, &walk);
+		if (walk.count > 1)
+			frames[1].is_return = true;
+	}
 	return walk.count;
 }
 

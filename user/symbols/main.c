@@ -30,7 +30,6 @@
 #include "symbols/symbols.h"
 
 #define MODULES_MAX 256
-#define MAPPINGS_MAX 65536
 #define STACKS_MAX 4096
 #define MEMORY_MAX (4ULL << 30) /* address space: files are mapped, debug information expanded */
 #define SECONDS_MAX 20		/* of CPU time */
@@ -60,6 +59,7 @@ static size_t module_count;
 static struct mapping *mappings;
 static size_t mapping_count;
 static struct code *code;
+static const struct module *perf_module;
 
 static int fail(const char *what)
 {
@@ -125,16 +125,17 @@ static bool read_request(const json_t *request)
 		if (i < module_count)
 			reopen(item, &modules[i]);
 	}
-	mapping_count = MIN(json_array_size(list), (size_t)MAPPINGS_MAX);
-	mappings = calloc(mapping_count + 1, sizeof(*mappings));
-	for (i = 0; mappings && i < mapping_count; i++) {
-		item = json_array_get(list, i);
-		mappings[i] = (struct mapping){
-			.module = (size_t)number_at(item, 0),
-			.start = number_at(item, 1),
-			.end = number_at(item, 2),
-			.offset = number_at(item, 3),
-		};
+	mappings = calloc(json_array_size(list) + 1, sizeof(*mappings));
+	json_array_foreach (list, i, item) {
+		uint64_t module = number_at(item, 0);
+
+		if (mappings && module < module_count)
+			mappings[mapping_count++] = (struct mapping){
+				.module = (size_t)module,
+				.start = number_at(item, 1),
+				.end = number_at(item, 2),
+				.offset = number_at(item, 3),
+			};
 	}
 	return mappings;
 }
@@ -170,41 +171,67 @@ static const struct mapping *mapping_at(uint64_t address)
 	return bsearch(&address, mappings, mapping_count, sizeof(*mappings), by_range);
 }
 
+/* What a runtime has compiled; a process has one perf map, or none. */
+static bool in_perf_map(uint64_t address, struct symbol *ret)
+{
+	return perf_module && perf_map_find(perf_module->perf_map, address, ret);
+}
+
+/*
+ * A runtime may have been at work on its code when the mappings were read, and the code not been
+ * executable for that moment: then the perf map still knows it.
+ */
 static bool is_code(uint64_t address, const void *userdata)
 {
+	static struct symbol symbol;
+
 	(void)userdata;
-	return mapping_at(address);
+	return mapping_at(address) || in_perf_map(address, &symbol);
+}
+
+/* NULL: in none. *ret_offset: in its file, or the address where it has no file. */
+static const struct module *module_at(uint64_t address, uint64_t *ret_offset)
+{
+	const struct mapping *mapping = mapping_at(address);
+	const struct module *module = mapping ? &modules[mapping->module] : NULL;
+	static struct symbol symbol;
+
+	*ret_offset = address;
+	if (!module)
+		return in_perf_map(address, &symbol) ? perf_module : NULL;
+	if (!module->is_perf_map)
+		*ret_offset = address - mapping->start + mapping->offset;
+	return module;
 }
 
 static void open_modules(void)
 {
+	for (size_t i = 0; i < module_count; i++) {
+		if (!modules[i].is_perf_map || modules[i].fd < 0 || perf_module)
+			continue;
+		modules[i].perf_map = perf_map_open(TAKE_FD(modules[i].fd), &modules[i].error);
+		if (modules[i].perf_map)
+			perf_module = &modules[i];
+	}
 	for (size_t i = 0; i < mapping_count; i++) {
-		const struct mapping *mapping = &mappings[i];
-		struct module *module = mapping->module < module_count ? &modules[mapping->module]
-								       : NULL;
+		struct module *module = &modules[mappings[i].module];
 
-		if (!module || module->fd < 0)
+		if (module->fd < 0 || module->is_perf_map)
 			continue;
-		if (module->is_perf_map) {
-			module->perf_map = perf_map_open(TAKE_FD(module->fd), &module->error);
-			continue;
-		}
-		module->start = mapping->start;
-		module->added = code_add(code, TAKE_FD(module->fd), mapping->start, mapping->offset,
-					 &module->error);
+		module->start = mappings[i].start;
+		module->added = code_add(code, TAKE_FD(module->fd), mappings[i].start,
+					 mappings[i].offset, &module->error);
 	}
 }
 
 static void find(const struct frame *frame, struct symbol_list *ret)
 {
-	uint64_t address = frame->address - frame->is_return;
-	const struct mapping *mapping = mapping_at(address);
-	const struct module *module =
-		mapping && mapping->module < module_count ? &modules[mapping->module] : NULL;
+	uint64_t address = frame->address - frame->is_return, offset;
+	const struct module *module = module_at(address, &offset);
 
 	*ret = (struct symbol_list){};
-	if (module && module->perf_map)
-		ret->count = perf_map_find(module->perf_map, address, &ret->symbols[0]);
+	if (module && module->is_perf_map)
+		ret->count = in_perf_map(address, &ret->symbols[0]);
 	else
 		code_find(code, frame, ret);
 }
@@ -283,20 +310,15 @@ static json_t *locations_json(const struct frame *places, size_t count)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++) {
-		uint64_t address = places[i].address - places[i].is_return;
-		const struct mapping *mapping = mapping_at(address);
-		bool in_file = mapping && mapping->module < module_count &&
-			       !modules[mapping->module].is_perf_map;
+		uint64_t address = places[i].address - places[i].is_return, offset;
+		const struct module *module = module_at(address, &offset);
 		json_t *object = json_object();
 
 		find(&places[i], &found);
 		json_object_set_new(object, "address", json_integer((json_int_t)address));
 		json_object_set_new(object, "module",
-				    json_integer(mapping ? (json_int_t)mapping->module : -1));
-		json_object_set_new(object, "offset",
-				    json_integer((json_int_t)(in_file ? address - mapping->start +
-										mapping->offset
-								      : address)));
+				    json_integer(module ? (json_int_t)(module - modules) : -1));
+		json_object_set_new(object, "offset", json_integer((json_int_t)offset));
 		json_object_set_new(object, "functions", functions_json(&found));
 		json_array_append_new(list, object);
 	}

@@ -92,6 +92,22 @@ void perf_map_close(struct perf_map *map)
 	free(map);
 }
 
+/*
+ * V8 compiles a function again as it gets hot, and marks the name with how: "JS:~name" interpreted,
+ * "^" baseline, "+" and "*" optimized. It is one function.
+ */
+static void copy_name(const char *name, char ret[SYMBOL_NAME_MAX])
+{
+	size_t prefix = strcspn(name, ":") + 1;
+	bool marked = prefix < strlen(name) && strchr("~^+*", name[prefix]) &&
+		      memchr(name, ' ', prefix) == NULL;
+
+	if (marked)
+		snprintf(ret, SYMBOL_NAME_MAX, "%.*s%s", (int)prefix, name, name + prefix + 1);
+	else
+		snprintf(ret, SYMBOL_NAME_MAX, "%s", name);
+}
+
 /* Code is collected and its room used again, so that ranges overlap: the newest of a few wins. */
 #define OVERLAPS 64
 
@@ -117,6 +133,6 @@ bool perf_map_find(const struct perf_map *map, uint64_t address, struct symbol *
 	if (!best)
 		return false;
 	*ret = (struct symbol){};
-	snprintf(ret->function, sizeof(ret->function), "%s", best->name);
+	copy_name(best->name, ret->function);
 	return true;
 }

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who allocated: what a report says against what the workloads are known to do. */
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "events.h"
+
+TestSuite(recording, .init = live_setup, .fini = live_teardown, .timeout = 300);
+
+#define LIMIT (256 * MIB)
+
+/* The report of a program that was told to end, names and all. Checks that it was saved. */
+static json_t *report_of(const char *const argv[], uint64_t limit)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "hoard", limit);
+	const char *dir = live_path("reports"), *path;
+	struct live_process *guard, *program;
+	const json_t *verdict;
+	json_t *report;
+
+	guard = live_watch("--cgroup", cgroup->rel, "--report-dir", dir);
+	program = live_spawn_argv(&(const struct live_spawn){.cgroup = cgroup}, argv);
+	verdict = live_event(guard, "verdict", program->pid);
+	live_expect_text(verdict, "verdict", "saved");
+	live_wait_exit(program);
+	live_check(live_exit_code(program) == 0, "%s ended with %d", program->name,
+		   live_exit_code(program));
+	path = live_format("%s/%s.json", dir, live_text(verdict, "id"));
+	live_stop(guard); /* writes what it has not yet */
+	report = json_load_file(path, 0, NULL);
+	live_check(report, "%s is no report", path);
+	return report;
+}
+
+static double real_at(const json_t *document, const char *path)
+{
+	const json_t *member = live_member(document, path);
+
+	live_check(json_is_number(member), "%s is no number", path);
+	return json_number_value(member);
+}
+
+/* Within a twentieth. */
+static void expect_close(const char *what, json_int_t value, json_int_t expected)
+{
+	live_check(value * 20 > expected * 19 && value * 20 < expected * 21,
+		   "%s: %" JSON_INTEGER_FORMAT " is not %" JSON_INTEGER_FORMAT, what, value,
+		   expected);
+}
+
+static json_int_t sum_of_stacks(const json_t *recording)
+{
+	const json_t *stacks = live_member(recording, "stacks"), *stack;
+	json_int_t sum = 0;
+	size_t i;
+
+	json_array_foreach (stacks, i, stack)
+		sum += live_int(stack, "bytes");
+	return sum;
+}
+
+/*
+ * The weights are what the process has grown, as the kernel counts it: its resident memory at the
+ * trip, less what it had when the spike began.
+ */
+static void expect_weights(const json_t *report)
+{
+	const json_t *recording = live_member(report, "recording");
+	json_int_t recorded = live_int(recording, "recorded_bytes");
+	json_int_t resident = live_int(report, "memory.rss_bytes.anon");
+
+	live_check(json_is_null(live_member(recording, "trouble")), "%s",
+		   live_text(recording, "trouble"));
+	live_check(live_int(recording, "lost_bytes") * 20 < recorded,
+		   "%" JSON_INTEGER_FORMAT " bytes of %" JSON_INTEGER_FORMAT " are lost",
+		   live_int(recording, "lost_bytes"), recorded);
+	live_check(sum_of_stacks(recording) + live_int(recording, "lost_bytes") == recorded,
+		   "stacks and what was lost do not add up");
+	expect_close("recorded against grown", recorded, live_int(recording, "grown_bytes"));
+	live_check(recorded > (json_int_t)LIMIT / 2, "only %" JSON_INTEGER_FORMAT " bytes recorded",
+		   recorded);
+	live_check(recorded < resident + (json_int_t)(64 * MIB),
+		   "more recorded than there is: %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
+		   recorded, resident);
+}
+
+/* The first in the list, with nine tenths at least. */
+static void expect_owner(const json_t *report, const char *name)
+{
+	const json_t *recording = live_member(report, "recording");
+	const json_t *function = live_member(recording, "top.0.function");
+
+	expect_weights(report);
+	live_check(json_is_string(function) && strstr(json_string_value(function), name),
+		   "it was %s, not %s",
+		   json_is_string(function) ? json_string_value(function) : "unknown", name);
+	live_check(real_at(recording, "top.0.share") >= 0.9, "%s has a share of only %.3f", name,
+		   real_at(recording, "top.0.share"));
+}
+
+static json_t *report_of_workload(const char *name)
+{
+	return report_of((const char *const[]){live_workload(name), NULL}, LIMIT);
+}
+
+/* malloc() and memset() of a C library without frame pointers; gone within the signal handler. */
+Test(recording, c)
+{
+	json_t *report = report_of_workload("hoard");
+	const json_t *recording = live_member(report, "recording");
+
+	expect_owner(report, "remember_request");
+	expect_close("grown against resident", live_int(recording, "grown_bytes"),
+		     live_int(report, "memory.rss_bytes.anon"));
+	live_check(strstr(live_text(recording, "top.0.source"), "hoard.c"), "no source line");
+	json_decref(report);
+}
+
+/* Without names there is the place: a module, its build id, and the offset of one function. */
+Test(recording, stripped)
+{
+	json_t *report = report_of_workload("hoard-stripped");
+	const json_t *recording = live_member(report, "recording");
+
+	expect_weights(report);
+	live_check(json_is_null(live_member(recording, "top.0.function")), "it has a name");
+	live_check(strstr(live_text(recording, "top.0.module"), "hoard-stripped"),
+		   "it was %s, not the program", live_text(recording, "top.0.module"));
+	live_check(strncmp(live_text(recording, "top.0.offset"), "0x", 2) == 0, "no offset");
+	live_check(strlen(live_text(recording, "modules.0.build_id")) == 40, "no build id");
+	json_decref(report);
+}
+
+Test(recording, cpp)
+{
+	json_t *report;
+
+	if (access(live_format("%s/hoard_cpp", getenv("WORKLOADS") ?: "build/workloads"), X_OK))
+		live_skip("c++", "hoard_cpp is not built for this architecture");
+	report = report_of_workload("hoard_cpp");
+	expect_owner(report, "shop::Inventory::add(");
+	json_decref(report);
+}
+
+static json_t *report_of_go(const char *name)
+{
+	return report_of((const char *const[]){live_workload(name), "-self-request", "-state",
+					       live_path("state"), NULL},
+			 LIMIT);
+}
+
+/* By way of encoding/json, which is not what anyone can change. */
+Test(recording, go)
+{
+	json_t *report = report_of_go("hugejson");
+
+	expect_owner(report, "main.encodePart");
+	json_decref(report);
+}
+
+/* Its own table of functions is left. */
+Test(recording, go_stripped)
+{
+	json_t *report = report_of_go("hugejson-stripped");
+
+	expect_owner(report, "main.encodePart");
+	json_decref(report);
+}
+
+Test(recording, python_with_perf_map)
+{
+	const char *root = live_format("%s/../python", getenv("WORKLOADS") ?: "build/workloads");
+	const char *linker = live_format("%s/lib64/ld-linux-x86-64.so.2", root);
+	json_t *report;
+
+	if (access(linker, X_OK))
+		live_skip("python3.13", "no Python that writes a perf map");
+	report = report_of((const char *const[]){linker, "--library-path",
+						 live_format("%s/usr/lib/x86_64-linux-gnu", root),
+						 live_format("%s/usr/bin/python3.13", root), "-X",
+						 "perf", live_workload("grow.py"),
+						 live_path("state"), NULL},
+			   LIMIT);
+	expect_owner(report, "py::remember_row:");
+	json_decref(report);
+}
+
+Test(recording, node_with_perf_map)
+{
+	const char *node = live_program("node");
+	json_t *report;
+
+	if (!node)
+		live_skip("node", "no node in $PATH");
+	report = report_of((const char *const[]){node, "--perf-basic-prof",
+						 "--interpreted-frames-native-stack",
+						 "--no-turbo-inlining", live_workload("grow.js"),
+						 live_path("state"), NULL},
+			   2 * LIMIT); /* its own start takes 35 MiB */
+	expect_owner(report, "rememberRow ");
+	json_decref(report);
+}
+
+/* The flight recorder: the way up to the line, in order, and the marks. */
+Test(recording, timeline)
+{
+	json_t *report = report_of_workload("hoard");
+	const json_t *timeline = live_member(report, "recording.timeline");
+	const json_t *rows = live_member(timeline, "rows"), *row;
+	json_int_t first = 0, last = 0;
+	double before = -1e9;
+	size_t i;
+
+	live_check(json_array_size(rows) >= 20, "%zu points", json_array_size(rows));
+	json_array_foreach (rows, i, row) {
+		double ms = json_number_value(json_array_get(row, 0));
+
+		live_check(ms >= before, "points are not in order");
+		live_check(json_integer_value(json_array_get(row, 4)) == (json_int_t)LIMIT,
+			   "another limit");
+		before = ms;
+		if (ms <= 0)
+			last = json_integer_value(json_array_get(row, 2));
+		first = first ?: json_integer_value(json_array_get(row, 2));
+	}
+	live_check(first < (json_int_t)LIMIT / 4, "begins with %" JSON_INTEGER_FORMAT, first);
+	live_check(last > (json_int_t)LIMIT * 8 / 10, "ends with %" JSON_INTEGER_FORMAT, last);
+	live_expect_text(timeline, "marks.0.name", "line");
+	live_expect_text(timeline, "marks.1.name", "signal");
+	json_decref(report);
+}
