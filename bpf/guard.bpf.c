@@ -130,8 +130,8 @@ __noinline __s64 look_at(__u64 mm_address, __u32 trigger, __u32 events)
 	if (process)
 		top_update(&look, guard, process_rank(process));
 	grant = decide(&look, guard, process, policy) ? 0 : grant_pages(&look, guard, policy);
-	if (look.in_spike)
-		record(&look);
+	if (look.in_spike && record(&look))
+		grant = 0;
 	return grant;
 }
 

@@ -183,21 +183,25 @@ static __noinline void sample(struct look *look, __u64 spike_ns, __u64 pages)
 	stat_add(APO_STAT_SAMPLES);
 }
 
+#define HUGE_NS 100000000ULL /* for how long more of them are expected */
+
 /*
  * After the decision. The look that trips takes what is due, however little, and ends the spike:
- * what the shutdown allocates is another one.
+ * what the shutdown allocates is another one. What the mm counters show is left to the faults, for
+ * a tick finds any of the threads. Returns whether each event is worth a look, because huge pages
+ * would be put down to whoever faults most often.
  */
-static __noinline void record(struct look *look)
+static __noinline bool record(struct look *look)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct apo_process *process = bpf_map_lookup_elem(&processes, &look->tgid);
 	__u64 id = look->reading.limit_cgroup, spike_ns;
 	struct apo_guard *guard = bpf_map_lookup_elem(&guards, &id);
 	bool tripped;
-	__s64 due;
+	__s64 due, hidden;
 
 	if (!recording || !process || !guard)
-		return;
+		return false;
 	tripped = guard->last_trip_ns == look->now;
 	spike_ns = process->spike_ns;
 	point_add(look, guard, process);
@@ -208,8 +212,16 @@ static __noinline void record(struct look *look)
 	if (tripped)
 		process->spike_ns = 0;
 	due = process->owned_pages - process->spike_level_pages;
-	if (due < (tripped ? 1 : APO_SAMPLE_PAGES) || BPF_CORE_READ(task, mm) != look->mm)
-		return;
-	process->spike_level_pages = process->owned_pages;
-	sample(look, spike_ns, due);
+	hidden = hidden_pages(process);
+	if (look->trigger != APO_TRIGGER_GROWTH && !tripped &&
+	    due > hidden - process->spike_hidden_pages)
+		due = hidden - process->spike_hidden_pages;
+	if (due >= (tripped ? 1 : APO_SAMPLE_PAGES) && BPF_CORE_READ(task, mm) == look->mm) {
+		process->spike_level_pages += due;
+		process->spike_hidden_pages = hidden;
+		sample(look, spike_ns, due);
+		if (look->events && due >= (__s64)look->events * HUGE_RATIO)
+			process->huge_ns = look->now;
+	}
+	return since(look->now, process->huge_ns) < HUGE_NS;
 }

@@ -374,8 +374,34 @@ static __always_inline void process_begin(struct look *look, struct apo_process 
  */
 #define SLACK_PAGES_PER_CPU 96
 
+/* What a process owns and its mm counters do not show: tmpfs, pipes, other kernel memory. */
+static __always_inline __s64 hidden_pages(const struct apo_process *process)
+{
+	__s64 hidden = process->owned_pages - (__s64)rss_total(process->rss_pages);
+
+	return hidden > 0 ? hidden : 0;
+}
+
 #define SPIKE_SHIFT 6 /* growing fast: by a 64th of the limit in about a second */
 #define CALM_SHIFT 8  /* not to speak of: less than a 256th */
+
+#define HUGE_RATIO 8 /* pages per event: some are huge */
+
+static __always_inline void spike_begin(struct look *look, struct apo_process *process,
+					__s64 owned_before)
+{
+	__s64 owned = process->owned_pages, grown = owned - owned_before;
+
+	/* Several events with huge pages among them: nobody knows whose those were. */
+	if (look->events > 1 && grown >= (__s64)look->events * HUGE_RATIO) {
+		process->huge_ns = look->now;
+		grown = 0;
+	}
+	process->spike_ns = look->now;
+	process->noted = 0;
+	process->spike_base_pages = process->spike_level_pages = grown > 0 ? owned_before : owned;
+	process->spike_hidden_pages = hidden_pages(process);
+}
 
 /*
  * Whether this process is in a spike, and since when. Recorded is what grows fast, and anything
@@ -390,15 +416,11 @@ static __always_inline void spike_update(struct look *look, struct apo_guard *gu
 	bool fast = process->score_pages >= (__s64)(limit >> SPIKE_SHIFT);
 	__s64 level = process->spike_level_pages, base = process->spike_base_pages;
 
-	if (!fast && guard->need_pages < limit / 2) {
+	if (!fast && guard->need_pages < limit / 2)
 		process->spike_ns = 0;
-	} else if (!process->spike_ns || (fast && process->calm) ||
-		   2 * process->owned_pages < level + base) {
-		process->spike_ns = look->now;
-		process->noted = 0;
-		process->spike_base_pages = process->spike_level_pages =
-			owned_before < process->owned_pages ? owned_before : process->owned_pages;
-	}
+	else if (!process->spike_ns || (fast && process->calm) ||
+		 2 * process->owned_pages < level + base)
+		spike_begin(look, process, owned_before);
 	process->calm = fast ? 0
 			     : process->calm || process->score_pages < (__s64)(limit >> CALM_SHIFT);
 }

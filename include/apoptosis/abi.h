@@ -241,6 +241,8 @@ struct apo_process {
 	__u64 spike_ns;		    /* since when its growth is recorded; 0: it is not */
 	__s64 spike_base_pages;	    /* owned_pages then */
 	__s64 spike_level_pages;    /* up to which its growth has been recorded */
+	__s64 spike_hidden_pages;   /* of that, what its RSS does not show */
+	__u64 huge_ns;		    /* when it was last seen to grow by huge pages in a spike */
 	__u32 calm;		    /* 1: it did not grow to speak of at the last look */
 	__u32 noted;		    /* 1: user space was told of this spike */
 	__u64 mm;		    /* identity of the address space: exec starts a new account */
@@ -248,7 +250,7 @@ struct apo_process {
 	__u32 ns_level;
 	char comm[APO_COMM_LEN];
 };
-_Static_assert(sizeof(struct apo_process) == 184, "apo_process is ABI");
+_Static_assert(sizeof(struct apo_process) == 200, "apo_process is ABI");
 
 #define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: growth older than that fades */
 

