@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define FILE_READ_MAX (1024UL * 1024) /* bytes; more is -EFBIG */
+#define FILE_READ_MAX (16UL * 1024 * 1024) /* bytes; more is -EFBIG */
 
 /*
  * Reads a file of at most FILE_READ_MAX bytes, files of /proc and cgroups (size 0) included. The
