@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "output/report_facts.h"
 
 static char *page_of(const char *json)
 {
@@ -15,7 +16,7 @@ static char *page_of(const char *json)
 	FILE *file = open_memstream(&text, &size);
 
 	cr_assert_not_null(document, "%s", json);
-	cr_assert_eq(report_text(file, document, false), 0);
+	cr_assert_eq(report_text(file, document, &(struct terminal){}), 0);
 	fclose(file);
 	json_decref(document);
 	return text;
@@ -75,6 +76,50 @@ Test(report, a_page_is_exactly_this)
 		"%s", text);
 }
 
+#define RECORDING                                                                             \
+	"\"recording\":{\"since_ms\":899.2,\"grown_bytes\":2097152,"                          \
+	"\"recorded_bytes\":1048576,\"lost_bytes\":4096,\"trouble\":\"no \\u001bluck\","      \
+	"\"mappings\":{\"heap\":1024,\"stack\":0,\"anon\":2048,\"file\":0,\"shmem\":0},"      \
+	"\"top\":[{\"function\":\"cache_add\",\"source\":\"/srv/c.c\",\"line\":7,"            \
+	"\"module\":\"/srv/app/api\",\"offset\":\"0x10\",\"bytes\":1022361,\"share\":0.975}," \
+	"{\"function\":null,\"source\":null,\"line\":null,\"module\":\"/srv/app/api\","       \
+	"\"offset\":\"0x20\",\"bytes\":20971,\"share\":0.02},"                                \
+	"{\"function\":\"small\",\"share\":0.004,\"bytes\":4194}],"                           \
+	"\"modules\":[{\"path\":\"/srv/app/api\",\"error\":null},"                            \
+	"{\"path\":\"[vdso]\",\"error\":\"it has no file\"}],"                                \
+	"\"locations\":[{\"module\":0,\"functions\":[]},{\"module\":0,\"functions\":[{}]}]}"
+
+#define WITH_RECORDING \
+	"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\",\"trigger\":\"growth\"," RECORDING "}"
+
+Test(report, a_page_says_who_allocated_and_what_is_missing)
+{
+	expect_part(WITH_RECORDING, "  mapped    heap 1.0 KiB, stack 0 B, anon 2.0 KiB,");
+	expect_part(WITH_RECORDING,
+		    "  recorded  1.0 MiB of 2.0 MiB grown, from 899 ms before the line on\n");
+	expect_part(WITH_RECORDING, "\nWho allocated\n\n"
+				    "   97.5 %  998.4 KiB  cache_add  /srv/c.c:7\n"
+				    "    2.0 %   20.5 KiB  api+0x20\n\n");
+	expect_part(WITH_RECORDING,
+		    "\nNo names: no \\x1Bluck.\n"
+		    "The stacks of 4.0 KiB were overwritten before they were read.\n"
+		    "No names for places in /srv/app/api (1 of 2).\n");
+}
+
+Test(report, names_longer_than_a_screen_are_cut_at_a_character)
+{
+	char json[1024] = "{\"recording\":{\"top\":[{\"share\":1,\"bytes\":1,\"function\":\"";
+	char expected[300] = "  1 B  ";
+
+	for (int i = 0; i < 95; i++)
+		strcat(json, "\xc3\xa4");
+	for (int i = 0; i < 90; i++)
+		strcat(expected, "\xc3\xa4");
+	strcat(json, "\"}]}}");
+	strcat(expected, "...  [unknown]\n");
+	expect_part(json, expected);
+}
+
 Test(report, what_is_missing_or_of_another_kind_is_a_question_mark)
 {
 	expect_part("{\"verdict\":\"saved\",\"process\":[1],\"memory\":7,\"trigger\":\"growth\"}",
@@ -125,4 +170,38 @@ Test(report, only_incidents_of_this_schema_are_reports)
 		cr_expect_eq(report_is_one(document), cases[i].expected, "%s", cases[i].json);
 		json_decref(document);
 	}
+}
+
+static void expect_summary(const char *json, const char *expected)
+{
+	json_t *document = json_loads(json, 0, NULL);
+	_cleanup_free_ char *text = report_summary(document);
+
+	cr_expect_str_eq(text, expected, "%s", text);
+	json_decref(document);
+}
+
+Test(report, a_summary_is_a_paragraph)
+{
+	expect_summary(
+		SAVED,
+		"api (pid 42) in cgroup /a needed 1.0 MiB of its limit of 4.0 MiB and grew by "
+		"1.0 MiB/s: the limit was 2.0 s away. api (pid ?) was sent SIGTERM, and its "
+		"handler ran 54 us after the line was crossed. The limit was raised by 1.0 MiB for "
+		"the shutdown, which used 4.0 KiB of that. It exited with status 0, 12.0 ms after "
+		"the signal.");
+	expect_summary("{\"verdict\":\"dry run\",\"process\":{\"comm\":\"a\"}," RECORDING "}",
+		       "a (pid ?) in cgroup ? needed ? of its limit of ?. Nothing was sent, as "
+		       "asked by --dry-run. 97.5 % of what was recorded was allocated by cache_add "
+		       "(/srv/c.c:7).");
+}
+
+Test(report, what_was_not_recorded_is_told)
+{
+	json_t *document = json_object(), *missing = report_missing(document);
+
+	cr_expect_str_eq(json_string_value(json_array_get(missing, 0)),
+			 "Nothing was recorded, so who allocated is not known.");
+	json_decref(missing);
+	json_decref(document);
 }

@@ -45,15 +45,28 @@ static int written(int r)
 	return r < 0 ? EXIT_RUNTIME : 0;
 }
 
-static bool wants_colour(void)
+static const char *set_variable(const char *name)
 {
-	const char *no_colour = getenv("NO_COLOR");
+	const char *value = getenv(name);
 
-	return isatty(STDOUT_FILENO) && (!no_colour || !*no_colour);
+	return value && *value ? value : NULL;
+}
+
+/* By the same variables as setlocale(3), whether that locale is installed or not. */
+static struct terminal terminal(void)
+{
+	const char *locale =
+		set_variable("LC_ALL") ?: set_variable("LC_CTYPE") ?: set_variable("LANG") ?: "";
+
+	return (struct terminal){
+		.colour = isatty(STDOUT_FILENO) && !set_variable("NO_COLOR"),
+		.unicode = strcasestr(locale, "UTF-8") || strcasestr(locale, "utf8"),
+	};
 }
 
 static int show(int dirfd, const char *name, const char *what, const struct options *options)
 {
+	const struct terminal here = terminal();
 	const char *why = NULL;
 	json_t *document = load(dirfd, name, &why);
 	int r;
@@ -67,7 +80,7 @@ static int show(int dirfd, const char *name, const char *what, const struct opti
 		return EXIT_USAGE;
 	}
 	r = options->json ? json_write_line(stdout, document)
-			  : report_text(stdout, document, wants_colour());
+			  : report_text(stdout, document, &here);
 	json_decref(document);
 	return written(r);
 }
@@ -76,7 +89,8 @@ static int show(int dirfd, const char *name, const char *what, const struct opti
 static int list(int dirfd, const struct report_file *files, size_t count,
 		const struct options *options)
 {
-	int r = options->json ? 0 : report_row(stdout, NULL, wants_colour());
+	const struct terminal here = terminal();
+	int r = options->json ? 0 : report_row(stdout, NULL, &here);
 
 	for (size_t i = 0; i < count && !r; i++) {
 		const char *why = NULL;
@@ -87,7 +101,7 @@ static int list(int dirfd, const struct report_file *files, size_t count,
 			continue;
 		}
 		r = options->json ? json_write_line(stdout, document)
-				  : report_row(stdout, document, wants_colour());
+				  : report_row(stdout, document, &here);
 		json_decref(document);
 	}
 	return written(r);

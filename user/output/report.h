@@ -9,11 +9,20 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* What the reader's terminal shows. */
+struct terminal {
+	bool colour;
+	bool unicode;
+};
+
 /* Whether it is an incident of a schema that is understood. */
 bool report_is_one(const json_t *document);
 
-/* A page: what happened, the facts, what to do about it. 0, -ENOMEM or file_result(). */
-int report_text(FILE *file, const json_t *document, bool colour);
+/*
+ * What happened, the facts, who allocated, the memory over time, and what to do about it. 0,
+ * -ENOMEM or file_result().
+ */
+int report_text(FILE *file, const json_t *document, const struct terminal *terminal);
 
 /* The head of a list, or with a document one line of it. Same returns. */
-int report_row(FILE *file, const json_t *document, bool colour);
+int report_row(FILE *file, const json_t *document, const struct terminal *terminal);

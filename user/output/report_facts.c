@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output/report_facts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/util.h"
+#include "output/document.h"
+#include "output/json.h"
+
+#define SILENT_MODULES_MAX 6 /* named in the list of what is missing */
+
+/* --- what to do ---------------------------------------------------------------------------- */
+
+static bool had_airbag(const json_t *document)
+{
+	return document_is_text(document, "airbag.result", "raised");
+}
+
+static bool used_airbag(const json_t *document)
+{
+	return had_airbag(document) &&
+	       json_integer_value(document_at(document, "airbag.used_bytes")) > 0;
+}
+
+static bool was_delivered(const json_t *document)
+{
+	return json_is_true(document_at(document, "action.delivered"));
+}
+
+static bool takes_no_signal(const json_t *document)
+{
+	return document_is_text(document, "target.disposition", "ignored") ||
+	       document_is_text(document, "target.disposition", "init");
+}
+
+static bool any(const json_t *document)
+{
+	(void)document;
+	return true;
+}
+
+/* The first that fits. */
+static const struct {
+	const char *verdict;
+	bool (*fits)(const json_t *document);
+	const char *text;
+} advice[] = {
+	{"saved", used_airbag,
+	 "Nothing is broken. The shutdown needed lent memory; if it comes again, find out what "
+	 "allocates, or give the cgroup a higher limit."},
+	{"saved", any,
+	 "Nothing is broken. If it comes again, find out what allocates, or give the cgroup a "
+	 "higher limit."},
+	{"too late", had_airbag,
+	 "The airbag was not large enough: use --airbag auto, and let the program stop allocating "
+	 "when it is told to end."},
+	{"too late", was_delivered,
+	 "The shutdown needs more memory than the reserve: use --airbag auto, or a larger "
+	 "--reserve."},
+	{"too late", any,
+	 "The handler never ran: the process sat in one long system call, or its threads block the "
+	 "signal. Use --airbag auto, or a larger --reserve."},
+	{"needless", any,
+	 "The program would have lived: use a smaller --reserve, and no --forecast or a shorter "
+	 "one."},
+	{"ignored", takes_no_signal,
+	 "The program does not take the signal: give it a handler, or put a small init in front "
+	 "of it (docker run --init, tini, apoptosis run)."},
+	{"ignored", any,
+	 "The program was told and went on: let its handler end it, or have --grace end it."},
+	{"missed", any,
+	 "No trip preceded: see the counters of the status event (SIGUSR1), and whether one "
+	 "allocation is larger than the reserve; --airbag auto helps there."},
+	{"dry run", any, "Nothing was sent, as asked by --dry-run."},
+};
+
+const char *report_advice(const json_t *document)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(advice); i++)
+		if (document_is_text(document, "verdict", advice[i].verdict) &&
+		    advice[i].fits(document))
+			return advice[i].text;
+	return "";
+}
+
+/* --- facts --------------------------------------------------------------------------------- */
+
+struct facts {
+	const json_t *document;
+	json_t *list;
+	int failed;
+};
+
+/* The format is that of document_print(). */
+static void add(struct facts *facts, const char *name, const char *format,
+		const char *const paths[])
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (file)
+		document_print(file, facts->document, format, paths);
+	if (!file || fclose(file) != 0)
+		facts->failed = -1;
+	else
+		facts->failed |=
+			json_array_append_new(facts->list, json_pack("[s, s]", name, text));
+}
+
+static void add_airbag(struct facts *facts)
+{
+	const json_t *document = facts->document;
+
+	if (had_airbag(document))
+		add(facts, "airbag", "%s, there after %u; %s of it used; brake %t",
+		    PATHS("airbag.raised_bytes", "timing.crossing_to_airbag_us",
+			  "airbag.used_bytes", "airbag.brake"));
+	else if (document_is_text(document, "airbag.result", "refused") ||
+		 document_is_text(document, "airbag.result", "failed"))
+		add(facts, "airbag", "%t: %t", PATHS("airbag.result", "airbag.error"));
+}
+
+static void add_trip(struct facts *facts)
+{
+	const json_t *document = facts->document;
+
+	add(facts, "signal", "%t to %t (%t): %t, handler entered after %u",
+	    PATHS("action.signal", "target.comm", "target.policy", "action.result",
+		  "timing.crossing_to_handler_us"));
+	add(facts, "growth", "%s/s, the limit was %m away",
+	    PATHS("memory.rate_bytes_per_s", "memory.forecast_ms"));
+	add(facts, "resident", "anon %s, file %s, shmem %s, swap %s",
+	    PATHS("memory.rss_bytes.anon", "memory.rss_bytes.file", "memory.rss_bytes.shmem",
+		  "memory.rss_bytes.swap"));
+	if (document_is_known(document, "recording.mappings.anon"))
+		add(facts, "mapped", "heap %s, stack %s, anon %s, file %s, shmem %s",
+		    PATHS("recording.mappings.heap", "recording.mappings.stack",
+			  "recording.mappings.anon", "recording.mappings.file",
+			  "recording.mappings.shmem"));
+	add(facts, "peak", "%s; least headroom %s, %m at that rate",
+	    PATHS("memory.peak_need_bytes", "memory.least_headroom_bytes", "timing.margin_ms"));
+	add_airbag(facts);
+	if (document_is_known(document, "exit.code"))
+		add(facts, "end", "exit %n, %m after the signal",
+		    PATHS("exit.code", "timing.signal_to_exit_ms"));
+	else if (document_text(document, "exit.signal"))
+		add(facts, "end", "signal %t, %m after ours",
+		    PATHS("exit.signal", "timing.signal_to_exit_ms"));
+	add(facts, "kernel", "OOM kills %n before, %n after; charges at the limit %n, %n",
+	    PATHS("kernel.oom_kills_before", "kernel.oom_kills_after", "kernel.at_limit_before",
+		  "kernel.at_limit_after"));
+	if (document_is_known(document, "recording.recorded_bytes"))
+		add(facts, "recorded", "%s of %s grown, from %m before the line on",
+		    PATHS("recording.recorded_bytes", "recording.grown_bytes",
+			  "recording.since_ms"));
+}
+
+json_t *report_facts(const json_t *document)
+{
+	struct facts facts = {.document = document, .list = json_array()};
+
+	add(&facts, "when", "%t (%t)", PATHS("time", "id"));
+	add(&facts, "process", "%n (%n in its container): %t",
+	    PATHS("process.pid", "process.ns_pid", "process.cmdline"));
+	add(&facts, "cgroup", "%t", PATHS("process.cgroup"));
+	if (document_text(document, "process.container_id"))
+		add(&facts, "container", "%t", PATHS("process.container_id"));
+	add(&facts, "limit", "%s of %t, reserve %s",
+	    PATHS("memory.limit_bytes", "memory.limit_cgroup", "memory.reserve_bytes"));
+	add(&facts, "need", "%s: usage %s less %s reclaimable",
+	    PATHS("memory.need_bytes", "memory.usage_bytes", "memory.reclaimable_bytes"));
+	if (document_text(document, "trigger"))
+		add_trip(&facts);
+	return json_finish(facts.list, facts.failed);
+}
+
+/* --- the summary --------------------------------------------------------------------------- */
+
+static void tell_action(FILE *file, const json_t *document)
+{
+	bool itself = json_equal(document_at(document, "target.pid"),
+				 document_at(document, "process.pid"));
+
+	if (document_is_text(document, "verdict", "dry run")) {
+		fputs(" Nothing was sent, as asked by --dry-run.", file);
+		return;
+	}
+	if (strncmp(document_text(document, "action.result") ?: "", "sent", 4) != 0)
+		return;
+	if (itself)
+		fputs(" It", file);
+	else
+		document_print(file, document, " %t (pid %n)", PATHS("target.comm", "target.pid"));
+	document_print(file, document, " was sent SIG%t", PATHS("action.signal"));
+	if (document_is_known(document, "timing.crossing_to_handler_us"))
+		document_print(file, document,
+			       ", and its handler ran %u after the line was crossed.",
+			       PATHS("timing.crossing_to_handler_us"));
+	else
+		fputs(was_delivered(document) ? "." : ", which did not arrive.", file);
+}
+
+static void tell_end(FILE *file, const json_t *document)
+{
+	if (had_airbag(document))
+		document_print(
+			file, document,
+			" The limit was raised by %s for the shutdown, which used %s of that.",
+			PATHS("airbag.raised_bytes", "airbag.used_bytes"));
+	if (document_is_known(document, "exit.code"))
+		document_print(file, document, " It exited with status %n", PATHS("exit.code"));
+	else if (document_text(document, "exit.signal"))
+		document_print(file, document, " It was ended by SIG%t", PATHS("exit.signal"));
+	else
+		return;
+	if (document_is_known(document, "timing.signal_to_exit_ms"))
+		document_print(file, document, ", %m after the signal",
+			       PATHS("timing.signal_to_exit_ms"));
+	fputc('.', file);
+}
+
+static void tell_owner(FILE *file, const json_t *document)
+{
+	const json_t *first = json_array_get(document_at(document, "recording.top"), 0);
+	_cleanup_free_ char *place = NULL, *safe = NULL;
+
+	if (!document_is_known(first, "share"))
+		return;
+	place = document_place(document_text(first, "module"), document_text(first, "offset"),
+			       NULL);
+	safe = text_escape_line(document_text(first, "function") ?: place ?: "?");
+	fprintf(file, " %.1f %% of what was recorded was allocated by %s",
+		100 * json_number_value(document_at(first, "share")), safe ?: "?");
+	if (document_text(first, "source"))
+		document_print(file, first, " (%t:%n)", PATHS("source", "line"));
+	fputc('.', file);
+}
+
+char *report_summary(const json_t *document)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	document_print(file, document, "%t (pid %n) in cgroup %t needed %s of its limit of %s",
+		       PATHS("process.comm", "process.pid", "process.cgroup", "memory.need_bytes",
+			     "memory.limit_bytes"));
+	if (document_is_known(document, "memory.forecast_ms"))
+		document_print(file, document, " and grew by %s/s: the limit was %m away",
+			       PATHS("memory.rate_bytes_per_s", "memory.forecast_ms"));
+	fputc('.', file);
+	tell_action(file, document);
+	tell_end(file, document);
+	tell_owner(file, document);
+	if (fclose(file) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* --- what is missing ----------------------------------------------------------------------- */
+
+static bool is_named(const json_t *location)
+{
+	return json_array_size(json_object_get(location, "functions")) > 0;
+}
+
+/* "libc.so.6 (4 of 9 places)": what has no name, to be read beside the flame graph. */
+static void tell_silent_modules(FILE *file, const json_t *recording)
+{
+	const json_t *module, *location, *locations = document_at(recording, "locations");
+	size_t i, j, told = 0;
+
+	json_array_foreach (document_at(recording, "modules"), i, module) {
+		size_t places = 0, silent = 0;
+
+		json_array_foreach (locations, j, location) {
+			const json_t *index = json_object_get(location, "module");
+
+			if (!json_is_integer(index) || json_integer_value(index) != (json_int_t)i)
+				continue;
+			places++;
+			silent += !is_named(location);
+		}
+		if (!silent || told++ >= SILENT_MODULES_MAX)
+			continue;
+		document_print(file, module, told == 1 ? "No names for places in %t" : ", %t",
+			       PATHS("path"));
+		fprintf(file, " (%zu of %zu", silent, places);
+		if (document_text(module, "error"))
+			document_print(file, module, ": %t", PATHS("error"));
+		fputc(')', file);
+	}
+	if (told > SILENT_MODULES_MAX)
+		fprintf(file, " and %zu more", told - SILENT_MODULES_MAX);
+}
+
+static void tell_nothing(FILE *file, const json_t *recording)
+{
+	if (!json_is_object(recording))
+		fputs("Nothing was recorded, so who allocated is not known", file);
+}
+
+static void tell_trouble(FILE *file, const json_t *recording)
+{
+	if (document_text(recording, "trouble"))
+		document_print(file, recording, "No names: %t", PATHS("trouble"));
+}
+
+static void tell_lost(FILE *file, const json_t *recording)
+{
+	if (json_integer_value(document_at(recording, "lost_bytes")) > 0)
+		document_print(file, recording,
+			       "The stacks of %s were overwritten before they were read",
+			       PATHS("lost_bytes"));
+}
+
+json_t *report_missing(const json_t *document)
+{
+	static void (*const tellers[])(FILE * file, const json_t *recording) = {
+		tell_nothing, tell_trouble, tell_lost, tell_silent_modules};
+	const json_t *recording = document_at(document, "recording");
+	json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tellers); i++) {
+		_cleanup_free_ char *text = NULL;
+		size_t size;
+		FILE *file = open_memstream(&text, &size);
+
+		if (file)
+			tellers[i](file, recording);
+		if (!file || fclose(file) != 0)
+			r = -1;
+		else if (*text)
+			r |= json_array_append_new(list, json_sprintf("%s.", text));
+	}
+	return json_finish(list, r);
+}
