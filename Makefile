@@ -141,12 +141,22 @@ $(TOP)/gen/%.skel.h: $(TOP)/gen/%.bpf.o
 	@echo '  SKEL  $@'
 	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf > $@
 
+# The page of `report --html` as a C string, with the hash of its script, which is the only one that
+# its policy lets a browser run.
+$(TOP)/gen/output/page.html.h: user/output/page.html | $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  PAGE  $<'
+	$(Q)hash=$$({ echo; sed '1,/^<script>$$/d; /^<\/script>$$/,$$d' $<; } | sha256sum | cut -c -64 | \
+		tr a-f A-F | basenc --base16 -d | base64) && \
+	sed -e "s|@SCRIPT@|sha256-$$hash|" -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
+
 # User side. Only the loader, and the bench for its own programs, see skeletons.
 $(B)/obj/user/%.o: user/%.c $(B)/.flags | $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(INC) $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(B)/obj/user/daemon/loader.o: INC = -I $(TOP)/gen
 $(B)/obj/user/daemon/loader.o: | $(BPF_SKEL)
+$(B)/obj/user/output/page.o: INC = -I $(TOP)/gen
+$(B)/obj/user/output/page.o: | $(TOP)/gen/output/page.html.h
 
 $(B)/apoptosis: $(USER_OBJ)
 	@echo '  LD    $@'
