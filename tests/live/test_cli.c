@@ -48,6 +48,14 @@ static void expect_refused(const char *const args[], int status, const char *nam
 	live_check(!tool->output[0], "%s: says '%s'", tool->name, tool->output[0]);
 }
 
+static void expect_status(int status, const char *const args[])
+{
+	struct live_process *tool = tool_in_limit(args);
+
+	live_check(live_exit_code(tool) == status, "%s: status %d, not %d", tool->name,
+		   live_exit_code(tool), status);
+}
+
 #define REFUSED(name, status, named, ...)                                                  \
 	Test(cli, name)                                                                    \
 	{                                                                                  \
@@ -155,6 +163,55 @@ Test(cli, report_that_is_not_there)
 	expect_refused((const char *const[]){"report", file, NULL}, USAGE, file);
 }
 
+static const char *report_file(void)
+{
+	static const char text[] =
+		"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\",\"recording\":{\"stacks\":[{"
+		"\"bytes\":4096,\"samples\":1,\"locations\":[]}]}}";
+	const char *file = live_path("report.json");
+	int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	live_check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "%s: %m",
+		   file);
+	close(fd);
+	return file;
+}
+
+Test(cli, report_as_stacks)
+{
+	const char *file = report_file();
+	struct live_process *tool = live_tool("report", "--folded", file);
+
+	live_check(tool->output[0] && strcmp(tool->output[0], "[unknown] 4096\n") == 0,
+		   "it says '%s'", tool->output[0] ? tool->output[0] : "");
+	tool = live_tool("report", "--pprof", file);
+	live_check(live_exit_code(tool) == 0 && tool->output[0], "status %d", live_exit_code(tool));
+}
+
+/* A page for root's eyes only, in place of an older one, and of nothing but a file. */
+Test(cli, report_as_a_page)
+{
+	const char *file = report_file(), *page = live_path("page.html");
+	const char *fifo = live_path("fifo"), *link = live_path("link");
+	struct stat st;
+
+	live_check(close(open(page, O_CREAT | O_WRONLY | O_CLOEXEC, 0644)) == 0, "%s: %m", page);
+	live_check(mkfifo(fifo, 0600) == 0 && symlink(page, link) == 0, "%s, %s: %m", fifo, link);
+	expect_status(0, (const char *const[]){"report", "--html", page, file, NULL});
+	live_check(stat(page, &st) == 0 && st.st_mode == (S_IFREG | 0600) && st.st_size > 10000,
+		   "mode of %s is %o", page, st.st_mode);
+	for (size_t i = 0; i < 4; i++) {
+		const char *bad[] = {fifo, link, "/no/such/page.html", "/proc/self/page.html"};
+
+		expect_refused((const char *const[]){"report", "--html", bad[i], file, NULL}, USAGE,
+			       bad[i]);
+	}
+	live_check(stat(fifo, &st) == 0 && S_ISFIFO(st.st_mode), "%s is replaced", fifo);
+	expect_refused((const char *const[]){"report", "--html", page, "--json", file, NULL}, USAGE,
+		       "--html");
+	expect_refused((const char *const[]){"report", "list", "--folded", NULL}, USAGE, "list");
+}
+
 /* /proc/self takes no files, not even from root. */
 Test(cli, report_directory_that_is_read_only)
 {
@@ -192,14 +249,6 @@ static const char *shell(void)
 	if (!path)
 		live_skip("sh", "no shell in $PATH");
 	return path;
-}
-
-static void expect_status(int status, const char *const args[])
-{
-	struct live_process *tool = tool_in_limit(args);
-
-	live_check(live_exit_code(tool) == status, "%s: status %d, not %d", tool->name,
-		   live_exit_code(tool), status);
 }
 
 Test(cli, run_passes_the_exit_status_on)

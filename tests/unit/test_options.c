@@ -514,3 +514,40 @@ Test(options, help_of_doctor_is_exactly_this)
 		"                            says, too.\n"
 		"  -h, --help                Show this help.\n");
 }
+
+Test(options, a_report_has_one_format)
+{
+	static const struct {
+		const char *words[WORDS];
+		enum output_format format;
+	} good[] = {
+		{{"latest"}, FORMAT_TEXT},
+		{{"--json", "--json"}, FORMAT_JSON},
+		{{"00aa", "--folded"}, FORMAT_FOLDED},
+		{{"--pprof"}, FORMAT_PPROF},
+		{{"--html=-"}, FORMAT_HTML},
+		{{"list", "--json"}, FORMAT_JSON},
+	};
+	static const char *const bad[][WORDS] = {
+		{"--json", "--folded"},
+		{"--html", "a", "--json"},
+		{"--pprof", "--html", "a"},
+		{"list", "--pprof"},
+		{"list", "--html", "-"},
+		{"--html="},
+		{"--html"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct options o = accepted(COMMAND_REPORT, good[i].words);
+
+		cr_expect_eq(options_format(&o), good[i].format, "%s", good[i].words[0]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_free_ char *error = NULL;
+		struct options o;
+
+		cr_expect_eq(parse(COMMAND_REPORT, bad[i], &o, &error), -EINVAL, "%s", bad[i][0]);
+		cr_expect_not_null(error);
+	}
+}

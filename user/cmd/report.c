@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,7 +16,11 @@
 #include "cmd/common.h"
 #include "daemon/reports.h"
 #include "daemon/session.h"
+#include "output/document.h"
+#include "output/folded.h"
 #include "output/json.h"
+#include "output/page.h"
+#include "output/pprof.h"
 #include "output/report.h"
 
 /* NULL, and why in *ret_why: it cannot be read, or is no report. */
@@ -64,12 +69,83 @@ static struct terminal terminal(void)
 	};
 }
 
-static int show(int dirfd, const char *name, const char *what, const struct options *options)
+static int render_page(FILE *out, void *userdata)
+{
+	return page_write(out, userdata);
+}
+
+/* What is no plain file, such as /dev/null, must not be replaced by one. */
+static int check_replaced(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISREG(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
+}
+
+static int write_page(const char *path, json_t *document)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	_cleanup_free_ char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	_cleanup_free_ char *shown = text_escape_line(path);
+	_cleanup_close_ int dirfd = -1;
+	int r;
+
+	if (!dir || !shown)
+		return written(-ENOMEM);
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = dirfd < 0 ? -errno : check_replaced(dirfd, name);
+	if (!r)
+		r = file_write_atomic(dirfd, name, 0600, render_page, document);
+	if (!r)
+		return 0;
+	log_error("cannot write the page to '%s': %s; give a file in a directory that takes one, "
+		  "or - for standard output",
+		  shown, r == -EEXIST ? "it is there, and no plain file" : strerror(-r));
+	return EXIT_USAGE;
+}
+
+/* Formats that hold nothing but stacks. */
+static int write_stacks(const json_t *document, enum output_format format)
+{
+	if (!json_array_size(document_at(document, "recording.stacks"))) {
+		log_error("this report has no stacks: nothing was recorded of who allocated");
+		return EXIT_USAGE;
+	}
+	if (format == FORMAT_PPROF && isatty(STDOUT_FILENO)) {
+		log_error("--pprof is binary: redirect it to a file, as in > profile.pb");
+		return EXIT_USAGE;
+	}
+	return written(format == FORMAT_PPROF ? pprof_write(stdout, document)
+					      : folded_write(stdout, document));
+}
+
+static int show_document(json_t *document, const struct options *options)
 {
 	const struct terminal here = terminal();
+
+	switch (options_format(options)) {
+	case FORMAT_JSON:
+		return written(json_write_line(stdout, document));
+	case FORMAT_FOLDED:
+		return write_stacks(document, FORMAT_FOLDED);
+	case FORMAT_PPROF:
+		return write_stacks(document, FORMAT_PPROF);
+	case FORMAT_HTML:
+		return strcmp(options->html, "-") == 0 ? written(page_write(stdout, document))
+						       : write_page(options->html, document);
+	case FORMAT_TEXT:
+		break;
+	}
+	return written(report_text(stdout, document, &here));
+}
+
+static int show(int dirfd, const char *name, const char *what, const struct options *options)
+{
 	const char *why = NULL;
 	json_t *document = load(dirfd, name, &why);
-	int r;
+	int status;
 
 	if (!document) {
 		_cleanup_free_ char *shown = text_escape_line(what);
@@ -79,10 +155,9 @@ static int show(int dirfd, const char *name, const char *what, const struct opti
 			  shown ?: "?", why);
 		return EXIT_USAGE;
 	}
-	r = options->json ? json_write_line(stdout, document)
-			  : report_text(stdout, document, &here);
+	status = show_document(document, options);
 	json_decref(document);
-	return written(r);
+	return status;
 }
 
 /* What cannot be read is told and passed over: it may be written just now. */

@@ -238,6 +238,31 @@ static int set_json(struct options *o, const char *value, const char **ret_why)
 	return 0;
 }
 
+static int set_folded(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->folded = true;
+	return 0;
+}
+
+static int set_pprof(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->pprof = true;
+	return 0;
+}
+
+static int set_html(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	if (!*value)
+		return -EINVAL;
+	o->html = value;
+	return 0;
+}
+
 static int set_quiet(struct options *o, const char *value, const char **ret_why)
 {
 	(void)value;
@@ -316,6 +341,15 @@ static const struct option_row rows[] = {
 	 "Decide and report, but send no signal.", set_dry_run},
 	{"--json", 0, "json", NULL, NULL, NULL, EVERY, "Write JSON, one document per line.",
 	 set_json},
+	{"--html", 0, NULL, "FILE", "the path of a file, or -", NULL, BIT(COMMAND_REPORT),
+	 "Write the report as one page for a browser, which needs nothing else: what happened, the "
+	 "memory over time, a flame graph of who allocated. - is standard output.",
+	 set_html},
+	{"--folded", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_REPORT),
+	 "Print the stacks that allocated, a line each, for flame graph tools.", set_folded},
+	{"--pprof", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_REPORT),
+	 "Print the stacks that allocated as a profile.proto, for go tool pprof; binary.",
+	 set_pprof},
 	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory", NULL,
 	 GUARDING | BIT(COMMAND_REPORT),
 	 "The directory of reports, a JSON file for each incident; of more than 1000 or 64 MiB the "

@@ -26,7 +26,8 @@ static const struct command_info commands[COMMANDS] = {
 	 "Shows the memory of a process by kind, and the usage, the reclaimable part and the "
 	 "binding limit of its cgroup."},
 	{"report", "[latest | list | ID | FILE] [OPTIONS]", "show what happened, from the reports",
-	 "Shows one report of --report-dir, or lists all of them, the latest last."},
+	 "Shows one report of --report-dir, or lists all of them, the latest last. One report can "
+	 "also be a page for a browser, or its stacks a file for flame graph tools and pprof."},
 	{"doctor", "[--json]", "show what this machine offers for protection",
 	 "Shows what works here, what is lost and how to get it. Exits with 0 if protection is "
 	 "full, 1 if partial, 3 if impossible."},
@@ -287,11 +288,43 @@ int options_check_limit(const struct options *options, uint64_t limit_bytes, cha
 	return 0;
 }
 
+static bool is_list(const struct options *o)
+{
+	return o->report && strcmp(o->report, "list") == 0;
+}
+
+static int check_format(const struct options *o, char **ret_error)
+{
+	int formats = o->json + o->folded + o->pprof + (o->html != NULL);
+
+	if (formats > 1)
+		return refuse(ret_error,
+			      "give only one of --json, --folded, --pprof and --html, see "
+			      "apoptosis %s --help",
+			      commands[o->command].name);
+	if (formats == 1 && !o->json && is_list(o))
+		return refuse(ret_error,
+			      "a list is text or --json: give latest, an ID or a FILE instead");
+	return 0;
+}
+
+enum output_format options_format(const struct options *options)
+{
+	return options->json	 ? FORMAT_JSON
+	       : options->folded ? FORMAT_FOLDED
+	       : options->pprof	 ? FORMAT_PPROF
+	       : options->html	 ? FORMAT_HTML
+				 : FORMAT_TEXT;
+}
+
 /* What only holds of the options together. */
 static int check_together(const struct options *o, char **ret_error)
 {
 	const char *name = commands[o->command].name;
+	int r = check_format(o, ret_error);
 
+	if (r < 0)
+		return r;
 	if (o->command == COMMAND_WATCH && o->mode == MODE_NONE)
 		return refuse(ret_error,
 			      "nothing to guard: give --pid, --cgroup or --all, see "

@@ -51,6 +51,15 @@ enum airbag_mode {
 	AIRBAG_FIXED,
 };
 
+/* What a command prints. */
+enum output_format {
+	FORMAT_TEXT = 0,
+	FORMAT_JSON,
+	FORMAT_FOLDED,
+	FORMAT_PPROF,
+	FORMAT_HTML,
+};
+
 /* With an airbag a shutdown has an end: the limit cannot stay raised for ever. */
 #define AIRBAG_GRACE_NS (10ULL * 1000 * 1000 * 1000)
 
@@ -81,6 +90,8 @@ struct options {
 	bool json;
 	const char *report_dir; /* NULL = none, or for report the usual one */
 	const char *report;	/* report: which; NULL = the latest */
+	bool folded, pprof;	/* report: stacks, in those formats */
+	const char *html;	/* report: file of the page, "-" = standard output; NULL = none */
 	int verbosity;		/* -1 quiet, 0 normal, 1 and up: more */
 
 	int argc;    /* run: words of CMD ARGS... */
@@ -113,6 +124,9 @@ uint64_t options_reserve_bytes(const struct options *options, uint64_t limit_byt
 
 /* The policy of the kernel side. page_bytes: size of a page, a power of two. */
 void options_policy(const struct options *options, uint64_t page_bytes, struct apo_policy *ret);
+
+/* The one that was asked for; the parser has refused two of them. */
+enum output_format options_format(const struct options *options);
 
 /* "grower", "leader", "all". Never NULL. */
 const char *target_name(enum apo_target target);
