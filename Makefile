@@ -89,7 +89,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt \
+.PHONY: all test unit live htmltest vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt \
 	install uninstall clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols
@@ -99,6 +99,7 @@ help:
 	@echo 'make test       unit and live tests (live: root or sudo, a real kernel)'
 	@echo 'make unit       unit tests alone, no root: TESTS=suite/test'
 	@echo 'make live       live tests alone: TESTS=suite/test'
+	@echo 'make htmltest   the page of report --html, in headless Chromium; pictures in build/html'
 	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
@@ -116,6 +117,8 @@ $(TOP)/.deps-build: tests/install-deps
 	$(Q)tests/install-deps build && touch $@
 $(TOP)/.deps-test $(TOP)/.deps-check: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps $* && touch $@
+$(TOP)/.deps-html: tests/install-deps | $(TOP)/.deps-build
+	$(Q)tests/install-deps html && touch $@
 $(TOP)/.deps-bench: tests/install-deps | $(TOP)/.deps-test
 	$(Q)tests/install-deps bench && touch $@
 $(TOP)/.deps-vm $(TOP)/.deps-vm-arm64 $(TOP)/.deps-arm64: $(TOP)/.deps-%: tests/install-deps | \
@@ -218,6 +221,9 @@ live: $(B)/tests/live all $(WORKLOADS) | $(TOP)/.deps-test
 test: all $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
 	$(Q)$(MAKE) unit
 	$(Q)$(MAKE) live
+
+htmltest: $(B)/apoptosis | $(TOP)/.deps-html
+	$(Q)tests/html/run $<
 
 # Without root: the machines are emulated. The script makes vmtest-arm64 if one of them is arm64.
 vmtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
