@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/notice.h"
 #include "daemon/reports.h"
 #include "output/event.h"
 #include "output/incident_json.h"
@@ -177,8 +178,15 @@ void reporter_file(const struct reporter *reporter, const struct incident *incid
 void reporter_incident(struct reporter *reporter, const struct incident *incident)
 {
 	struct line line = {.event = incident};
+	bool closed = incident->verdict != VERDICT_OPEN, in_journal = false;
 
 	reporter_file(reporter, incident);
+	if (closed && reporter->terminates)
+		notice_termination(incident);
+	if (closed)
+		in_journal = notice_log(incident);
+	if (in_journal && !reporter->json && notice_is_journal(fileno(reporter->out)))
+		return; /* it would be there twice */
 	if (reporter->json)
 		line.document = incident_json(incident, event_name(incident));
 	else

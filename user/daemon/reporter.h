@@ -18,6 +18,7 @@ struct reporter {
 	bool json;
 	bool colour;
 	bool quiet;	  /* only incidents */
+	bool terminates;  /* what happens to our command is the end of a container, perhaps */
 	int report_dirfd; /* of reports.h; -1: no files */
 	uint64_t dropped; /* lines since `out` last took one */
 	bool torn;	  /* the last line ends in the middle */

@@ -131,6 +131,7 @@ int session_new(struct session **ret, const struct options *options, FILE *out)
 		.json = options->json,
 		.colour = isatty(fileno(out)) && !getenv("NO_COLOR"),
 		.quiet = options->verbosity < 0,
+		.terminates = options->command == COMMAND_RUN,
 		.report_dirfd = -1,
 	};
 	take_signals(session);
