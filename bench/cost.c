@@ -35,7 +35,7 @@
 #define UNGUARDED_TARGET 1.25
 #define GUARDED_TARGET 2.0
 
-enum variant { EMPTY, UNGUARDED, FAR, NEAR, BPFTRACE, VARIANTS };
+enum variant { EMPTY, UNGUARDED, FAR, NEAR, FAR_RECORDED, NEAR_RECORDED, BPFTRACE, VARIANTS };
 
 static const struct {
 	const char *name, *label;
@@ -45,6 +45,8 @@ static const struct {
 	[UNGUARDED] = {"unguarded", "apoptosis, unguarded process", false},
 	[FAR] = {"guarded", "apoptosis, guarded process", true},
 	[NEAR] = {"guarded_near", "  the same, near its line", true},
+	[FAR_RECORDED] = {"recorded", "  with reports, not armed", true},
+	[NEAR_RECORDED] = {"recorded_near", "  with reports, armed", true},
 	[BPFTRACE] = {"bpftrace", "bpftrace, counting the events", false},
 };
 
@@ -65,16 +67,31 @@ static bool disturbed(const struct bench *bench, const struct programs *ours)
 }
 
 /* The programs of `apoptosis watch`, as it loaded and configured them. */
-static void take_apoptosis(struct cost *cost)
+static struct programs *take_apoptosis(struct cost *cost, const char *const options[])
 {
-	static const char *const options[] = {"--reserve", "16M", NULL};
 	struct tool *tool = tool_start(cost->bench, cost->guarded, options);
+	struct programs *programs = programs_take_attached(tool->child->pid);
 
-	cost->programs[UNGUARDED] = programs_take_attached(tool->child->pid);
-	cost->programs[FAR] = cost->programs[NEAR] = cost->programs[UNGUARDED];
 	tool_stop(tool);
-	if (!programs_find(cost->programs[UNGUARDED], "on_rss_stat"))
+	if (!programs_find(programs, "on_rss_stat"))
 		fail("apoptosis has no program on rss_stat");
+	return programs;
+}
+
+/* Without and with a place for reports: only then is anything recorded. */
+static void take_both(struct cost *cost)
+{
+	char dir[] = "/tmp/apoptosis-bench-XXXXXX";
+
+	if (!mkdtemp(dir))
+		fail("mkdtemp: %s", strerror(errno));
+	cost->programs[UNGUARDED] =
+		take_apoptosis(cost, (const char *const[]){"--reserve", "16M", NULL});
+	cost->programs[FAR_RECORDED] = take_apoptosis(
+		cost, (const char *const[]){"--reserve", "16M", "--report-dir", dir, NULL});
+	cost->programs[FAR] = cost->programs[NEAR] = cost->programs[UNGUARDED];
+	cost->programs[NEAR_RECORDED] = cost->programs[FAR_RECORDED];
+	rmdir(dir);
 }
 
 static const char *mount_tracefs(void)
@@ -124,9 +141,9 @@ static void enter(struct cost *cost, enum variant variant)
 	if (cost->now != group)
 		group_move(group, faulter_pid(cost->faulter));
 	cost->now = group;
-	if (variant == NEAR)
+	if (variant == NEAR || variant == NEAR_RECORDED)
 		limit = group_memory(cost->bench, group).usage_bytes + RESERVE_BYTES + NEAR_BYTES;
-	if (variant == NEAR || variant == FAR)
+	if (variants[variant].guarded)
 		group_set_limit(cost->bench, group, limit);
 }
 
@@ -293,6 +310,7 @@ static void done(struct cost *cost)
 	faulter_free(cost->faulter);
 	programs_free(cost->programs[EMPTY]);
 	programs_free(cost->programs[UNGUARDED]);
+	programs_free(cost->programs[FAR_RECORDED]);
 	programs_free(cost->programs[BPFTRACE]);
 	group_free(cost->bench, cost->plain);
 	group_free(cost->bench, cost->guarded);
@@ -332,7 +350,7 @@ void cost_run(struct bench *bench)
 	cost.guarded = group_new(bench, NULL, "guarded", FAR_BYTES);
 	cost.programs[EMPTY] = programs_of_fd(bpf_program__fd(empty->progs.empty));
 	empty_bpf__destroy(empty);
-	take_apoptosis(&cost);
+	take_both(&cost);
 	cost.programs[BPFTRACE] = take_bpftrace(&bpftrace_reason);
 	cost.now = cost.plain;
 	cost.faulter = faulter_new(cost.plain, bench->machine.cpus_online - 1);
