@@ -107,6 +107,20 @@ Test(quiet, file_reads_past_the_limit_by_4_threads)
 	pass_through_page_cache("file-read", "4");
 }
 
+/* The server of the huge reply, mended: see docs/reports.md. */
+Test(quiet, go_server_that_streams_its_reply)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "stream", LIMIT);
+	struct live_process *guard = guard_with_airbag(cgroup);
+	struct live_process *server = live_start(cgroup, live_workload("hugejson"), "-self-request",
+						 "-stream", "-max-mib",
+						 live_format("%u", live_bulk(512)));
+
+	live_wait_exit(server);
+	live_check(live_exit_code(server) == 0, "it ended with %d", live_exit_code(server));
+	expect_quiet(guard, cgroup);
+}
+
 /* Kernel memory that looks like need until its statistics are brought up to date. */
 Test(quiet, slab_that_can_be_shrunk)
 {

@@ -3,7 +3,8 @@
 // hugejson: an HTTP server on a port of its own that answers GET /report with one JSON reply as
 // long as memory allows, built in memory before it is sent. SIGTERM cancels the requests, waits
 // for them, writes the state file and exits 0: what a careful server does. With -self-request it
-// asks itself for the report, so that no client is needed.
+// asks itself for the report, so that no client is needed. With -stream it is mended: each part is
+// sent when it is made.
 package main
 
 import (
@@ -47,7 +48,7 @@ func encodePart(first int) ([]byte, error) {
 	return json.Marshal(records)
 }
 
-func report(w http.ResponseWriter, r *http.Request, max int64) {
+func report(w http.ResponseWriter, r *http.Request, max int64, stream bool) {
 	var parts [][]byte
 	var size int64
 
@@ -61,8 +62,15 @@ func report(w http.ResponseWriter, r *http.Request, max int64) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		parts = append(parts, part)
 		size += int64(len(part))
+		if !stream {
+			parts = append(parts, part)
+		} else if _, err := w.Write(part); err != nil {
+			return
+		}
+	}
+	if stream {
+		return
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(size))
 	for _, part := range parts {
@@ -100,6 +108,7 @@ func main() {
 	state := flag.String("state", "", "written, synced and renamed by the shutdown")
 	max := flag.Int64("max-mib", 4096, "size of the reply")
 	port := flag.String("port-file", "", "where the port is written")
+	stream := flag.Bool("stream", false, "send the reply in parts")
 	self := flag.Bool("self-request", false, "request the report itself")
 	flag.Parse()
 
@@ -113,7 +122,7 @@ func main() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/report", func(w http.ResponseWriter, r *http.Request) {
-		report(w, r, *max<<20)
+		report(w, r, *max<<20, *stream)
 	})
 	server := &http.Server{
 		Handler:     mux,
