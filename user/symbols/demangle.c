@@ -10,20 +10,14 @@
 
 typedef char *(*demangle_fn)(const char *mangled, char *buffer, size_t *length, int *status);
 
-/* Of the C++ runtime, wherever it is installed; no program in C++ runs without. */
-static demangle_fn demangler(void)
+static demangle_fn demangler;
+
+void demangle_prepare(void)
 {
-	static demangle_fn found;
-	static bool tried;
+	void *library = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL);
 
-	if (!tried) {
-		void *library = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL);
-
-		tried = true;
-		if (library)
-			*(void **)&found = dlsym(library, "__cxa_demangle");
-	}
-	return found;
+	if (library)
+		*(void **)&demangler = dlsym(library, "__cxa_demangle");
 }
 
 /* "a::b::h0123456789abcdef": Rust's hash says nothing to anyone. */
@@ -39,8 +33,7 @@ static void cut_rust_hash(char *name)
 void demangle(const char *name, char ret[SYMBOL_NAME_MAX])
 {
 	bool mangled = strncmp(name, "_Z", 2) == 0 && strlen(name) < MANGLED_MAX;
-	demangle_fn fn = mangled ? demangler() : NULL;
-	char *plain = fn ? fn(name, NULL, NULL, NULL) : NULL;
+	char *plain = mangled && demangler ? demangler(name, NULL, NULL, NULL) : NULL;
 
 	snprintf(ret, SYMBOL_NAME_MAX, "%s", plain ? plain : name);
 	cut_rust_hash(ret);

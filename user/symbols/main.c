@@ -14,27 +14,21 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <jansson.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "base/util.h"
+#include "symbols/privileges.h"
 #include "symbols/symbols.h"
 
 #define MODULES_MAX 256
 #define STACKS_MAX 4096
-#define MEMORY_MAX (4ULL << 30) /* address space: files are mapped, debug information expanded */
-#define SECONDS_MAX 20		/* of CPU time */
-#define ANSWER_MAX (64ULL << 20)
-#define NOBODY 65534
 
 struct module {
 	int fd;
@@ -67,29 +61,6 @@ static int fail(const char *what)
 	return 1;
 }
 
-/* --- privileges ---------------------------------------------------------------------------- */
-
-static void limit(int resource, rlim_t most)
-{
-	setrlimit(resource, &(struct rlimit){.rlim_cur = most, .rlim_max = most});
-}
-
-/* Nothing that is read after this can do more than give wrong names. */
-static bool give_up_privileges(void)
-{
-	limit(RLIMIT_AS, MEMORY_MAX);
-	limit(RLIMIT_CPU, SECONDS_MAX);
-	limit(RLIMIT_FSIZE, ANSWER_MAX);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NPROC, 0);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return false;
-	if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-			       setresuid(NOBODY, NOBODY, NOBODY)))
-		return false;
-	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
-}
-
 /* --- the request --------------------------------------------------------------------------- */
 
 static uint64_t number_at(const json_t *array, size_t index)
@@ -102,12 +73,18 @@ static void reopen(const json_t *item, struct module *ret)
 {
 	const char *kind = json_string_value(json_object_get(item, "kind"));
 	int fd = (int)json_integer_value(json_object_get(item, "fd"));
+	struct stat info;
 	char path[40];
 
 	ret->is_perf_map = kind && strcmp(kind, "perf-map") == 0;
 	ret->fd = -1;
 	if (fd < 0)
 		return;
+	/* To open anything else may wait for someone, or have a device do something. */
+	if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
+		ret->error = "it is no file that can be read";
+		return;
+	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ret->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (ret->fd < 0)
@@ -379,7 +356,8 @@ int main(void)
 		return fail("bad request: it is started by apoptosis, for a report");
 	if (!read_request(request))
 		return fail("out of memory");
-	if (!give_up_privileges())
+	demangle_prepare();
+	if (!privileges_drop())
 		return fail("cannot give up privileges: looking at nothing");
 	stacks = read_stacks((int)json_integer_value(json_object_get(request, "stacks")), &count);
 	reply = stacks ? answer(stacks, count) : NULL;
