@@ -171,8 +171,8 @@ static void find_go_table(struct file *file)
 
 bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const char **ret_error)
 {
-	struct file *file = &code->files[code->count];
 	bool ok = code->count < FILES_MAX && !code->reported;
+	struct file file = {};
 	Elf *elf = NULL;
 	char name[24];
 
@@ -180,18 +180,17 @@ bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const 
 	elf_version(EV_CURRENT);
 	if (ok)
 		elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	*file = (struct file){};
-	ok = elf && find_bias(elf, start, offset, &file->bias);
+	ok = elf && find_bias(elf, start, offset, &file.bias);
 	elf_end(elf);
 	snprintf(name, sizeof(name), "file%zu", code->count);
 	/* A program that is not to be moved has its own idea of the base, and the same. */
 	if (ok)
-		file->module = dwfl_report_elf(code->dwfl, name, name, fd, file->bias, true);
-	if (!file->module) {
+		file.module = dwfl_report_elf(code->dwfl, name, name, fd, file.bias, true);
+	if (!file.module) {
 		close_fd(fd);
 		return false;
 	}
-	code->count++;
+	code->files[code->count++] = file;
 	*ret_error = NULL;
 	return true;
 }
@@ -258,12 +257,20 @@ static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *ret, void *u
 	return true;
 }
 
+#if defined(__x86_64__)
+#define PC_WORD 16
+#elif defined(__aarch64__)
+#define PC_WORD 32
+#else
+#define PC_WORD 0
+#endif
+
 static bool set_registers(Dwfl_Thread *thread, void *userdata)
 {
 	const __u64 *saved = ((struct code *)userdata)->stack->registers;
 #if defined(__x86_64__)
 	/* Where the n-th register of DWARF is in struct pt_regs: rax, rdx, rcx, rbx, ... rip. */
-	static const int places[] = {10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16};
+	static const int places[] = {10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, PC_WORD};
 	Dwarf_Word registers[ARRAY_SIZE(places)];
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
@@ -273,7 +280,7 @@ static bool set_registers(Dwfl_Thread *thread, void *userdata)
 	Dwarf_Word registers[32]; /* x0 to x30, sp */
 
 	memcpy(registers, saved, sizeof(registers));
-	dwfl_thread_state_register_pc(thread, saved[32]);
+	dwfl_thread_state_register_pc(thread, saved[PC_WORD]);
 	return dwfl_thread_state_registers(thread, 0, ARRAY_SIZE(registers), registers);
 #else
 	(void)thread, (void)saved;
@@ -316,17 +323,17 @@ static int on_frame(Dwfl_Frame *state, void *userdata)
 static bool step_out_of_leaf(const struct apo_stack *stack, struct apo_stack *ret)
 {
 #if defined(__x86_64__)
-	enum { SP = 19, PC = 16 };
+	enum { SP = 19 };
 
 	*ret = *stack;
-	memcpy(&ret->registers[PC], stack->copy, sizeof(ret->registers[PC]));
-	ret->registers[SP] += sizeof(ret->registers[PC]);
-	return stack->bytes >= sizeof(ret->registers[PC]);
+	memcpy(&ret->registers[PC_WORD], stack->copy, sizeof(ret->registers[PC_WORD]));
+	ret->registers[SP] += sizeof(ret->registers[PC_WORD]);
+	return stack->bytes >= sizeof(ret->registers[PC_WORD]);
 #elif defined(__aarch64__)
-	enum { LR = 30, PC = 32 };
+	enum { LR = 30 };
 
 	*ret = *stack;
-	ret->registers[PC] = stack->registers[LR];
+	ret->registers[PC_WORD] = stack->registers[LR];
 	return true;
 #else
 	(void)stack, (void)ret;
@@ -353,6 +360,9 @@ size_t code_unwind(struct code *code, const struct apo_stack *stack,
 		code->attached =
 			dwfl_attach_state(code->dwfl, NULL, THREAD, &thread_callbacks, code);
 	walk_frames(code, stack, &walk);
+	/* Without any file that can be read, libdwfl does not begin. */
+	if (!walk.count && is_code(stack->registers[PC_WORD], userdata))
+		frames[walk.count++] = (struct frame){.address = stack->registers[PC_WORD]};
 	if (walk.count == 1 && step_out_of_leaf(stack, &outer)) {
 		walk_frames(code, &outer, &walk);
 		if (walk.count > 1)

@@ -10,6 +10,7 @@
 #include "symbols/symbols.h"
 
 #define ENTRIES_MAX 1000000
+#define LINES_MAX 2000000 /* a file may be nothing but holes */
 #define LINE_ROOM (SYMBOL_NAME_MAX + 64)
 
 struct entry {
@@ -63,7 +64,9 @@ struct perf_map *perf_map_open(int fd, const char **ret_error)
 	char line[LINE_ROOM];
 	bool whole = true, ok = map && file;
 
-	while (ok && map->count < ENTRIES_MAX && fgets(line, sizeof(line), file)) {
+	for (size_t lines = 0;
+	     ok && lines < LINES_MAX && map->count < ENTRIES_MAX && fgets(line, sizeof(line), file);
+	     lines++) {
 		if (whole) /* else the rest of a line that is too long */
 			ok = append(map, line);
 		whole = strchr(line, '\n');
