@@ -71,6 +71,7 @@ USER_SRC := $(filter-out $(SYMBOLS_SRC),$(wildcard user/*.c user/*/*.c))
 USER_OBJ := $(call src2obj,$(USER_SRC))
 LIB_OBJ  := $(filter-out $(B)/obj/user/main.o,$(USER_OBJ))
 SYMBOLS_OBJ := $(call src2obj,$(SYMBOLS_SRC))
+SYMBOLS_LIB_OBJ := $(filter-out $(B)/obj/user/symbols/main.o,$(SYMBOLS_OBJ))
 UNIT_OBJ := $(call src2obj,$(wildcard tests/unit/*.c))
 LIVE_OBJ := $(call src2obj,$(wildcard tests/live/*.c))
 BENCH_BPF  := $(wildcard bench/*.bpf.c)
@@ -171,11 +172,12 @@ $(B)/apoptosis-symbols: $(SYMBOLS_OBJ) $(call src2obj,user/base/parse.c user/bas
 $(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS_ALL) -I tests $(DEPS_CFLAGS) $(TEST_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
-$(B)/tests/unit: $(UNIT_OBJ) $(LIB_OBJ)
+$(B)/tests/unit: $(UNIT_OBJ) $(LIB_OBJ) $(SYMBOLS_LIB_OBJ)
+$(B)/tests/unit: MORE_LIBS = $(SYMBOLS_LIBS)
 $(B)/tests/live: $(LIVE_OBJ) $(LIB_OBJ)
 $(B)/tests/unit $(B)/tests/live:
 	@mkdir -p $(@D); echo '  LD    $@'
-	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(TEST_LIBS) -o $@
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(MORE_LIBS) $(TEST_LIBS) -o $@
 
 # Workloads are plain programs, also under SANITIZE, and static so that they run in any root; but
 # for the one that is about the code of the C library that is installed.
@@ -210,8 +212,9 @@ $(B)/bench/runner: $(BENCH_OBJ) $(LIB_OBJ)
 	@mkdir -p $(@D); echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -lm -o $@
 
-unit: $(B)/tests/unit
-	$(B)/tests/unit $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
+unit: $(B)/tests/unit $(B)/apoptosis-symbols
+	APOPTOSIS_SYMBOLS=$(abspath $(B)/apoptosis-symbols) \
+		$(B)/tests/unit $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
 # One at a time: each live test owns the machine's memory for a moment.
 live: $(B)/tests/live all $(WORKLOADS) | $(TOP)/.deps-test

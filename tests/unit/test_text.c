@@ -110,3 +110,17 @@ Test(text, word_is_matched_whole)
 	cr_expect_not(text_has_word("rw,memory.x,xmemory", ",", "memory"));
 	cr_expect_not(text_has_word("", ",", "memory"));
 }
+
+Test(text, json_size_is_an_upper_bound)
+{
+	static const struct {
+		const char *raw;
+		size_t size;
+	} cases[] = {
+		{"", 2},	 {"abc", 5},   {"\x1b", 8}, {"\"\\", 6}, {"caf\xc3\xa9", 11},
+		{"\xff\xfe", 8}, {"\x7f/", 4},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_eq(text_json_size(cases[i].raw), cases[i].size, "case %zu", i);
+}

@@ -131,6 +131,23 @@ char *text_utf8(const char *raw)
 	return result;
 }
 
+size_t text_json_size(const char *raw)
+{
+	size_t size = 2;
+
+	for (; *raw; raw++) {
+		unsigned char byte = (unsigned char)*raw;
+
+		if (byte < 0x20)
+			size += 6; /* \u001f */
+		else if (byte >= 0x80)
+			size += 3; /* U+FFFD */
+		else
+			size += byte == '"' || byte == '\\' ? 2 : 1;
+	}
+	return size;
+}
+
 bool text_starts_with(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

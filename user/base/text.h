@@ -19,6 +19,9 @@ char *text_escape_line(const char *raw);
 /* Valid UTF-8: each byte that is not part of a valid sequence becomes U+FFFD. */
 char *text_utf8(const char *raw);
 
+/* The most bytes that text_utf8() of it takes as a JSON string, quotation marks included. */
+size_t text_json_size(const char *raw);
+
 /*
  * Length of the valid UTF-8 sequence (RFC 3629: no surrogates, no overlong forms, at most
  * U+10FFFF) at the start of s, 1 to 4; 0 if there is none or s is empty. With ret_code not NULL,

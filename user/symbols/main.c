@@ -29,6 +29,7 @@
 
 #define MODULES_MAX 256
 #define STACKS_MAX 4096
+#define NAMES_BYTES_MAX (8UL << 20) /* of an answer; places beyond that stay without */
 
 struct module {
 	int fd;
@@ -281,9 +282,24 @@ static json_t *functions_json(const struct symbol_list *found)
 	return list;
 }
 
+/* Whether these names still have their place in the answer. */
+static bool have_room(const struct symbol_list *found, size_t *room)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < found->count; i++)
+		bytes += text_json_size(found->symbols[i].function) +
+			 text_json_size(found->symbols[i].source) + 64;
+	if (bytes > *room)
+		return false;
+	*room -= bytes;
+	return true;
+}
+
 static json_t *locations_json(const struct frame *places, size_t count)
 {
 	static struct symbol_list found;
+	size_t room = NAMES_BYTES_MAX;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++) {
@@ -292,6 +308,8 @@ static json_t *locations_json(const struct frame *places, size_t count)
 		json_t *object = json_object();
 
 		find(&places[i], &found);
+		if (!have_room(&found, &room))
+			found.count = 0;
 		json_object_set_new(object, "address", json_integer((json_int_t)address));
 		json_object_set_new(object, "module",
 				    json_integer(module ? (json_int_t)(module - modules) : -1));

@@ -16,9 +16,9 @@
 
 #include "base/util.h"
 
-#define MEMORY_MAX (4ULL << 30) /* address space: files are mapped, debug information expanded */
-#define SECONDS_MAX 20		/* of CPU time */
-#define ANSWER_MAX (64ULL << 20)
+#define MEMORY_MAX (4ULL << 30)	 /* address space: files are mapped, debug information expanded */
+#define SECONDS_MAX 20		 /* of CPU time */
+#define ANSWER_MAX (16ULL << 20) /* the daemon takes no more */
 #define NOBODY 65534
 
 static void limit(int resource, rlim_t most)
