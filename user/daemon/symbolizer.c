@@ -16,10 +16,11 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/answer.h"
 
 #define PROGRAM "apoptosis-symbols"
 #define PATIENCE_MS 30000
-#define ANSWER_MAX (64LL << 20) /* bytes */
+#define END_MS 2000 /* after SIGKILL: a read from a file system that hangs is not interrupted */
 
 struct symbolizer {
 	struct capture *capture;
@@ -31,6 +32,7 @@ struct symbolizer {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	int open_handles;
+	bool killed;
 };
 
 /* --- asking -------------------------------------------------------------------------------- */
@@ -129,105 +131,6 @@ static int spawn(const struct symbolizer *symbolizer, const char *path, int requ
 	return r;
 }
 
-/* --- the answer ---------------------------------------------------------------------------- */
-
-static char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? strdup(text) : NULL;
-}
-
-static bool take_location(const struct recording *recording, const json_t *item,
-			  struct recording_location *ret)
-{
-	const json_t *functions = json_object_get(item, "functions"), *function;
-	json_int_t module = json_integer_value(json_object_get(item, "module"));
-	size_t count = json_array_size(functions), i;
-
-	*ret = (struct recording_location){
-		.address = (uint64_t)json_integer_value(json_object_get(item, "address")),
-		.offset = (uint64_t)json_integer_value(json_object_get(item, "offset")),
-		.module = module >= 0 && (size_t)module < recording->module_count ? (uint32_t)module
-										  : RECORDING_NONE,
-		.functions = calloc(count + 1, sizeof(*ret->functions)),
-	};
-	if (!ret->functions)
-		return false;
-	json_array_foreach (functions, i, function) {
-		ret->functions[ret->function_count++] = (struct recording_function){
-			.name = text_of(function, "name"),
-			.source = text_of(function, "source"),
-			.line = (unsigned int)json_integer_value(json_object_get(function, "line")),
-		};
-	}
-	return true;
-}
-
-static bool take_stack(const struct recording *recording, const json_t *item,
-		       struct recording_stack *ret)
-{
-	size_t count = json_array_size(item);
-
-	ret->locations = calloc(count + 1, sizeof(*ret->locations));
-	if (!ret->locations)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		json_int_t index = json_integer_value(json_array_get(item, i));
-
-		if (index < 0 || (size_t)index >= recording->location_count)
-			return false;
-		ret->locations[ret->count++] = (uint32_t)index;
-	}
-	return true;
-}
-
-/* From a program that has read what was not to be trusted: so is this. */
-static bool take_answer(struct recording *recording, const json_t *answer)
-{
-	const json_t *modules = json_object_get(answer, "modules"), *item;
-	const json_t *locations = json_object_get(answer, "locations");
-	const json_t *stacks = json_object_get(answer, "stacks");
-	size_t i;
-
-	if (json_array_size(modules) != recording->module_count ||
-	    json_array_size(stacks) != recording->stack_count)
-		return false;
-	json_array_foreach (modules, i, item) {
-		recording->modules[i].build_id = text_of(item, "build_id");
-		if (!recording->modules[i].error)
-			recording->modules[i].error = text_of(item, "error");
-	}
-	recording->locations =
-		calloc(json_array_size(locations) + 1, sizeof(*recording->locations));
-	if (!recording->locations)
-		return false;
-	json_array_foreach (locations, i, item) {
-		if (!take_location(recording, item,
-				   &recording->locations[recording->location_count++]))
-			return false;
-	}
-	json_array_foreach (stacks, i, item) {
-		if (!take_stack(recording, item, &recording->stacks[i]))
-			return false;
-	}
-	return true;
-}
-
-static void read_answer(struct symbolizer *symbolizer)
-{
-	struct recording *recording = symbolizer->capture->recording;
-	json_t *answer = NULL;
-
-	if (lseek(symbolizer->answer_fd, 0, SEEK_END) <= ANSWER_MAX &&
-	    lseek(symbolizer->answer_fd, 0, SEEK_SET) == 0)
-		answer = json_loadfd(symbolizer->answer_fd, JSON_REJECT_DUPLICATES, NULL);
-	if (!answer || !take_answer(recording, answer))
-		recording->trouble = "the names could not be read: " PROGRAM
-				     " took too much time or memory, or failed";
-	json_decref(answer);
-}
-
 /* --- the whole ----------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
@@ -246,17 +149,21 @@ void symbolizer_stop(struct symbolizer *symbolizer)
 	if (!symbolizer)
 		return;
 	syscall(SYS_pidfd_send_signal, symbolizer->pidfd, SIGKILL, NULL, 0);
-	waitid(P_PIDFD, (id_t)symbolizer->pidfd, &(siginfo_t){}, WEXITED); /* if run has not */
+	/* If run has not; and without waiting for one that cannot end. */
+	waitid(P_PIDFD, (id_t)symbolizer->pidfd, &(siginfo_t){}, WEXITED | WNOHANG);
 	uv_close((uv_handle_t *)&symbolizer->poll, on_closed);
 	uv_close((uv_handle_t *)&symbolizer->timer, on_closed);
 }
 
 static void finish(struct symbolizer *symbolizer)
 {
+	struct recording *recording = symbolizer->capture->recording;
 	symbolizer_fn done = symbolizer->done;
 	void *userdata = symbolizer->userdata;
 
-	read_answer(symbolizer);
+	if (symbolizer->killed || !answer_read(symbolizer->answer_fd, recording))
+		recording->trouble = "the names could not be read: " PROGRAM
+				     " took too much time or memory, or failed";
 	symbolizer_stop(symbolizer);
 	done(userdata);
 }
@@ -270,7 +177,15 @@ static void on_end(uv_poll_t *poll, int status, int events)
 
 static void on_patience(uv_timer_t *timer)
 {
-	finish(timer->data);
+	struct symbolizer *symbolizer = timer->data;
+
+	if (symbolizer->killed) {
+		finish(symbolizer);
+		return;
+	}
+	symbolizer->killed = true;
+	syscall(SYS_pidfd_send_signal, symbolizer->pidfd, SIGKILL, NULL, 0);
+	uv_timer_start(timer, on_patience, END_MS, 0);
 }
 
 static int start(struct symbolizer *symbolizer, uv_loop_t *loop, const char *path)
@@ -289,11 +204,13 @@ static int start(struct symbolizer *symbolizer, uv_loop_t *loop, const char *pat
 	if (r)
 		return r;
 	symbolizer->pidfd = (int)syscall(SYS_pidfd_open, symbolizer->pid, 0);
-	if (symbolizer->pidfd < 0)
-		return -errno;
-	r = uv_poll_init(loop, &symbolizer->poll, symbolizer->pidfd);
-	if (r)
+	r = symbolizer->pidfd < 0 ? -errno
+				  : uv_poll_init(loop, &symbolizer->poll, symbolizer->pidfd);
+	if (r) { /* ours alone: nobody else has waited for it */
+		kill(symbolizer->pid, SIGKILL);
+		waitpid(symbolizer->pid, NULL, 0);
 		return r;
+	}
 	uv_timer_init(loop, &symbolizer->timer);
 	symbolizer->open_handles = 2;
 	symbolizer->poll.data = symbolizer->timer.data = symbolizer;
