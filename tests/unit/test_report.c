@@ -102,7 +102,8 @@ Test(report, a_page_says_who_allocated_and_what_is_missing)
 				    "    2.0 %   20.5 KiB  api+0x20\n\n");
 	expect_part(WITH_RECORDING,
 		    "\nNo names: no \\x1Bluck.\n"
-		    "The stacks of 4.0 KiB were overwritten before they were read.\n"
+		    "The stacks of 4.0 KiB are missing: overwritten before they were read, "
+		    "or too many for a report.\n"
 		    "No names for places in /srv/app/api (1 of 2).\n");
 }
 

@@ -12,6 +12,16 @@ struct recording *recording_new(void)
 	return calloc(1, sizeof(struct recording));
 }
 
+void recording_location_clear(struct recording_location *location)
+{
+	for (size_t i = 0; i < location->function_count; i++) {
+		free(location->functions[i].name);
+		free(location->functions[i].source);
+	}
+	free(location->functions);
+	*location = (struct recording_location){};
+}
+
 struct recording *recording_free(struct recording *recording)
 {
 	if (!recording)
@@ -21,15 +31,8 @@ struct recording *recording_free(struct recording *recording)
 		free(recording->modules[i].build_id);
 		free(recording->modules[i].error);
 	}
-	for (size_t i = 0; i < recording->location_count; i++) {
-		struct recording_location *location = &recording->locations[i];
-
-		for (size_t j = 0; j < location->function_count; j++) {
-			free(location->functions[j].name);
-			free(location->functions[j].source);
-		}
-		free(location->functions);
-	}
+	for (size_t i = 0; i < recording->location_count; i++)
+		recording_location_clear(&recording->locations[i]);
 	for (size_t i = 0; i < recording->stack_count; i++)
 		free(recording->stacks[i].locations);
 	free(recording->modules);

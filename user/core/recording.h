@@ -55,7 +55,7 @@ struct recording {
 	uint64_t spike_ns;	 /* CLOCK_MONOTONIC: since when it was recorded */
 	uint64_t grown_bytes;	 /* by the process, since then and until the trip */
 	uint64_t recorded_bytes; /* of all stacks */
-	uint64_t lost_bytes;	 /* of stacks that were overwritten before they were read */
+	uint64_t lost_bytes;	 /* of stacks overwritten unread, or too many for a report */
 	struct recording_mappings mappings;
 	const char *trouble; /* why there are no names at all; static text */
 
@@ -73,6 +73,8 @@ struct recording {
 struct recording *recording_new(void);
 /* Takes NULL. Returns NULL. */
 struct recording *recording_free(struct recording *recording);
+/* Frees its functions. */
+void recording_location_clear(struct recording_location *location);
 
 /*
  * The function a stack's memory is put down to: the innermost one that is not part of an allocator,
@@ -82,3 +84,15 @@ struct recording *recording_free(struct recording *recording);
  */
 uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
 			 size_t *ret_function);
+
+/* Of a recording, as a report has it: well below what file_read() takes, and 15 reports are kept. */
+#define RECORDING_BYTES_MAX (4UL * 1024 * 1024)
+#define RECORDING_TOP_MAX 20	 /* functions in the list of those that allocated most */
+#define RECORDING_PATH_MAX 255UL /* bytes of a module's path; of longer ones the end is kept */
+
+/*
+ * Lets go of what would make its report longer than that: points in between, and the lightest of
+ * the stacks, which are then counted as lost. Before they are unwound all are of one size: the
+ * others stay in their places.
+ */
+void recording_fit(struct recording *recording);

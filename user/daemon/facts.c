@@ -9,6 +9,9 @@
 #include "sense/container.h"
 #include "sense/proc.h"
 
+#define CMDLINE_MAX \
+	4096 /* bytes in a report; the kernel lets it be a quarter of the stack's limit */
+
 pid_t facts_local_pid(bool initial_pid_ns, const struct apo_task *task)
 {
 	return initial_pid_ns ? task->tgid : task->ns_tgid;
@@ -37,6 +40,8 @@ void facts_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
 			ret->comm = TAKE_PTR(info->comm);
 		ret->ns_pid = info->ns_pid;
 		ret->cmdline = TAKE_PTR(info->cmdline);
+		if (ret->cmdline && strlen(ret->cmdline) > CMDLINE_MAX)
+			ret->cmdline[CMDLINE_MAX] = '\0';
 		if (!ret->cgroup && cgroup_path_of_pid(tree, proc_fd, pid, &ret->cgroup))
 			ret->cgroup = NULL;
 	}

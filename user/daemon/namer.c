@@ -56,6 +56,7 @@ static void on_named(void *userdata)
 {
 	struct unnamed *unnamed = userdata;
 
+	recording_fit(unnamed->capture->recording);
 	reporter_file(unnamed->namer->reporter, unnamed->incident);
 	unnamed_free(unnamed);
 }

@@ -149,6 +149,9 @@ static int render_file(FILE *out, void *userdata)
 	return json_write_line(out, userdata);
 }
 
+/* What cannot be read again is no report. The rest of an incident is short: see CMDLINE_MAX. */
+_Static_assert(RECORDING_BYTES_MAX + 256UL * 1024 <= FILE_READ_MAX, "reports are read as a whole");
+
 static void write_file(int dirfd, const struct incident *incident)
 {
 	json_t *object = incident_json(incident, event_name(incident));

@@ -293,6 +293,7 @@ static void close_incident(struct open_incident *open)
 	tally_add(tracker, open->limit_cgroup, open->incident->verdict);
 	if (open->capture) {
 		recorder_follow(tracker->recorder, &open->subject, open->capture);
+		recording_fit(open->capture->recording);
 		open->incident->recording = open->capture->recording;
 	}
 	reporter_incident(tracker->config.reporter, open->incident);

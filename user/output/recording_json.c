@@ -7,8 +7,6 @@
 
 #include "base/util.h"
 
-#define TOP_MAX 20 /* functions in the list of those that allocated most */
-
 /* --- places -------------------------------------------------------------------------------- */
 
 static json_t *index_json(uint32_t index)
@@ -187,7 +185,7 @@ static json_t *top_json(const struct recording *recording)
 	size_t count = owners ? find_owners(recording, owners) : 0;
 	int r = owners ? 0 : -1;
 
-	for (size_t i = 0; i < count && i < TOP_MAX; i++)
+	for (size_t i = 0; i < count && i < RECORDING_TOP_MAX; i++)
 		r |= json_array_append_new(list, owner_json(recording, &owners[i]));
 	return json_finish(list, r);
 }

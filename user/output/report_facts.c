@@ -316,7 +316,8 @@ static void tell_lost(FILE *file, const json_t *recording)
 {
 	if (json_integer_value(document_at(recording, "lost_bytes")) > 0)
 		document_print(file, recording,
-			       "The stacks of %s were overwritten before they were read",
+			       "The stacks of %s are missing: overwritten before they were read, "
+			       "or too many for a report",
 			       PATHS("lost_bytes"));
 }
 

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/recording.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+/* One place of a stack: MODULE, and the functions inlined into each other there. */
+struct place {
+	const char *module; /* NULL: in none */
+	const char *functions[3];
+};
+
+#define PLACES_MAX 8
+
+/* "FUNCTION" that the stack is put down to; "#N" for its N-th place without a name; "none". */
+static const char *owner_of(const struct place *places)
+{
+	static char text[16];
+	struct recording_module modules[PLACES_MAX] = {};
+	struct recording_function functions[PLACES_MAX][3] = {};
+	struct recording_location locations[PLACES_MAX] = {};
+	uint32_t indices[PLACES_MAX], owner;
+	struct recording_stack stack = {.locations = indices};
+	struct recording recording = {.modules = modules, .locations = locations};
+	size_t function = 99;
+
+	for (uint32_t i = 0; i < PLACES_MAX && (places[i].module || places[i].functions[0]); i++) {
+		modules[i].path = (char *)places[i].module;
+		for (size_t j = 0; j < 3 && places[i].functions[j]; j++) {
+			functions[i][j].name = (char *)places[i].functions[j];
+			locations[i].function_count++;
+		}
+		locations[i].functions = functions[i];
+		locations[i].module = places[i].module ? i : RECORDING_NONE;
+		indices[stack.count++] = i;
+	}
+	recording.module_count = recording.location_count = stack.count;
+	owner = recording_owner(&recording, &stack, &function);
+	if (owner == RECORDING_NONE)
+		return "none";
+	cr_assert_lt(owner, stack.count);
+	if (function < locations[owner].function_count)
+		return locations[owner].functions[function].name;
+	snprintf(text, sizeof(text), "#%u", owner);
+	return text;
+}
+
+static const struct owner_case {
+	const char *what;
+	struct place places[PLACES_MAX];
+	const char *owner;
+} cases[] = {
+	{"malloc inside libc",
+	 {{"/lib/libc.so.6", {"_int_malloc"}},
+	  {"/lib/libc.so.6", {"malloc"}},
+	  {"/usr/bin/server", {"load"}},
+	  {"/usr/bin/server", {"main"}}},
+	 "load"},
+	{"a libc of which no function has a name",
+	 {{"/lib/libc-2.31.so", {}}, {"/usr/bin/server", {"load"}}},
+	 "load"},
+	{"a page touched by the program itself",
+	 {{"/usr/bin/server", {"fill"}}, {"/usr/bin/server", {"main"}}},
+	 "fill"},
+	{"operator new inside libstdc++",
+	 {{"/lib/libc.so.6", {"malloc"}},
+	  {"/usr/lib/libstdc++.so.6.0.30", {"operator new(unsigned long)"}},
+	  {"/usr/bin/server",
+	   {"std::vector<int>::push_back(int const&)", "hoard::fill(unsigned long)"}},
+	  {"/usr/bin/server", {"main"}}},
+	 "hoard::fill(unsigned long)"},
+	{"templates of the library that return something",
+	 {{"/usr/bin/server", {"void std::vector<int>::_M_realloc_insert<int>(int)"}},
+	  {"/usr/bin/server", {"operator new[](unsigned long)", "Cache::add(int)"}}},
+	 "Cache::add(int)"},
+	{"a static binary",
+	 {{"/server", {"__memset_avx2_unaligned_erms"}},
+	  {"/server", {"calloc"}},
+	  {"/server", {"load"}},
+	  {"/server", {"__libc_start_main_impl"}}},
+	 "load"},
+	{"other allocators",
+	 {{"/usr/lib/libjemalloc.so.2", {"je_arena_malloc"}},
+	  {"/server", {"tc_malloc"}},
+	  {"/server", {"mi_heap_malloc"}},
+	  {"/server", {"fetch"}}},
+	 "fetch"},
+	{"Rust",
+	 {{"/server", {"__rust_alloc", "alloc::alloc::alloc"}},
+	  {"/server", {"<alloc::vec::Vec<T> as core::clone::Clone>::clone"}},
+	  {"/server", {"hashbrown::raw::RawTable<T>::reserve", "server::cache::put"}}},
+	 "server::cache::put"},
+	{"Go, in the program's own package",
+	 {{"/server", {"runtime.memclrNoHeapPointers"}},
+	  {"/server", {"runtime.mallocgc"}},
+	  {"/server", {"bytes.(*Buffer).grow"}},
+	  {"/server", {"encoding/json.(*Decoder).refill"}},
+	  {"/server", {"main.(*hoard).fill"}},
+	  {"/server", {"main.main"}},
+	  {"/server", {"runtime.main"}}},
+	 "main.(*hoard).fill"},
+	{"Go, in a package below a domain",
+	 {{"/server", {"runtime.makeslice"}},
+	  {"/server", {"strings.Repeat"}},
+	  {"/server", {"github.com/acme/store.(*Cache).Put"}},
+	  {"/server", {"main.main"}},
+	  {"/server", {"runtime.goexit"}}},
+	 "github.com/acme/store.(*Cache).Put"},
+	{"Go's names are not taken for a library's elsewhere",
+	 {{"/server", {"load.part.0"}}, {"/server", {"main"}}},
+	 "load.part.0"},
+	{"Python",
+	 {{"/lib/libc.so.6", {"malloc"}},
+	  {"/usr/lib/libpython3.12.so.1.0", {"_PyObject_Malloc"}},
+	  {"[jit]", {"py::<frozen importlib._bootstrap>:<frozen>"}},
+	  {"[jit]", {"py::Cache.fill:/app/cache.py"}},
+	  {"[jit]", {"py::<module>:/app/main.py"}},
+	  {"/usr/bin/python3.12", {"main"}}},
+	 "py::Cache.fill:/app/cache.py"},
+	{"an interpreter that is one binary",
+	 {{"/usr/bin/python3.11", {"PyList_Append"}}, {"/app/native.so", {"build"}}},
+	 "build"},
+	{"Node",
+	 {{"/usr/bin/node", {"v8::internal::Heap::AllocateRaw"}},
+	  {"[jit]", {"Builtin:ArrayPush"}},
+	  {"[jit]", {"JS:emit node:events:513"}},
+	  {"[jit]", {"JS:serve /app/server.js:10"}},
+	  {"/usr/bin/node", {"node::Start(int, char**)"}}},
+	 "JS:serve /app/server.js:10"},
+	{"stripped: the innermost place outside of a runtime",
+	 {{"/lib/libc.so.6", {"malloc"}}, {"/server", {}}, {"/server", {}}},
+	 "#1"},
+	{"stripped, with a name further out",
+	 {{"/lib/libc.so.6", {"malloc"}}, {"/server", {}}, {"/server", {"main"}}},
+	 "main"},
+	{"compiled at run time without a map",
+	 {{"/usr/bin/node", {"v8::internal::Heap::AllocateRaw"}}, {"[jit]", {}}},
+	 "#1"},
+	{"in no file at all", {{NULL, {"load"}}}, "load"},
+	{"everything is runtime",
+	 {{"/lib/libc.so.6", {"malloc"}},
+	  {"/usr/lib/libstdc++.so.6", {"operator new(unsigned long)"}},
+	  {"/lib64/ld-linux-x86-64.so.2", {"_dl_start"}}},
+	 "malloc"},
+	{"the kernel's own page",
+	 {{"[vdso]", {"__vdso_gettimeofday"}}, {"/server", {"tick"}}},
+	 "tick"},
+	{"nothing", {}, "none"},
+};
+
+Test(recording, a_stack_is_put_down_to_what_a_programmer_can_change)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_str_eq(owner_of(cases[i].places), cases[i].owner, "%s: %s, not %s",
+				 cases[i].what, owner_of(cases[i].places), cases[i].owner);
+}
+
+Test(recording, an_empty_one_is_freed)
+{
+	cr_expect_null(recording_free(NULL));
+	cr_expect_null(recording_free(recording_new()));
+}
+
+/* --- the bound of its size ----------------------------------------------------------------- */
+
+static struct recording *make(size_t stacks, size_t depth, size_t locations, size_t name_bytes)
+{
+	struct recording *recording = recording_new();
+
+	recording->page_bytes = 4096;
+	recording->modules = calloc(1, sizeof(*recording->modules));
+	recording->modules[recording->module_count++].path = strdup("/server");
+	recording->locations = calloc(locations, sizeof(*recording->locations));
+	recording->location_count = locations;
+	for (size_t i = 0; i < locations; i++) {
+		struct recording_location *location = &recording->locations[i];
+
+		location->address = i;
+		location->functions = calloc(1, sizeof(*location->functions));
+		location->function_count = 1;
+		location->functions[0].name = calloc(1, name_bytes + 1);
+		memset(location->functions[0].name, 'f', name_bytes);
+	}
+	recording->stacks = calloc(stacks, sizeof(*recording->stacks));
+	recording->stack_count = stacks;
+	for (size_t i = 0; i < stacks; i++) {
+		struct recording_stack *stack = &recording->stacks[i];
+
+		stack->bytes = 1000 - MIN(i, (size_t)999);
+		recording->recorded_bytes += stack->bytes;
+		stack->count = depth;
+		stack->locations = calloc(depth, sizeof(*stack->locations));
+		for (size_t j = 0; j < depth; j++)
+			stack->locations[j] = (uint32_t)((i * depth + j) % locations);
+	}
+	return recording;
+}
+
+static uint64_t kept_bytes(const struct recording *recording)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < recording->stack_count; i++)
+		bytes += recording->stacks[i].bytes;
+	return bytes;
+}
+
+Test(recording, a_small_one_is_left_as_it_is)
+{
+	struct recording *recording = make(10, 20, 100, 30);
+
+	recording->points = calloc(100, sizeof(*recording->points));
+	recording->point_count = 100;
+	recording_fit(recording);
+	cr_expect_eq(recording->stack_count, 10);
+	cr_expect_eq(recording->location_count, 100);
+	cr_expect_eq(recording->point_count, 100);
+	cr_expect_eq(recording->lost_bytes, 0);
+	cr_expect_eq(recording->stacks[9].locations[19], 99);
+	recording_free(recording);
+}
+
+Test(recording, of_a_large_one_the_heaviest_stacks_are_kept)
+{
+	struct recording *recording = make(1024, 127, 20000, 200);
+	uint64_t whole = recording->recorded_bytes;
+
+	recording_fit(recording);
+	cr_expect_gt(recording->stack_count, 8);
+	cr_expect_lt(recording->stack_count, 1024);
+	cr_expect_eq(kept_bytes(recording) + recording->lost_bytes, whole);
+	cr_expect_eq(recording->stacks[7].bytes, 1000 - 7);
+	for (size_t i = 0; i < recording->stack_count && recording->stacks[i].bytes > 1; i++) {
+		size_t was = 1000 - recording->stacks[i].bytes;
+
+		cr_expect_geq(was, i, "in order");
+		for (size_t j = 0; j < 127; j++) {
+			uint32_t index = recording->stacks[i].locations[j];
+
+			cr_assert_lt(index, recording->location_count);
+			cr_assert_eq(recording->locations[index].address, (was * 127 + j) % 20000);
+		}
+	}
+	recording_free(recording);
+}
+
+Test(recording, a_stack_that_does_not_fit_leaves_room_for_those_that_do)
+{
+	struct recording *recording = make(3, 1500, 4500, 3000);
+
+	recording->stacks[1].count = recording->stacks[2].count = 10;
+	recording_fit(recording);
+	cr_assert_eq(recording->stack_count, 2);
+	cr_expect_eq(recording->stacks[0].bytes, 999);
+	cr_expect_eq(recording->lost_bytes, 1000);
+	cr_assert_eq(recording->location_count, 20);
+	cr_expect_eq(recording->locations[recording->stacks[1].locations[9]].address, 3009);
+	recording_free(recording);
+}
+
+/* It would have to be in the list of functions as well. */
+Test(recording, a_name_longer_than_a_report_is_not_in_it)
+{
+	struct recording *recording = make(1, 1, 1, RECORDING_BYTES_MAX);
+
+	recording_fit(recording);
+	cr_expect_eq(recording->stack_count, 0);
+	cr_expect_eq(recording->location_count, 0);
+	cr_expect_eq(recording->lost_bytes, 1000);
+	recording_free(recording);
+}
+
+Test(recording, before_it_is_unwound_its_stacks_keep_their_places)
+{
+	struct recording *recording = make(1024, 0, 1, 1);
+
+	recording_fit(recording);
+	cr_expect_eq(recording->stack_count, 1024);
+	recording_free(recording);
+}
+
+Test(recording, many_points_are_thinned_out_and_the_last_one_stays)
+{
+	for (size_t count = 16383; count <= 16384; count++) {
+		struct recording *recording = make(1, 1, 1, 1);
+
+		recording->points = calloc(count, sizeof(*recording->points));
+		recording->point_count = count;
+		for (size_t i = 0; i < count; i++)
+			recording->points[i] = (struct apo_point){
+				.time_ns = i + 1,
+				.usage_pages = 1 << 20,
+				.limit_pages = 1 << 20,
+			};
+		recording_fit(recording);
+		cr_expect_geq(recording->point_count, 4096);
+		cr_expect_leq(recording->point_count, 8192);
+		cr_expect_eq(recording->points[recording->point_count - 1].time_ns, count);
+		cr_expect_eq(recording->stack_count, 1);
+		recording_free(recording);
+	}
+}
+
+Test(recording, of_long_paths_the_end_is_kept)
+{
+	struct recording *recording = make(1, 1, 1, 1);
+	char path[4096];
+
+	memset(path, 'd', sizeof(path));
+	snprintf(path + 4000, sizeof(path) - 4000, "/libc.so.6");
+	free(recording->modules[0].path);
+	recording->modules[0].path = strdup(path);
+	recording_fit(recording);
+	cr_expect_eq(strlen(recording->modules[0].path), RECORDING_PATH_MAX);
+	cr_expect_str_eq(recording->modules[0].path + RECORDING_PATH_MAX - 10, "/libc.so.6");
+	recording_free(recording);
+}
