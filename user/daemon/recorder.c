@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "daemon/facts.h"
 #include "daemon/snapshot.h"
@@ -13,12 +15,13 @@
 
 #define BEFORE_NS (10 * NSEC_PER_SEC) /* of the flight recorder that is kept */
 #define STACKS_MAX 1024		      /* the heaviest */
-#define MODULES_MAX 200
+#define MODULES_MAX SNAPSHOT_FILES_MAX
 /* Reading smaps holds up mmap() in the process for up to 13 ms per GiB: not beyond that. */
 #define SUMS_MAX_BYTES (1ULL << 30)
 #define JIT_NAME "[jit]"
 #define KEPT_MAX 64    /* processes that are near a trip */
 #define LINGER_MS 2000 /* after their end */
+#define RENEW_MS 1000  /* a process that grows and shrinks begins spikes without end */
 
 /* What is kept of a process that may trip. */
 struct kept {
@@ -26,6 +29,7 @@ struct kept {
 	struct recorder *recorder;
 	uint32_t tgid;
 	uint64_t start_boottime_ns;
+	uint64_t taken_ms; /* by the loop's clock */
 	struct snapshot snapshot;
 	struct target target;
 	uv_poll_t poll;
@@ -36,7 +40,7 @@ struct kept {
 struct recorder {
 	struct recorder_config config;
 	struct kept *kept;
-	size_t kept_count;
+	size_t kept_count, kept_fds, kept_fds_max;
 };
 
 /* --- stacks -------------------------------------------------------------------------------- */
@@ -94,8 +98,9 @@ static int take_stacks(const struct recorder_config *config, const struct record
 		order[kept++] = (struct heavy){.index = i, .pages = weights[i].pages};
 	}
 	qsort(order, kept, sizeof(*order), by_pages);
-	recording->stacks = calloc(kept + 1, sizeof(*recording->stacks));
-	capture->raws = reallocarray(NULL, kept + 1, sizeof(*capture->raws));
+	recording->stacks = calloc(MIN(kept, (size_t)STACKS_MAX) + 1, sizeof(*recording->stacks));
+	capture->raws =
+		reallocarray(NULL, MIN(kept, (size_t)STACKS_MAX) + 1, sizeof(*capture->raws));
 	if (!recording->stacks || !capture->raws)
 		return -ENOMEM;
 	for (size_t i = 0; i < kept; i++) {
@@ -115,9 +120,15 @@ static int take_stacks(const struct recorder_config *config, const struct record
 
 /* --- files --------------------------------------------------------------------------------- */
 
+/* Without a file, and not the kernel's own ("[vdso]"), whatever name it was given ("[anon:v8]"). */
+static bool is_jit(const struct mapping *mapping)
+{
+	return !mapping->inode && !text_starts_with(mapping->path, "[v");
+}
+
 static const char *module_path(const struct mapping *mapping)
 {
-	return mapping->inode || mapping->path[0] == '[' ? mapping->path : JIT_NAME;
+	return is_jit(mapping) ? JIT_NAME : mapping->path;
 }
 
 static void open_module(const struct snapshot *snapshot, pid_t ns_pid,
@@ -128,7 +139,7 @@ static void open_module(const struct snapshot *snapshot, pid_t ns_pid,
 
 	if (mapping->inode) {
 		file->fd = snapshot_file(snapshot, mapping);
-	} else if (mapping->path[0] == '[') { /* [vdso], [vsyscall] */
+	} else if (!is_jit(mapping)) {
 		error = "it has no file";
 	} else {
 		file->is_perf_map = true;
@@ -216,6 +227,11 @@ static void on_kept_closed(uv_handle_t *handle)
 		free(kept);
 }
 
+static size_t fds_of(const struct kept *kept)
+{
+	return kept->snapshot.file_count + 2; /* its root, and its pidfd */
+}
+
 static void drop(struct kept *kept)
 {
 	struct kept **link = &kept->recorder->kept;
@@ -224,10 +240,11 @@ static void drop(struct kept *kept)
 		link = &(*link)->next;
 	*link = kept->next;
 	kept->recorder->kept_count--;
+	kept->recorder->kept_fds -= fds_of(kept);
+	uv_close((uv_handle_t *)&kept->poll, on_kept_closed); /* before what it polls is closed */
+	uv_close((uv_handle_t *)&kept->timer, on_kept_closed);
 	snapshot_clear(&kept->snapshot);
 	target_close(&kept->target);
-	uv_close((uv_handle_t *)&kept->poll, on_kept_closed);
-	uv_close((uv_handle_t *)&kept->timer, on_kept_closed);
 }
 
 static void on_kept_timer(uv_timer_t *timer)
@@ -280,16 +297,19 @@ static int keep(struct recorder *recorder, struct kept *kept, pid_t pid)
 	uv_timer_init(recorder->config.loop, &kept->timer);
 	kept->poll.data = kept->timer.data = kept;
 	kept->open_handles = 2;
-	return uv_poll_start(&kept->poll, UV_READABLE, on_kept_end);
+	kept->taken_ms = uv_now(recorder->config.loop);
+	uv_poll_start(&kept->poll, UV_READABLE, on_kept_end);
+	return 0;
 }
 
 void recorder_on_spike(struct recorder *recorder, const struct apo_spike *spike)
 {
 	pid_t pid = facts_local_pid(recorder->config.initial_pid_ns, &spike->task);
-	struct kept *kept = find_kept(recorder, spike->task.tgid, spike->task.start_boottime_ns);
+	struct kept *earlier = find_kept(recorder, spike->task.tgid, spike->task.start_boottime_ns);
+	struct kept *kept;
 
-	if (kept) /* an earlier spike: libraries may have come since, code been compiled */
-		drop(kept);
+	if (earlier && uv_now(recorder->config.loop) - earlier->taken_ms < RENEW_MS)
+		return;
 	kept = calloc(1, sizeof(*kept));
 	if (!kept)
 		return;
@@ -304,9 +324,14 @@ void recorder_on_spike(struct recorder *recorder, const struct apo_spike *spike)
 		free(kept);
 		return;
 	}
+	if (earlier) /* libraries may have come since, code been compiled */
+		drop(earlier);
 	kept->next = recorder->kept;
 	recorder->kept = kept;
-	if (++recorder->kept_count > KEPT_MAX)
+	recorder->kept_count++;
+	recorder->kept_fds += fds_of(kept);
+	while (recorder->kept_count > KEPT_MAX ||
+	       (recorder->kept_fds > recorder->kept_fds_max && recorder->kept_count > 1))
 		drop_oldest(recorder);
 }
 
@@ -315,10 +340,13 @@ void recorder_on_spike(struct recorder *recorder, const struct apo_spike *spike)
 int recorder_new(struct recorder **ret, const struct recorder_config *config)
 {
 	struct recorder *recorder = calloc(1, sizeof(*recorder));
+	struct rlimit files;
 
 	if (!recorder)
 		return -ENOMEM;
 	recorder->config = *config;
+	/* The rest is for what has to be opened to act. */
+	recorder->kept_fds_max = getrlimit(RLIMIT_NOFILE, &files) ? 0 : files.rlim_cur / 4;
 	*ret = recorder;
 	return 0;
 }
@@ -372,6 +400,25 @@ static int take_names(struct recorder *recorder, const struct recorder_subject *
 	return r;
 }
 
+static const char *trouble_of(int error)
+{
+	switch (error) {
+	case -ENOMEM:
+		return "out of memory";
+	case -ESRCH:
+	case -ENOENT:
+		return "the process was gone before its files could be opened";
+	case -EACCES:
+	case -EPERM:
+		return "what the process has mapped may not be read: needs CAP_SYS_PTRACE";
+	case -EMFILE:
+	case -ENFILE:
+		return "no more files could be opened: raise the limit (LimitNOFILE=, ulimit -n)";
+	default:
+		return "what the process has mapped could not be read";
+	}
+}
+
 struct capture *recorder_capture(struct recorder *recorder, const struct recorder_subject *subject)
 {
 	struct capture *capture = calloc(1, sizeof(*capture));
@@ -388,10 +435,8 @@ struct capture *recorder_capture(struct recorder *recorder, const struct recorde
 	r = take_stacks(&recorder->config, subject, capture);
 	if (!r)
 		r = take_names(recorder, subject, capture);
-	if (r == -ENOMEM)
-		recording->trouble = "out of memory";
-	else if (r)
-		recording->trouble = "the process was gone before its files could be opened";
+	if (r)
+		recording->trouble = trouble_of(r);
 	if (loader_points(recorder->config.loader, subject->limit_cgroup,
 			  sat_sub(subject->time_ns, BEFORE_NS), &recording->points,
 			  &recording->point_count))

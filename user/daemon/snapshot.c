@@ -12,8 +12,6 @@
 
 #include "base/util.h"
 
-#define FILES_MAX 200 /* of one process */
-
 /* Device numbers are not compared: btrfs and overlayfs show others in maps than in stat. */
 static bool is_file_of(int fd, const struct mapping *mapping)
 {
@@ -54,18 +52,19 @@ static bool is_same_file(const struct mapping *a, const struct mapping *b)
 	return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
 }
 
-static int find_file(const struct snapshot *snapshot, const struct mapping *mapping)
+/* NULL: not among them, open or not. */
+static const struct snapshot_file *find_file(const struct snapshot *snapshot,
+					     const struct mapping *mapping)
 {
-	for (size_t i = 0; i < snapshot->mappings.count; i++)
-		if (snapshot->fds[i] >= 0 && is_same_file(&snapshot->mappings.list[i], mapping))
-			return snapshot->fds[i];
-	return -1;
+	for (size_t i = 0; i < snapshot->file_count; i++)
+		if (is_same_file(&snapshot->mappings.list[snapshot->files[i].mapping], mapping))
+			return &snapshot->files[i];
+	return NULL;
 }
 
 int snapshot_take(int pid_dirfd, struct snapshot *ret)
 {
 	struct stat info;
-	size_t files = 0;
 	int r;
 
 	*ret = (struct snapshot){.root_fd = -1};
@@ -76,29 +75,23 @@ int snapshot_take(int pid_dirfd, struct snapshot *ret)
 		return r;
 	ret->uid = info.st_uid;
 	ret->root_fd = openat(pid_dirfd, "root", O_PATH | O_CLOEXEC);
-	ret->fds = reallocarray(NULL, ret->mappings.count, sizeof(*ret->fds));
-	if (!ret->fds) {
-		snapshot_clear(ret);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < ret->mappings.count; i++)
-		ret->fds[i] = -1;
-	for (size_t i = 0; i < ret->mappings.count && files < FILES_MAX; i++) {
+	for (size_t i = 0; i < ret->mappings.count && ret->file_count < SNAPSHOT_FILES_MAX; i++) {
 		const struct mapping *mapping = &ret->mappings.list[i];
 
-		if (!mapping->inode || find_file(ret, mapping) >= 0)
+		if (!mapping->inode || find_file(ret, mapping))
 			continue;
-		ret->fds[i] = open_file(pid_dirfd, ret->root_fd, mapping);
-		files++;
+		ret->files[ret->file_count++] = (struct snapshot_file){
+			.mapping = i,
+			.fd = open_file(pid_dirfd, ret->root_fd, mapping),
+		};
 	}
 	return 0;
 }
 
 void snapshot_clear(struct snapshot *snapshot)
 {
-	for (size_t i = 0; snapshot->fds && i < snapshot->mappings.count; i++)
-		close_fd(snapshot->fds[i]);
-	free(snapshot->fds);
+	for (size_t i = 0; i < snapshot->file_count; i++)
+		close_fd(snapshot->files[i].fd);
 	mappings_clear(&snapshot->mappings);
 	close_fd(snapshot->root_fd);
 	*snapshot = (struct snapshot){.root_fd = -1};
@@ -106,9 +99,9 @@ void snapshot_clear(struct snapshot *snapshot)
 
 int snapshot_file(const struct snapshot *snapshot, const struct mapping *mapping)
 {
-	int fd = find_file(snapshot, mapping);
+	const struct snapshot_file *file = find_file(snapshot, mapping);
 
-	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return file && file->fd >= 0 ? fcntl(file->fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
 int snapshot_perf_map(const struct snapshot *snapshot, pid_t ns_pid)

@@ -11,9 +11,17 @@
 
 #include "sense/mappings.h"
 
+#define SNAPSHOT_FILES_MAX 200
+
+struct snapshot_file {
+	size_t mapping; /* the first of it */
+	int fd;		/* -1: it could not be had */
+};
+
 struct snapshot {
 	struct mappings mappings;
-	int *fds;    /* one per mapping; -1: no file, or the same as that of an earlier mapping */
+	struct snapshot_file files[SNAPSHOT_FILES_MAX];
+	size_t file_count;
 	int root_fd; /* its root directory */
 	uid_t uid;
 };
