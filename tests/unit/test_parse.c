@@ -411,3 +411,44 @@ Test(util, minimum_and_maximum_evaluate_once)
 	cr_expect_eq(MAX(++calls, 1), 2);
 	cr_expect_eq(calls, 2);
 }
+
+Test(parse, number_ends_with_its_character)
+{
+	static const struct {
+		const char *text;
+		int base;
+		char end;
+		const char *rest; /* NULL: refused */
+		uint64_t value;
+	} cases[] = {
+		{"1f-20", 16, '-', "20", 0x1f},
+		{"1F-", 16, '-', "", 0x1f},
+		{"0x1f x", 16, ' ', "x", 0x1f},
+		{"ffffffffffffffff ", 16, ' ', "", UINT64_MAX},
+		{"18446744073709551615:", 10, ':', "", UINT64_MAX},
+		{"007 ", 10, ' ', "", 7},
+		{"10000000000000000 ", 16, ' ', NULL, 0},
+		{"18446744073709551616 ", 10, ' ', NULL, 0},
+		{"", 16, ' ', NULL, 0},
+		{" 1 ", 16, ' ', NULL, 0},
+		{"-1 ", 10, ' ', NULL, 0},
+		{"+1 ", 10, ' ', NULL, 0},
+		{"1", 16, ' ', NULL, 0},
+		{"1-", 16, ' ', NULL, 0},
+		{"1g ", 16, ' ', NULL, 0},
+		{"a ", 10, ' ', NULL, 0},
+		{"0x ", 16, ' ', NULL, 0},
+		{"\n1 ", 10, ' ', NULL, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t value = UNTOUCHED;
+		const char *rest = parse_number(cases[i].text, cases[i].base, cases[i].end, &value);
+
+		cr_expect_eq(value, cases[i].rest ? cases[i].value : UNTOUCHED, "'%s' is %" PRIu64,
+			     cases[i].text, value);
+		cr_expect_eq(!rest, !cases[i].rest, "'%s'", cases[i].text);
+		if (rest && cases[i].rest)
+			cr_expect_str_eq(rest, cases[i].rest);
+	}
+}

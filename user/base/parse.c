@@ -243,13 +243,17 @@ const char *parse_field(const char *text, const char *key)
 
 const char *parse_number(const char *text, int base, char end, uint64_t *ret)
 {
+	unsigned long long value;
 	char *rest;
 
 	if (!isxdigit((unsigned char)*text))
 		return NULL;
 	errno = 0;
-	*ret = strtoull(text, &rest, base);
-	return errno || rest == text || *rest != end ? NULL : rest + 1;
+	value = strtoull(text, &rest, base);
+	if (errno || rest == text || *rest != end)
+		return NULL;
+	*ret = value;
+	return rest + 1;
 }
 
 int parse_field_u64(const char *text, const char *key, uint64_t *ret)

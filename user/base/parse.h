@@ -58,8 +58,8 @@ const char *parse_field(const char *text, const char *key);
 int parse_field_u64(const char *text, const char *key, uint64_t *ret);
 
 /*
- * A number of a longer text, in base 10 or 16 and without prefix, and then one `end` character,
- * which is skipped. Returns where to go on; NULL if it is not there or does not fit.
+ * A number of a longer text, in base 10 or 16 (there "0x" may come first), and then one `end`
+ * character, which is skipped. Returns where to go on; NULL if it is not there or does not fit.
  */
 const char *parse_number(const char *text, int base, char end, uint64_t *ret);
 
