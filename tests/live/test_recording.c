@@ -74,7 +74,7 @@ static void expect_weights(const json_t *report)
 
 	live_check(json_is_null(live_member(recording, "trouble")), "%s",
 		   live_text(recording, "trouble"));
-	live_check(live_int(recording, "lost_bytes") * 20 < recorded,
+	live_check(live_int(recording, "lost_bytes") * 10 < recorded,
 		   "%" JSON_INTEGER_FORMAT " bytes of %" JSON_INTEGER_FORMAT " are lost",
 		   live_int(recording, "lost_bytes"), recorded);
 	live_check(sum_of_stacks(recording) + live_int(recording, "lost_bytes") == recorded,
@@ -171,8 +171,12 @@ Test(recording, go)
 /* Its own table of functions is left. */
 Test(recording, go_stripped)
 {
-	json_t *report = report_of_go("hugejson-stripped");
+	json_t *report;
 
+#ifdef __aarch64__
+	live_skip("go-frames", "its frames on arm64 are not understood without DWARF");
+#endif
+	report = report_of_go("hugejson-stripped");
 	expect_owner(report, "main.encodePart");
 	json_decref(report);
 }
