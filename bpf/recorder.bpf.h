@@ -205,8 +205,9 @@ static __noinline bool record(struct look *look)
 	tripped = guard->last_trip_ns == look->now;
 	spike_ns = process->spike_ns;
 	point_add(look, guard, process);
-	if (!process->noted && guard->need_pages >= look->reading.limit_pages / 2) {
-		process->noted = 1;
+	if (process->noted_ns < spike_ns && guard->need_pages >= look->reading.limit_pages / 2 &&
+	    since(look->now, process->noted_ns) >= NSEC_PER_SEC) {
+		process->noted_ns = look->now;
 		spike_emit(look, process);
 	}
 	if (tripped)

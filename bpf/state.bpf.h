@@ -398,7 +398,6 @@ static __always_inline void spike_begin(struct look *look, struct apo_process *p
 		grown = 0;
 	}
 	process->spike_ns = look->now;
-	process->noted = 0;
 	process->spike_base_pages = process->spike_level_pages = grown > 0 ? owned_before : owned;
 	process->spike_hidden_pages = hidden_pages(process);
 }

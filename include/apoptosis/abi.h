@@ -243,14 +243,15 @@ struct apo_process {
 	__s64 spike_level_pages;    /* up to which its growth has been recorded */
 	__s64 spike_hidden_pages;   /* of that, what its RSS does not show */
 	__u64 huge_ns;		    /* when it was last seen to grow by huge pages in a spike */
+	__u64 noted_ns;		    /* when user space was last told of a spike of it */
 	__u32 calm;		    /* 1: it did not grow to speak of at the last look */
-	__u32 noted;		    /* 1: user space was told of this spike */
-	__u64 mm;		    /* identity of the address space: exec starts a new account */
-	__u32 ns_tgid;		    /* pid in its own PID namespace */
+	__u32 pad;
+	__u64 mm;      /* identity of the address space: exec starts a new account */
+	__u32 ns_tgid; /* pid in its own PID namespace */
 	__u32 ns_level;
 	char comm[APO_COMM_LEN];
 };
-_Static_assert(sizeof(struct apo_process) == 200, "apo_process is ABI");
+_Static_assert(sizeof(struct apo_process) == 208, "apo_process is ABI");
 
 #define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: growth older than that fades */
 

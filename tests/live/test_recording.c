@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -16,13 +17,16 @@ TestSuite(recording, .init = live_setup, .fini = live_teardown, .timeout = 300);
 static json_t *report_of(const char *const argv[], uint64_t limit)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "hoard", limit);
-	const char *dir = live_path("reports"), *path;
+	const char *dir = live_path("reports"), *start = live_path("start"), *path;
 	struct live_process *guard, *program;
 	const json_t *verdict;
 	json_t *report;
 
 	guard = live_watch("--cgroup", cgroup->rel, "--report-dir", dir);
-	program = live_spawn_argv(&(const struct live_spawn){.cgroup = cgroup}, argv);
+	/* Node writes a log of its own where it starts. */
+	live_check(mkdir(start, 0700) == 0, "mkdir %s: %m", start);
+	program = live_spawn_argv(&(const struct live_spawn){.cgroup = cgroup, .directory = start},
+				  argv);
 	verdict = live_event(guard, "verdict", program->pid);
 	live_expect_text(verdict, "verdict", "saved");
 	live_wait_exit(program);
