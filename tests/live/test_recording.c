@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who allocated: what a report says against what the workloads are known to do. */
 #include <inttypes.h>
-#include <signal.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -185,6 +186,15 @@ Test(recording, go_stripped)
 	json_decref(report);
 }
 
+/* From wherever the program starts. */
+static const char *script(const char *name)
+{
+	char path[PATH_MAX];
+
+	live_check(realpath(live_workload(name), path), "%s: %m", name);
+	return live_format("%s", path);
+}
+
 Test(recording, python_with_perf_map)
 {
 	const char *root = live_format("%s/../python", getenv("WORKLOADS") ?: "build/workloads");
@@ -196,8 +206,8 @@ Test(recording, python_with_perf_map)
 	report = report_of((const char *const[]){linker, "--library-path",
 						 live_format("%s/usr/lib/x86_64-linux-gnu", root),
 						 live_format("%s/usr/bin/python3.13", root), "-X",
-						 "perf", live_workload("grow.py"),
-						 live_path("state"), NULL},
+						 "perf", script("grow.py"), live_path("state"),
+						 NULL},
 			   LIMIT);
 	expect_owner(report, "py::remember_row:");
 	json_decref(report);
@@ -212,7 +222,7 @@ Test(recording, node_with_perf_map)
 		live_skip("node", "no node in $PATH");
 	report = report_of((const char *const[]){node, "--perf-basic-prof",
 						 "--interpreted-frames-native-stack",
-						 "--no-turbo-inlining", live_workload("grow.js"),
+						 "--no-turbo-inlining", script("grow.js"),
 						 live_path("state"), NULL},
 			   3 * LIMIT); /* its own start takes 35 MiB */
 	expect_owner(report, "rememberRow ");
