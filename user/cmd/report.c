@@ -175,6 +175,7 @@ static int list(int dirfd, const struct report_file *files, size_t count,
 			log_warn("cannot read %s: %s, ignoring", files[i].name, why);
 			continue;
 		}
+		json_object_del(document, "recording"); /* of one report it is megabytes */
 		r = options->json ? json_write_line(stdout, document)
 				  : report_row(stdout, document, &here);
 		json_decref(document);
