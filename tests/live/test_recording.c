@@ -85,8 +85,9 @@ static void expect_weights(const json_t *report)
 	live_check(sum_of_stacks(recording) + live_int(recording, "lost_bytes") == recorded,
 		   "stacks and what was lost do not add up");
 	expect_close("recorded against grown", recorded, live_int(recording, "grown_bytes"));
-	live_check(recorded > (json_int_t)LIMIT / 3, "only %" JSON_INTEGER_FORMAT " bytes recorded",
-		   recorded);
+	/* A slow machine is calm in between: then it is the last part that is recorded. */
+	live_check(recorded * live_slowness() > (json_int_t)LIMIT / 3,
+		   "only %" JSON_INTEGER_FORMAT " bytes recorded", recorded);
 	live_check(recorded < resident + (json_int_t)(64 * MIB),
 		   "more recorded than there is: %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
 		   recorded, resident);
