@@ -14,14 +14,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, __u64); /* hash of the stack */
 	__type(value, struct apo_stack);
-	__uint(max_entries, 1); /* set by the loader, where stacks are recorded at all */
+	__uint(max_entries, 1); /* as are those below set by the loader, if anything is recorded */
 } stacks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct apo_weight_key);
 	__type(value, struct apo_weight);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 1);
 } weights SEC(".maps");
 
 /* A ring per CPU, the oldest point overwritten. */
@@ -35,7 +35,7 @@ struct {
 	__type(key, __u32);
 	__type(value, struct apo_point);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* points_per_cpu times the CPU count, by the loader */
+	__uint(max_entries, 1); /* points_per_cpu times the CPU count */
 } points SEC(".maps");
 
 /* A stack in the making, per CPU and trigger: a tick may come while a fault is at work. */
@@ -43,7 +43,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct apo_stack);
-	__uint(max_entries, APO_TRIGGERS); /* times the CPU count, by the loader */
+	__uint(max_entries, 1); /* times the CPU count */
 } scratches SEC(".maps");
 
 #define POINT_NS 1000000ULL

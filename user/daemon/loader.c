@@ -24,7 +24,8 @@
 /* The flight recorder holds about so many points, however many CPUs write them. */
 #define POINTS_MAX 16384U
 #define POINTS_PER_CPU_MIN 64U
-#define STACKS_MAX 512 /* of 8 KiB each */
+#define STACKS_MAX 512	 /* of 8 KiB each */
+#define WEIGHTS_MAX 8192 /* a stack in a spike */
 
 struct ring_callback {
 	loader_record_fn fn;
@@ -76,17 +77,35 @@ static void explain_load_failure(int r)
 			  strerror(-r));
 }
 
+/* Those of the recorder take room only where something is recorded. */
+static int size_maps(struct guard_bpf *skel, const struct loader_config *config)
+{
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries;
+		bool recorder;
+	} sizes[] = {
+		{skel->maps.slots, config->cpu_ids, false},
+		{skel->maps.cpu_offsets, config->cpu_ids, false},
+		{skel->maps.pulses, config->cpu_ids * bpf_map__max_entries(skel->maps.pulses),
+		 false},
+		{skel->maps.scratches, config->cpu_ids * APO_TRIGGERS, true},
+		{skel->maps.points, config->cpu_ids * skel->rodata->points_per_cpu, true},
+		{skel->maps.stacks, STACKS_MAX, true},
+		{skel->maps.weights, WEIGHTS_MAX, true},
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(sizes); i++)
+		r = bpf_map__set_max_entries(sizes[i].map, sizes[i].recorder && !config->recording
+								   ? 1
+								   : sizes[i].entries);
+	return r;
+}
+
 static int configure(struct guard_bpf *skel, const struct loader_config *config,
 		     const struct loader_features *features, bool batched)
 {
-	struct bpf_map *const per_cpu[] = {
-		skel->maps.slots,
-		skel->maps.pulses,
-		skel->maps.cpu_offsets,
-		skel->maps.scratches,
-	};
-	int r = bpf_map__set_max_entries(skel->maps.stacks, config->recording ? STACKS_MAX : 1);
-
 	skel->rodata->guard_all = config->guard_all;
 	skel->rodata->guard_cgroups_used = config->guard_cgroups;
 	skel->rodata->guard_pids_used = config->guard_pids;
@@ -97,8 +116,7 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	skel->rodata->may_swap = config->may_swap;
 	skel->rodata->pages_per_event = batched ? 64 : 1;
 	skel->rodata->recording = config->recording;
-	skel->rodata->points_per_cpu =
-		!config->recording ? 1 : MAX(POINTS_MAX / config->cpu_ids, POINTS_PER_CPU_MIN);
+	skel->rodata->points_per_cpu = MAX(POINTS_MAX / config->cpu_ids, POINTS_PER_CPU_MIN);
 
 	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
 	bpf_program__set_autoload(skel->progs.on_charge, features->page_counter_try_charge);
@@ -111,14 +129,7 @@ static int configure(struct guard_bpf *skel, const struct loader_config *config,
 	bpf_program__set_autoload(skel->progs.on_rmdir, features->cgroup_rmdir);
 	bpf_program__set_autoload(skel->progs.on_fork,
 				  features->sched_process_fork && config->guard_pids);
-
-	for (size_t i = 0; !r && i < ARRAY_SIZE(per_cpu); i++)
-		r = bpf_map__set_max_entries(per_cpu[i],
-					     config->cpu_ids * bpf_map__max_entries(per_cpu[i]));
-	if (r)
-		return r;
-	return bpf_map__set_max_entries(skel->maps.points,
-					config->cpu_ids * skel->rodata->points_per_cpu);
+	return size_maps(skel, config);
 }
 
 static int run_once(int program_fd)
