@@ -27,9 +27,6 @@ struct {
 /* A ring per CPU, the oldest point overwritten. */
 const volatile __u32 points_per_cpu = 1;
 
-/* Without anyone to read it nothing is recorded. */
-const volatile bool recording = false;
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -200,7 +197,7 @@ static __noinline bool record(struct look *look)
 	bool tripped;
 	__s64 due, hidden;
 
-	if (!recording || !process || !guard)
+	if (!process || !guard)
 		return false;
 	tripped = guard->last_trip_ns == look->now;
 	spike_ns = process->spike_ns;

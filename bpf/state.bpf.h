@@ -13,6 +13,9 @@ const volatile bool guard_all = false; /* every cgroup with a limit, policy 0 */
 const volatile bool guard_cgroups_used = false;
 const volatile bool guard_pids_used = false;
 
+/* Without anyone to read it nothing is recorded, and no process is in a spike. */
+const volatile bool recording = false;
+
 /* Our own pid as the kernel sees it, whatever PID namespace we are in: never signalled. */
 __u32 self_tgid = 0;
 
@@ -475,7 +478,8 @@ static __noinline struct apo_process *process_update(struct look *look, struct a
 
 	/* Steady growth of r pages/s settles at a score of r * half-life / ln 2. */
 	process->rate_pages_s = process->score_pages * 661 / 1024;
-	spike_update(look, guard, process, owned_before);
+	if (recording)
+		spike_update(look, guard, process, owned_before);
 	look->in_spike = process->spike_ns != 0;
 	process->last_ns = look->now;
 	if (look->trigger == APO_TRIGGER_GROWTH)

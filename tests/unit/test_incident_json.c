@@ -227,19 +227,6 @@ Test(incident_json, integers_beyond_json_are_clamped)
 	cr_expect_not_null(strstr(text, "\"rate_bytes_per_s\":9223372036854775807"), "%s", text);
 }
 
-Test(incident_json, a_file_is_indented)
-{
-	json_t *document = json_pack("{s:i}", "a", 1);
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	cr_expect_eq(json_write_pretty(file, document), 0);
-	fclose(file);
-	cr_expect_str_eq(text, "{\n  \"a\": 1\n}\n");
-	json_decref(document);
-}
-
 Test(incident_json, a_full_disk_is_an_error)
 {
 	FILE *file = fopen("/dev/full", "w");

@@ -45,21 +45,9 @@ struct recorder {
 
 /* --- stacks -------------------------------------------------------------------------------- */
 
-static bool is_wanted(const struct apo_weight_key *key, const struct recorder_subject *subject,
-		      uint64_t spike_ns)
+static bool is_wanted(const struct apo_weight_key *key, const struct recorder_subject *subject)
 {
-	return key->tgid == subject->tgid && key->spike_ns == spike_ns;
-}
-
-static uint64_t latest_spike(const struct recorder_subject *subject,
-			     const struct apo_weight_key *keys, size_t count)
-{
-	uint64_t latest = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (keys[i].tgid == subject->tgid)
-			latest = MAX(latest, keys[i].spike_ns);
-	return latest;
+	return key->tgid == subject->tgid && key->spike_ns == subject->spike_ns;
 }
 
 /* Which entry of the weights it is, and how heavy. */
@@ -87,12 +75,12 @@ static int take_stacks(const struct recorder_config *config, const struct record
 
 	if (r)
 		return r;
-	recording->spike_ns = subject->spike_ns ?: latest_spike(subject, keys, count);
+	recording->spike_ns = subject->spike_ns;
 	order = calloc(count + 1, sizeof(*order));
 	if (!order)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		if (!is_wanted(&keys[i], subject, recording->spike_ns))
+		if (!is_wanted(&keys[i], subject))
 			continue;
 		recording->recorded_bytes += sat_mul(weights[i].pages, config->page_bytes);
 		order[kept++] = (struct heavy){.index = i, .pages = weights[i].pages};

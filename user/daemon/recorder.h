@@ -37,7 +37,7 @@ struct recorder_subject {
 	uint64_t start_boottime_ns;
 	uint64_t limit_cgroup;
 	uint64_t time_ns;  /* of the trip */
-	uint64_t spike_ns; /* 0: the latest there is */
+	uint64_t spike_ns; /* 0: nothing of it was recorded */
 	uint64_t rss_bytes;
 	uint64_t grown_bytes; /* since spike_ns */
 };

@@ -72,23 +72,14 @@ json_t *json_finish(json_t *object, int failed)
 	return NULL;
 }
 
-static int write_text(FILE *file, const json_t *document, size_t flags)
+int json_write_line(FILE *file, const json_t *document)
 {
-	_cleanup_free_ char *text = json_dumps(document, flags | JSON_REAL_PRECISION(REAL_DIGITS));
+	_cleanup_free_ char *text =
+		json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
 
 	if (!text)
 		return -ENOMEM;
 	fputs(text, file);
 	fputc('\n', file);
 	return file_result(file);
-}
-
-int json_write_line(FILE *file, const json_t *document)
-{
-	return write_text(file, document, JSON_COMPACT);
-}
-
-int json_write_pretty(FILE *file, const json_t *document)
-{
-	return write_text(file, document, JSON_INDENT(2));
 }

@@ -37,5 +37,3 @@ json_t *json_finish(json_t *object, int failed);
 
 /* One compact line, flushed. 0, -ENOMEM or file_result(). */
 int json_write_line(FILE *file, const json_t *document);
-/* Indented, for a file that people read. Same returns. */
-int json_write_pretty(FILE *file, const json_t *document);
