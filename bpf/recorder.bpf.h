@@ -123,6 +123,13 @@ static __noinline __u64 stack_hash(struct apo_stack *stack, __u64 code_start, __
 	__u64 at = stack->registers[REGISTER_FP] - stack->sp;
 	__u32 frames = 0;
 
+	/* Before the frames: the verifier walks this once for each way there is to it. */
+	for (__u32 i = 0; i < WORDS_HASHED; i++) {
+		__u64 word = word_at(stack, i * 8);
+
+		if (word - code_start < code_end - code_start)
+			hash = hash_add(hash, word);
+	}
 	for (; frames < FRAMES_HASHED && at < stack->bytes - 8 && !(at & 7); frames++) {
 		__u64 next = word_at(stack, at) - stack->sp;
 
@@ -130,12 +137,6 @@ static __noinline __u64 stack_hash(struct apo_stack *stack, __u64 code_start, __
 		if (next <= at)
 			break;
 		at = next;
-	}
-	for (__u32 i = 0; i < WORDS_HASHED; i++) {
-		__u64 word = word_at(stack, i * 8);
-
-		if (word - code_start < code_end - code_start)
-			hash = hash_add(hash, word);
 	}
 	return frames < FRAMES_TRUSTED ? hash_add(hash, stack->sp & SP_BITS) : hash;
 }

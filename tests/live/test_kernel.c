@@ -3,11 +3,13 @@
  * This kernel's structures and tracepoints, one by one: a field that is read from the wrong place,
  * or a hook that is gone, fails here by name and not somewhere as a spike that was not caught.
  */
+#include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/parse.h"
 #include "base/util.h"
 #include "events.h"
 
@@ -61,6 +63,39 @@ Test(kernel, every_tracepoint_is_there)
 	}
 	live_check(tracepoints > 0, "doctor knows no tracepoints");
 	json_decref(report);
+}
+
+/*
+ * The verifier follows every way through a program, some in each order of its branches: one loop in
+ * the wrong place makes it five times as many, and the tool's start as slow.
+ */
+Test(kernel, programs_are_soon_verified)
+{
+	enum { INSTRUCTIONS_MAX = 64 * 1024 };
+	struct live_process *guard = live_watch("--all", "--report-dir", live_path("reports"));
+	const char *dir = live_format("/proc/%d/fdinfo", (int)guard->pid);
+	DIR *fds = opendir(dir);
+	const struct dirent *fd;
+	size_t programs = 0;
+
+	live_check(fds, "%s: %m", dir);
+	while ((fd = readdir(fds))) {
+		const char *info = live_read(live_format("%s/%s", dir, fd->d_name));
+		uint64_t instructions;
+
+		if (!parse_field(info, "prog_jited")) /* a map, a link */
+			continue;
+		if (parse_field_u64(info, "verified_insns", &instructions))
+			live_skip("verified_insns",
+				  "this kernel does not tell how much it verified");
+		live_check(instructions <= INSTRUCTIONS_MAX,
+			   "program %.20s took the verifier %" PRIu64 " instructions",
+			   parse_field(info, "prog_id"), instructions);
+		programs++;
+	}
+	closedir(fds);
+	live_check(programs > 0, "the guard has no programs open");
+	live_stop(guard);
 }
 
 /* Differs from the file by what CPUs keep in stock, and what grows meanwhile. */
