@@ -361,16 +361,23 @@ SEC("tp_btf/mark_victim")
 int BPF_PROG(on_mark_victim, struct task_struct *victim)
 {
 	struct mem_cgroup *memcg = memcg_of_task(victim);
-	__u32 tgid = BPF_CORE_READ(victim, tgid);
+	__u32 tgid = BPF_CORE_READ(victim, tgid), key;
 	struct apo_reading reading = {};
+	const struct apo_policy *policy;
 	struct apo_signalled *entry;
+	struct apo_process *process;
 	struct apo_guard *guard;
 	struct apo_oom *rec;
+	int index;
 
-	if (!memcg || policy_find((__u64)memcg, tgid) < 0)
+	index = memcg ? policy_find((__u64)memcg, tgid) : -1;
+	if (index < 0)
 		return 0;
-	if (!memcg_read(memcg, &reading))
+	key = index;
+	policy = bpf_map_lookup_elem(&policies, &key);
+	if (!policy || !memcg_read(memcg, &reading))
 		return 0;
+	reading.reserve_pages = reserve_of(policy, reading.limit_pages);
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
 	if (entry && since(bpf_ktime_get_ns(), entry->time_ns) > FORGOTTEN_NS)
 		entry = NULL; /* that trip is history: this kill was not caught */
@@ -394,6 +401,11 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	rec->time_ns = bpf_ktime_get_ns();
 	rec->trip_id = entry ? entry->trip_id : 0;
 	rec->limit_cgroup = reading.limit_cgroup;
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	if (process && process->spike_ns) {
+		rec->spike_ns = process->spike_ns;
+		rec->spike_pages = process->owned_pages - process->spike_base_pages;
+	}
 	task_describe(victim, memcg_id(memcg), &rec->victim);
 	rec->reading = reading;
 	bpf_ringbuf_submit(rec, WAKE_NOW);

@@ -211,10 +211,12 @@ struct apo_oom {
 	__u64 time_ns;
 	__u64 trip_id;	    /* trip that had signalled the victim; 0 = no trip preceded */
 	__u64 limit_cgroup; /* binding limit of the victim */
+	__u64 spike_ns;	    /* since when its growth is recorded; 0: it is not */
+	__u64 spike_pages;  /* how much it has grown since then */
 	struct apo_task victim;
 	struct apo_reading reading;
 };
-_Static_assert(sizeof(struct apo_oom) == 144, "apo_oom is ABI");
+_Static_assert(sizeof(struct apo_oom) == 160, "apo_oom is ABI");
 
 /* A trip may follow, and the process be gone at once: what is needed of it is to be taken now. */
 struct apo_spike {

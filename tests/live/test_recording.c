@@ -14,14 +14,25 @@ TestSuite(recording, .init = live_setup, .fini = live_teardown, .timeout = 300);
 
 #define LIMIT (256 * MIB)
 
+/* Of the incident that the event is about. Stops the guard. */
+static json_t *report_written(struct live_process *guard, const char *dir, const json_t *event)
+{
+	const char *path = live_format("%s/%s.json", dir, live_text(event, "id"));
+	json_t *report;
+
+	live_stop(guard); /* writes what it has not yet */
+	report = json_load_file(path, 0, NULL);
+	live_check(report, "%s is no report", path);
+	return report;
+}
+
 /* The report of a program that was told to end, names and all. Checks that it was saved. */
 static json_t *report_of(const char *const argv[], uint64_t limit)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "hoard", limit);
-	const char *dir = live_path("reports"), *start = live_path("start"), *path;
+	const char *dir = live_path("reports"), *start = live_path("start");
 	struct live_process *guard, *program;
 	const json_t *verdict;
-	json_t *report;
 
 	guard = live_watch("--cgroup", cgroup->rel, "--report-dir", dir);
 	/* Node writes a log of its own where it starts. */
@@ -33,11 +44,7 @@ static json_t *report_of(const char *const argv[], uint64_t limit)
 	live_wait_exit(program);
 	live_check(live_exit_code(program) == 0, "%s ended with %d", program->name,
 		   live_exit_code(program));
-	path = live_format("%s/%s.json", dir, live_text(verdict, "id"));
-	live_stop(guard); /* writes what it has not yet */
-	report = json_load_file(path, 0, NULL);
-	live_check(report, "%s is no report", path);
-	return report;
+	return report_written(guard, dir, verdict);
 }
 
 static double real_at(const json_t *document, const char *path)
@@ -256,5 +263,44 @@ Test(recording, timeline)
 	live_check(last > (json_int_t)LIMIT * 8 / 10, "ends with %" JSON_INTEGER_FORMAT, last);
 	live_expect_text(timeline, "marks.0.name", "line");
 	live_expect_text(timeline, "marks.1.name", "signal");
+	json_decref(report);
+}
+
+/*
+ * A big quiet process dies because of a small deaf one: no trip is its own, but its growth was
+ * recorded, and times count from its end.
+ */
+Test(recording, kill_that_no_trip_preceded)
+{
+	enum { BIG_MIB = 80 };
+	struct live_cgroup *cgroup = live_cgroup(NULL, "missed", 128 * MIB);
+	const char *dir = live_path("reports");
+	struct live_process *guard, *big, *deaf;
+	const json_t *recording, *rows, *event;
+	json_int_t recorded;
+	json_t *report;
+
+	guard = live_watch("--cgroup", cgroup->rel, "--report-dir", dir);
+	big = live_victim(cgroup, "--max", live_format("%dM", BIG_MIB), "--hold");
+	live_wait_ready(big);
+	deaf = live_victim(cgroup, "--deaf", "--rate", "10", "--max", "60M");
+	event = live_event(guard, "oom_kill", big->pid);
+	live_wait_exit(deaf);
+	report = report_written(guard, dir, event);
+	recording = live_member(report, "recording");
+	recorded = live_int(recording, "recorded_bytes");
+	live_check(json_is_null(live_member(recording, "trouble")), "%s",
+		   live_text(recording, "trouble"));
+	live_check(recorded * live_slowness() > (json_int_t)(BIG_MIB * MIB / 2) &&
+			   recorded < (json_int_t)((BIG_MIB + 8) * MIB),
+		   "%" JSON_INTEGER_FORMAT " bytes recorded", recorded);
+	live_check(strstr(live_text(recording, "top.0.module"), "victim"), "it was %s",
+		   live_text(recording, "top.0.module"));
+	live_expect_text(recording, "timeline.origin", "kill");
+	live_expect_text(recording, "timeline.marks.0.name", "kill");
+	rows = live_member(recording, "timeline.rows");
+	live_check(json_array_size(rows) >= 2 &&
+			   real_at(json_array_get(rows, json_array_size(rows) - 1), "0") <= 0,
+		   "no points before the kill");
 	json_decref(report);
 }

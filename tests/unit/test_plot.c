@@ -7,11 +7,12 @@
 
 #include "base/util.h"
 
-static char *plot_of(const char *rows, bool unicode)
+static char *plot_from(const char *origin, const char *rows, bool unicode)
 {
-	json_t *document = json_pack("{s:{s:{s:[s,s,s,s], s:o}}}", "recording", "timeline",
-				     "columns", "ms", "usage_bytes", "reclaimable_bytes",
-				     "limit_bytes", "rows", json_loads(rows, 0, NULL));
+	json_t *document = json_pack("{s:{s:{s:s*, s:[s,s,s,s], s:o}}}", "recording", "timeline",
+				     "origin", origin, "columns", "ms", "usage_bytes",
+				     "reclaimable_bytes", "limit_bytes", "rows",
+				     json_loads(rows, 0, NULL));
 	char *text = NULL;
 	size_t size;
 	FILE *file = open_memstream(&text, &size);
@@ -21,6 +22,11 @@ static char *plot_of(const char *rows, bool unicode)
 	fclose(file);
 	json_decref(document);
 	return text;
+}
+
+static char *plot_of(const char *rows, bool unicode)
+{
+	return plot_from(NULL, rows, unicode);
 }
 
 #define MIB8 "8388608"
@@ -45,6 +51,15 @@ Test(plot, a_ramp_in_ascii_is_exactly_this)
 		"          0 ################################################################\n"
 		"            -7.00 ms                                                    line\n",
 		"%s", text);
+}
+
+Test(plot, times_may_count_from_the_kill)
+{
+	_cleanup_free_ char *line = plot_from("line", RAMP, false);
+	_cleanup_free_ char *kill = plot_from("kill", RAMP, false);
+
+	cr_expect_not_null(strstr(line, "    line\n"), "%s", line);
+	cr_expect_not_null(strstr(kill, "    kill\n"), "%s", kill);
 }
 
 Test(plot, blocks_have_eighths)

@@ -118,7 +118,8 @@ Test(recording_json, a_full_document_is_exactly_this)
 		"{\"bytes\":200,\"samples\":1,\"locations\":[1]},"
 		"{\"bytes\":100,\"samples\":1,\"locations\":[2]},"
 		"{\"bytes\":50,\"samples\":1,\"locations\":[]}],"
-		"\"timeline\":{\"columns\":[\"ms\",\"pid\",\"usage_bytes\",\"reclaimable_bytes\","
+		"\"timeline\":{\"origin\":\"line\","
+		"\"columns\":[\"ms\",\"pid\",\"usage_bytes\",\"reclaimable_bytes\","
 		"\"limit_bytes\",\"rate_bytes_per_s\",\"file_bytes\",\"anon_bytes\","
 		"\"swap_bytes\",\"shmem_bytes\"],"
 		"\"rows\":[[-2.0,1234,368640,40960,409600,4096000,4096,8192,12288,16384]],"
@@ -135,7 +136,24 @@ Test(recording_json, an_empty_one_says_what_is_not_known)
 	cr_expect_not_null(strstr(text, "\"since_ms\":null"));
 	cr_expect_not_null(strstr(text, "\"trouble\":\"why\",\"mappings\":null,\"top\":[],"
 					"\"modules\":[],\"locations\":[],\"stacks\":[]"));
+	cr_expect_not_null(strstr(text, "\"timeline\":{\"origin\":null,"));
 	cr_expect_not_null(strstr(text, "\"rows\":[],\"marks\":[]"));
+}
+
+Test(recording_json, without_a_trip_times_count_from_the_kill)
+{
+	struct apo_point point = {.time_ns = 8 * NSEC_PER_MSEC};
+	struct recording recording = {.spike_ns = 7 * NSEC_PER_MSEC,
+				      .points = &point,
+				      .point_count = 1,
+				      .page_bytes = 4096};
+	struct incident incident = {.killed_ns = 10 * NSEC_PER_MSEC, .recording = &recording};
+	_cleanup_free_ char *text = text_of(&incident);
+
+	cr_expect_not_null(strstr(text, "\"since_ms\":3.0"));
+	cr_expect_not_null(strstr(text, "\"timeline\":{\"origin\":\"kill\","));
+	cr_expect_not_null(strstr(text, "\"rows\":[[-2.0,"));
+	cr_expect_not_null(strstr(text, "\"marks\":[{\"name\":\"kill\",\"ms\":0.0}]"));
 }
 
 Test(recording_json, hostile_names_stay_one_valid_document)

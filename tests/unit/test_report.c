@@ -97,6 +97,10 @@ Test(report, a_page_says_who_allocated_and_what_is_missing)
 	expect_part(WITH_RECORDING, "  mapped    heap 1.0 KiB, stack 0 B, anon 2.0 KiB,");
 	expect_part(WITH_RECORDING,
 		    "  recorded  1.0 MiB of 2.0 MiB grown, from 899 ms before the line on\n");
+	expect_part("{\"verdict\":\"missed\",\"recording\":{\"since_ms\":1,"
+		    "\"grown_bytes\":2048,\"recorded_bytes\":1024,"
+		    "\"timeline\":{\"origin\":\"kill\"}}}",
+		    "  recorded  1.0 KiB of 2.0 KiB grown, from 1.00 ms before the kill on\n");
 	expect_part(WITH_RECORDING, "\nWho allocated\n\n"
 				    "   97.5 %  998.4 KiB  cache_add  /srv/c.c:7\n"
 				    "    2.0 %   20.5 KiB  api+0x20\n\n");

@@ -99,7 +99,8 @@ struct incident {
 	uint64_t grace_ns; /* 0: off */
 
 	/* CLOCK_MONOTONIC, 0 = did not happen. */
-	uint64_t crossed_ns, airbag_ns, signal_ns, generated_ns, delivered_ns, exit_ns, closed_ns;
+	uint64_t crossed_ns, airbag_ns, signal_ns, generated_ns, delivered_ns, exit_ns;
+	uint64_t killed_ns; /* by the kernel, without a trip */
 
 	struct incident_exit exit;
 	bool oom_victim; /* the kernel had chosen the target as OOM victim */

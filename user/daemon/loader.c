@@ -393,42 +393,45 @@ int loader_guard_account(struct loader *loader, uint64_t cgroup_id, struct apo_g
 				    sizeof(*ret), 0);
 }
 
+#define BATCH_MIN 256U /* entries; a bucket of the map has to fit */
+
 /*
- * Copies a hash map while programs go on writing it. Where the key last read is deleted meanwhile
- * the kernel starts over: entries may come twice, and others be missed; never more than fit.
+ * Copies a hash map while programs go on writing it: each bucket is of one moment, so that no
+ * entry comes twice; one that is added or deleted meanwhile may be missed.
  */
 static int map_copy(struct bpf_map *map, void **ret_keys, void **ret_values, size_t *ret_n)
 {
-	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
-	size_t capacity = bpf_map__max_entries(map), n = 0, room = 64;
-	_cleanup_free_ char *keys = malloc(room * key_size);
-	_cleanup_free_ char *values = malloc(room * value_size);
-	const void *previous = NULL;
+	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map), n = 0;
+	_cleanup_free_ char *keys = NULL, *values = NULL;
+	uint32_t bucket, batch = BATCH_MIN;
+	const uint32_t *from = NULL;
 
-	while (keys && values && n < capacity) {
-		if (n == room) {
-			char *more_keys, *more_values;
+	for (;;) {
+		char *more_keys = realloc(keys, (n + batch) * key_size), *more_values;
+		uint32_t count = batch;
+		int r;
 
-			room *= 2;
-			more_keys = realloc(keys, room * key_size);
-			if (more_keys)
-				keys = more_keys;
-			more_values = realloc(values, room * value_size);
-			if (more_values)
-				values = more_values;
-			if (!more_keys || !more_values)
-				return -ENOMEM;
-			previous = keys + (n - 1) * key_size;
+		if (more_keys)
+			keys = more_keys;
+		more_values = realloc(values, (n + batch) * value_size);
+		if (more_values)
+			values = more_values;
+		if (!more_keys || !more_values)
+			return -ENOMEM;
+		r = bpf_map_lookup_batch(bpf_map__fd(map), (void *)from, &bucket,
+					 keys + n * key_size, values + n * value_size, &count,
+					 NULL);
+		if (r == -ENOSPC) {
+			batch *= 2;
+			continue;
 		}
-		if (bpf_map__get_next_key(map, previous, keys + n * key_size, key_size))
+		if (r && r != -ENOENT)
+			return r;
+		n += count;
+		if (r == -ENOENT)
 			break;
-		previous = keys + n * key_size;
-		if (!bpf_map__lookup_elem(map, previous, key_size, values + n * value_size,
-					  value_size, 0))
-			n++;
+		from = &bucket;
 	}
-	if (!keys || !values)
-		return -ENOMEM;
 	*ret_keys = TAKE_PTR(keys);
 	*ret_values = TAKE_PTR(values);
 	*ret_n = n;

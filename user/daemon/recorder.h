@@ -30,15 +30,17 @@ struct recorder *recorder_free(struct recorder *recorder);
 /* A trip may follow: keeps what a process that ends at once would take with it. */
 void recorder_on_spike(struct recorder *recorder, const struct apo_spike *spike);
 
+#define RECORDER_RSS_UNKNOWN UINT64_MAX
+
 /* Whose growth. */
 struct recorder_subject {
 	uint32_t tgid;	   /* as the kernel side counts */
 	pid_t pid, ns_pid; /* in our PID namespace; in its own */
 	uint64_t start_boottime_ns;
 	uint64_t limit_cgroup;
-	uint64_t time_ns;  /* of the trip */
-	uint64_t spike_ns; /* 0: nothing of it was recorded */
-	uint64_t rss_bytes;
+	uint64_t time_ns;     /* of the trip */
+	uint64_t spike_ns;    /* 0: nothing of it was recorded */
+	uint64_t rss_bytes;   /* RECORDER_RSS_UNKNOWN: it lets go of it already */
 	uint64_t grown_bytes; /* since spike_ns */
 };
 

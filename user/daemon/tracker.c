@@ -283,22 +283,30 @@ static void read_closing(struct open_incident *open)
 	}
 }
 
+/* A closed one. Takes both; there may be no capture. */
+static void report(struct tracker *tracker, struct incident *incident, struct capture *capture)
+{
+	if (capture) {
+		recording_fit(capture->recording);
+		incident->recording = capture->recording;
+	}
+	reporter_incident(tracker->config.reporter, incident);
+	if (capture)
+		namer_take(tracker->namer, incident, capture);
+	else
+		incident_free(incident);
+}
+
 static void close_incident(struct open_incident *open)
 {
 	struct tracker *tracker = open->tracker;
 
 	read_closing(open);
-	open->incident->closed_ns = clock_ns(CLOCK_MONOTONIC);
 	verdict_close(open->incident);
 	tally_add(tracker, open->limit_cgroup, open->incident->verdict);
-	if (open->capture) {
-		recorder_follow(tracker->recorder, &open->subject, open->capture);
-		recording_fit(open->capture->recording);
-		open->incident->recording = open->capture->recording;
-	}
-	reporter_incident(tracker->config.reporter, open->incident);
 	if (open->capture)
-		namer_take(tracker->namer, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
+		recorder_follow(tracker->recorder, &open->subject, open->capture);
+	report(tracker, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
 	unlink_and_free(open);
 }
 
@@ -388,6 +396,7 @@ static void on_close_record(struct tracker *tracker, const struct apo_close *rec
 static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 {
 	struct open_incident *open = oom->trip_id ? find(tracker, oom->trip_id) : NULL;
+	struct recorder_subject subject;
 	struct incident *incident;
 
 	if (open) {
@@ -397,7 +406,7 @@ static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 	incident = incident_new();
 	if (!incident)
 		return;
-	incident->id = oom->time_ns;
+	incident->id = incident->killed_ns = oom->time_ns;
 	incident->realtime_ns = clock_ns(CLOCK_REALTIME);
 	incident->oom_victim = true;
 	facts_reading(&oom->reading, tracker->config.page_bytes, incident);
@@ -406,8 +415,19 @@ static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 		incident->limit_cgroup = NULL;
 	verdict_close(incident);
 	tally_add(tracker, oom->limit_cgroup, incident->verdict);
-	reporter_incident(tracker->config.reporter, incident);
-	incident_free(incident);
+	subject = (struct recorder_subject){
+		.tgid = oom->victim.tgid,
+		.pid = facts_local_pid(tracker->config.initial_pid_ns, &oom->victim),
+		.ns_pid = incident->grower.ns_pid,
+		.start_boottime_ns = oom->victim.start_boottime_ns,
+		.limit_cgroup = oom->limit_cgroup,
+		.time_ns = oom->time_ns,
+		.spike_ns = oom->spike_ns,
+		.rss_bytes = RECORDER_RSS_UNKNOWN,
+		.grown_bytes = oom->spike_pages * tracker->config.page_bytes,
+	};
+	report(tracker, incident,
+	       tracker->recorder ? recorder_capture(tracker->recorder, &subject) : NULL);
 }
 
 int tracker_on_record(const struct apo_record *record, void *userdata)

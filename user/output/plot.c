@@ -189,7 +189,7 @@ static void format_ms(char *buf, size_t size, double ms)
 }
 
 /* "-899 ms ... line ... +7.4 ms", each below its place if there is room. */
-static void print_times(FILE *file, const struct plot *plot)
+static void print_times(FILE *file, const struct plot *plot, const char *origin)
 {
 	char begin[20] = "", end[20] = "";
 	int right, line, used;
@@ -199,9 +199,9 @@ static void print_times(FILE *file, const struct plot *plot)
 	if (plot->end_ms > 0)
 		format_ms(end, sizeof(end), plot->end_ms);
 	right = LABEL_COLUMN + COLUMNS - (*end ? (int)strlen(end) + 1 : 0);
-	line = MIN(LABEL_COLUMN + (int)place(plot, 0), right - (int)strlen("line ") + !*end);
+	line = MIN(LABEL_COLUMN + (int)place(plot, 0), right - (int)strlen(origin) - !!*end);
 	used = fprintf(file, "%*s%s%s", LABEL_COLUMN, "", *begin ? "-" : "", begin);
-	used += fprintf(file, "%*s%s", MAX(line - used, *begin ? 1 : 0), "", "line");
+	used += fprintf(file, "%*s%s", MAX(line - used, *begin ? 1 : 0), "", origin);
 	if (*end)
 		fprintf(file, "%*s+%s", MAX(right - used, 1), "", end);
 	fputc('\n', file);
@@ -210,13 +210,14 @@ static void print_times(FILE *file, const struct plot *plot)
 void plot_timeline(FILE *file, const json_t *document, bool unicode)
 {
 	const struct characters *set = unicode ? &block_characters : &ascii_characters;
+	const json_t *timeline = document_at(document, "recording.timeline");
 	struct plot plot = {};
 
-	if (!collect(&plot, document_at(document, "recording.timeline")))
+	if (!collect(&plot, timeline))
 		return;
 	fprintf(file, "\nThe cgroup over time: need %s, what can be reclaimed %s, its limit %s\n\n",
 		set->need[STEPS], set->cache, set->limit);
 	for (int row = ROWS - 1; row >= 0; row--)
 		print_row(file, &plot, row, set);
-	print_times(file, &plot);
+	print_times(file, &plot, document_is_text(timeline, "origin", "kill") ? "kill" : "line");
 }

@@ -216,10 +216,16 @@ static const char *const columns[] = {
 	"swap_bytes",  "shmem_bytes",
 };
 
-static json_t *point_json(const struct recording *recording, const struct apo_point *point,
-			  uint64_t crossed_ns)
+/* What times count from: the crossing of the line, or the kill that none preceded. */
+static uint64_t origin_of(const struct incident *incident)
 {
-	double ns = (double)sat_diff(point->time_ns, crossed_ns);
+	return incident->crossed_ns ?: incident->killed_ns;
+}
+
+static json_t *point_json(const struct recording *recording, const struct apo_point *point,
+			  uint64_t origin_ns)
+{
+	double ns = (double)sat_diff(point->time_ns, origin_ns);
 	uint64_t page = recording->page_bytes;
 	json_t *row = json_array();
 	int r = 0;
@@ -235,10 +241,10 @@ static json_t *point_json(const struct recording *recording, const struct apo_po
 	return json_finish(row, r);
 }
 
-static json_t *mark_json(const char *name, uint64_t crossed_ns, uint64_t time_ns)
+static json_t *mark_json(const char *name, uint64_t origin_ns, uint64_t time_ns)
 {
 	return json_pack("{s:s, s:f}", "name", name, "ms",
-			 (double)sat_diff(time_ns, crossed_ns) / (double)NSEC_PER_MSEC);
+			 (double)sat_diff(time_ns, origin_ns) / (double)NSEC_PER_MSEC);
 }
 
 static json_t *timeline_json(const struct incident *incident)
@@ -248,10 +254,11 @@ static json_t *timeline_json(const struct incident *incident)
 		const char *name;
 		uint64_t time_ns;
 	} moments[] = {
-		{"line", incident->crossed_ns},	     {"signal", incident->signal_ns},
-		{"handler", incident->delivered_ns}, {"airbag", incident->airbag_ns},
-		{"exit", incident->exit_ns},
+		{"line", incident->crossed_ns},	 {"kill", incident->killed_ns},
+		{"signal", incident->signal_ns}, {"handler", incident->delivered_ns},
+		{"airbag", incident->airbag_ns}, {"exit", incident->exit_ns},
 	};
+	uint64_t origin_ns = origin_of(incident);
 	json_t *object = json_object(), *names = json_array(), *rows = json_array();
 	json_t *marks = json_array();
 	int r = 0;
@@ -259,13 +266,16 @@ static json_t *timeline_json(const struct incident *incident)
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
 		r |= json_array_append_new(names, json_string(columns[i]));
 	for (size_t i = 0; i < recording->point_count; i++)
-		r |= json_array_append_new(rows, point_json(recording, &recording->points[i],
-							    incident->crossed_ns));
+		r |= json_array_append_new(rows,
+					   point_json(recording, &recording->points[i], origin_ns));
 	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
-		if (moments[i].time_ns && incident->crossed_ns)
-			r |= json_array_append_new(marks,
-						   mark_json(moments[i].name, incident->crossed_ns,
-							     moments[i].time_ns));
+		if (moments[i].time_ns && origin_ns)
+			r |= json_array_append_new(marks, mark_json(moments[i].name, origin_ns,
+								    moments[i].time_ns));
+	r |= json_object_set_new(object, "origin",
+				 json_text(incident->crossed_ns	 ? "line"
+					   : incident->killed_ns ? "kill"
+								 : NULL));
 	r |= json_object_set_new(object, "columns", names);
 	r |= json_object_set_new(object, "rows", rows);
 	r |= json_object_set_new(object, "marks", marks);
@@ -279,7 +289,7 @@ json_t *recording_json(const struct incident *incident)
 	int r = 0;
 
 	r |= json_object_set_new(object, "since_ms",
-				 json_span(recording->spike_ns, incident->crossed_ns,
+				 json_span(recording->spike_ns, origin_of(incident),
 					   NSEC_PER_MSEC));
 	r |= json_object_set_new(object, "grown_bytes", json_u64(recording->grown_bytes));
 	r |= json_object_set_new(object, "recorded_bytes", json_u64(recording->recorded_bytes));

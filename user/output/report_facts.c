@@ -152,10 +152,6 @@ static void add_trip(struct facts *facts)
 	add(facts, "kernel", "OOM kills %n before, %n after; charges at the limit %n, %n",
 	    PATHS("kernel.oom_kills_before", "kernel.oom_kills_after", "kernel.at_limit_before",
 		  "kernel.at_limit_after"));
-	if (document_is_known(document, "recording.recorded_bytes"))
-		add(facts, "recorded", "%s of %s grown, from %m before the line on",
-		    PATHS("recording.recorded_bytes", "recording.grown_bytes",
-			  "recording.since_ms"));
 }
 
 json_t *report_facts(const json_t *document)
@@ -174,6 +170,13 @@ json_t *report_facts(const json_t *document)
 	    PATHS("memory.need_bytes", "memory.usage_bytes", "memory.reclaimable_bytes"));
 	if (document_text(document, "trigger"))
 		add_trip(&facts);
+	if (document_is_known(document, "recording.recorded_bytes"))
+		add(&facts, "recorded",
+		    document_is_text(document, "recording.timeline.origin", "kill")
+			    ? "%s of %s grown, from %m before the kill on"
+			    : "%s of %s grown, from %m before the line on",
+		    PATHS("recording.recorded_bytes", "recording.grown_bytes",
+			  "recording.since_ms"));
 	return json_finish(facts.list, facts.failed);
 }
 
