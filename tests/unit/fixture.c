@@ -82,3 +82,12 @@ void fixture_file(const char *path, const char *text)
 {
 	fixture_bytes(path, text, strlen(text));
 }
+
+struct cgroup_tree *fixture_cgroup_tree(const char *mountinfo)
+{
+	struct cgroup_tree *tree = NULL;
+
+	fixture_file("proc/self/mountinfo", mountinfo);
+	cr_assert_eq(cgroup_tree_new(&tree, root_fd), 0);
+	return tree;
+}

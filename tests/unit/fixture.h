@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#include "sense/cgroup.h"
+
 /* Makes the directory and opens it; for .init. */
 void fixture_make(void);
 
@@ -27,3 +29,6 @@ void fixture_bytes(const char *path, const void *bytes, size_t size);
 
 /* A directory, with those above it. */
 void fixture_directory(const char *path);
+
+/* The cgroups that such a /proc/self/mountinfo tells of. */
+struct cgroup_tree *fixture_cgroup_tree(const char *mountinfo);

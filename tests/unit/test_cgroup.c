@@ -42,26 +42,17 @@ static void make_v2(const char *path)
 	fixture_file(file, "cpuset cpu io memory pids\n");
 }
 
-static struct cgroup_tree *tree_of(const char *mountinfo)
-{
-	struct cgroup_tree *tree = NULL;
-
-	fixture_file("proc/self/mountinfo", mountinfo);
-	cr_assert_eq(cgroup_tree_new(&tree, fixture_root()), 0);
-	return tree;
-}
-
 static struct cgroup_tree *v1_tree(void)
 {
 	make_cgroup("sys/fs/cgroup/memory");
 	make_cgroup("sys/fs/cgroup/cpu,cpuacct");
-	return tree_of(OTHERS V1_CPU V1_MEMORY V1_SYSTEMD);
+	return fixture_cgroup_tree(OTHERS V1_CPU V1_MEMORY V1_SYSTEMD);
 }
 
 static struct cgroup_tree *v2_tree(void)
 {
 	make_v2("sys/fs/cgroup");
-	return tree_of(OTHERS V2_ONLY);
+	return fixture_cgroup_tree(OTHERS V2_ONLY);
 }
 
 static void expect_path(const struct cgroup_tree *tree, const char *user_path, int result,
@@ -118,7 +109,7 @@ Test(cgroup, hybrid_uses_v1_where_memory_is_there)
 
 	make_cgroup("sys/fs/cgroup/memory");
 	make_v2("sys/fs/cgroup/unified");
-	tree = tree_of(V2_UNIFIED OTHERS V1_MEMORY V1_CPU);
+	tree = fixture_cgroup_tree(V2_UNIFIED OTHERS V1_MEMORY V1_CPU);
 	cr_expect_eq(cgroup_tree_version(tree), 1);
 	cr_expect(cgroup_tree_hybrid(tree));
 }
@@ -129,7 +120,7 @@ Test(cgroup, hybrid_uses_v2_where_memory_is_there)
 
 	make_v2("sys/fs/cgroup/unified");
 	make_cgroup("sys/fs/cgroup/cpu,cpuacct");
-	tree = tree_of(OTHERS V1_CPU V2_UNIFIED);
+	tree = fixture_cgroup_tree(OTHERS V1_CPU V2_UNIFIED);
 	cr_expect_eq(cgroup_tree_version(tree), 2);
 	cr_expect_str_eq(cgroup_tree_mount(tree), "/sys/fs/cgroup/unified");
 	cr_expect(cgroup_tree_hybrid(tree));
@@ -172,7 +163,7 @@ Test(cgroup, mount_point_with_escapes_is_used_as_it_is)
 	_cleanup_cgroup_tree_ struct cgroup_tree *tree = NULL;
 
 	make_cgroup("mnt/my cg\n\"\\/memory");
-	tree = tree_of(
+	tree = fixture_cgroup_tree(
 		"35 31 0:32 / /mnt/my\\040cg\\012\"\\134/memory rw - cgroup none rw,memory\n");
 	cr_expect_str_eq(cgroup_tree_mount(tree), "/mnt/my cg\n\"\\/memory");
 	expect_path(tree, "/mnt/my cg\n\"\\/memory/a b", 0, "/a b");
@@ -206,7 +197,8 @@ Test(cgroup, mount_that_shows_most_wins)
 	make_v2("sys/fs/cgroup");
 	make_v2("host/cgroup");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_cgroup_tree_ struct cgroup_tree *tree = tree_of(cases[i].mountinfo);
+		_cleanup_cgroup_tree_ struct cgroup_tree *tree =
+			fixture_cgroup_tree(cases[i].mountinfo);
 
 		cr_expect_str_eq(cgroup_tree_mount(tree), cases[i].mount, "case %zu", i);
 	}
@@ -217,7 +209,8 @@ Test(cgroup, later_mount_on_the_same_point_hides_the_earlier)
 	_cleanup_cgroup_tree_ struct cgroup_tree *tree = NULL;
 
 	make_v2("sys/fs/cgroup");
-	tree = tree_of(V2_ONLY "50 30 0:26 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+	tree = fixture_cgroup_tree(V2_ONLY
+				   "50 30 0:26 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
 	expect_pid_path(tree, "0::/docker/x/y\n", 0, "/y");
 	expect_pid_path(tree, "0::/z\n", -EXDEV, NULL);
 }
@@ -275,7 +268,7 @@ Test(cgroup, unified_path_is_refused_where_memory_is_on_v1)
 
 	make_cgroup("sys/fs/cgroup/memory");
 	make_v2("mnt/unified");
-	tree = tree_of(V1_MEMORY "41 31 0:38 / /mnt/unified rw - cgroup2 cgroup2 rw\n");
+	tree = fixture_cgroup_tree(V1_MEMORY "41 31 0:38 / /mnt/unified rw - cgroup2 cgroup2 rw\n");
 	expect_path(tree, "/mnt/unified/a", -EINVAL, NULL);
 	expect_path(tree, "/mnt/other", 0, "/mnt/other");
 }
@@ -286,8 +279,8 @@ Test(cgroup, path_of_another_mount_of_the_hierarchy_is_translated)
 
 	make_v2("sys/fs/cgroup");
 	make_v2("host/cgroup");
-	tree = tree_of("50 23 0:26 /docker/x /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n"
-		       "51 23 0:26 / /host/cgroup ro - cgroup2 cgroup2 rw\n");
+	tree = fixture_cgroup_tree("50 23 0:26 /docker/x /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n"
+				   "51 23 0:26 / /host/cgroup ro - cgroup2 cgroup2 rw\n");
 	expect_path(tree, "/sys/fs/cgroup/sub", 0, "/docker/x/sub");
 	expect_path(tree, "/sys/fs/cgroup", 0, "/docker/x");
 	expect_path(tree, "/host/cgroup/a", 0, "/a");
@@ -353,7 +346,8 @@ Test(cgroup, partial_mount_shows_what_is_below_it)
 	_cleanup_cgroup_tree_ struct cgroup_tree *tree = NULL;
 
 	make_cgroup("sys/fs/cgroup/memory");
-	tree = tree_of("35 31 0:32 /docker/x /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
+	tree = fixture_cgroup_tree(
+		"35 31 0:32 /docker/x /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
 	expect_pid_path(tree, "4:memory:/docker/x\n", 0, "/");
 	expect_pid_path(tree, "4:memory:/docker/x/sub\n", 0, "/sub");
 	expect_pid_path(tree, "4:memory:/docker/xy\n", -EXDEV, NULL);
@@ -376,7 +370,7 @@ static struct cgroup_tree *namespaced_tree(const char *own_path)
 	cr_assert_eq(symlinkat("1000", fixture_root(), "proc/self"), 0);
 	snprintf(text, sizeof(text), "0::%s\n", own_path);
 	fixture_file("proc/1000/cgroup", text);
-	return tree_of("51 23 0:26 /../../.. /host/cgroup ro - cgroup2 cgroup2 rw\n");
+	return fixture_cgroup_tree("51 23 0:26 /../../.. /host/cgroup ro - cgroup2 cgroup2 rw\n");
 }
 
 Test(cgroup, host_tree_in_a_cgroup_namespace_names_every_process)

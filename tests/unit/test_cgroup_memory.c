@@ -38,22 +38,14 @@ static void put_number(const char *cgroup, const char *name, uint64_t value)
 	put(cgroup, name, text);
 }
 
-static struct cgroup_tree *tree_of(const char *mountinfo)
-{
-	struct cgroup_tree *tree = NULL;
-
-	fixture_file("proc/self/mountinfo", mountinfo);
-	cr_assert_eq(cgroup_tree_new(&tree, fixture_root()), 0);
-	return tree;
-}
-
 static struct cgroup_tree *v1_tree(void)
 {
 	put(V1_ROOT, "cgroup.procs", "");
 	put(V1_ROOT, "memory.usage_in_bytes", "1000000000\n");
 	put(V1_ROOT, "memory.limit_in_bytes", V1_NONE);
 	put(V1_ROOT, "memory.stat", "total_inactive_file 0\ntotal_active_file 0\n");
-	return tree_of("35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+	return fixture_cgroup_tree(
+		"35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
 }
 
 /* The root of the v2 hierarchy has memory.stat, but neither usage nor limit. */
@@ -62,7 +54,7 @@ static struct cgroup_tree *v2_tree(void)
 	put(V2_ROOT, "cgroup.procs", "");
 	put(V2_ROOT, "cgroup.controllers", "memory\n");
 	put(V2_ROOT, "memory.stat", "inactive_file 1\nactive_file 2\n");
-	return tree_of("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+	return fixture_cgroup_tree("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
 }
 
 static void make_v2(const char *cgroup, uint64_t limit, uint64_t usage, uint64_t file)

@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "output/incident_json.h"
 #include "output/json.h"
+#include "unit/json_line.h"
 
 #define MIB (1024ULL * 1024)
 #define NOON 1769860800ULL /* 2026-01-31 12:00:00 UTC */
@@ -72,16 +73,7 @@ static struct incident saved(void)
 
 static char *text_of(const struct incident *incident, const char *event)
 {
-	json_t *document = incident_json(incident, event);
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	cr_assert_not_null(document);
-	cr_assert_eq(json_write_line(file, document), 0);
-	fclose(file);
-	json_decref(document);
-	return text;
+	return json_line(incident_json(incident, event));
 }
 
 Test(incident_json, a_full_document_is_exactly_this)

@@ -8,19 +8,11 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "output/incident_json.h"
+#include "unit/json_line.h"
 
 static char *text_of(const struct incident *incident)
 {
-	json_t *document = recording_json(incident);
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	cr_assert_not_null(document);
-	cr_assert_eq(json_write_line(file, document), 0);
-	fclose(file);
-	json_decref(document);
-	return text;
+	return json_line(recording_json(incident));
 }
 
 Test(recording_json, a_full_document_is_exactly_this)

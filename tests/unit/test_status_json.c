@@ -6,23 +6,11 @@
 #include "output/json.h"
 #include "output/status.h"
 #include "output/status_json.h"
+#include "unit/json_line.h"
 
 #define MIB (1024ULL * 1024)
 #define NOON 1769860800ULL /* 2026-01-31 12:00:00 UTC */
 #define TIME "\"time\":\"2026-01-31T12:00:00.000000Z\""
-
-static char *line_of(json_t *document)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	cr_assert_not_null(document);
-	cr_assert_eq(json_write_line(file, document), 0);
-	fclose(file);
-	json_decref(document);
-	return text;
-}
 
 static struct ready guarding(void)
 {
@@ -45,7 +33,7 @@ static struct ready guarding(void)
 Test(status_json, ready_of_a_guard)
 {
 	struct ready ready = guarding();
-	_cleanup_free_ char *text = line_of(ready_json(&ready));
+	_cleanup_free_ char *text = json_line(ready_json(&ready));
 
 	cr_expect_str_eq(text,
 			 "{\"event\":\"ready\",\"schema\":1," TIME
@@ -64,7 +52,7 @@ Test(status_json, ready_of_all_and_of_run)
 			      .version = "0.1.0",
 			      .pulse = true,
 			      .child = 43};
-	_cleanup_free_ char *text = line_of(ready_json(&ready));
+	_cleanup_free_ char *text = json_line(ready_json(&ready));
 
 	cr_expect_str_eq(text,
 			 "{\"event\":\"ready\",\"schema\":1," TIME
@@ -150,7 +138,7 @@ static struct status full(void)
 Test(status_json, a_full_document_is_exactly_this)
 {
 	struct status status = full();
-	_cleanup_free_ char *text = line_of(status_json(&status));
+	_cleanup_free_ char *text = json_line(status_json(&status));
 
 	cr_expect_str_eq(
 		text,
@@ -182,7 +170,7 @@ Test(status_json, a_full_document_is_exactly_this)
 Test(status_json, nothing_yet)
 {
 	struct status status = {.page_bytes = 4096};
-	_cleanup_free_ char *text = line_of(status_json(&status));
+	_cleanup_free_ char *text = json_line(status_json(&status));
 
 	cr_expect_not_null(strstr(text, "\"guards\":[],\"processes\":[],\"counters\":{\"looks\":0"),
 			   "%s", text);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,38 +6,16 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "symbols/elf_names.h"
 #include "symbols/symbols.h"
 
 #define FILES_MAX 256
-#define SIZELESS_MAX 4096 /* how far a symbol without a size is believed to reach */
-#define RANGES_MAX 1000000
 #define BUILD_ID_MAX 64 /* bytes; SHA-1 has 20 */
 #define THREAD 1	/* libdwfl wants numbers for what has none here */
 
-/* An entry of the symbol table. libdwfl's own search goes through all of them each time. */
-struct entry {
-	uint64_t start, size; /* address in the process */
-	const char *name;
-};
-
-/*
- * Where a compilation unit has code. Looked up here, because libdwfl's own search wants a section
- * (.debug_aranges) that neither Go nor clang writes.
- */
-struct range {
-	uint64_t start, end; /* addresses in the process */
-	Dwarf_Die unit;
-	Dwarf_Addr bias;
-};
-
 struct file {
 	Dwfl_Module *module;
-	struct range *ranges; /* by start */
-	size_t range_count;
-	bool has_ranges;       /* the units were read */
-	struct entry *entries; /* by start */
-	size_t entry_count;
-	bool has_entries; /* the table was read */
+	struct elf_names *names; /* NULL: no memory */
 	struct go_table *go;
 	uint64_t bias; /* addresses in the process minus those in the file */
 	char build_id[2 * BUILD_ID_MAX + 1];
@@ -95,8 +72,7 @@ void code_free(struct code *code)
 		return;
 	for (size_t i = 0; i < code->count; i++) {
 		go_table_close(code->files[i].go);
-		free(code->files[i].entries);
-		free(code->files[i].ranges);
+		elf_names_free(code->files[i].names);
 	}
 	dwfl_end(code->dwfl);
 	free(code);
@@ -205,6 +181,7 @@ static void report(struct code *code)
 	for (size_t i = 0; i < code->count; i++) {
 		read_build_id(&code->files[i]);
 		find_go_table(&code->files[i]);
+		code->files[i].names = elf_names_new(code->files[i].module);
 	}
 }
 
@@ -373,221 +350,16 @@ size_t code_unwind(struct code *code, const struct apo_stack *stack,
 
 /* --- names --------------------------------------------------------------------------------- */
 
-static const char *die_name(Dwarf_Die *die)
-{
-	Dwarf_Attribute attribute;
-	const char *name = NULL;
-
-	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
-	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
-		name = dwarf_formstring(&attribute);
-	if (!name && dwarf_attr_integrate(die, DW_AT_name, &attribute))
-		name = dwarf_formstring(&attribute);
-	return name;
-}
-
-/* Where an inlined function was called: a place in the one around it. */
-static void call_place(Dwarf_Die *unit, Dwarf_Die *inlined, struct symbol *ret)
-{
-	Dwarf_Attribute attribute;
-	Dwarf_Word line, file;
-	Dwarf_Files *files;
-	size_t count;
-	const char *name;
-
-	ret->source[0] = '\0';
-	ret->line = 0;
-	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &line) ||
-	    dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &file) ||
-	    dwarf_getsrcfiles(unit, &files, &count) || file >= count)
-		return;
-	name = dwarf_filesrc(files, file, NULL, NULL);
-	snprintf(ret->source, sizeof(ret->source), "%s", name ? name : "");
-	ret->line = (unsigned int)line;
-}
-
-static int by_range(const void *a, const void *b)
-{
-	const struct range *one = a, *other = b;
-
-	return one->start < other->start ? -1 : one->start > other->start;
-}
-
-static bool add_range(struct file *file, size_t *room, const struct range *range)
-{
-	if (file->range_count == *room) {
-		size_t larger = *room ? *room * 2 : 256;
-		struct range *grown = reallocarray(file->ranges, larger, sizeof(*grown));
-
-		if (!grown)
-			return false;
-		file->ranges = grown;
-		*room = larger;
-	}
-	file->ranges[file->range_count++] = *range;
-	return true;
-}
-
-static void read_ranges(struct file *file)
-{
-	Dwarf_Die *unit = NULL;
-	Dwarf_Addr bias;
-	size_t room = 0;
-	bool ok = true;
-
-	file->has_ranges = true;
-	while (ok && file->range_count < RANGES_MAX &&
-	       (unit = dwfl_module_nextcu(file->module, unit, &bias))) {
-		struct range range = {.unit = *unit, .bias = bias};
-		ptrdiff_t next = 0;
-		Dwarf_Addr base;
-
-		while (ok &&
-		       (next = dwarf_ranges(unit, next, &base, &range.start, &range.end)) > 0) {
-			range.start += bias;
-			range.end += bias;
-			ok = add_range(file, &room, &range);
-		}
-	}
-	if (file->range_count)
-		qsort(file->ranges, file->range_count, sizeof(*file->ranges), by_range);
-}
-
-static struct range *range_at(struct file *file, uint64_t address)
-{
-	size_t low = 0, high;
-
-	if (!file->has_ranges)
-		read_ranges(file);
-	for (high = file->range_count; low < high;) {
-		size_t middle = low + (high - low) / 2;
-
-		if (file->ranges[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low && address < file->ranges[low - 1].end ? &file->ranges[low - 1] : NULL;
-}
-
-static void source_place(struct range *range, uint64_t address, struct symbol *ret)
-{
-	Dwarf_Line *line = dwarf_getsrc_die(&range->unit, address - range->bias);
-	const char *source = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
-	int number = 0;
-
-	if (!source || dwarf_lineno(line, &number))
-		return;
-	snprintf(ret->source, sizeof(ret->source), "%s", source);
-	ret->line = number > 0 ? (unsigned int)number : 0;
-}
-
-/* The functions inlined into each other here. */
-static void add_inlined(struct range *range, uint64_t address, struct symbol_list *ret)
-{
-	Dwarf_Die *scopes = NULL;
-	int count = dwarf_getscopes(&range->unit, address - range->bias, &scopes);
-	struct symbol place = {};
-
-	source_place(range, address, &place);
-	for (int i = 0; i < count && ret->count < SYMBOL_DEPTH; i++) {
-		int tag = dwarf_tag(&scopes[i]);
-		const char *name;
-
-		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
-			continue;
-		name = die_name(&scopes[i]);
-		if (name) {
-			ret->symbols[ret->count] = place;
-			demangle(name, ret->symbols[ret->count++].function);
-		}
-		if (tag == DW_TAG_subprogram)
-			break;
-		call_place(&range->unit, &scopes[i], &place);
-	}
-	free(scopes);
-}
-
-static int by_start(const void *a, const void *b)
-{
-	const struct entry *one = a, *other = b;
-
-	if (one->start != other->start)
-		return one->start < other->start ? -1 : 1;
-	return one->size < other->size ? -1 : one->size > other->size;
-}
-
-static void read_entries(struct file *file)
-{
-	int count = dwfl_module_getsymtab(file->module);
-
-	file->has_entries = true;
-	file->entries = count > 0 ? calloc((size_t)count, sizeof(*file->entries)) : NULL;
-	for (int i = 0; file->entries && i < count; i++) {
-		GElf_Addr address;
-		GElf_Word section;
-		GElf_Sym symbol;
-		const char *name = dwfl_module_getsym_info(file->module, i, &symbol, &address,
-							   &section, NULL, NULL);
-		int type = GELF_ST_TYPE(symbol.st_info);
-
-		if (name && *name && section != SHN_UNDEF &&
-		    (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE))
-			file->entries[file->entry_count++] = (struct entry){
-				.start = address, .size = symbol.st_size, .name = name};
-	}
-	if (file->entry_count)
-		qsort(file->entries, file->entry_count, sizeof(*file->entries), by_start);
-}
-
-#define NEAR_ENTRIES 64 /* looked at: functions that are split, and markers within them */
-
-/* NULL: no symbol reaches to there. */
-static const char *symbol_at(struct file *file, uint64_t address)
-{
-	size_t low = 0, high;
-
-	if (!file->has_entries)
-		read_entries(file);
-	for (high = file->entry_count; low < high;) {
-		size_t middle = low + (high - low) / 2;
-
-		if (file->entries[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (size_t i = low; i > 0 && low - i < NEAR_ENTRIES; i--)
-		if (address - file->entries[i - 1].start < file->entries[i - 1].size)
-			return file->entries[i - 1].name;
-	if (low && !file->entries[low - 1].size &&
-	    address - file->entries[low - 1].start < SIZELESS_MAX)
-		return file->entries[low - 1].name;
-	return NULL;
-}
-
 void code_find(struct code *code, const struct frame *frame, struct symbol_list *ret)
 {
 	uint64_t address = frame->address - frame->is_return;
-	struct file *file = file_at(code, address);
-	struct range *range;
-	const char *name;
+	const struct file *file = file_at(code, address);
 
 	*ret = (struct symbol_list){};
 	if (!file)
 		return;
-	range = range_at(file, address);
-	if (range)
-		add_inlined(range, address, ret);
-	if (ret->count)
-		return;
-	name = symbol_at(file, address);
-	if (range)
-		source_place(range, address, &ret->symbols[0]);
-	if (name) {
-		demangle(name, ret->symbols[0].function);
-		ret->count = 1;
-	} else if (file->go) {
+	if (file->names)
+		elf_names_find(file->names, address, ret);
+	if (!ret->count && file->go)
 		ret->count = go_table_find(file->go, address - file->bias, &ret->symbols[0]);
-	}
 }

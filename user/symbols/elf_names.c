@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "symbols/elf_names.h"
+
+#include <dwarf.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/util.h"
+
+#define SIZELESS_MAX 4096 /* how far a symbol without a size is believed to reach */
+#define RANGES_MAX 1000000
+
+/* An entry of the symbol table. libdwfl's own search goes through all of them each time. */
+struct entry {
+	uint64_t start, size; /* address in the process */
+	const char *name;
+};
+
+/*
+ * Where a compilation unit has code. Looked up here, because libdwfl's own search wants a section
+ * (.debug_aranges) that neither Go nor clang writes.
+ */
+struct range {
+	uint64_t start, end; /* addresses in the process */
+	Dwarf_Die unit;
+	Dwarf_Addr bias;
+};
+
+struct elf_names {
+	Dwfl_Module *module;
+	struct range *ranges; /* by start */
+	size_t range_count;
+	bool has_ranges;       /* the units were read */
+	struct entry *entries; /* by start */
+	size_t entry_count;
+	bool has_entries; /* the table was read */
+};
+
+struct elf_names *elf_names_new(Dwfl_Module *module)
+{
+	struct elf_names *names = calloc(1, sizeof(*names));
+
+	if (names)
+		names->module = module;
+	return names;
+}
+
+void elf_names_free(struct elf_names *names)
+{
+	if (!names)
+		return;
+	free(names->entries);
+	free(names->ranges);
+	free(names);
+}
+
+/* --- DWARF --------------------------------------------------------------------------------- */
+
+static const char *die_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	const char *name = NULL;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
+	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
+		name = dwarf_formstring(&attribute);
+	if (!name && dwarf_attr_integrate(die, DW_AT_name, &attribute))
+		name = dwarf_formstring(&attribute);
+	return name;
+}
+
+/* Where an inlined function was called: a place in the one around it. */
+static void call_place(Dwarf_Die *unit, Dwarf_Die *inlined, struct symbol *ret)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word line, file;
+	Dwarf_Files *files;
+	size_t count;
+	const char *name;
+
+	ret->source[0] = '\0';
+	ret->line = 0;
+	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &line) ||
+	    dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &file) ||
+	    dwarf_getsrcfiles(unit, &files, &count) || file >= count)
+		return;
+	name = dwarf_filesrc(files, file, NULL, NULL);
+	snprintf(ret->source, sizeof(ret->source), "%s", name ? name : "");
+	ret->line = (unsigned int)line;
+}
+
+static int by_range(const void *a, const void *b)
+{
+	const struct range *one = a, *other = b;
+
+	return one->start < other->start ? -1 : one->start > other->start;
+}
+
+static bool add_range(struct elf_names *names, size_t *room, const struct range *range)
+{
+	if (names->range_count == *room) {
+		size_t larger = *room ? *room * 2 : 256;
+		struct range *grown = reallocarray(names->ranges, larger, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		names->ranges = grown;
+		*room = larger;
+	}
+	names->ranges[names->range_count++] = *range;
+	return true;
+}
+
+static void read_ranges(struct elf_names *names)
+{
+	Dwarf_Die *unit = NULL;
+	Dwarf_Addr bias;
+	size_t room = 0;
+	bool ok = true;
+
+	names->has_ranges = true;
+	while (ok && names->range_count < RANGES_MAX &&
+	       (unit = dwfl_module_nextcu(names->module, unit, &bias))) {
+		struct range range = {.unit = *unit, .bias = bias};
+		ptrdiff_t next = 0;
+		Dwarf_Addr base;
+
+		while (ok &&
+		       (next = dwarf_ranges(unit, next, &base, &range.start, &range.end)) > 0) {
+			range.start += bias;
+			range.end += bias;
+			ok = add_range(names, &room, &range);
+		}
+	}
+	if (names->range_count)
+		qsort(names->ranges, names->range_count, sizeof(*names->ranges), by_range);
+}
+
+static struct range *range_at(struct elf_names *names, uint64_t address)
+{
+	size_t low = 0, high;
+
+	if (!names->has_ranges)
+		read_ranges(names);
+	for (high = names->range_count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+
+		if (names->ranges[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low && address < names->ranges[low - 1].end ? &names->ranges[low - 1] : NULL;
+}
+
+static void source_place(struct range *range, uint64_t address, struct symbol *ret)
+{
+	Dwarf_Line *line = dwarf_getsrc_die(&range->unit, address - range->bias);
+	const char *source = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
+	int number = 0;
+
+	if (!source || dwarf_lineno(line, &number))
+		return;
+	snprintf(ret->source, sizeof(ret->source), "%s", source);
+	ret->line = number > 0 ? (unsigned int)number : 0;
+}
+
+/* The functions inlined into each other here. */
+static void add_inlined(struct range *range, uint64_t address, struct symbol_list *ret)
+{
+	Dwarf_Die *scopes = NULL;
+	int count = dwarf_getscopes(&range->unit, address - range->bias, &scopes);
+	struct symbol place = {};
+
+	source_place(range, address, &place);
+	for (int i = 0; i < count && ret->count < SYMBOL_DEPTH; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+		const char *name;
+
+		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
+			continue;
+		name = die_name(&scopes[i]);
+		if (name) {
+			ret->symbols[ret->count] = place;
+			demangle(name, ret->symbols[ret->count++].function);
+		}
+		if (tag == DW_TAG_subprogram)
+			break;
+		call_place(&range->unit, &scopes[i], &place);
+	}
+	free(scopes);
+}
+
+/* --- the symbol table ---------------------------------------------------------------------- */
+
+static int by_start(const void *a, const void *b)
+{
+	const struct entry *one = a, *other = b;
+
+	if (one->start != other->start)
+		return one->start < other->start ? -1 : 1;
+	return one->size < other->size ? -1 : one->size > other->size;
+}
+
+static void read_entries(struct elf_names *names)
+{
+	int count = dwfl_module_getsymtab(names->module);
+
+	names->has_entries = true;
+	names->entries = count > 0 ? calloc((size_t)count, sizeof(*names->entries)) : NULL;
+	for (int i = 0; names->entries && i < count; i++) {
+		GElf_Addr address;
+		GElf_Word section;
+		GElf_Sym symbol;
+		const char *name = dwfl_module_getsym_info(names->module, i, &symbol, &address,
+							   &section, NULL, NULL);
+		int type = GELF_ST_TYPE(symbol.st_info);
+
+		if (name && *name && section != SHN_UNDEF &&
+		    (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE))
+			names->entries[names->entry_count++] = (struct entry){
+				.start = address, .size = symbol.st_size, .name = name};
+	}
+	if (names->entry_count)
+		qsort(names->entries, names->entry_count, sizeof(*names->entries), by_start);
+}
+
+#define NEAR_ENTRIES 64 /* looked at: functions that are split, and markers within them */
+
+/* NULL: no symbol reaches to there. */
+static const char *symbol_at(struct elf_names *names, uint64_t address)
+{
+	size_t low = 0, high;
+
+	if (!names->has_entries)
+		read_entries(names);
+	for (high = names->entry_count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+
+		if (names->entries[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (size_t i = low; i > 0 && low - i < NEAR_ENTRIES; i--)
+		if (address - names->entries[i - 1].start < names->entries[i - 1].size)
+			return names->entries[i - 1].name;
+	if (low && !names->entries[low - 1].size &&
+	    address - names->entries[low - 1].start < SIZELESS_MAX)
+		return names->entries[low - 1].name;
+	return NULL;
+}
+
+void elf_names_find(struct elf_names *names, uint64_t address, struct symbol_list *ret)
+{
+	struct range *range = range_at(names, address);
+	const char *name;
+
+	if (range)
+		add_inlined(range, address, ret);
+	if (ret->count)
+		return;
+	if (range)
+		source_place(range, address, &ret->symbols[0]);
+	name = symbol_at(names, address);
+	if (name) {
+		demangle(name, ret->symbols[0].function);
+		ret->count = 1;
+	}
+}
