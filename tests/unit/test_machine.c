@@ -96,26 +96,29 @@ Test(machine, sparse_and_senseless_lists)
 	}
 }
 
-Test(machine, choices_have_names)
+Test(machine, choices_are_the_words_in_brackets)
 {
 	static const struct {
-		const char *lockdown, *lockdown_name, *thp, *thp_name;
+		const char *lockdown_file, *thp_file;
+		enum machine_lockdown lockdown;
+		enum machine_thp thp;
 	} cases[] = {
-		{"[none] integrity confidentiality", "none", "[always] madvise never", "always"},
-		{"none integrity [confidentiality]", "confidentiality", "always madvise [never]",
-		 "never"},
-		{"none integrity", "unknown", "always madvise", "none"},
-		{"[other]", "unknown", "[]", "none"},
+		{"[none] integrity confidentiality", "[always] madvise never",
+		 MACHINE_LOCKDOWN_NONE, MACHINE_THP_ALWAYS},
+		{"none integrity [confidentiality]", "always madvise [never]",
+		 MACHINE_LOCKDOWN_CONFIDENTIALITY, MACHINE_THP_NEVER},
+		{"none integrity", "always madvise", MACHINE_LOCKDOWN_UNKNOWN, MACHINE_THP_NONE},
+		{"[other]", "[]", MACHINE_LOCKDOWN_UNKNOWN, MACHINE_THP_NONE},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct machine machine;
 
-		fixture_file("sys/kernel/security/lockdown", cases[i].lockdown);
-		fixture_file("sys/kernel/mm/transparent_hugepage/enabled", cases[i].thp);
+		fixture_file("sys/kernel/security/lockdown", cases[i].lockdown_file);
+		fixture_file("sys/kernel/mm/transparent_hugepage/enabled", cases[i].thp_file);
 		cr_assert_eq(machine_read(fixture_root(), &machine), 0);
-		cr_expect_str_eq(machine_lockdown_name(machine.lockdown), cases[i].lockdown_name);
-		cr_expect_str_eq(machine_thp_name(machine.thp), cases[i].thp_name);
+		cr_expect_eq(machine.lockdown, cases[i].lockdown, "%s", cases[i].lockdown_file);
+		cr_expect_eq(machine.thp, cases[i].thp, "%s", cases[i].thp_file);
 	}
 }
 

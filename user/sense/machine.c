@@ -157,20 +157,6 @@ bool machine_has_capability(const struct machine *machine, int capability)
 	return capability >= 0 && capability < 64 && (machine->capabilities >> capability & 1);
 }
 
-const char *machine_lockdown_name(enum machine_lockdown lockdown)
-{
-	switch (lockdown) {
-	case MACHINE_LOCKDOWN_NONE:
-		return "none";
-	case MACHINE_LOCKDOWN_INTEGRITY:
-		return "integrity";
-	case MACHINE_LOCKDOWN_CONFIDENTIALITY:
-		return "confidentiality";
-	default:
-		return "unknown";
-	}
-}
-
 const char *machine_thp_name(enum machine_thp thp)
 {
 	switch (thp) {

@@ -47,8 +47,5 @@ uint64_t machine_kernel_symbol(int root_fd, const char *name);
 /* Whether the effective set has this capability: CAP_BPF, CAP_PERFMON, ... */
 bool machine_has_capability(const struct machine *machine, int capability);
 
-/* "none", "integrity", "confidentiality", "unknown". */
-const char *machine_lockdown_name(enum machine_lockdown lockdown);
-
 /* "always", "madvise", "never", "none". */
 const char *machine_thp_name(enum machine_thp thp);

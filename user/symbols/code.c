@@ -66,18 +66,6 @@ struct code *code_new(void)
 	return NULL;
 }
 
-void code_free(struct code *code)
-{
-	if (!code)
-		return;
-	for (size_t i = 0; i < code->count; i++) {
-		go_table_close(code->files[i].go);
-		elf_names_free(code->files[i].names);
-	}
-	dwfl_end(code->dwfl);
-	free(code);
-}
-
 /* How far the file's addresses are moved, from the segment that holds what is mapped. */
 static bool find_bias(Elf *elf, uint64_t start, uint64_t offset, uint64_t *ret)
 {

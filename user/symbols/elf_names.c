@@ -45,15 +45,6 @@ struct elf_names *elf_names_new(Dwfl_Module *module)
 	return names;
 }
 
-void elf_names_free(struct elf_names *names)
-{
-	if (!names)
-		return;
-	free(names->entries);
-	free(names->ranges);
-	free(names);
-}
-
 /* --- DWARF --------------------------------------------------------------------------------- */
 
 static const char *die_name(Dwarf_Die *die)

@@ -12,10 +12,8 @@
 
 struct elf_names;
 
-/* Borrows the module. NULL: there is no memory for it. */
+/* Borrows the module. NULL: there is no memory for it. Lives as long as the process. */
 struct elf_names *elf_names_new(Dwfl_Module *module);
-/* Takes NULL. */
-void elf_names_free(struct elf_names *names);
 
 /*
  * Address in the process. Adds to an empty list; where there is no name but a source line, the line

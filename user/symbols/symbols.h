@@ -33,11 +33,10 @@ struct frame {
 	bool is_return; /* the place is the call just before the address */
 };
 
-/* The code of one process: the ELF files mapped in it, at their addresses. */
+/* The code of one process: the ELF files mapped in it, at their addresses. Is never freed. */
 struct code;
 
 struct code *code_new(void);
-void code_free(struct code *code);
 
 /*
  * A file of which the part at `offset` is mapped at address `start`. Takes the descriptor, whatever
