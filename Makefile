@@ -49,7 +49,7 @@ BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst ppc64le,po
 once      = $(eval $(1) := $$(shell $(2)))$($(1))
 DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKGCONF) --cflags $(DEPS))
 DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS))
-SYMBOLS_LIBS = $(call once,SYMBOLS_LIBS,$(PKGCONF) --libs libdw libelf jansson)
+SYMBOLS_LIBS = $(call once,SYMBOLS_LIBS,$(PKGCONF) --libs libdw libelf jansson && echo -liberty)
 TEST_CFLAGS = $(call once,TEST_CFLAGS,$(PKGCONF) --cflags criterion)
 TEST_LIBS   = $(call once,TEST_LIBS,$(PKGCONF) --libs criterion)
 MULTIARCH   = $(call once,MULTIARCH,$(CC) -dumpmachine)
@@ -84,6 +84,7 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests
 # Not for another machine: that takes a C++ library for it, and its Python.
 ifeq ($(ARCH),$(shell uname -m))
 WORKLOADS  += $(patsubst tests/workloads/%.cc,$(TOP)/workloads/%,$(wildcard tests/workloads/*.cc)) \
+	      $(TOP)/workloads/hoard_cpp-clang \
 	      $(TOP)/python/.done
 endif
 
@@ -192,7 +193,11 @@ $(TOP)/workloads/%: tests/workloads/%.go | $(TOP)/.deps-test
 	$(Q)$(GO_ENV) $(GO) build -o $@ $<
 $(TOP)/workloads/%: tests/workloads/%.cc | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  CXX   $<'
-	$(Q)$(CXX) -O2 -Wall -Wextra -Werror -MMD -MP -MF $@.d $< -static -o $@
+	$(Q)$(CXX) -O2 -g -Wall -Wextra -Werror -MMD -MP -MF $@.d $< -static -o $@
+# It describes to debuggers what it compiles in other ways than gcc, as Rust does.
+$(TOP)/workloads/%-clang: tests/workloads/%.cc | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  CXX   $<'
+	$(Q)$(CLANG)++ -O2 -g -Wall -Wextra -Werror $< -static -o $@
 $(TOP)/workloads/%-stripped: tests/workloads/%.c | $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE= -std=gnu11 -O2 $(WARN) $< -s -o $@

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// hoard_cpp: the same in C++. All its memory comes from shop::Inventory::add(), by way of the
-// standard library. SIGTERM ends it at once, with status 0.
+// hoard_cpp, hoard_cpp-clang: the same in C++. All its memory comes from shop::restock(), by way of
+// the standard library. SIGTERM ends it at once, with status 0.
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -9,17 +9,13 @@
 
 namespace shop {
 
-class Inventory {
-public:
-	__attribute__((noinline)) void add(std::size_t length)
-	{
-		items_.emplace_back(length, 'x');
-	}
-	std::size_t size() const { return items_.size(); }
+using Inventory = std::vector<std::string>;
 
-private:
-	std::vector<std::string> items_;
-};
+__attribute__((noinline)) void restock(Inventory &inventory, std::size_t length)
+{
+	inventory.emplace_back(length, 'x');
+	inventory.back()[0] = 'y'; // no tail call
+}
 
 } // namespace shop
 
@@ -29,7 +25,7 @@ int main()
 
 	std::signal(SIGTERM, [](int) { _exit(0); });
 	while (inventory.size() < 65536) // 4 GiB
-		inventory.add(65536);
+		shop::restock(inventory, 65536);
 	std::printf("%zu items\n", inventory.size());
 	return 1;
 }

@@ -58,17 +58,20 @@ static const char *const runtime_modules[] = {
 
 /* The same linked into a program; and helpers that allocate for whoever calls them. */
 static const char *const runtime_functions[] = {
-	"malloc",	  "calloc",	   "realloc",	   "reallocarray",  "free",
-	"posix_memalign", "aligned_alloc", "memset",	   "memcpy",	    "memmove",
-	"mempcpy",	  "__mem*",	   "__str*",	   "strdup",	    "strndup",
-	"_int_malloc",	  "_int_realloc",  "_int_free",	   "_mid_memalign", "sysmalloc*",
-	"__libc_*",	  "__GI_*",	   "brk",	   "sbrk",	    "mmap",
-	"mmap64",	  "mremap",	   "madvise",	   "clear_page*",   "operator new*",
-	"std::*",	  "__gnu_cxx::*",  "* std::*",	   "je_*",	    "tc_*",
-	"mi_*",		  "alloc::*",	   "core::*",	   "<alloc::*",	    "<core::*",
-	"hashbrown::*",	  "__rust_*",	   "__rdl_*",	   "_Py*",	    "Py*",
-	"v8::*",	  "node::*",	   "Builtin:*",	   "Builtins_*",    "BytecodeHandler:*",
-	"Stub:*",	  "RegExp:*",	   "py::<frozen*", "* node:*",
+	"malloc",	"calloc",	  "realloc",	   "reallocarray",
+	"free",		"posix_memalign", "aligned_alloc", "memset",
+	"memcpy",	"memmove",	  "mempcpy",	   "__mem*",
+	"__str*",	"strdup",	  "strndup",	   "_int_malloc",
+	"_int_realloc", "_int_free",	  "_mid_memalign", "sysmalloc*",
+	"__libc_*",	"__GI_*",	  "brk",	   "sbrk",
+	"mmap",		"mmap64",	  "mremap",	   "madvise",
+	"clear_page*",	"operator new*",  "std::*",	   "__gnu_cxx::*",
+	"je_*",		"tc_*",		  "mi_*",	   "alloc::*",
+	"core::*",	"<alloc::*",	  "<core::*",	   "<* as alloc::*",
+	"<std::*",	"hashbrown::*",	  "<hashbrown::*", "__rust_*",
+	"__rdl_*",	"_Py*",		  "Py*",	   "v8::*",
+	"node::*",	"Builtin:*",	  "Builtins_*",	   "BytecodeHandler:*",
+	"Stub:*",	"RegExp:*",	  "py::<frozen*",  "* node:*",
 };
 
 static bool matches(const char *const patterns[], size_t count, const char *name)

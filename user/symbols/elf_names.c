@@ -156,30 +156,79 @@ static void source_place(struct range *range, uint64_t address, struct symbol *r
 	ret->line = number > 0 ? (unsigned int)number : 0;
 }
 
+#define SCOPES_MAX 64 /* within each other; a level of recursion each */
+
+/* The scopes that hold an address, outermost first. */
+struct scopes {
+	Dwarf_Addr address;
+	size_t count;
+	Dwarf_Die list[SCOPES_MAX];
+};
+
+static bool has_code(Dwarf_Die *die, const struct scopes *scopes)
+{
+	return dwarf_haspc(die, scopes->address) > 0;
+}
+
+/*
+ * Returns whether a function was found. Not dwarf_getscopes(), which does not look into namespaces
+ * and types: that is where Rust and clang define functions.
+ */
+static bool find_scopes(Dwarf_Die *parent, struct scopes *scopes, unsigned int depth)
+{
+	Dwarf_Die die;
+
+	if (depth == SCOPES_MAX || dwarf_child(parent, &die))
+		return false;
+	do {
+		switch (dwarf_tag(&die)) {
+		case DW_TAG_subprogram:
+		case DW_TAG_inlined_subroutine:
+			if (!has_code(&die, scopes))
+				break;
+			scopes->list[scopes->count++] = die;
+			find_scopes(&die, scopes, depth + 1);
+			return true;
+		case DW_TAG_lexical_block:
+			if (!has_code(&die, scopes))
+				break;
+			return find_scopes(&die, scopes, depth + 1);
+		case DW_TAG_namespace:
+		case DW_TAG_module:
+		case DW_TAG_class_type:
+		case DW_TAG_structure_type:
+		case DW_TAG_union_type:
+		case DW_TAG_enumeration_type:
+			if (find_scopes(&die, scopes, depth + 1))
+				return true;
+			break;
+		default:
+			break;
+		}
+	} while (dwarf_siblingof(&die, &die) == 0);
+	return false;
+}
+
 /* The functions inlined into each other here. */
 static void add_inlined(struct range *range, uint64_t address, struct symbol_list *ret)
 {
-	Dwarf_Die *scopes = NULL;
-	int count = dwarf_getscopes(&range->unit, address - range->bias, &scopes);
+	struct scopes scopes = {.address = address - range->bias};
 	struct symbol place = {};
 
+	find_scopes(&range->unit, &scopes, 0);
 	source_place(range, address, &place);
-	for (int i = 0; i < count && ret->count < SYMBOL_DEPTH; i++) {
-		int tag = dwarf_tag(&scopes[i]);
-		const char *name;
+	for (size_t i = scopes.count; i > 0 && ret->count < SYMBOL_DEPTH; i--) {
+		Dwarf_Die *scope = &scopes.list[i - 1];
+		const char *name = die_name(scope);
 
-		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
-			continue;
-		name = die_name(&scopes[i]);
 		if (name) {
 			ret->symbols[ret->count] = place;
 			demangle(name, ret->symbols[ret->count++].function);
 		}
-		if (tag == DW_TAG_subprogram)
+		if (dwarf_tag(scope) == DW_TAG_subprogram)
 			break;
-		call_place(&range->unit, &scopes[i], &place);
+		call_place(&range->unit, scope, &place);
 	}
-	free(scopes);
 }
 
 /* --- the symbol table ---------------------------------------------------------------------- */

@@ -374,7 +374,6 @@ int main(void)
 		return fail("bad request: it is started by apoptosis, for a report");
 	if (!read_request(request))
 		return fail("out of memory");
-	demangle_prepare();
 	if (!privileges_drop())
 		return fail("cannot give up privileges: looking at nothing");
 	stacks = read_stacks((int)json_integer_value(json_object_get(request, "stacks")), &count);

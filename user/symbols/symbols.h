@@ -13,7 +13,7 @@
 #include "apoptosis/abi.h"
 
 #define SYMBOL_NAME_MAX 512 /* bytes, with the NUL; longer names are cut */
-#define SYMBOL_DEPTH 8	    /* functions inlined into each other at one address */
+#define SYMBOL_DEPTH 32	    /* functions inlined into each other at one address */
 #define FRAMES_MAX 127	    /* of one stack */
 
 struct symbol {
@@ -79,11 +79,5 @@ struct perf_map *perf_map_open(int fd, const char **ret_error);
 void perf_map_close(struct perf_map *map);
 bool perf_map_find(const struct perf_map *map, uint64_t address, struct symbol *ret);
 
-/*
- * Opens the C++ runtime that is installed, which no program in C++ runs without, for its demangler.
- * Without it nothing is demangled. While files may still be opened.
- */
-void demangle_prepare(void);
-
-/* Readable for people: C++ and Rust (its older scheme). Anything else as it is, cut to size. */
+/* Readable for people: C++, without parameters, and Rust. Anything else as it is, cut to size. */
 void demangle(const char *name, char ret[SYMBOL_NAME_MAX]);
