@@ -127,31 +127,50 @@ static bool is_runtime_function(const char *name, bool is_go)
 	       (is_go && is_go_library(name));
 }
 
+/* The innermost function at a place that is not of an allocator or a language's library. */
+static bool find_function(const struct recording_location *location, bool is_go, size_t *ret)
+{
+	for (size_t i = 0; i < location->function_count; i++) {
+		const char *name = location->functions[i].name;
+
+		if (name && !is_runtime_function(name, is_go)) {
+			*ret = i;
+			return true;
+		}
+	}
+	return false;
+}
+
 uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
 			 size_t *ret_function)
 {
-	uint32_t fallback = stack->count ? stack->locations[0] : RECORDING_NONE;
-	bool unnamed = false, is_go = is_go_stack(recording, stack);
+	uint32_t unnamed = RECORDING_NONE, in_runtime = RECORDING_NONE;
+	bool is_go = is_go_stack(recording, stack);
+	size_t runtime_function = 0, function = 0;
 
 	*ret_function = 0;
 	for (size_t i = 0; i < stack->count; i++) {
-		const struct recording_location *location =
-			&recording->locations[stack->locations[i]];
+		uint32_t place = stack->locations[i];
+		const struct recording_location *location = &recording->locations[place];
+		bool found = find_function(location, is_go, &function);
 
-		if (in_runtime_module(recording, location))
-			continue;
-		for (size_t j = 0; j < location->function_count; j++) {
-			const char *name = location->functions[j].name;
-
-			if (!name || is_runtime_function(name, is_go))
-				continue;
-			*ret_function = j;
-			return stack->locations[i];
-		}
-		if (!location->function_count && !unnamed) {
-			fallback = stack->locations[i];
-			unnamed = true;
+		if (in_runtime_module(recording, location)) {
+			if (found && in_runtime == RECORDING_NONE) {
+				in_runtime = place;
+				runtime_function = function;
+			}
+		} else if (found) {
+			*ret_function = function;
+			return place;
+		} else if (!location->function_count && unnamed == RECORDING_NONE) {
+			unnamed = place;
 		}
 	}
-	return fallback;
+	if (unnamed != RECORDING_NONE)
+		return unnamed;
+	if (in_runtime != RECORDING_NONE) {
+		*ret_function = runtime_function;
+		return in_runtime;
+	}
+	return stack->count ? stack->locations[0] : RECORDING_NONE;
 }

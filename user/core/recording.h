@@ -79,8 +79,9 @@ void recording_location_clear(struct recording_location *location);
 /*
  * The function a stack's memory is put down to: the innermost one that is not part of an allocator,
  * a libc or a language's runtime, for it is what a programmer can change. Its location, and the
- * index of the function there; RECORDING_NONE for an empty stack. Without names: the innermost
- * place outside of such a module.
+ * index of the function there; RECORDING_NONE for an empty stack. Where there is none: the innermost
+ * place outside of such modules; or else the function within that asked its allocator, a collector
+ * for example.
  */
 uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
 			 size_t *ret_function);
