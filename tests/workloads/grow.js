@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: BSD-2-Clause
 
-// grow.js STATE [MAX_MIB]: a Node program that collects Buffers, one per turn of its event loop,
-// until SIGTERM; then it shuts down.
+// grow.js STATE [MAX_MIB [IDLE_S]]: a Node program that collects Buffers, one per turn of its event
+// loop, until SIGTERM; then it shuts down. First it is idle for so long.
 'use strict';
 const fs = require('fs');
 
 const state = process.argv[2];
 const max = Number(process.argv[3] || 4096);
+const idle_s = Number(process.argv[4] || 0);
 const rows = [];
 let stopping = false;
 
@@ -40,4 +41,4 @@ function grow() {
 }
 
 process.on('SIGTERM', () => { stopping = true; });
-grow();
+setTimeout(grow, 1000 * idle_s);
