@@ -81,10 +81,10 @@ BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
 WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests/workloads/*.c)) \
 	      $(patsubst tests/workloads/%.go,$(TOP)/workloads/%,$(wildcard tests/workloads/*.go)) \
 	      $(addprefix $(TOP)/workloads/,hoard-stripped hugejson-stripped)
-# Not for another machine: that takes a C++ library for it, and its Python.
+# Not for another machine: that takes libraries of C++ and Rust for it, and its Python.
 ifeq ($(ARCH),$(shell uname -m))
 WORKLOADS  += $(patsubst tests/workloads/%.cc,$(TOP)/workloads/%,$(wildcard tests/workloads/*.cc)) \
-	      $(TOP)/workloads/hoard_cpp-clang \
+	      $(TOP)/workloads/hoard_cpp-clang $(TOP)/workloads/hoard_rust \
 	      $(TOP)/python/.done
 endif
 
@@ -194,7 +194,10 @@ $(TOP)/workloads/%: tests/workloads/%.go | $(TOP)/.deps-test
 $(TOP)/workloads/%: tests/workloads/%.cc | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  CXX   $<'
 	$(Q)$(CXX) -O2 -g -Wall -Wextra -Werror -MMD -MP -MF $@.d $< -static -o $@
-# It describes to debuggers what it compiles in other ways than gcc, as Rust does.
+$(TOP)/workloads/%: tests/workloads/%.rs | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  RUSTC $<'
+	$(Q)rustc -O -g -D warnings $< -o $@
+# It describes to debuggers what it compiles in other ways than gcc.
 $(TOP)/workloads/%-clang: tests/workloads/%.cc | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  CXX   $<'
 	$(Q)$(CLANG)++ -O2 -g -Wall -Wextra -Werror $< -static -o $@

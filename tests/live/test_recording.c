@@ -155,28 +155,35 @@ Test(recording, stripped)
 }
 
 /* The line too: that of the call, not of what the standard library has put in its place. */
-static void expect_cpp(const char *name)
+static void expect_compiled(const char *name, const char *language, const char *function,
+			    const char *source)
 {
 	json_t *report;
 
 	if (access(live_format("%s/%s", getenv("WORKLOADS") ?: "build/workloads", name), X_OK))
-		live_skip("c++", "%s is not built for this architecture", name);
+		live_skip(language, "%s is not built for this architecture", name);
 	report = report_of_workload(name);
-	expect_owner(report, "shop::restock");
-	live_check(strstr(live_text(report, "recording.top.0.source"), "hoard_cpp.cc"), "it is %s",
+	expect_owner(report, function);
+	live_check(strstr(live_text(report, "recording.top.0.source"), source), "it is %s",
 		   live_text(report, "recording.top.0.source"));
 	json_decref(report);
 }
 
 Test(recording, cpp)
 {
-	expect_cpp("hoard_cpp");
+	expect_compiled("hoard_cpp", "c++", "shop::restock", "hoard_cpp.cc");
 }
 
-/* Functions are defined within namespaces there, as Rust does it. */
+/* Functions are defined within namespaces there. */
 Test(recording, cpp_of_clang)
 {
-	expect_cpp("hoard_cpp-clang");
+	expect_compiled("hoard_cpp-clang", "c++", "shop::restock", "hoard_cpp.cc");
+}
+
+/* And here, by rustc 1.63, within types. */
+Test(recording, rust)
+{
+	expect_compiled("hoard_rust", "rust", "hoard_rust::Inventory::restock", "hoard_rust.rs");
 }
 
 static json_t *report_of_go(const char *name)

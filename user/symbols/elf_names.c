@@ -161,6 +161,7 @@ static void source_place(struct range *range, uint64_t address, struct symbol *r
 /* The scopes that hold an address, outermost first. */
 struct scopes {
 	Dwarf_Addr address;
+	bool in_types; /* older Rust: functions are defined within types too */
 	size_t count;
 	Dwarf_Die list[SCOPES_MAX];
 };
@@ -171,8 +172,8 @@ static bool has_code(Dwarf_Die *die, const struct scopes *scopes)
 }
 
 /*
- * Returns whether a function was found. Not dwarf_getscopes(), which does not look into namespaces
- * and types: that is where Rust and clang define functions.
+ * Returns whether a function was found. Not dwarf_getscopes(), which looks into neither namespaces,
+ * where clang and Rust define functions, nor types.
  */
 static bool find_scopes(Dwarf_Die *parent, struct scopes *scopes, unsigned int depth)
 {
@@ -193,12 +194,14 @@ static bool find_scopes(Dwarf_Die *parent, struct scopes *scopes, unsigned int d
 			if (!has_code(&die, scopes))
 				break;
 			return find_scopes(&die, scopes, depth + 1);
-		case DW_TAG_namespace:
-		case DW_TAG_module:
-		case DW_TAG_class_type:
 		case DW_TAG_structure_type:
 		case DW_TAG_union_type:
 		case DW_TAG_enumeration_type:
+			if (!scopes->in_types)
+				break;
+			/* fall through */
+		case DW_TAG_namespace:
+		case DW_TAG_module:
 			if (find_scopes(&die, scopes, depth + 1))
 				return true;
 			break;
@@ -212,7 +215,10 @@ static bool find_scopes(Dwarf_Die *parent, struct scopes *scopes, unsigned int d
 /* The functions inlined into each other here. */
 static void add_inlined(struct range *range, uint64_t address, struct symbol_list *ret)
 {
-	struct scopes scopes = {.address = address - range->bias};
+	struct scopes scopes = {
+		.address = address - range->bias,
+		.in_types = dwarf_srclang(&range->unit) == DW_LANG_Rust,
+	};
 	struct symbol place = {};
 
 	find_scopes(&range->unit, &scopes, 0);
