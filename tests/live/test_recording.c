@@ -148,7 +148,10 @@ Test(recording, stripped)
 	expect_weights(report);
 	live_check(json_is_null(live_member(recording, "top.0.function")), "it has a name");
 	live_check(strstr(live_text(recording, "top.0.module"), "hoard-stripped"),
-		   "it was %s, not the program", live_text(recording, "top.0.module"));
+		   "it was not the program: %s of %s at %s",
+		   json_dumps(live_member(recording, "top"), JSON_COMPACT),
+		   json_dumps(live_member(recording, "stacks"), JSON_COMPACT),
+		   json_dumps(live_member(recording, "locations"), JSON_COMPACT));
 	live_check(strncmp(live_text(recording, "top.0.offset"), "0x", 2) == 0, "no offset");
 	live_check(strlen(live_text(recording, "modules.0.build_id")) == 40, "no build id");
 	json_decref(report);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "core/tally.h"
 #include "core/verdict.h"
 #include "daemon/facts.h"
 #include "daemon/namer.h"
@@ -45,44 +46,18 @@ struct open_incident {
 	struct capture *capture; /* NULL: no reports are asked for */
 };
 
-#define TALLIES_MAX 1024 /* guards; beyond, the oldest is forgotten */
-
-struct tally {
-	uint64_t cgroup_id;
-	uint64_t verdicts[STATUS_VERDICTS];
-};
+#define CLOSED_MAX 64 /* trips that are remembered as closed */
 
 struct tracker {
 	struct tracker_config config;
 	struct recorder *recorder; /* NULL: no reports are asked for */
 	struct open_incident *open;
+	uint64_t closed[CLOSED_MAX]; /* ids, the oldest is overwritten */
+	size_t closed_next;
 	struct namer *namer;
-	struct tally all; /* of every guard */
-	struct tally tallies[TALLIES_MAX];
-	size_t tally_next;
+	struct tallies tallies;
 	uint64_t responder_late;
 };
-
-static struct tally *tally_find(const struct tracker *tracker, uint64_t cgroup_id)
-{
-	for (size_t i = 0; i < TALLIES_MAX; i++)
-		if (tracker->tallies[i].cgroup_id == cgroup_id)
-			return (struct tally *)&tracker->tallies[i];
-	return NULL;
-}
-
-static void tally_add(struct tracker *tracker, uint64_t cgroup_id, enum verdict verdict)
-{
-	struct tally *tally = cgroup_id ? tally_find(tracker, cgroup_id) : NULL;
-
-	tracker->all.verdicts[verdict]++;
-	if (!tally && cgroup_id) {
-		tally = &tracker->tallies[tracker->tally_next++ % TALLIES_MAX];
-		*tally = (struct tally){.cgroup_id = cgroup_id};
-	}
-	if (tally)
-		tally->verdicts[verdict]++;
-}
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -303,9 +278,10 @@ static void close_incident(struct open_incident *open)
 
 	read_closing(open);
 	verdict_close(open->incident);
-	tally_add(tracker, open->limit_cgroup, open->incident->verdict);
+	tallies_add(&tracker->tallies, open->limit_cgroup, open->incident->verdict);
 	if (open->capture)
 		recorder_follow(tracker->recorder, &open->subject, open->capture);
+	tracker->closed[tracker->closed_next++ % CLOSED_MAX] = open->incident->id;
 	report(tracker, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
 	unlink_and_free(open);
 }
@@ -393,6 +369,14 @@ static void on_close_record(struct tracker *tracker, const struct apo_close *rec
 		close_incident(open);
 }
 
+static bool was_closed(const struct tracker *tracker, uint64_t trip_id)
+{
+	for (size_t i = 0; i < CLOSED_MAX; i++)
+		if (tracker->closed[i] == trip_id)
+			return true;
+	return false;
+}
+
 static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 {
 	struct open_incident *open = oom->trip_id ? find(tracker, oom->trip_id) : NULL;
@@ -403,6 +387,9 @@ static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 		open->incident->oom_victim = true;
 		return;
 	}
+	/* The trip's record is still on the way from another CPU. Its end will tell of this too. */
+	if (oom->trip_id && !was_closed(tracker, oom->trip_id))
+		return;
 	incident = incident_new();
 	if (!incident)
 		return;
@@ -414,7 +401,7 @@ static void on_oom(struct tracker *tracker, const struct apo_oom *oom)
 	if (cgroup_path_of_id(tracker->config.tree, oom->limit_cgroup, &incident->limit_cgroup))
 		incident->limit_cgroup = NULL;
 	verdict_close(incident);
-	tally_add(tracker, oom->limit_cgroup, incident->verdict);
+	tallies_add(&tracker->tallies, oom->limit_cgroup, incident->verdict);
 	subject = (struct recorder_subject){
 		.tgid = oom->victim.tgid,
 		.pid = facts_local_pid(tracker->config.initial_pid_ns, &oom->victim),
@@ -583,16 +570,9 @@ bool tracker_is_naming(const struct tracker *tracker)
 
 void tracker_status(const struct tracker *tracker, struct status *status)
 {
-	memcpy(status->verdicts, tracker->all.verdicts, sizeof(status->verdicts));
+	tallies_read(&tracker->tallies, status);
 	status->verdicts[VERDICT_OPEN] = tracker_open_count(tracker);
 	status->responder_late = tracker->responder_late;
-	for (size_t i = 0; i < status->guard_count; i++) {
-		const struct tally *tally = tally_find(tracker, status->guards[i].id);
-
-		if (tally)
-			memcpy(status->guards[i].verdicts, tally->verdicts,
-			       sizeof(tally->verdicts));
-	}
 	for (const struct open_incident *open = tracker->open; open; open = open->next)
 		for (size_t i = 0; i < status->guard_count; i++)
 			status->guards[i].verdicts[VERDICT_OPEN] += status->guards[i].id ==
