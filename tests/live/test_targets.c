@@ -4,6 +4,7 @@
  * dispositions, odd ways to grow, warnings, grace, cooldown, dry runs, reports.
  */
 #include <dirent.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -430,7 +431,8 @@ Test(targets, report_files_are_private_and_equal_to_the_verdicts)
  * The kernel kills the biggest process of the cgroup, which need not be the one that grows: a big
  * quiet neighbour in it dies because of a small deaf one. Nothing was wrong with the neighbour
  * and it never got a signal; the event has to say that this kill was not caught. The deaf one
- * grows slowly, so that the neighbour's own growth is forgotten when the line is crossed.
+ * grows slowly, so that the neighbour's own growth is forgotten when the line is crossed. On a slow
+ * machine it is killed as well, before the neighbour's memory is free.
  */
 Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 {
@@ -439,6 +441,7 @@ Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 	struct live_process *big = live_victim(cgroup, "--max", "80M", "--hold");
 	struct live_process *deaf;
 	json_t *kill_event, *status;
+	uint64_t kills;
 
 	live_wait_ready(big);
 	deaf = live_victim(cgroup, "--deaf", "--rate", "10", "--max", "60M");
@@ -448,9 +451,11 @@ Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 	live_check(live_exit_code(big) == 128 + SIGKILL, "the big one ended with %d",
 		   live_exit_code(big));
 	live_expect_text(kill_event, "verdict", "missed");
-	live_check(live_kernel_events(cgroup).oom_kills == 1, "not one OOM kill");
+	kills = live_kernel_events(cgroup).oom_kills;
+	live_check(kills == 1U + (live_exit_code(deaf) == 128 + SIGKILL), "%" PRIu64 " OOM kills",
+		   kills);
 	status = live_stop(guard);
-	live_expect_int(status, "counters.oom_kills", 1);
+	live_expect_int(status, "counters.oom_kills", (json_int_t)kills);
 	live_expect_int(json_array_get(json_object_get(status, "guards"), 0), "oom_kills_uncaught",
 			1);
 }
