@@ -13,7 +13,7 @@
 #include "cmd/run.h"
 #include "cmd/watch.h"
 #include "core/options.h"
-#include "daemon/session.h"
+#include "engine/engine.h"
 #include "output/format.h"
 #include "output/help.h"
 

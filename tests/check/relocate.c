@@ -21,7 +21,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "daemon/loader.h"
+#include "source/source.h"
 
 #define MAX_FDS 1024
 #define MAX_LACKS 4096
@@ -466,16 +466,16 @@ static bool read_image(const char *path)
 /* Loads everything once; says what failed. */
 static bool load_all(void)
 {
-	struct loader_features features = {};
+	struct kernel_features features = {};
 	struct apo_rss rss;
 	int r;
 
-	loader_probe(&features);
+	source_probe(&features);
 	if (features.load_error)
 		fprintf(stderr, "the programs do not load: %s\n", strerror(-features.load_error));
 	if (!features.rss_stat)
 		fprintf(stderr, "this kernel has no tracepoint rss_stat\n");
-	r = loader_rss(1, 0, 1, &rss);
+	r = source_rss(1, 0, 1, &rss);
 	if (r)
 		fprintf(stderr, "the iterator does not load: %s\n", strerror(-r));
 	return !features.load_error && features.rss_stat && r == 0;

@@ -55,7 +55,7 @@ Test(container, other_paths_show_none)
 		"",
 		"/",
 		"/system.slice/nginx.service",
-		"/user.slice/user-1000.slice/session-2.scope",
+		"/user.slice/user-1000.slice/engine-2.scope",
 		"/machine.slice/libpod-conmon-" ID ".scope",
 		"/kubepods.slice/crio-conmon-" ID ".scope",
 		"/docker/0123456789ab",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/journal.h"
+#include "rescue/journal.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/loan.h"
+#include "rescue/loan.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -75,7 +75,7 @@ Test(protection, each_missing_feature_costs_what_it_gives)
 		enum protection_level level;
 		bool growth, charge, pulse, reclaim;
 	} rows[] = {
-#define LACKS(feature) offsetof(struct loader_features, feature)
+#define LACKS(feature) offsetof(struct kernel_features, feature)
 		{LACKS(has_btf), PROTECTION_IMPOSSIBLE, 0, 0, 0, 0},
 		{LACKS(rss_stat), PROTECTION_PARTIAL, 0, 1, 1, 1},
 		{LACKS(hrtimer_expire_entry), PROTECTION_PARTIAL, 1, 1, 0, 1},

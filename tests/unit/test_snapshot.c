@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/snapshot.h"
+#include "profile/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

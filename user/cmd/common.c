@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "daemon/session.h"
+#include "engine/engine.h"
 #include "output/help.h"
 
 int common_options(enum command command, int argc, char **argv, struct options *ret)

@@ -13,8 +13,8 @@
 #include "base/util.h"
 #include "cmd/common.h"
 #include "core/protection.h"
-#include "daemon/loader.h"
-#include "daemon/session.h"
+#include "source/source.h"
+#include "engine/engine.h"
 #include "output/doctor.h"
 #include "output/json.h"
 #include "sense/cgroup.h"
@@ -104,7 +104,7 @@ static int gather(int root_fd, struct machine *machine, struct cgroup_tree **ret
 		facts->cgroup_mount = cgroup_tree_mount(*ret_tree);
 		facts->limits_writable = limits_writable(*ret_tree, root_fd);
 	}
-	r = loader_probe(&facts->features);
+	r = source_probe(&facts->features);
 	if (r < 0)
 		facts->features.load_error = r;
 	return 0;

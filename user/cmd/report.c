@@ -14,8 +14,8 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "cmd/common.h"
-#include "daemon/reports.h"
-#include "daemon/session.h"
+#include "sinks/report_dir.h"
+#include "engine/engine.h"
 #include "output/document.h"
 #include "output/folded.h"
 #include "output/json.h"
@@ -200,7 +200,7 @@ int cmd_report(int argc, char **argv)
 		return show(AT_FDCWD, what, what, &options);
 	dir = options.report_dir ?: REPORTS_DIR_DEFAULT;
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = dirfd < 0 ? -errno : reports_list(dirfd, &files, &count);
+	r = dirfd < 0 ? -errno : report_dir_list(dirfd, &files, &count);
 	if (r) {
 		log_error("cannot read the reports in %s: %s; give the --report-dir that watch was "
 			  "given",

@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
-#include "daemon/loader.h"
-#include "daemon/session.h"
+#include "source/source.h"
+#include "engine/engine.h"
 #include "output/json.h"
 #include "output/rss.h"
 #include "sense/cgroup_memory.h"
@@ -72,13 +72,13 @@ static int count_pages(int root_fd, int proc_fd, pid_t pid, struct apo_rss *ret)
 		log_error("cannot look at this machine: %s", strerror(-r));
 		return EXIT_CANNOT;
 	}
-	r = loader_rss(pid, ns.st_ino, machine.cpu_ids, ret);
+	r = source_rss(pid, ns.st_ino, machine.cpu_ids, ret);
 	if (r == -ESRCH) {
 		log_error("no process %d: give the pid of a running process", pid);
 		return EXIT_USAGE;
 	}
 	if (r)
-		return EXIT_CANNOT; /* said by the loader */
+		return EXIT_CANNOT; /* said by the source */
 	if (!ret->has_memory) {
 		log_error("process %d has no memory of its own: a kernel thread, or a zombie", pid);
 		return EXIT_USAGE;

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
-#include "daemon/session.h"
+#include "engine/engine.h"
 #include "sense/cgroup.h"
 #include "sense/cgroup_memory.h"
 
@@ -37,7 +37,7 @@ struct failure {
 
 struct run {
 	const struct options *options;
-	struct session *session;
+	struct engine *engine;
 	char *cgroup; /* made for the command; NULL: none */
 	int cgroup_dirfd;
 	pid_t child;
@@ -78,7 +78,7 @@ static int make_cgroup_below(const struct cgroup_tree *tree, const char *parent,
  */
 static int make_cgroup(struct run *run)
 {
-	const struct cgroup_tree *tree = session_cgroups(run->session);
+	const struct cgroup_tree *tree = engine_cgroups(run->engine);
 	_cleanup_close_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ char *own = NULL, *parent = NULL;
 	int r = cgroup_path_of_pid(tree, proc_fd, getpid(), &own);
@@ -108,7 +108,7 @@ static int make_cgroup(struct run *run)
 
 static int guard_own_cgroup(struct run *run)
 {
-	const struct cgroup_tree *tree = session_cgroups(run->session);
+	const struct cgroup_tree *tree = engine_cgroups(run->engine);
 	int r = make_cgroup(run);
 
 	if (r == -EBUSY) {
@@ -129,7 +129,7 @@ static int guard_own_cgroup(struct run *run)
 		log_error("cannot set the limit of %s: %s", run->cgroup, strerror(-r));
 		return EXIT_CANNOT;
 	}
-	return session_guard_cgroup(run->session, run->cgroup);
+	return engine_guard_cgroup(run->engine, run->cgroup);
 }
 
 /* What is left of the cgroup. */
@@ -178,7 +178,7 @@ static int remove_tree(const struct run *run)
 	int r = cgroup_walk(run->cgroup_dirfd, note_remains, &remains);
 
 	for (size_t i = remains.path_count; i > 0; i--)
-		r = cgroup_remove(session_cgroups(run->session), remains.paths[i - 1]);
+		r = cgroup_remove(engine_cgroups(run->engine), remains.paths[i - 1]);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -186,7 +186,7 @@ static int remove_tree(const struct run *run)
 static char *describe_remains(const struct run *run)
 {
 	_cleanup_(remains_clear) struct remains remains = {.run = run};
-	const char *mount = cgroup_tree_mount(session_cgroups(run->session));
+	const char *mount = cgroup_tree_mount(engine_cgroups(run->engine));
 	char *text = NULL;
 	size_t size, shown;
 	FILE *out = open_memstream(&text, &size);
@@ -248,7 +248,7 @@ _Noreturn static void child_main(const struct run *run, int gate, int failed)
 	if (run->cgroup)
 		failure.error = -cgroup_attach(run->cgroup_dirfd, 0);
 	if (!failure.error) {
-		sigprocmask(SIG_SETMASK, session_inherited_mask(run->session), NULL);
+		sigprocmask(SIG_SETMASK, engine_inherited_mask(run->engine), NULL);
 		execvp(run->options->argv[0], run->options->argv);
 		failure = (struct failure){.step = STEP_EXEC, .error = errno};
 	}
@@ -358,10 +358,10 @@ static void reap(struct run *run)
 		}
 		run->exited = true;
 		run->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-		session_finish(run->session);
+		engine_finish(run->engine);
 	}
 	if (pid < 0 && errno == ECHILD)
-		session_finish(run->session); /* nothing is left to wait for, however it ended */
+		engine_finish(run->engine); /* nothing is left to wait for, however it ended */
 }
 
 static bool asks_to_end(uint32_t signal_number)
@@ -390,20 +390,20 @@ static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 	if (info->ssi_signo == SIGCHLD)
 		reap(run);
 	else if (run->exited && asks_to_end(info->ssi_signo))
-		session_stop(run->session); /* no longer wait for a grace */
+		engine_stop(run->engine); /* no longer wait for a grace */
 	else if (!run->exited && is_for_command(run, info))
 		kill(run->child, (int)info->ssi_signo);
 }
 
 static int guard_and_run(struct run *run)
 {
-	const struct session_events events = {.on_signal = on_signal, .userdata = run};
+	const struct engine_events events = {.on_signal = on_signal, .userdata = run};
 	int status = run->options->limit_bytes ? guard_own_cgroup(run)
-					       : session_guard_children(run->session);
+					       : engine_guard_children(run->engine);
 	int r;
 
 	if (!status)
-		status = session_start(run->session, &events);
+		status = engine_start(run->engine, &events);
 	if (status)
 		return status;
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -417,12 +417,12 @@ static int guard_and_run(struct run *run)
 		call_off(run);
 		return 128 + r;
 	}
-	session_ready(run->session, run->child);
+	engine_ready(run->engine, run->child);
 	status = let_go(run);
-	session_loop(run->session); /* until the child is reaped */
-	session_settle(run->session);
+	engine_loop(run->engine); /* until the child is reaped */
+	engine_settle(run->engine);
 	if (run->options->json || run->options->verbosity > 0)
-		session_status(run->session);
+		engine_status(run->engine);
 	return status >= 0 ? status : run->status;
 }
 
@@ -436,11 +436,11 @@ int cmd_run(int argc, char **argv)
 		return status;
 	/* Inherited as ignored, children would vanish without a signal or a status. */
 	signal(SIGCHLD, SIG_DFL);
-	status = session_new(&run.session, &options, stderr);
+	status = engine_new(&run.engine, &options, stderr);
 	if (status)
 		return status;
 	status = guard_and_run(&run);
 	remove_cgroup(&run);
-	session_free(run.session);
+	engine_free(run.engine);
 	return status;
 }

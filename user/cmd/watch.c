@@ -4,61 +4,61 @@
 #include <signal.h>
 
 #include "cmd/common.h"
-#include "daemon/session.h"
+#include "engine/engine.h"
 
 static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 {
-	struct session *session = *(struct session **)userdata;
+	struct engine *engine = *(struct engine **)userdata;
 
 	switch (info->ssi_signo) {
 	case SIGUSR1:
-		session_status(session);
+		engine_status(engine);
 		break;
 	case SIGINT:
 	case SIGTERM:
 	case SIGHUP:
 	case SIGQUIT:
-		session_stop(session);
+		engine_stop(engine);
 		break;
 	default:
 		break;
 	}
 }
 
-static int guard(struct session *session, const struct options *options)
+static int guard(struct engine *engine, const struct options *options)
 {
 	switch (options->mode) {
 	case MODE_PID:
-		return session_guard_pid(session, options->pid);
+		return engine_guard_pid(engine, options->pid);
 	case MODE_CGROUP:
-		return session_guard_cgroup(session, options->cgroup);
+		return engine_guard_cgroup(engine, options->cgroup);
 	case MODE_ALL:
 	case MODE_NONE:
 		break;
 	}
-	return session_guard_all(session);
+	return engine_guard_all(engine);
 }
 
 int cmd_watch(int argc, char **argv)
 {
-	struct session *session = NULL;
-	const struct session_events events = {.on_signal = on_signal, .userdata = &session};
+	struct engine *engine = NULL;
+	const struct engine_events events = {.on_signal = on_signal, .userdata = &engine};
 	struct options options;
 	int status = common_options(COMMAND_WATCH, argc, argv, &options);
 
 	if (status >= 0)
 		return status;
-	status = session_new(&session, &options, stdout);
+	status = engine_new(&engine, &options, stdout);
 	if (!status)
-		status = guard(session, &options);
+		status = guard(engine, &options);
 	if (!status)
-		status = session_start(session, &events);
+		status = engine_start(engine, &events);
 	if (!status) {
-		session_ready(session, 0);
-		session_loop(session); /* until a signal, or the end of the process of --pid */
-		session_settle(session);
-		session_status(session);
+		engine_ready(engine, 0);
+		engine_loop(engine); /* until a signal, or the end of the process of --pid */
+		engine_settle(engine);
+		engine_status(engine);
 	}
-	session_free(session);
+	engine_free(engine);
 	return status;
 }

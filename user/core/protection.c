@@ -167,7 +167,7 @@ uint64_t protection_counter_error_pages(unsigned int cpus)
 
 void protection_judge(const struct protection_facts *facts, struct protection *ret)
 {
-	const struct loader_features *features = &facts->features;
+	const struct kernel_features *features = &facts->features;
 	struct protection p = {
 		.level = PROTECTION_FULL,
 		.counter_error_pages = protection_counter_error_pages(facts->cpus),

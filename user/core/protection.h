@@ -10,8 +10,8 @@
 
 #include "apoptosis/abi.h"
 
-/* What the BPF side found; filled by loader_probe(). */
-struct loader_features {
+/* What the BPF side found; filled by source_probe(). */
+struct kernel_features {
 	bool has_btf; /* the kernel describes its types: nothing works without */
 	/* Tracepoints that exist with the arguments we use. */
 	bool rss_stat;
@@ -55,7 +55,7 @@ enum protection_thp {
 };
 
 struct protection_facts {
-	struct loader_features features;
+	struct kernel_features features;
 	bool capabilities[PROTECTION_CAPS]; /* effective */
 	enum protection_lockdown lockdown;
 	int cgroup_version;	  /* of the memory controller: 1, 2; 0 = not found */

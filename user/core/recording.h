@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the recorder kept of one incident: the stacks that allocated, and the moments before and
+ * What the profiler kept of one incident: the stacks that allocated, and the moments before and
  * after the trip. Plain data, filled by the engine. Strings are raw, as the program that is looked
  * at chose them: whoever renders them escapes them. Missing ones are NULL.
  */

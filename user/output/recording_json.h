@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The part of a report that the recorder has filled; its format is in docs/reports.md. */
+/* The part of a report that the profiler has filled; its format is in docs/reports.md. */
 #pragma once
 
 #include "core/incident.h"

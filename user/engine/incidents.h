@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From records to incidents: gathers the facts of each trip while the process still lives, waits
+ * for its end (or for the grace, or for the process to have settled), judges, and hands every
+ * event to the sinks. Slow path, one thread, on the engine's loop. Its only act is the SIGKILL
+ * at the end of the grace.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/options.h"
+#include "core/status.h"
+#include "rescue/airbag.h"
+#include "source/source.h"
+#include "sinks/sinks.h"
+#include "rescue/responder.h"
+#include "sense/cgroup.h"
+
+struct incidents;
+
+struct incidents_config {
+	uv_loop_t *loop;
+	struct source *source;
+	struct airbag *airbag; /* NULL: none is asked for */
+	const struct cgroup_tree *tree;
+	struct sinks *sinks;
+	const struct options *options;
+	int proc_fd;
+	bool initial_pid_ns; /* pids of the kernel side are ours */
+	uint64_t page_bytes;
+};
+
+int incidents_new(struct incidents **ret, const struct incidents_config *config);
+/* Closes what is open without waiting, then frees. The loop must be run once more after it. */
+struct incidents *incidents_free(struct incidents *incidents);
+
+/* For source_on_record(); userdata is the incidents. */
+int incidents_on_record(const struct apo_record *record, void *userdata);
+void incidents_on_result(struct incidents *incidents, const struct responder_result *result);
+
+/* Incidents that are not closed yet. */
+size_t incidents_open_count(const struct incidents *incidents);
+/* Judges every open incident now, by what is known. */
+void incidents_close_all(struct incidents *incidents);
+/* Whether reports of closed incidents are waiting for the names of their functions. */
+bool incidents_is_naming(const struct incidents *incidents);
+
+/*
+ * How often each verdict was given, in all and for each guard there is in the status; and what the
+ * responder was late for.
+ */
+void incidents_status(const struct incidents *incidents, struct status *status);

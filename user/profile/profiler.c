@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "profile/profiler.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/text.h"
+#include "base/util.h"
+#include "profile/snapshot.h"
+#include "sense/pidref.h"
+
+#define BEFORE_NS (10 * NSEC_PER_SEC) /* of the flight profiler that is kept */
+#define STACKS_MAX 1024		      /* the heaviest */
+#define MODULES_MAX SNAPSHOT_FILES_MAX
+/* Reading smaps holds up mmap() in the process for up to 13 ms per GiB: not beyond that. */
+#define SUMS_MAX_BYTES (1ULL << 30)
+#define JIT_NAME "[jit]"
+#define KEPT_MAX 64    /* processes that are near a trip */
+#define LINGER_MS 2000 /* after their end */
+#define RENEW_MS 1000  /* a process that grows and shrinks begins spikes without end */
+
+/* What is kept of a process that may trip. */
+struct kept {
+	struct kept *next;
+	struct profiler *profiler;
+	uint32_t tgid;
+	uint64_t start_boottime_ns;
+	uint64_t taken_ms; /* by the loop's clock */
+	struct snapshot snapshot;
+	struct pidref target;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	int open_handles;
+};
+
+struct profiler {
+	struct profiler_config config;
+	struct kept *kept;
+	size_t kept_count, kept_fds, kept_fds_max;
+};
+
+/* --- stacks -------------------------------------------------------------------------------- */
+
+static bool is_wanted(const struct apo_weight_key *key, const struct profiler_subject *subject)
+{
+	return key->tgid == subject->tgid && key->spike_ns == subject->spike_ns;
+}
+
+/* Which entry of the weights it is, and how heavy. */
+struct heavy {
+	size_t index;
+	uint64_t pages;
+};
+
+static int by_pages(const void *a, const void *b)
+{
+	const struct heavy *one = a, *other = b;
+
+	return one->pages > other->pages ? -1 : one->pages < other->pages;
+}
+
+static int take_stacks(const struct profiler_config *config, const struct profiler_subject *subject,
+		       struct capture *capture)
+{
+	struct recording *recording = capture->recording;
+	_cleanup_free_ struct apo_weight_key *keys = NULL;
+	_cleanup_free_ struct apo_weight *weights = NULL;
+	_cleanup_free_ struct heavy *order = NULL;
+	size_t count = 0, kept = 0;
+	int r = source_weights(config->source, &keys, &weights, &count);
+
+	if (r)
+		return r;
+	recording->spike_ns = subject->spike_ns;
+	order = calloc(count + 1, sizeof(*order));
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_wanted(&keys[i], subject))
+			continue;
+		recording->recorded_bytes += sat_mul(weights[i].pages, config->page_bytes);
+		order[kept++] = (struct heavy){.index = i, .pages = weights[i].pages};
+	}
+	qsort(order, kept, sizeof(*order), by_pages);
+	recording->stacks = calloc(MIN(kept, (size_t)STACKS_MAX) + 1, sizeof(*recording->stacks));
+	capture->raws =
+		reallocarray(NULL, MIN(kept, (size_t)STACKS_MAX) + 1, sizeof(*capture->raws));
+	if (!recording->stacks || !capture->raws)
+		return -ENOMEM;
+	for (size_t i = 0; i < kept; i++) {
+		uint64_t bytes = sat_mul(order[i].pages, config->page_bytes);
+
+		if (i >= STACKS_MAX || source_stack(config->source, keys[order[i].index].stack,
+						    &capture->raws[recording->stack_count]))
+			recording->lost_bytes += bytes;
+		else
+			recording->stacks[recording->stack_count++] = (struct recording_stack){
+				.bytes = bytes,
+				.samples = weights[order[i].index].samples,
+			};
+	}
+	return 0;
+}
+
+/* --- files --------------------------------------------------------------------------------- */
+
+/* Without a file, and not the kernel's own ("[vdso]"), whatever name it was given ("[anon:v8]"). */
+static bool is_jit(const struct mapping *mapping)
+{
+	return !mapping->inode && !text_starts_with(mapping->path, "[v");
+}
+
+static const char *module_path(const struct mapping *mapping)
+{
+	return is_jit(mapping) ? JIT_NAME : mapping->path;
+}
+
+static void open_module(const struct snapshot *snapshot, pid_t ns_pid,
+			const struct mapping *mapping, struct recording_module *module,
+			struct capture_file *file)
+{
+	const char *error = "its file could not be opened";
+
+	if (mapping->inode) {
+		file->fd = snapshot_file(snapshot, mapping);
+	} else if (!is_jit(mapping)) {
+		error = "it has no file";
+	} else {
+		file->is_perf_map = true;
+		file->fd = snapshot_perf_map(snapshot, ns_pid);
+		error = "it was compiled at run time, and there is no perf map";
+	}
+	if (file->fd < 0)
+		module->error = strdup(error);
+}
+
+/* The module of a mapping, added if it is new. By path: one file is mapped in several parts. */
+static uint32_t module_of(struct capture *capture, const struct snapshot *snapshot, pid_t ns_pid,
+			  const struct mapping *mapping)
+{
+	struct recording *recording = capture->recording;
+	size_t count = recording->module_count;
+	struct recording_module *module = &recording->modules[count];
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(recording->modules[i].path, module_path(mapping)) == 0)
+			return (uint32_t)i;
+	if (count == MODULES_MAX)
+		return RECORDING_NONE;
+	*module = (struct recording_module){.path = strdup(module_path(mapping))};
+	if (!module->path)
+		return RECORDING_NONE;
+	capture->files[count] = (struct capture_file){.fd = -1};
+	open_module(snapshot, ns_pid, mapping, module, &capture->files[count]);
+	return (uint32_t)recording->module_count++;
+}
+
+static int take_files(struct capture *capture, const struct snapshot *snapshot, pid_t ns_pid)
+{
+	struct recording *recording = capture->recording;
+	const struct mappings *mappings = &snapshot->mappings;
+	_cleanup_close_ int perf_map = -1;
+
+	recording->modules = calloc(MODULES_MAX, sizeof(*recording->modules));
+	capture->files = calloc(MODULES_MAX, sizeof(*capture->files));
+	capture->mappings = calloc(mappings->count, sizeof(*capture->mappings));
+	if (!recording->modules || !capture->files || !capture->mappings)
+		return -ENOMEM;
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct mapping *mapping = &mappings->list[i];
+		uint32_t module = module_of(capture, snapshot, ns_pid, mapping);
+
+		if (module != RECORDING_NONE)
+			capture->mappings[capture->mapping_count++] = (struct capture_mapping){
+				.start = mapping->start,
+				.end = mapping->end,
+				.offset = mapping->offset,
+				.module = module,
+			};
+	}
+	/* What it compiled may not be executable just now, while the runtime is at work on it. */
+	perf_map = snapshot_perf_map(snapshot, ns_pid);
+	if (perf_map >= 0)
+		module_of(capture, snapshot, ns_pid, &(const struct mapping){.path = (char[]){""}});
+	return 0;
+}
+
+/* --- what is kept ahead -------------------------------------------------------------------- */
+
+static int open_process(const struct profiler *profiler, pid_t pid, uint64_t start_boottime_ns,
+			struct pidref *ret_target)
+{
+	_cleanup_close_ int fd = -1;
+	char name[16];
+	int r;
+
+	snprintf(name, sizeof(name), "%d", pid);
+	fd = openat(profiler->config.proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Opened before it is known to be the right one: then no other can have come after. */
+	r = pidref_open(profiler->config.proc_fd, pid, start_boottime_ns, ret_target);
+	return r ?: TAKE_FD(fd);
+}
+
+static void on_kept_closed(uv_handle_t *handle)
+{
+	struct kept *kept = handle->data;
+
+	if (--kept->open_handles == 0)
+		free(kept);
+}
+
+static size_t fds_of(const struct kept *kept)
+{
+	return kept->snapshot.file_count + 2; /* its root, and its pidfd */
+}
+
+static void drop(struct kept *kept)
+{
+	struct kept **link = &kept->profiler->kept;
+
+	while (*link != kept)
+		link = &(*link)->next;
+	*link = kept->next;
+	kept->profiler->kept_count--;
+	kept->profiler->kept_fds -= fds_of(kept);
+	uv_close((uv_handle_t *)&kept->poll, on_kept_closed); /* before what it polls is closed */
+	uv_close((uv_handle_t *)&kept->timer, on_kept_closed);
+	snapshot_clear(&kept->snapshot);
+	pidref_close(&kept->target);
+}
+
+static void on_kept_timer(uv_timer_t *timer)
+{
+	drop(timer->data);
+}
+
+/* The process is gone: the record of its trip may still be on the way. */
+static void on_kept_end(uv_poll_t *poll, int status, int events)
+{
+	struct kept *kept = poll->data;
+
+	(void)status;
+	(void)events;
+	uv_poll_stop(poll);
+	uv_timer_start(&kept->timer, on_kept_timer, LINGER_MS, 0);
+}
+
+static struct kept *find_kept(struct profiler *profiler, uint32_t tgid, uint64_t start_boottime_ns)
+{
+	for (struct kept *kept = profiler->kept; kept; kept = kept->next)
+		if (kept->tgid == tgid && kept->start_boottime_ns == start_boottime_ns)
+			return kept;
+	return NULL;
+}
+
+/* The newest is the first: the last is the oldest. */
+static void drop_oldest(struct profiler *profiler)
+{
+	struct kept *last = profiler->kept;
+
+	while (last->next)
+		last = last->next;
+	drop(last);
+}
+
+static int keep(struct profiler *profiler, struct kept *kept, pid_t pid)
+{
+	_cleanup_close_ int pid_dirfd =
+		open_process(profiler, pid, kept->start_boottime_ns, &kept->target);
+	int r = pid_dirfd < 0 ? pid_dirfd : snapshot_take(pid_dirfd, &kept->snapshot);
+
+	if (!r)
+		r = uv_poll_init(profiler->config.loop, &kept->poll, kept->target.pidfd);
+	if (r) {
+		snapshot_clear(&kept->snapshot);
+		pidref_close(&kept->target);
+		return r;
+	}
+	uv_timer_init(profiler->config.loop, &kept->timer);
+	kept->poll.data = kept->timer.data = kept;
+	kept->open_handles = 2;
+	kept->taken_ms = uv_now(profiler->config.loop);
+	uv_poll_start(&kept->poll, UV_READABLE, on_kept_end);
+	return 0;
+}
+
+void profiler_on_spike(struct profiler *profiler, const struct apo_spike *spike)
+{
+	pid_t pid = pidref_local_pid(profiler->config.initial_pid_ns, &spike->task);
+	struct kept *earlier = find_kept(profiler, spike->task.tgid, spike->task.start_boottime_ns);
+	struct kept *kept;
+
+	if (earlier && uv_now(profiler->config.loop) - earlier->taken_ms < RENEW_MS)
+		return;
+	kept = calloc(1, sizeof(*kept));
+	if (!kept)
+		return;
+	*kept = (struct kept){
+		.profiler = profiler,
+		.tgid = spike->task.tgid,
+		.start_boottime_ns = spike->task.start_boottime_ns,
+		.snapshot.root_fd = -1,
+		.target.pidfd = -1,
+	};
+	if (keep(profiler, kept, pid)) { /* gone already */
+		free(kept);
+		return;
+	}
+	if (earlier) /* libraries may have come since, code been compiled */
+		drop(earlier);
+	kept->next = profiler->kept;
+	profiler->kept = kept;
+	profiler->kept_count++;
+	profiler->kept_fds += fds_of(kept);
+	while (profiler->kept_count > KEPT_MAX ||
+	       (profiler->kept_fds > profiler->kept_fds_max && profiler->kept_count > 1))
+		drop_oldest(profiler);
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+int profiler_new(struct profiler **ret, const struct profiler_config *config)
+{
+	struct profiler *profiler = calloc(1, sizeof(*profiler));
+	struct rlimit files;
+
+	if (!profiler)
+		return -ENOMEM;
+	profiler->config = *config;
+	/* The rest is for what has to be opened to act. */
+	profiler->kept_fds_max = getrlimit(RLIMIT_NOFILE, &files) ? 0 : files.rlim_cur / 4;
+	*ret = profiler;
+	return 0;
+}
+
+struct profiler *profiler_free(struct profiler *profiler)
+{
+	if (!profiler)
+		return NULL;
+	while (profiler->kept)
+		drop(profiler->kept);
+	free(profiler);
+	return NULL;
+}
+
+static void take_sums(int pid_dirfd, struct recording_mappings *ret)
+{
+	struct mapping_sums sums;
+
+	if (mapping_sums_read(pid_dirfd, &sums) || !sums.file)
+		return; /* gone, or on its way: it has let go of its memory */
+	*ret = (struct recording_mappings){
+		.known = true,
+		.heap_bytes = sums.heap,
+		.stack_bytes = sums.stack,
+		.anon_bytes = sums.anon,
+		.file_bytes = sums.file,
+		.shmem_bytes = sums.shmem,
+	};
+}
+
+/* From the process if it is there, else from what was kept of it. */
+static int take_names(struct profiler *profiler, const struct profiler_subject *subject,
+		      struct capture *capture)
+{
+	struct recording *recording = capture->recording;
+	struct pidref target = {.pidfd = -1};
+	_cleanup_close_ int pid_dirfd =
+		open_process(profiler, subject->pid, subject->start_boottime_ns, &target);
+	const struct kept *kept = find_kept(profiler, subject->tgid, subject->start_boottime_ns);
+	struct snapshot now = {.root_fd = -1};
+	int r = pid_dirfd < 0 ? pid_dirfd : snapshot_take(pid_dirfd, &now);
+
+	pidref_close(&target);
+	if (!r)
+		r = take_files(capture, &now, subject->ns_pid);
+	else if (kept)
+		r = take_files(capture, &kept->snapshot, subject->ns_pid);
+	snapshot_clear(&now);
+	if (pid_dirfd >= 0 && subject->rss_bytes <= SUMS_MAX_BYTES)
+		take_sums(pid_dirfd, &recording->mappings);
+	return r;
+}
+
+static const char *trouble_of(int error)
+{
+	switch (error) {
+	case -ENOMEM:
+		return "out of memory";
+	case -ESRCH:
+	case -ENOENT:
+		return "the process was gone before its files could be opened";
+	case -EACCES:
+	case -EPERM:
+		return "what the process has mapped may not be read: needs CAP_SYS_PTRACE";
+	case -EMFILE:
+	case -ENFILE:
+		return "no more files could be opened: raise the limit (LimitNOFILE=, ulimit -n)";
+	default:
+		return "what the process has mapped could not be read";
+	}
+}
+
+struct capture *profiler_capture(struct profiler *profiler, const struct profiler_subject *subject)
+{
+	struct capture *capture = calloc(1, sizeof(*capture));
+	struct recording *recording = capture ? recording_new() : NULL;
+	int r;
+
+	if (!recording) {
+		free(capture);
+		return NULL;
+	}
+	capture->recording = recording;
+	recording->page_bytes = profiler->config.page_bytes;
+	recording->grown_bytes = subject->grown_bytes;
+	r = take_stacks(&profiler->config, subject, capture);
+	if (!r)
+		r = take_names(profiler, subject, capture);
+	if (r)
+		recording->trouble = trouble_of(r);
+	if (source_points(profiler->config.source, subject->limit_cgroup,
+			  sat_sub(subject->time_ns, BEFORE_NS), &recording->points,
+			  &recording->point_count))
+		recording->point_count = 0;
+	return capture;
+}
+
+void profiler_follow(const struct profiler *profiler, const struct profiler_subject *subject,
+		     struct capture *capture)
+{
+	struct recording *recording = capture->recording;
+	uint64_t from = recording->point_count
+				? recording->points[recording->point_count - 1].time_ns + 1
+				: subject->time_ns;
+	_cleanup_free_ struct apo_point *later = NULL;
+	struct apo_point *all;
+	size_t count;
+
+	if (source_points(profiler->config.source, subject->limit_cgroup, from, &later, &count) ||
+	    !count)
+		return;
+	all = reallocarray(recording->points, recording->point_count + count, sizeof(*all));
+	if (!all)
+		return;
+	memcpy(all + recording->point_count, later, count * sizeof(*all));
+	recording->points = all;
+	recording->point_count += count;
+}
+
+struct capture *capture_free(struct capture *capture)
+{
+	if (!capture)
+		return NULL;
+	for (size_t i = 0; capture->files && i < capture->recording->module_count; i++)
+		close_fd(capture->files[i].fd);
+	free(capture->files);
+	free(capture->mappings);
+	free(capture->raws);
+	recording_free(capture->recording);
+	free(capture);
+	return NULL;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Finishes the reports of closed incidents: has the places in them named, which takes a while, and
+ * writes the file again. Slow path, on the engine's loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "core/incident.h"
+#include "profile/profiler.h"
+
+struct symbolize_queue;
+
+/* Called from the loop, or from symbolize_queue_take(): the report of this incident is to be written again. */
+typedef void (*symbolize_queue_fn)(const struct incident *incident, void *userdata);
+
+/* NULL: no memory. */
+struct symbolize_queue *symbolize_queue_new(uv_loop_t *loop, symbolize_queue_fn renew,
+					    void *userdata);
+/* Gives up what is still unnamed. Takes NULL. The loop must be run once more after it. */
+struct symbolize_queue *symbolize_queue_free(struct symbolize_queue *queue);
+
+/* Takes both, whatever happens. The incident is closed and its file written, without names. */
+void symbolize_queue_take(struct symbolize_queue *queue, struct incident *incident,
+			  struct capture *capture);
+bool symbolize_queue_is_busy(const struct symbolize_queue *queue);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A process by what no other process can have: a pidfd and its start time. Whoever is to be signalled
+ * is held so, never by a bare pid, which may belong to another process a moment later. Silent.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apoptosis/abi.h"
+
+struct pidref {
+	pid_t pid;		    /* in our PID namespace */
+	int pidfd;		    /* -1: not open */
+	uint64_t start_boottime_ns; /* CLOCK_BOOTTIME at its start */
+};
+
+/*
+ * The pid of a process in our own PID namespace. The kernel side knows pids of the initial one;
+ * elsewhere the process is taken to live in our namespace. Start times tell where that is wrong.
+ */
+pid_t pidref_local_pid(bool initial_pid_ns, const struct apo_task *task);
+
+/*
+ * Opens a process. start_boottime_ns is its start as the kernel side reported it, 0 if not known.
+ * -ESRCH: it is gone, or the pid belongs to another process by now. -EPERM: a process that is
+ * never signalled (host init, ourselves, a kernel thread).
+ */
+int pidref_open(int proc_fd, pid_t pid, uint64_t start_boottime_ns, struct pidref *ret);
+void pidref_close(struct pidref *pidref);
+
+/* 0 or -errno; -ESRCH: it has exited. */
+int pidref_signal(const struct pidref *pidref, int signal);
+
+/* Whether it has exited (a zombie has). */
+bool pidref_exited(const struct pidref *pidref);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sinks/notice.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "output/event.h"
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define SYSLOG_SOCKET "/dev/log"
+#define TERMINATION_FILE "/dev/termination-log"
+#define TERMINATION_MAX 4096 /* bytes that Kubernetes keeps */
+/* Of this message in the journal: journalctl MESSAGE_ID=... */
+#define MESSAGE_ID "5b1c7d0f2e8a4c6b9a3d74e0c2f15e86"
+
+static int priority_of(const struct incident *incident)
+{
+	switch (incident->verdict) {
+	case VERDICT_SAVED:
+		return LOG_NOTICE;
+	case VERDICT_TOO_LATE:
+	case VERDICT_MISSED:
+		return LOG_ERR;
+	default:
+		return LOG_WARNING;
+	}
+}
+
+/* The line that people see, without its line break; NULL: no memory. */
+static char *line_of(const struct incident *incident)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+	int r = memory ? event_line(memory, incident, false) : -ENOMEM;
+
+	if (memory && fclose(memory))
+		r = -ENOMEM;
+	if (r) {
+		free(text);
+		return NULL;
+	}
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+static bool send_to(const char *path, const char *text, size_t size)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	return fd >= 0 && sendto(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL,
+				 (const struct sockaddr *)&address, sizeof(address)) >= 0;
+}
+
+/* Line breaks would begin another field: names have none left. */
+static void print_name(FILE *file, const char *field, const char *raw)
+{
+	_cleanup_free_ char *safe = raw ? text_escape_line(raw) : NULL;
+
+	if (safe)
+		fprintf(file, "%s=%s\n", field, safe);
+}
+
+static bool send_to_journal(const struct incident *incident, const char *line)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		return false;
+	fprintf(memory, "MESSAGE=%s\nMESSAGE_ID=" MESSAGE_ID "\n", line);
+	fprintf(memory, "PRIORITY=%d\nSYSLOG_IDENTIFIER=apoptosis\n", priority_of(incident));
+	fprintf(memory, "APOPTOSIS_ID=%016" PRIx64 "\n", incident->id);
+	fprintf(memory, "APOPTOSIS_VERDICT=%s\n", verdict_name(incident->verdict));
+	fprintf(memory, "APOPTOSIS_PID=%d\n", incident->grower.pid);
+	fprintf(memory, "APOPTOSIS_NEED_BYTES=%" PRIu64 "\n", incident->need_bytes);
+	fprintf(memory, "APOPTOSIS_LIMIT_BYTES=%" PRIu64 "\n", incident->limit_bytes);
+	print_name(memory, "APOPTOSIS_COMM", incident->grower.comm);
+	print_name(memory, "APOPTOSIS_CGROUP", incident->grower.cgroup);
+	print_name(memory, "APOPTOSIS_CONTAINER_ID", incident->grower.container_id);
+	return fclose(memory) == 0 && send_to(JOURNAL_SOCKET, text, size);
+}
+
+bool notice_log(const struct incident *incident)
+{
+	_cleanup_free_ char *line = line_of(incident);
+	_cleanup_free_ char *text = NULL;
+	int length;
+
+	if (!line)
+		return false;
+	if (send_to_journal(incident, line))
+		return true;
+	length = asprintf(&text, "<%d>apoptosis[%d]: %s", LOG_DAEMON | priority_of(incident),
+			  getpid(), line);
+	if (length < 0)
+		text = NULL;
+	else
+		send_to(SYSLOG_SOCKET, text, (size_t)length);
+	return false;
+}
+
+void notice_termination(const struct incident *incident)
+{
+	_cleanup_free_ char *line = line_of(incident);
+	_cleanup_close_ int fd = -1;
+	struct stat info;
+
+	if (!line)
+		return;
+	fd = open(TERMINATION_FILE, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &info) || !S_ISREG(info.st_mode))
+		return; /* no container of Kubernetes, or its file is elsewhere */
+	if (ftruncate(fd, 0) || write(fd, line, MIN(strlen(line), (size_t)TERMINATION_MAX)) < 0)
+		log_warn("cannot write " TERMINATION_FILE ": %s, ignoring", strerror(errno));
+}
+
+/* systemd tells its services which socket their output is: DEVICE:INODE. */
+bool notice_is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[48];
+	struct stat info;
+
+	if (!stream || fstat(fd, &info))
+		return false;
+	snprintf(own, sizeof(own), "%" PRIu64 ":%" PRIu64, (uint64_t)info.st_dev,
+		 (uint64_t)info.st_ino);
+	return strcmp(stream, own) == 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The report directory: a file ID.json for each closed incident, ID in 16 hexadecimal digits. What
+ * has another name there is none of ours and is left alone.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define REPORTS_DIR_DEFAULT "/var/lib/apoptosis/reports" /* as deploy/systemd has it */
+#define REPORTS_KEEP 1000				 /* files */
+#define REPORTS_KEEP_BYTES (64ULL * 1024 * 1024)
+
+struct report_file {
+	char name[24]; /* "0123456789abcdef.json" */
+	uint64_t size_bytes;
+	struct timespec written;
+};
+
+/* Those there are, the oldest first; the caller frees them. -errno. */
+int report_dir_list(int dirfd, struct report_file **ret, size_t *ret_count);
+
+/* Removes the oldest, until there are at most so many files and bytes. */
+void report_dir_prune(int dirfd, size_t keep, uint64_t keep_bytes);

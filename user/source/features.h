@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What this kernel offers, told by its BTF, or by trying. With source.c the only user of libbpf. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/protection.h"
+
+struct btf;
+
+/* The kernel's types, to be freed by btf__free(); NULL: it does not describe them. */
+struct btf *features_btf(void);
+
+/* load_error is left to the caller. */
+void features_read(const struct btf *btf, struct kernel_features *ret);
+
+/* Before 6.2 the mm counters were plain atomics, fed once per 66 faults of a thread. */
+bool features_counters_batched(const struct btf *btf);

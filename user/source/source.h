@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel side, as the rest of the daemon sees it: loading, configuring, attaching, and the
+ * records and accounts it keeps. With features.c the only module that knows libbpf.
+ *
+ * Order of use: new (opened and loaded, nothing attached), policies and guards, attach, read.
+ * Everything the kernel side does ends with source_free(). Functions return 0 or -errno; new,
+ * attach and probe log in words what a user can do about it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apoptosis/abi.h"
+#include "core/protection.h"
+
+struct source;
+
+struct source_config {
+	bool guard_all;	    /* every cgroup with a limit, by policy 0 */
+	bool guard_cgroups; /* source_guard_cgroup() will be used */
+	bool guard_pids;    /* source_guard_pid() will be used */
+	bool memcg_v1;
+	bool may_swap;	   /* vm.swappiness is not 0 */
+	bool recording;	   /* stacks of what grows, and the flight profiler */
+	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
+	uint32_t node_ids; /* highest possible NUMA node number + 1 */
+};
+
+/* Which triggers got attached. */
+struct source_triggers {
+	bool growth, charge, pulse, reclaim;
+};
+
+int source_new(struct source **ret, const struct source_config *config);
+struct source *source_free(struct source *source);
+
+int source_set_policy(struct source *source, uint32_t index, const struct apo_policy *policy);
+/* The cgroup and everything below it. -ENOSPC: too many guards. */
+int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t policy);
+/* The process and every child it forks from now on. pid: of the initial PID namespace. */
+int source_guard_pid(struct source *source, pid_t pid, uint32_t policy);
+/* Every child we fork from now on, not ourselves. */
+int source_guard_children(struct source *source, uint32_t policy);
+
+/*
+ * How much swap is free, and where the kernel counts it (0: not known); again whenever swap is
+ * turned on or off.
+ */
+void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swap_pages_address);
+
+/* From here on guarded processes may be signalled. */
+int source_attach(struct source *source, struct source_triggers *ret);
+
+/* Records, oldest first. The file descriptors become readable when there are some. */
+typedef int (*source_record_fn)(const struct apo_record *record, void *userdata);
+int source_on_record(struct source *source, source_record_fn fn, void *userdata);
+int source_on_urgent(struct source *source, source_record_fn fn, void *userdata);
+int source_records_fd(const struct source *source);
+int source_urgent_fd(const struct source *source);
+/* Hands over what is there; never blocks. One thread each. */
+int source_consume_records(struct source *source);
+int source_consume_urgent(struct source *source);
+
+/*
+ * Lets the kernel side follow a process that user space is about to signal: its delivery and
+ * exit become records. Replaces an older entry.
+ */
+int source_follow(struct source *source, pid_t pid, const struct apo_signalled *entry);
+
+/* What the kernel side remembers of a process that was signalled. -ENOENT: nothing. */
+int source_followed(struct source *source, pid_t pid, struct apo_signalled *ret);
+
+/* Accounts. -ENOENT: none of that key. */
+int source_guard_account(struct source *source, uint64_t cgroup_id, struct apo_guard *ret);
+/* All of them, allocated; keys and values run in parallel. */
+int source_guards(struct source *source, uint64_t **ret_ids, struct apo_guard **ret, size_t *ret_n);
+int source_processes(struct source *source, uint32_t **ret_pids, struct apo_process **ret,
+		     size_t *ret_n);
+/* Counters, summed over CPUs. */
+int source_counters(struct source *source, uint64_t ret[APO_STATS]);
+
+/*
+ * What the profiler holds: weights of stacks of all spikes; a stack (-ENOENT: overwritten); and the
+ * flight recorder's points about a limit from a time on, by time. Allocated.
+ */
+int source_weights(struct source *source, struct apo_weight_key **ret_keys, struct apo_weight **ret,
+		   size_t *ret_n);
+int source_stack(struct source *source, uint64_t key, struct apo_stack *ret);
+int source_points(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,
+		  struct apo_point **ret, size_t *ret_n);
+
+/* What this kernel offers, the programs really loaded (and unloaded again). */
+int source_probe(struct kernel_features *ret);
+
+/*
+ * Memory of a process, exact, and its pid in the initial PID namespace. pid is one of the PID
+ * namespace with this inode (stat of /proc/self/ns/pid). -ESRCH: no such process.
+ */
+int source_rss(pid_t pid, uint32_t pid_ns, uint32_t cpu_ids, struct apo_rss *ret);
