@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apoptosis/abi.h"
 #include "base/util.h"
 #include "bench.h"
 #include "grower.h"
@@ -77,7 +78,8 @@ static void truth_start(struct latency *latency)
 	truth->rodata->nr_cpus = machine->cpu_ids;
 	truth->rodata->nr_nodes = machine->node_ids;
 	truth->rodata->memcg_v1 = cgroup_tree_version(latency->bench->tree) == 1;
-	truth->bss->swap_pages = machine->swap_free_bytes / latency->bench->page_size;
+	truth->data_settings->settings.swap_pages =
+		machine->swap_free_bytes / latency->bench->page_size;
 	r = bpf_map__set_max_entries(truth->maps.cpu_offsets, machine->cpu_ids);
 	if (!r)
 		r = truth_bpf__load(truth);

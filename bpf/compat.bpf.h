@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "apoptosis/abi.h"
+#include "verifier.bpf.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -102,14 +103,6 @@ enum node_stat_item { NR_SLAB_RECLAIMABLE_B = 5 };
 #pragma clang attribute pop
 
 /*
- * To the compiler the offset of a field is a constant, which it may fetch ahead of the branch that
- * asks whether the field exists; where it does not, the verifier then meets an instruction that
- * could not be relocated. So each such branch begins with this, and no such branch may be inlined
- * into a loop: hoisting out of loops comes later and knows no barrier.
- */
-#define compat_branch() asm volatile("" ::: "memory")
-
-/*
  * Slab that can be shrunk, bytes, of a cgroup and its descendants. The index is that of enum
  * node_stat_item; 6.12 and newer number the statistics anew, in an order whose first seven are
  * those of the enum, so that it is trusted only where both agree.
@@ -125,13 +118,13 @@ static __always_inline __s64 compat_slab_reclaimable_bytes(void *memcg)
 	if (bpf_core_enum_value(enum node_stat_item, NR_SLAB_RECLAIMABLE_B) != 5)
 		return 0;
 	if (bpf_core_field_exists(pre513->vmstats)) {
-		compat_branch();
+		verifier_branch();
 		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre513->vmstats[5]);
 	} else if (bpf_core_field_exists(pre61->vmstats)) {
-		compat_branch();
+		verifier_branch();
 		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre61->vmstats.state[5]);
 	} else if (bpf_core_field_exists(now->vmstats)) {
-		compat_branch();
+		verifier_branch();
 		bpf_probe_read_kernel(&vmstats, sizeof(vmstats), &now->vmstats);
 		bpf_probe_read_kernel(&bytes, sizeof(bytes), &vmstats->state[5]);
 	}
@@ -145,7 +138,7 @@ static __always_inline bool compat_never_swaps(void *memcg)
 	int swappiness = 60;
 
 	if (bpf_core_field_exists(v1->swappiness)) {
-		compat_branch();
+		verifier_branch();
 		bpf_probe_read_kernel(&swappiness, sizeof(swappiness), &v1->swappiness);
 	}
 	return swappiness == 0;
@@ -159,10 +152,10 @@ static __always_inline __s64 compat_rss_count(struct mm_struct *mm, int kind)
 	__s64 count = 0;
 
 	if (bpf_core_field_exists(old->rss_stat.count)) {
-		compat_branch();
+		verifier_branch();
 		bpf_probe_read_kernel(&count, sizeof(count), &old->rss_stat.count[kind]);
 	} else {
-		compat_branch();
+		verifier_branch();
 		counter = (void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
 			  kind * bpf_core_type_size(struct percpu_counter);
 		bpf_probe_read_kernel(&count, sizeof(count), &counter->count);
@@ -179,7 +172,7 @@ static __always_inline void *compat_rss_percpu(struct mm_struct *mm, int kind)
 
 	if (bpf_core_field_exists(old->rss_stat.count))
 		return NULL;
-	compat_branch();
+	verifier_branch();
 	counter = (void *)mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
 		  kind * bpf_core_type_size(struct percpu_counter);
 	bpf_probe_read_kernel(&counters, sizeof(counters), &counter->counters);
@@ -193,7 +186,7 @@ static __always_inline __s64 compat_rss_pending(struct task_struct *task, int ki
 	int count = 0;
 
 	if (bpf_core_field_exists(old->rss_stat.count)) {
-		compat_branch();
+		verifier_branch();
 		bpf_probe_read_kernel(&count, sizeof(count), &old->rss_stat.count[kind]);
 	}
 	return count;
@@ -206,12 +199,12 @@ static __always_inline void *compat_lru_sizes(void *node, __u32 *ret_bytes)
 	struct mem_cgroup_per_node___nested *nested = node;
 
 	if (bpf_core_field_exists(flat->lru_zone_size)) {
-		compat_branch();
+		verifier_branch();
 		*ret_bytes = bpf_core_field_size(flat->lru_zone_size);
 		return &flat->lru_zone_size;
 	}
 	if (bpf_core_field_exists(nested->lru_zone_size)) {
-		compat_branch();
+		verifier_branch();
 		*ret_bytes = bpf_core_field_size(nested->lru_zone_size);
 		return &nested->lru_zone_size;
 	}
@@ -227,22 +220,22 @@ static __always_inline void *compat_gen_sizes(void *node, __u32 *ret_bytes)
 	struct mem_cgroup_per_node___gen_nested63 *nested63 = node;
 
 	if (bpf_core_field_exists(flat->lruvec.lrugen.nr_pages)) {
-		compat_branch();
+		verifier_branch();
 		*ret_bytes = bpf_core_field_size(flat->lruvec.lrugen.nr_pages);
 		return &flat->lruvec.lrugen.nr_pages;
 	}
 	if (bpf_core_field_exists(nested->lruvec.lrugen.nr_pages)) {
-		compat_branch();
+		verifier_branch();
 		*ret_bytes = bpf_core_field_size(nested->lruvec.lrugen.nr_pages);
 		return &nested->lruvec.lrugen.nr_pages;
 	}
 	if (bpf_core_field_exists(flat63->lruvec.lrugen.nr_pages)) {
-		compat_branch();
+		verifier_branch();
 		*ret_bytes = bpf_core_field_size(flat63->lruvec.lrugen.nr_pages);
 		return &flat63->lruvec.lrugen.nr_pages;
 	}
 	if (bpf_core_field_exists(nested63->lruvec.lrugen.nr_pages)) {
-		compat_branch();
+		verifier_branch();
 		*ret_bytes = bpf_core_field_size(nested63->lruvec.lrugen.nr_pages);
 		return &nested63->lruvec.lrugen.nr_pages;
 	}

@@ -162,5 +162,6 @@ struct hrtimer;
 #define SIGINT 2
 #define SIGKILL 9
 #define ESRCH 3
+#define E2BIG 7
 #define EBUSY 16
 #define ENOSYS 38

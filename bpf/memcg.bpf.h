@@ -13,8 +13,7 @@
  */
 #pragma once
 
-#include "compat.bpf.h"
-#include "stats.bpf.h"
+#include "maps.bpf.h"
 
 /* page_counter's "no limit" is LONG_MAX / PAGE_SIZE; anything in that region is none. */
 #define LIMIT_NONE_PAGES (1ULL << 44)
@@ -26,21 +25,6 @@
 #define MAX_NODES 64
 #define MAX_GENS 4
 #define GEN_TYPES 2 /* anon, file */
-
-/* Facts about the machine, set by the loader. */
-const volatile __u32 nr_nodes = 1;
-const volatile __u32 page_shift = 12;
-const volatile bool memcg_v1 = false;
-/* vm.swappiness is not 0: else reclaim at a limit never swaps, and room in swap saves nobody. */
-const volatile bool may_swap = true;
-
-/*
- * Where the kernel counts its free swap. Set by the loader while there is any, because to look it up
- * takes as long as all else of a start. 0: no swap, or out of reach (no CONFIG_KALLSYMS_ALL), and
- * then swap_pages is what was free when it was last turned on or off.
- */
-__u64 nr_swap_pages_address = 0;
-__u64 swap_pages = 0;
 
 static __always_inline struct mem_cgroup *memcg_of_task(struct task_struct *task)
 {
@@ -78,7 +62,7 @@ static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
 
 /*
  * Both of one node of one cgroup, not its descendants. Global functions: two small stack frames,
- * and not inlined into a loop, see compat_branch().
+ * and not inlined into a loop, see verifier_branch().
  */
 __noinline __u64 node_lru_pages(__u64 node_address)
 {
@@ -220,15 +204,16 @@ static __always_inline __u64 machine_swap_pages(struct mem_cgroup *memcg)
 {
 	__s64 pages = 0;
 
-	if (nr_swap_pages_address)
-		bpf_probe_read_kernel(&pages, sizeof(pages), (void *)nr_swap_pages_address);
-	else if (!swap_pages)
+	if (settings.nr_swap_pages_address)
+		bpf_probe_read_kernel(&pages, sizeof(pages),
+				      (void *)settings.nr_swap_pages_address);
+	else if (!settings.swap_pages)
 		return 0;
 	else if (memcg_v1)
-		pages = swap_pages - (BPF_CORE_READ(memcg, memsw.usage.counter) -
-				      BPF_CORE_READ(memcg, memory.usage.counter));
+		pages = settings.swap_pages - (BPF_CORE_READ(memcg, memsw.usage.counter) -
+					       BPF_CORE_READ(memcg, memory.usage.counter));
 	else
-		pages = swap_pages - BPF_CORE_READ(memcg, swap.usage.counter);
+		pages = settings.swap_pages - BPF_CORE_READ(memcg, swap.usage.counter);
 	return pages > 0 ? pages : 0;
 }
 

@@ -56,7 +56,7 @@ int rss_dump(struct bpf_iter__task *ctx)
 	mm = BPF_CORE_READ(task, mm);
 	record.tgid = task->tgid;
 	if (mm) /* else a kernel thread, or exited and not reaped */
-		rss_exact(mm, (void *)number_of(task), record.pages);
+		rss_exact(mm, (void *)verifier_number(task), record.pages);
 	record.has_memory = mm != NULL;
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;

@@ -3,12 +3,14 @@
  * Memory of one address space, by kind. The kernel's counters are split: a shared count, and on
  * each CPU up to batch - 1 pages that have not been added to it (batch = max(32, 2 * CPUs)).
  * rss_count() reads the shared count, rss_exact() adds the rest from every CPU.
+ *
+ * Its two maps are here and not in maps.bpf.h because rss.bpf.c is an object of its own.
  */
 #pragma once
 
 #include "compat.bpf.h"
 
-const volatile __u32 nr_cpus = 1;
+const volatile __u32 nr_cpus = 1; /* highest possible CPU number + 1, set by user space */
 
 /*
  * Distance in bytes from a per-CPU address of the allocator to its copy on each CPU. Constant
@@ -19,7 +21,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(max_entries, 1); /* set to the CPU count by the loader */
+	__uint(max_entries, 1); /* set to the CPU count by user space */
 } cpu_offsets SEC(".maps");
 
 struct {
@@ -80,20 +82,10 @@ static __always_inline void rss_exact(struct mm_struct *mm, struct task_struct *
 		ret_pages[kind] = rss_kind_pages((__u64)mm, (__u64)task, kind, true);
 }
 
-/* The verifier allows no arithmetic on these pointers; read back from the stack they are numbers. */
-static __always_inline __u64 number_of(void *pointer)
-{
-	void *volatile spilled = pointer;
-	__u64 number = 0;
-
-	bpf_probe_read_kernel(&number, sizeof(number), (void *)&spilled);
-	return number;
-}
-
 /* Fills cpu_offsets. Once, before any sum is taken. */
 static __always_inline void offsets_find(void)
 {
-	__u64 map = number_of(&cpu_probe), percpu = 0;
+	__u64 map = verifier_number(&cpu_probe), percpu = 0;
 	__u32 zero = 0;
 
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_map_lookup_percpu_elem))
@@ -103,7 +95,7 @@ static __always_inline void offsets_find(void)
 	if (!percpu)
 		return;
 	for (__u32 cpu = 0; cpu < APO_MAX_CPUS && cpu < nr_cpus; cpu++) {
-		__u64 copy = number_of(bpf_map_lookup_percpu_elem(&cpu_probe, &zero, cpu));
+		__u64 copy = verifier_number(bpf_map_lookup_percpu_elem(&cpu_probe, &zero, cpu));
 		__u64 offset = copy - percpu;
 		__u32 key = cpu;
 

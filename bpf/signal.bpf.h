@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "state.bpf.h"
+#include "account.bpf.h"
 
 #ifndef WITHOUT_SIGNAL_TASK
 extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
@@ -79,7 +79,7 @@ static __always_inline int signal_other_send(__u32 tgid, __u64 start_boottime_ns
 	if (BPF_CORE_READ(task, group_leader, start_boottime) != start_boottime_ns) {
 		r = -ESRCH; /* the pid belongs to another process by now */
 	} else {
-		*ret_signal = signal_choose(number_of(task), wanted, warn, ret_disposition);
+		*ret_signal = signal_choose(verifier_number(task), wanted, warn, ret_disposition);
 		if (*ret_signal)
 			r = bpf_send_signal_task(task, *ret_signal, PIDTYPE_TGID, 0);
 	}

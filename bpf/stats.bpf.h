@@ -15,10 +15,11 @@ struct {
 	__uint(max_entries, APO_STATS);
 } stats SEC(".maps");
 
+/* Atomic though per CPU: the tick's program interrupts any other on its CPU. */
 static __always_inline void stat_add(__u32 stat)
 {
 	__u64 *value = bpf_map_lookup_elem(&stats, &stat);
 
 	if (value)
-		*value += 1;
+		__sync_fetch_and_add(value, 1);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What the kernel side and the user side say to each other: policies and guards going down,
- * records and per-process accounts coming up. The only header both sides include.
+ * What the kernel side and the user side say to each other: settings, policies and guards going
+ * down, records and accounts coming up. The only header both sides include.
  *
  * Fixed-width integers, explicit padding, no pointers, no enums as members, a size assert each.
  * Every record starts with struct apo_record; new kinds of record are added, old ones are never
  * reinterpreted. Times are CLOCK_MONOTONIC nanoseconds unless the name says otherwise. Memory is
  * counted in pages of the running kernel (sysconf(_SC_PAGESIZE)), because that is how the kernel's
  * page counters count.
+ *
+ * Accounts are read from maps whose values begin with the struct here; what follows it in the map
+ * is the kernel side's own working state.
  */
 #pragma once
 
@@ -17,7 +20,8 @@
 #define APO_ARGS_LEN 256      /* bytes of the command line kept in a trip */
 #define APO_MAX_DEPTH 16      /* cgroup levels walked towards the root */
 #define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
-#define APO_MAX_POLICIES 16   /* policies one daemon can hold */
+#define APO_MAX_POLICIES 64   /* policies in force at a time */
+#define APO_POLICY_NONE (~0U) /* no policy: nobody guards it, or the record does not know */
 #define APO_MAX_CPUS 8192     /* Debian's NR_CPUS; bounds the per-CPU offset table */
 #define APO_REGISTERS 34      /* words of user-mode registers at most: arm64; x86-64 has 21 */
 #define APO_STACK_BYTES 8192  /* of a user stack that are kept, from its top */
@@ -44,7 +48,11 @@ enum apo_policy_flag {
 	APO_POLICY_BRAKE = 4,	/* and slows growth down when the handler is entered */
 };
 
-/* How one guard behaves. Index 0 of the policy table is the default of `--all`. */
+/*
+ * What to do for the processes of a guard; its id is its index in the map `policies`. The lines and
+ * what is lent are those of the policy of the limit that binds; the signals, the target and the
+ * cooldown are those of the policy of the process (docs/design.md, "Whose policy").
+ */
 struct apo_policy {
 	__u64 reserve_pages;	 /* line: trip when headroom < this; 0 = use reserve_permyriad */
 	__u64 reserve_max_pages; /* bounds what reserve_permyriad gives; 0 = unbounded */
@@ -59,7 +67,25 @@ struct apo_policy {
 };
 _Static_assert(sizeof(struct apo_policy) == 56, "apo_policy is ABI");
 
-/* The state of the binding limit as one look found it. */
+/*
+ * What holds for the whole kernel side and may change while it runs: the value of the map
+ * `.data.settings`. Written by user space but for self_tgid.
+ */
+struct apo_settings {
+	__u64 swap_pages;	     /* free swap when it was last turned on or off */
+	__u64 nr_swap_pages_address; /* where the kernel counts free swap; 0 = use swap_pages */
+	__u32 generation;	     /* of the policies: counts how often they were replaced */
+	__u32 guard_all;	     /* policy of what no other guard covers; or APO_POLICY_NONE */
+	__u32 guard_cgroups;	     /* 1: the map `guard_cgroups` is in use */
+	__u32 guard_pids;	     /* 1: the map `guard_pids` is in use */
+	__u32 profiling;	     /* 1: stacks of what grows are sampled */
+	__u32 has_tick;		     /* 1: the tick trigger makes up for wake-ups put off */
+	__u32 self_tgid; /* of user space, in the initial PID namespace: never signalled */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct apo_settings) == 48, "apo_settings is ABI");
+
+/* The state of the binding limit as one check found it. */
 struct apo_reading {
 	__u64 limit_cgroup;	 /* id (kernfs inode) of the cgroup whose limit binds */
 	__u64 limit_pages;	 /* APO_UNLIMITED: no limit up to the root */
@@ -109,13 +135,16 @@ enum apo_record_type {
 };
 
 struct apo_record {
-	__u32 type; /* enum apo_record_type */
-	__u32 size; /* of the whole record, bytes */
+	__u32 type;   /* enum apo_record_type */
+	__u32 size;   /* of the whole record, bytes */
+	__u32 policy; /* id of the policy of the limit; APO_POLICY_NONE: no limit, or not known */
+	__u32 generation; /* of the policies when it was written: apo_settings.generation */
 };
+_Static_assert(sizeof(struct apo_record) == 16, "apo_record is ABI");
 
 enum apo_trigger {
 	APO_TRIGGER_GROWTH = 1,	 /* rss_stat: an mm counter moved */
-	APO_TRIGGER_PULSE = 2,	 /* timer tick: need grew outside the mm counters */
+	APO_TRIGGER_TICK = 2,	 /* timer tick or switch: need grew outside the mm counters */
 	APO_TRIGGER_RECLAIM = 3, /* the cgroup reached its limit and reclaim began */
 	APO_TRIGGER_CHARGE = 4,	 /* page_counter_try_charge: a batch of any memory is charged */
 	APO_TRIGGERS = 4,
@@ -142,30 +171,30 @@ enum apo_action {
 struct apo_trip {
 	struct apo_record rec;
 	__u64 id;	    /* unique since boot */
-	__u64 crossed_ns;   /* the look that found the line crossed */
+	__u64 crossed_ns;   /* the check that found the line crossed */
 	__u64 signal_ns;    /* after the signal was queued; 0 = not by the kernel side */
 	__u64 forecast_ns;  /* headroom / rate at the trip; APO_UNLIMITED = not growing */
 	__u64 rate_pages_s; /* growth of need, pages per second */
 	struct apo_reading reading;
 	struct apo_task grower;
-	struct apo_task target;	    /* whom the signal is for; tgid 0: nobody, or see policy */
+	struct apo_task target;	    /* whom the signal is for; tgid 0: nobody, or see target_kind */
 	__u64 rss_pages[APO_KINDS]; /* of the grower, exact */
 	__u64 faults;		    /* mm counter events of the grower since it was first seen */
 	__u64 spike_ns;		    /* since when its growth is recorded; 0: it is not */
 	__u64 spike_pages;	    /* how much it has grown since then */
 	__u32 trigger;		    /* enum apo_trigger */
 	__u32 rule;		    /* enum apo_rule */
-	__u32 policy;		    /* index into the policy table */
-	__u32 target_policy;	    /* enum apo_target */
+	__u32 process_policy;	    /* id of the grower's own policy */
+	__u32 target_kind;	    /* enum apo_target, of that policy */
 	__u32 signal;		    /* chosen signal: the policy's, or the documented fallback */
 	__u32 action;		    /* enum apo_action */
 	__s32 error;		    /* of the last attempt to send, 0 or -errno */
-	__u32 step;		    /* 0 for the first signal of a crossing, then 1, 2, ... */
+	__u32 level;		    /* 0 for the first signal of a crossing, then 1, 2, ... */
 	__u32 args_len;		    /* bytes in args; 0: not readable from where we were */
 	__u32 pad;
 	char args[APO_ARGS_LEN]; /* command line of the grower, arguments ended by NUL */
 };
-_Static_assert(sizeof(struct apo_trip) == 560, "apo_trip is ABI");
+_Static_assert(sizeof(struct apo_trip) == 568, "apo_trip is ABI");
 
 enum apo_request_flag {
 	APO_REQUEST_AIRBAG = 1, /* raise the limit of limit_cgroup, first of all */
@@ -183,40 +212,52 @@ struct apo_request {
 	__u64 limit_cgroup;
 	__u64 rate_pages_s; /* growth of need */
 	struct apo_task grower;
-	__u32 target_policy; /* enum apo_target */
-	__u32 signal;	     /* of the policy */
-	__u32 rule;	     /* enum apo_rule: a warning is for those who handle it, nobody else */
-	__u32 flags;	     /* enum apo_request_flag */
+	__u32 process_policy; /* id of the grower's own policy: its target */
+	__u32 signal;	      /* of that policy */
+	__u32 rule;	      /* enum apo_rule: a warning is for those who handle it, nobody else */
+	__u32 flags;	      /* enum apo_request_flag */
 };
-_Static_assert(sizeof(struct apo_request) == 96, "apo_request is ABI");
+_Static_assert(sizeof(struct apo_request) == 104, "apo_request is ABI");
 
-/* Confirmation and end of a signalled process. */
+/*
+ * Confirmation and end of a signalled process. It says enough to stand for itself where the record of
+ * its trip was lost.
+ */
 struct apo_close {
 	struct apo_record rec;
-	__u64 id;	       /* of the trip */
-	__u64 time_ns;	       /* of this record */
-	__u64 generated_ns;    /* the kernel queued the signal; 0 = never seen */
-	__u64 delivered_ns;    /* the handler was entered; 0 = never seen */
+	__u64 id;	    /* of the trip; also the time of the crossing */
+	__u64 time_ns;	    /* of this record */
+	__u64 generated_ns; /* the kernel queued the signal; 0 = never seen */
+	__u64 delivered_ns; /* the handler was entered; 0 = never seen */
+	__u64 limit_cgroup;
+	__u64 limit_pages;     /* at its last check */
 	__u64 peak_need_pages; /* highest need of the binding cgroup since the trip */
 	__s64 least_headroom_pages;
-	__u32 tgid;
+	struct apo_task task;
+	__u32 process_policy;
+	__u32 signal;
 	__s32 generate_result; /* enum TRACE_SIGNAL_*: 0 delivered, 1 ignored, 2 pending, ... */
 	__s32 exit_code;       /* wait(2) status word; APO_REC_EXIT only */
 	__u32 oom_victim;      /* 1: the kernel had chosen it as OOM victim */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_close) == 72, "apo_close is ABI");
+_Static_assert(sizeof(struct apo_close) == 152, "apo_close is ABI");
 
 struct apo_oom {
 	struct apo_record rec;
 	__u64 time_ns;
 	__u64 trip_id;	    /* trip that had signalled the victim; 0 = no trip preceded */
+	__u64 generated_ns; /* of that trip's signal, as in apo_close */
+	__u64 delivered_ns;
 	__u64 limit_cgroup; /* binding limit of the victim */
 	__u64 spike_ns;	    /* since when its growth is recorded; 0: it is not */
 	__u64 spike_pages;  /* how much it has grown since then */
 	struct apo_task victim;
 	struct apo_reading reading;
+	__u32 process_policy;
+	__u32 signal; /* of that trip */
 };
-_Static_assert(sizeof(struct apo_oom) == 160, "apo_oom is ABI");
+_Static_assert(sizeof(struct apo_oom) == 192, "apo_oom is ABI");
 
 /* A trip may follow, and the process be gone at once: what is needed of it is to be taken now. */
 struct apo_spike {
@@ -224,98 +265,85 @@ struct apo_spike {
 	__u64 spike_ns;
 	struct apo_task task;
 };
-_Static_assert(sizeof(struct apo_spike) == 64, "apo_spike is ABI");
+_Static_assert(sizeof(struct apo_spike) == 72, "apo_spike is ABI");
 
-/* Per-process account, key: tgid. Updated whenever a guarded process is looked at. */
+/* Per-process account, key: tgid. Updated whenever a guarded process is checked. */
 struct apo_process {
 	__u64 start_boottime_ns;
 	__u64 cgroup_id;
-	__u64 last_ns;		    /* of the last look */
-	__u64 fault_ns;		    /* of the last look that an mm counter event caused */
+	__u64 last_ns;		    /* of the last check */
 	__u64 rss_pages[APO_KINDS]; /* kernel counter, within its per-CPU batch */
 	__u64 peak_pages;	    /* highest file + anon + shmem seen */
 	__u64 faults;		    /* mm counter events */
 	__u64 rate_pages_s;	    /* net growth over the last half-life */
-	__s64 score_pages;	    /* net growth, halved every APO_HALF_LIFE_NS */
-	__s64 owned_pages;	    /* RSS plus growth charged to it that RSS does not show */
-	__s64 mark_pages;	    /* owned_pages when its guard last tripped */
-	__u64 mark_ns;		    /* which trip that was */
-	__u64 spike_ns;		    /* since when its growth is recorded; 0: it is not */
-	__s64 spike_base_pages;	    /* owned_pages then */
-	__s64 spike_level_pages;    /* up to which its growth has been recorded */
-	__s64 spike_hidden_pages;   /* of that, what its RSS does not show */
-	__u64 huge_ns;		    /* when it was last seen to grow by huge pages in a spike */
-	__u64 noted_ns;		    /* when user space was last told of a spike of it */
-	__u32 calm;		    /* 1: it did not grow to speak of at the last look */
-	__u32 pad;
-	__u64 mm;      /* identity of the address space: exec starts a new account */
+	__u32 policy;		    /* id of its own policy */
+	__u32 generation;
 	__u32 ns_tgid; /* pid in its own PID namespace */
 	__u32 ns_level;
 	char comm[APO_COMM_LEN];
 };
-_Static_assert(sizeof(struct apo_process) == 208, "apo_process is ABI");
+_Static_assert(sizeof(struct apo_process) == 112, "apo_process is ABI");
 
 #define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: growth older than that fades */
 
-/* Per-guard account, key: id of the cgroup whose limit binds. */
-struct apo_guard {
-	__u64 last_ns;
-	__u64 need_pages; /* at the last look */
+/*
+ * Key of the account of a limit. A limit that a guard covers has one account, with that guard's
+ * policy; one that none covers has one for each policy of the processes below it.
+ */
+struct apo_limit_key {
+	__u64 cgroup_id; /* whose limit it is */
+	__u32 policy;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct apo_limit_key) == 16, "apo_limit_key is ABI");
+
+struct apo_limit {
+	__u64 last_ns;	  /* of the last check */
+	__u64 need_pages; /* then */
 	__u64 limit_pages;
 	__u64 peak_need_pages;
 	__s64 least_headroom_pages;
 	__u64 rate_pages_s; /* growth of need since the start of the previous window */
-	__u64 window_ns;    /* start of the present window for that rate */
-	__u64 window_need_pages;
-	__u64 previous_ns; /* start of the one before */
-	__u64 previous_need_pages;
-	__u64 explained_pages;	/* need that is in some process's account */
-	__u64 grant_base_pages; /* distance to the line when the looks now due were put off */
 	__u64 trips;
 	__u64 warns;
 	__u64 oom_kills;
 	__u64 oom_kills_uncaught; /* no trip preceded */
 	__u64 last_trip_ns;
-	__u64 cpus_now;	   /* CPUs that looked at it in this window, and in the one before: */
-	__u64 cpus_before; /* bit CPU % 64 */
-	__u64 cpus_ns;
-	__u64 trip_peak_need_pages; /* since the first trip of this era */
+	__u64 trip_peak_need_pages; /* since the first trip of this crossing */
 	__s64 trip_least_headroom_pages;
-	__s64 score_pages;    /* net growth of need, halved every APO_HALF_LIFE_NS */
-	__s64 top_rank_pages; /* of the process that grows most */
-	__u64 top_ns;
-	__u64 refresh_ns;      /* when a refresh was last thought about */
-	__u64 refresh_wait_ns; /* until when a trip waits for its answer */
-	__u64 airbag_ns;       /* when the responder was last asked to raise the limit again */
-	__u64 point_ns;	       /* of the last point of the flight recorder */
-	__u64 point_pages;     /* usage then */
-	__u32 top_tgid;
-	__u32 step; /* signals decided since headroom was last ample */
-	__u32 era;  /* counts recoveries; part of the once-only latch */
-	__u32 warned;
-	__u32 prepared; /* the responder was told that it is half full */
-	__u32 pad;
+	__u64 stage; /* see apo_stage_level() */
 };
-_Static_assert(sizeof(struct apo_guard) == 264, "apo_guard is ABI");
+_Static_assert(sizeof(struct apo_limit) == 112, "apo_limit is ABI");
+
+/*
+ * A stage is one word, written whole: the level, how many signals were decided since headroom was
+ * last ample, and the epoch, which counts recoveries.
+ */
+#define apo_stage(epoch, level) ((__u64)(epoch) << 32 | (__u32)(level))
+#define apo_stage_level(stage) ((__u32)(stage))
+#define apo_stage_epoch(stage) ((__u32)((stage) >> 32))
 
 /* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
 struct apo_signalled {
 	__u64 trip_id;
+	__u64 start_boottime_ns; /* of the process */
 	__u64 limit_cgroup;
 	__u64 time_ns;	    /* of the decision */
 	__u64 generated_ns; /* the kernel queued it */
 	__u64 delivered_ns; /* the handler was entered */
+	__u32 policy;	    /* of the limit */
+	__u32 process_policy;
+	__u32 generation;
 	__u32 signal;
 	__s32 generate_result;
 	__u32 pending; /* 1: the last attempt met -EBUSY, try again */
 	__u32 oom_victim;
-	__u32 brake; /* 1: the responder wants to know when the handler is entered */
 	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_signalled) == 64, "apo_signalled is ABI");
+_Static_assert(sizeof(struct apo_signalled) == 80, "apo_signalled is ABI");
 
 /*
- * The recorder: who allocated what in a spike. A spike is the growth of one process since it was
+ * The profiler: who allocated what in a spike. A spike is the growth of one process since it was
  * last calm; its growth is sampled every APO_SAMPLE_PAGES, each sample weighted with the pages since
  * the one before. So the weights of a spike add up to what the process has grown.
  */
@@ -348,8 +376,8 @@ struct apo_weight {
 };
 _Static_assert(sizeof(struct apo_weight) == 16, "apo_weight is ABI");
 
-/* A moment in the flight recorder: taken where something moved, at most one a millisecond. */
-struct apo_point {
+/* The state of a limit at a moment: taken where something moved, at most one a millisecond. */
+struct apo_usage_sample {
 	__u64 time_ns; /* 0: none yet */
 	__u64 limit_cgroup;
 	__u64 limit_pages;
@@ -360,7 +388,7 @@ struct apo_point {
 	__u32 tgid;
 	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_point) == 88, "apo_point is ABI");
+_Static_assert(sizeof(struct apo_usage_sample) == 88, "apo_usage_sample is ABI");
 
 /* Answer of the one-shot reader of one process's memory. */
 struct apo_rss {
@@ -372,14 +400,14 @@ _Static_assert(sizeof(struct apo_rss) == 40, "apo_rss is ABI");
 
 /* What the kernel side counts about itself. One slot each, per CPU. */
 enum apo_stat {
-	APO_STAT_LOOKS = 0, /* evaluations of the rule */
-	APO_STAT_TRIPS,	    /* trips decided */
+	APO_STAT_CHECKS = 0, /* evaluations of the rule */
+	APO_STAT_TRIPS,	     /* trips decided */
 	APO_STAT_WARNS,
 	APO_STAT_SENT,	       /* signals queued by the kernel side */
 	APO_STAT_BUSY,	       /* -EBUSY, retried at the next look */
 	APO_STAT_DELEGATED,    /* handed to the responder */
 	APO_STAT_LOST_RECORDS, /* ring buffer full */
-	APO_STAT_MAP_FULL,     /* a guard, process or trip had no room in its map */
+	APO_STAT_MAP_FULL,     /* a limit, process or trip had no room in its map */
 	APO_STAT_SUBTREE_CUT,  /* page cache of an ancestor not summed to the end */
 	APO_STAT_OOM_KILLS,    /* OOM victims in guarded cgroups */
 	APO_STAT_SAMPLES,      /* stacks recorded */

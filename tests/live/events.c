@@ -272,7 +272,7 @@ void live_expect_quiet(struct live_process *guard)
 			   live_count_events(guard, "verdict", 0) == 0,
 		   "somebody was signalled");
 	live_expect_int(status, "counters.trips", 0);
-	json_array_foreach (json_object_get(status, "guards"), i, account) {
+	json_array_foreach (json_object_get(status, "limits"), i, account) {
 		live_expect_int(account, "trips", 0);
 		live_expect_int(account, "oom_kills", 0);
 	}

@@ -190,7 +190,7 @@ Test(airbag, crash_loop_is_lent_to_three_times)
 		live_expect_text(verdict, "airbag.result", i < 3 ? "raised" : "refused");
 		expect_limit_back(cgroup, 64 * MIB);
 	}
-	live_expect_int(live_stop(guard), "guards.0.verdicts.saved", 4);
+	live_expect_int(live_stop(guard), "limits.0.verdicts.saved", 4);
 }
 
 /* Nobody may keep what was lent: at the end of the grace the process goes, and the limit is back. */

@@ -254,7 +254,7 @@ Test(subtree, watch_of_the_root_of_a_cgroup_namespace)
 	live_expect_text(verdict, "memory.limit_cgroup", "/");
 	live_expect_text(verdict, "process.cgroup", strrchr(child->rel, '/'));
 	live_expect_int(verdict, "kernel.oom_kills_after", 0);
-	live_expect_text(json_array_get(json_object_get(live_stop(guard), "guards"), 0), "cgroup",
+	live_expect_text(json_array_get(json_object_get(live_stop(guard), "limits"), 0), "cgroup",
 			 "/");
 }
 

@@ -456,7 +456,7 @@ Test(targets, oom_kill_that_no_trip_preceded_is_reported)
 		   kills);
 	status = live_stop(guard);
 	live_expect_int(status, "counters.oom_kills", (json_int_t)kills);
-	live_expect_int(json_array_get(json_object_get(status, "guards"), 0), "oom_kills_uncaught",
+	live_expect_int(json_array_get(json_object_get(status, "limits"), 0), "oom_kills_uncaught",
 			1);
 }
 

@@ -190,7 +190,7 @@ Test(unified, oom_group_kill_is_reported_once_for_each)
 		   live_count_events(guard, "verdict", 0));
 	live_expect_int(status, "counters.oom_kills", 3);
 	live_expect_int(status, "verdicts.missed", 2);
-	account = json_array_get(json_object_get(status, "guards"), 0);
+	account = json_array_get(json_object_get(status, "limits"), 0);
 	live_expect_text(account, "cgroup", group.cgroup->rel);
 	live_expect_int(account, "oom_kills", 3);
 	live_expect_int(account, "oom_kills_uncaught", 2);
@@ -251,7 +251,7 @@ Test(unified, limit_of_the_grandparent_binds)
 	live_expect_text(verdict, "process.cgroup", family.leaf->rel);
 	live_check(live_int(trip, "memory.reclaimable_bytes") > (json_int_t)MIB,
 		   "the page cache was not seen");
-	live_expect_text(json_array_get(json_object_get(live_stop(family.guard), "guards"), 0),
+	live_expect_text(json_array_get(json_object_get(live_stop(family.guard), "limits"), 0),
 			 "cgroup", family.grandparent->rel);
 }
 

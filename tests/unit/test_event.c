@@ -81,7 +81,7 @@ Test(event, trip_ends_with_the_action)
 	i.verdict = VERDICT_OPEN;
 	expect(i, "12:00:00.123Z trip     server[1234] in /docker/ab12 grew 812.0 MiB/s to "
 		  "231.4 MiB of 256.0 MiB: SIGTERM sent in the fault\n");
-	i.trigger = APO_TRIGGER_PULSE;
+	i.trigger = APO_TRIGGER_TICK;
 	expect(i, "12:00:00.123Z trip     server[1234] in /docker/ab12 grew 812.0 MiB/s to "
 		  "231.4 MiB of 256.0 MiB: SIGTERM sent at the timer tick\n");
 	i.trigger = APO_TRIGGER_RECLAIM;

@@ -49,17 +49,17 @@ Test(options, defaults_are_those_of_the_table)
 	cr_expect_eq(o.pid, 0);
 	cr_expect_null(o.cgroup);
 	cr_expect_eq(o.limit_bytes, 0);
-	cr_expect_eq(o.reserve_bytes, 0);
-	cr_expect_eq(o.reserve_permyriad, 1000);
-	cr_expect_eq(o.reserve_max_bytes, 64 * MIB);
-	cr_expect_eq(o.forecast_ns, 0);
-	cr_expect_eq(o.signal, SIGTERM);
-	cr_expect_eq(o.target, APO_TARGET_GROWER);
-	cr_expect_eq(o.grace_ns, 0);
-	cr_expect_eq(o.warn_permyriad, 0);
-	cr_expect_eq(o.warn_signal, 0);
-	cr_expect_eq(o.cooldown_ns, 10 * NSEC_PER_SEC);
-	cr_expect_not(o.dry_run);
+	cr_expect_eq(o.policy.reserve_bytes, 0);
+	cr_expect_eq(o.policy.reserve_permyriad, 1000);
+	cr_expect_eq(o.policy.reserve_max_bytes, 64 * MIB);
+	cr_expect_eq(o.policy.forecast_ns, 0);
+	cr_expect_eq(o.policy.signal, SIGTERM);
+	cr_expect_eq(o.policy.target, APO_TARGET_GROWER);
+	cr_expect_eq(o.policy.grace_ns, 0);
+	cr_expect_eq(o.policy.warn_permyriad, 0);
+	cr_expect_eq(o.policy.warn_signal, 0);
+	cr_expect_eq(o.policy.cooldown_ns, 10 * NSEC_PER_SEC);
+	cr_expect_not(o.policy.dry_run);
 	cr_expect_not(o.json);
 	cr_expect_null(o.report_dir);
 	cr_expect_eq(o.verbosity, 0);
@@ -73,26 +73,26 @@ Test(options, every_option_of_watch_is_parsed)
 
 	cr_expect_eq(o.mode, MODE_CGROUP);
 	cr_expect_str_eq(o.cgroup, "/a");
-	cr_expect_eq(o.reserve_bytes, 32 * MIB);
-	cr_expect_eq(o.reserve_permyriad, 0);
-	cr_expect_eq(o.forecast_ns, 500 * NSEC_PER_MSEC);
-	cr_expect_eq(o.signal, SIGUSR1);
-	cr_expect_eq(o.target, APO_TARGET_LEADER);
-	cr_expect_eq(o.grace_ns, 30 * NSEC_PER_SEC);
-	cr_expect(o.dry_run);
+	cr_expect_eq(o.policy.reserve_bytes, 32 * MIB);
+	cr_expect_eq(o.policy.reserve_permyriad, 0);
+	cr_expect_eq(o.policy.forecast_ns, 500 * NSEC_PER_MSEC);
+	cr_expect_eq(o.policy.signal, SIGUSR1);
+	cr_expect_eq(o.policy.target, APO_TARGET_LEADER);
+	cr_expect_eq(o.policy.grace_ns, 30 * NSEC_PER_SEC);
+	cr_expect(o.policy.dry_run);
 
 	o = WATCH("--pid", "77", "--warn", "80%:HUP", "--cooldown", "1m30s", "--json",
 		  "--report-dir", "/r", "-v", "-vv");
 	cr_expect_eq(o.mode, MODE_PID);
 	cr_expect_eq(o.pid, 77);
-	cr_expect_eq(o.warn_permyriad, 8000);
-	cr_expect_eq(o.warn_signal, SIGHUP);
-	cr_expect_eq(o.cooldown_ns, 90 * NSEC_PER_SEC);
+	cr_expect_eq(o.policy.warn_permyriad, 8000);
+	cr_expect_eq(o.policy.warn_signal, SIGHUP);
+	cr_expect_eq(o.policy.cooldown_ns, 90 * NSEC_PER_SEC);
 	cr_expect(o.json);
 	cr_expect_str_eq(o.report_dir, "/r");
 	cr_expect_eq(o.verbosity, 3);
 	cr_expect_eq(WATCH("--all", "-q").verbosity, -1);
-	cr_expect_eq(WATCH("--all", "--target=all").target, APO_TARGET_ALL);
+	cr_expect_eq(WATCH("--all", "--target=all").policy.target, APO_TARGET_ALL);
 }
 
 Test(options, the_last_of_a_repeated_option_wins)
@@ -100,10 +100,10 @@ Test(options, the_last_of_a_repeated_option_wins)
 	struct options o = WATCH("--all", "--reserve", "32M", "--reserve", "12.5%", "--grace",
 				 "10s", "--grace=off");
 
-	cr_expect_eq(o.reserve_bytes, 0);
-	cr_expect_eq(o.reserve_permyriad, 1250);
-	cr_expect_eq(o.reserve_max_bytes, 0);
-	cr_expect_eq(o.grace_ns, 0);
+	cr_expect_eq(o.policy.reserve_bytes, 0);
+	cr_expect_eq(o.policy.reserve_permyriad, 1250);
+	cr_expect_eq(o.policy.reserve_max_bytes, 0);
+	cr_expect_eq(o.policy.grace_ns, 0);
 }
 
 Test(options, an_airbag_has_a_size_and_an_end)
@@ -111,25 +111,25 @@ Test(options, an_airbag_has_a_size_and_an_end)
 	struct options o = WATCH("--all");
 	struct apo_policy policy;
 
-	cr_expect_eq(o.airbag, AIRBAG_OFF);
-	options_policy(&o, 4096, &policy);
+	cr_expect_eq(o.policy.airbag, AIRBAG_OFF);
+	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.flags, 0);
 	o = WATCH("--all", "--airbag", "auto");
-	cr_expect_eq(o.airbag, AIRBAG_AUTO);
-	cr_expect_eq(o.grace_ns, 10 * NSEC_PER_SEC);
-	options_policy(&o, 4096, &policy);
+	cr_expect_eq(o.policy.airbag, AIRBAG_AUTO);
+	cr_expect_eq(o.policy.grace_ns, 10 * NSEC_PER_SEC);
+	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.flags, APO_POLICY_AIRBAG | APO_POLICY_BRAKE);
 	o = WATCH("--all", "--airbag=64M", "--grace", "3s");
-	cr_expect_eq(o.airbag, AIRBAG_FIXED);
-	cr_expect_eq(o.airbag_bytes, 64ULL << 20);
-	cr_expect_eq(o.airbag_permyriad, 0);
-	cr_expect_eq(o.grace_ns, 3 * NSEC_PER_SEC);
+	cr_expect_eq(o.policy.airbag, AIRBAG_FIXED);
+	cr_expect_eq(o.policy.airbag_bytes, 64ULL << 20);
+	cr_expect_eq(o.policy.airbag_permyriad, 0);
+	cr_expect_eq(o.policy.grace_ns, 3 * NSEC_PER_SEC);
 	o = WATCH("--all", "--airbag=12.5%");
-	cr_expect_eq(o.airbag_bytes, 0);
-	cr_expect_eq(o.airbag_permyriad, 1250);
+	cr_expect_eq(o.policy.airbag_bytes, 0);
+	cr_expect_eq(o.policy.airbag_permyriad, 1250);
 	o = WATCH("--all", "--airbag=64M", "--airbag=off");
-	cr_expect_eq(o.airbag, AIRBAG_OFF);
-	cr_expect_eq(o.grace_ns, 0);
+	cr_expect_eq(o.policy.airbag, AIRBAG_OFF);
+	cr_expect_eq(o.policy.grace_ns, 0);
 }
 
 Test(options, report_takes_one_name)
@@ -147,20 +147,20 @@ Test(options, the_brake_is_on_unless_told)
 {
 	struct options o = WATCH("--all");
 
-	cr_expect(o.brake);
+	cr_expect(o.policy.brake);
 	o = WATCH("--all", "--brake", "off");
-	cr_expect_not(o.brake);
+	cr_expect_not(o.policy.brake);
 	o = WATCH("--all", "--brake=off", "--brake=auto");
-	cr_expect(o.brake);
+	cr_expect(o.policy.brake);
 }
 
 Test(options, warn_without_signal_is_only_an_event)
 {
 	struct options o = WATCH("--all", "--warn=75.5%");
 
-	cr_expect_eq(o.warn_permyriad, 7550);
-	cr_expect_eq(o.warn_signal, 0);
-	cr_expect_eq(WATCH("--all", "--warn=80%:TERM", "--warn=off").warn_signal, 0);
+	cr_expect_eq(o.policy.warn_permyriad, 7550);
+	cr_expect_eq(o.policy.warn_signal, 0);
+	cr_expect_eq(WATCH("--all", "--warn=80%:TERM", "--warn=off").policy.warn_signal, 0);
 }
 
 Test(options, run_takes_the_rest_as_the_command)
@@ -371,9 +371,10 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 
 Test(options, a_warning_just_below_the_reserve_is_accepted)
 {
-	cr_expect_eq(WATCH("--all", "--warn=89.99%").warn_permyriad, 8999);
-	cr_expect_eq(RUN("--limit=100M", "--reserve=25M", "--warn=74.99%", "x").warn_permyriad,
-		     7499);
+	cr_expect_eq(WATCH("--all", "--warn=89.99%").policy.warn_permyriad, 8999);
+	cr_expect_eq(
+		RUN("--limit=100M", "--reserve=25M", "--warn=74.99%", "x").policy.warn_permyriad,
+		7499);
 }
 
 Test(options, the_limit_is_checked_once_it_is_known)
@@ -381,9 +382,9 @@ Test(options, the_limit_is_checked_once_it_is_known)
 	_cleanup_free_ char *error = NULL;
 	struct options o = WATCH("--all", "--reserve=64M", "--warn=90%");
 
-	cr_expect_eq(options_check_limit(&o, 1024 * MIB, &error), 0);
+	cr_expect_eq(policy_check_limit(&o.policy, 1024 * MIB, &error), 0);
 	cr_expect_null(error);
-	cr_expect_eq(options_check_limit(&o, 256 * MIB, &error), -EINVAL);
+	cr_expect_eq(policy_check_limit(&o.policy, 256 * MIB, &error), -EINVAL);
 	cr_expect_str_eq(error, "--warn '90%': the reserve begins at 75% of the limit; give a "
 				"lower level or a smaller --reserve");
 }
@@ -394,24 +395,24 @@ Test(options, only_the_default_reserve_has_a_cap)
 	_cleanup_free_ char *error = NULL;
 	struct apo_policy policy;
 
-	cr_expect_eq(options_reserve_bytes(&o, 100 * MIB, 4096), 10 * MIB);
-	cr_expect_eq(options_reserve_bytes(&o, 639 * MIB, 4096), 16358 * 4096ULL);
-	cr_expect_eq(options_reserve_bytes(&o, 641 * MIB, 4096), 64 * MIB);
-	cr_expect_eq(options_reserve_bytes(&o, UINT64_MAX, 4096), 64 * MIB);
-	options_policy(&o, 65536, &policy);
+	cr_expect_eq(policy_reserve_bytes(&o.policy, 100 * MIB, 4096), 10 * MIB);
+	cr_expect_eq(policy_reserve_bytes(&o.policy, 639 * MIB, 4096), 16358 * 4096ULL);
+	cr_expect_eq(policy_reserve_bytes(&o.policy, 641 * MIB, 4096), 64 * MIB);
+	cr_expect_eq(policy_reserve_bytes(&o.policy, UINT64_MAX, 4096), 64 * MIB);
+	policy_kernel(&o.policy, 65536, &policy);
 	cr_expect_eq(policy.reserve_max_pages, 1024);
 
 	o = WATCH("--all", "--reserve=10%");
-	cr_expect_eq(options_reserve_bytes(&o, 10240 * MIB, 4096), 1024 * MIB);
-	options_policy(&o, 4096, &policy);
+	cr_expect_eq(policy_reserve_bytes(&o.policy, 10240 * MIB, 4096), 1024 * MIB);
+	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.reserve_max_pages, 0);
 	o = WATCH("--all", "--reserve=4097");
-	cr_expect_eq(options_reserve_bytes(&o, 10240 * MIB, 4096), 8192);
+	cr_expect_eq(policy_reserve_bytes(&o.policy, 10240 * MIB, 4096), 8192);
 
 	/* Where the cap binds, the reserve begins later than at 90 %. */
 	o = WATCH("--cgroup=/a", "--warn=95%");
-	cr_expect_eq(options_check_limit(&o, 10240 * MIB, &error), 0);
-	cr_expect_eq(options_check_limit(&o, 100 * MIB, &error), -EINVAL);
+	cr_expect_eq(policy_check_limit(&o.policy, 10240 * MIB, &error), 0);
+	cr_expect_eq(policy_check_limit(&o.policy, 100 * MIB, &error), -EINVAL);
 	cr_expect_str_eq(error,
 			 "--warn '95%': the reserve begins at 90% of the limit; give a lower "
 			 "level or a smaller --reserve");
@@ -423,7 +424,7 @@ Test(options, policy_counts_in_pages_of_the_machine)
 				 "--warn=50%:USR2", "--signal=INT", "--dry-run");
 	struct apo_policy policy;
 
-	options_policy(&o, 4096, &policy);
+	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.reserve_pages, 25);
 	cr_expect_eq(policy.reserve_permyriad, 0);
 	cr_expect_eq(policy.forecast_ns, 2 * NSEC_PER_SEC);
@@ -435,11 +436,11 @@ Test(options, policy_counts_in_pages_of_the_machine)
 	cr_expect_eq(policy.flags, APO_POLICY_DRY_RUN);
 
 	/* A part of a page is a page: the reserve is never less than asked for. */
-	options_policy(&o, 65536, &policy);
+	policy_kernel(&o.policy, 65536, &policy);
 	cr_expect_eq(policy.reserve_pages, 2);
 
 	o = WATCH("--all");
-	options_policy(&o, 4096, &policy);
+	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.reserve_pages, 0);
 	cr_expect_eq(policy.reserve_permyriad, 1000);
 	cr_expect_eq(policy.flags, 0);

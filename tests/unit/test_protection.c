@@ -61,7 +61,7 @@ Test(protection, everything_there_is_full)
 	struct protection p = judged(&facts);
 
 	cr_expect_eq(p.level, PROTECTION_FULL);
-	cr_expect(p.growth && p.charge && p.pulse && p.reclaim);
+	cr_expect(p.growth && p.charge && p.tick && p.reclaim);
 	cr_expect(p.signal_in_fault && p.signal_other_kernel && p.signal_responder);
 	for (size_t i = 0; i < p.finding_count; i++)
 		cr_expect(p.findings[i].ok, "%s", p.findings[i].name);
@@ -73,7 +73,7 @@ Test(protection, each_missing_feature_costs_what_it_gives)
 	static const struct {
 		size_t offset;
 		enum protection_level level;
-		bool growth, charge, pulse, reclaim;
+		bool growth, charge, tick, reclaim;
 	} rows[] = {
 #define LACKS(feature) offsetof(struct kernel_features, feature)
 		{LACKS(has_btf), PROTECTION_IMPOSSIBLE, 0, 0, 0, 0},
@@ -102,7 +102,7 @@ Test(protection, each_missing_feature_costs_what_it_gives)
 		cr_expect_eq(p.level, rows[i].level, "row %zu", i);
 		cr_expect_eq(p.growth, rows[i].growth, "row %zu", i);
 		cr_expect_eq(p.charge, rows[i].charge, "row %zu", i);
-		cr_expect_eq(p.pulse, rows[i].pulse, "row %zu", i);
+		cr_expect_eq(p.tick, rows[i].tick, "row %zu", i);
 		cr_expect_eq(p.reclaim, rows[i].reclaim, "row %zu", i);
 		for (size_t n = 0; n < p.finding_count; n++)
 			missing += !p.findings[n].ok;
@@ -152,7 +152,7 @@ Test(protection, an_ordinary_user_is_told_which_capabilities_to_get)
 	facts.features.load_error = -EPERM;
 	p = judged(&facts);
 	cr_expect_eq(p.level, PROTECTION_IMPOSSIBLE);
-	cr_expect_not(p.growth || p.charge || p.pulse || p.reclaim);
+	cr_expect_not(p.growth || p.charge || p.tick || p.reclaim);
 	cr_expect_not(p.signal_in_fault || p.signal_other_kernel || p.signal_responder);
 	cr_expect_not(find(&p, "programs")->ok);
 	cr_expect_not(find(&p, "CAP_BPF")->ok);
@@ -241,7 +241,7 @@ Test(protection, the_report_ends_with_what_follows)
 		"  RSS counters                within 62 pages (248.0 KiB) on 2 CPUs; the "
 		"trip does not depend on them\n"
 		"\nso\n"
-		"  triggers: growth charge pulse reclaim\n"
+		"  triggers: growth charge tick reclaim\n"
 		"  signals: in the fault, to any process from the kernel, to any process by "
 		"the responder\n"
 		"  protection: full\n",

@@ -225,12 +225,12 @@ Test(recording, a_small_one_is_left_as_it_is)
 {
 	struct recording *recording = make(10, 20, 100, 30);
 
-	recording->points = calloc(100, sizeof(*recording->points));
-	recording->point_count = 100;
+	recording->usage_samples = calloc(100, sizeof(*recording->usage_samples));
+	recording->usage_sample_count = 100;
 	recording_fit(recording);
 	cr_expect_eq(recording->stack_count, 10);
 	cr_expect_eq(recording->location_count, 100);
-	cr_expect_eq(recording->point_count, 100);
+	cr_expect_eq(recording->usage_sample_count, 100);
 	cr_expect_eq(recording->lost_bytes, 0);
 	cr_expect_eq(recording->stacks[9].locations[19], 99);
 	recording_free(recording);
@@ -300,18 +300,19 @@ Test(recording, many_points_are_thinned_out_and_the_last_one_stays)
 	for (size_t count = 16383; count <= 16384; count++) {
 		struct recording *recording = make(1, 1, 1, 1);
 
-		recording->points = calloc(count, sizeof(*recording->points));
-		recording->point_count = count;
+		recording->usage_samples = calloc(count, sizeof(*recording->usage_samples));
+		recording->usage_sample_count = count;
 		for (size_t i = 0; i < count; i++)
-			recording->points[i] = (struct apo_point){
+			recording->usage_samples[i] = (struct apo_usage_sample){
 				.time_ns = i + 1,
 				.usage_pages = 1 << 20,
 				.limit_pages = 1 << 20,
 			};
 		recording_fit(recording);
-		cr_expect_geq(recording->point_count, 4096);
-		cr_expect_leq(recording->point_count, 8192);
-		cr_expect_eq(recording->points[recording->point_count - 1].time_ns, count);
+		cr_expect_geq(recording->usage_sample_count, 4096);
+		cr_expect_leq(recording->usage_sample_count, 8192);
+		cr_expect_eq(recording->usage_samples[recording->usage_sample_count - 1].time_ns,
+			     count);
 		cr_expect_eq(recording->stack_count, 1);
 		recording_free(recording);
 	}

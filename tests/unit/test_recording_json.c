@@ -46,7 +46,7 @@ Test(recording_json, a_full_document_is_exactly_this)
 		{.bytes = 100, .samples = 1, .locations = third, .count = 1},
 		{.bytes = 50, .samples = 1},
 	};
-	struct apo_point points[] = {{
+	struct apo_usage_sample points[] = {{
 		.time_ns = 8 * NSEC_PER_MSEC,
 		.limit_pages = 100,
 		.usage_pages = 90,
@@ -72,8 +72,8 @@ Test(recording_json, a_full_document_is_exactly_this)
 		.location_count = ARRAY_SIZE(locations),
 		.stacks = stacks,
 		.stack_count = ARRAY_SIZE(stacks),
-		.points = points,
-		.point_count = 1,
+		.usage_samples = points,
+		.usage_sample_count = 1,
 		.page_bytes = 4096,
 	};
 	struct incident incident = {
@@ -134,10 +134,10 @@ Test(recording_json, an_empty_one_says_what_is_not_known)
 
 Test(recording_json, without_a_trip_times_count_from_the_kill)
 {
-	struct apo_point point = {.time_ns = 8 * NSEC_PER_MSEC};
+	struct apo_usage_sample point = {.time_ns = 8 * NSEC_PER_MSEC};
 	struct recording recording = {.spike_ns = 7 * NSEC_PER_MSEC,
-				      .points = &point,
-				      .point_count = 1,
+				      .usage_samples = &point,
+				      .usage_sample_count = 1,
 				      .page_bytes = 4096};
 	struct incident incident = {.killed_ns = 10 * NSEC_PER_MSEC, .recording = &recording};
 	_cleanup_free_ char *text = text_of(&incident);
@@ -196,12 +196,12 @@ Test(recording_json, hostile_names_stay_one_valid_document)
 
 Test(recording_json, numbers_beyond_json_are_clamped)
 {
-	struct apo_point point = {.limit_pages = UINT64_MAX - 1, .usage_pages = INT64_MAX};
+	struct apo_usage_sample point = {.limit_pages = UINT64_MAX - 1, .usage_pages = INT64_MAX};
 	struct recording recording = {
 		.grown_bytes = UINT64_MAX - 1,
 		.recorded_bytes = INT64_MAX,
-		.points = &point,
-		.point_count = 1,
+		.usage_samples = &point,
+		.usage_sample_count = 1,
 		.page_bytes = 65536,
 	};
 	struct incident incident = {.crossed_ns = UINT64_MAX, .recording = &recording};
@@ -235,7 +235,7 @@ static struct recording *worst_recording(void)
 	recording->modules = calloc(200, sizeof(*recording->modules));
 	recording->locations = calloc(20000, sizeof(*recording->locations));
 	recording->stacks = calloc(1024, sizeof(*recording->stacks));
-	recording->points = calloc(20000, sizeof(*recording->points));
+	recording->usage_samples = calloc(20000, sizeof(*recording->usage_samples));
 	for (; recording->module_count < 200; recording->module_count++)
 		recording->modules[recording->module_count] = (struct recording_module){
 			.path = worst_text(4095, 0),
@@ -267,15 +267,16 @@ static struct recording *worst_recording(void)
 			stack->locations[stack->count] = (i * 131 + (uint32_t)stack->count) % 20000;
 	}
 	for (uint64_t i = 0; i < 20000; i++)
-		recording->points[recording->point_count++] = (struct apo_point){
-			.time_ns = i * 1234567 + 1,
-			.limit_pages = INT64_MAX,
-			.usage_pages = INT64_MAX,
-			.reclaimable_pages = INT64_MAX,
-			.rate_pages_s = INT64_MAX,
-			.rss_pages = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX},
-			.tgid = UINT32_MAX,
-		};
+		recording->usage_samples[recording->usage_sample_count++] =
+			(struct apo_usage_sample){
+				.time_ns = i * 1234567 + 1,
+				.limit_pages = INT64_MAX,
+				.usage_pages = INT64_MAX,
+				.reclaimable_pages = INT64_MAX,
+				.rate_pages_s = INT64_MAX,
+				.rss_pages = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX},
+				.tgid = UINT32_MAX,
+			};
 	return recording;
 }
 
@@ -302,7 +303,7 @@ Test(recording_json, the_worst_one_has_room_in_a_report)
 	text = text_of(&incident);
 	cr_expect_leq(strlen(text), RECORDING_BYTES_MAX, "%zu", strlen(text));
 	cr_expect_gt(recording->stack_count, 0);
-	cr_expect_gt(recording->point_count, 0);
+	cr_expect_gt(recording->usage_sample_count, 0);
 	document = incident_json(&incident, NULL);
 	rest = json_dumps(document, JSON_COMPACT);
 	cr_expect_leq(strlen(text) + strlen(rest), FILE_READ_MAX);

@@ -50,14 +50,14 @@ Test(status_json, ready_of_all_and_of_run)
 			      .mode = "all",
 			      .pid = 42,
 			      .version = "0.1.0",
-			      .pulse = true,
+			      .tick = true,
 			      .child = 43};
 	_cleanup_free_ char *text = json_line(ready_json(&ready));
 
 	cr_expect_str_eq(text,
 			 "{\"event\":\"ready\",\"schema\":1," TIME
 			 ",\"mode\":\"all\",\"pid\":42,\"version\":\"0.1.0\",\"guard\":null,"
-			 "\"triggers\":[\"pulse\"],\"child\":43}\n",
+			 "\"triggers\":[\"tick\"],\"child\":43}\n",
 			 "%s", text);
 }
 
@@ -72,7 +72,7 @@ Test(status_json, ready_in_words)
 	ready.limit_bytes = APO_UNLIMITED;
 	cr_expect_eq(ready_text(file, &ready), 0);
 	ready.has_guard = false;
-	ready.pulse = true;
+	ready.tick = true;
 	cr_expect_eq(ready_text(file, &ready), 0);
 	fclose(file);
 	cr_expect_str_eq(text,
@@ -81,13 +81,14 @@ Test(status_json, ready_in_words)
 			 "12:00:00.000Z ready    guarding /a\\nb: limit unlimited, reserve 25.0 "
 			 "MiB; triggers: growth reclaim\n"
 			 "12:00:00.000Z ready    guarding every limited cgroup; triggers: growth "
-			 "pulse reclaim\n",
+			 "tick reclaim\n",
 			 "%s", text);
 }
 
-static struct status_guard guards[] = {
+static struct status_limit limits[] = {
 	{.path = "/a\tb",
-	 .id = 77,
+	 .key = {.cgroup_id = 77, .policy = 1},
+	 .why = "--cgroup /a, the nearest guard at or above /a/b",
 	 .account = {.need_pages = 10,
 		     .peak_need_pages = 20,
 		     .limit_pages = 256,
@@ -99,7 +100,7 @@ static struct status_guard guards[] = {
 		     .oom_kills_uncaught = 4},
 	 .verdicts = {[VERDICT_SAVED] = 2}},
 	{.path = NULL,
-	 .id = 78,
+	 .key = {.cgroup_id = 78},
 	 .account = {.limit_pages = APO_UNLIMITED, .least_headroom_pages = INT64_MAX}},
 };
 
@@ -125,8 +126,8 @@ static struct status full(void)
 	return (struct status){
 		.realtime_ns = NOON * NSEC_PER_SEC,
 		.page_bytes = 4096,
-		.guards = guards,
-		.guard_count = ARRAY_SIZE(guards),
+		.limits = limits,
+		.limit_count = ARRAY_SIZE(limits),
 		.processes = processes,
 		.process_count = ARRAY_SIZE(processes),
 		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
@@ -143,12 +144,16 @@ Test(status_json, a_full_document_is_exactly_this)
 	cr_expect_str_eq(
 		text,
 		"{\"event\":\"status\",\"schema\":1," TIME
-		",\"guards\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,\"need_bytes\":40960,"
+		",\"limits\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,"
+		"\"policy\":1,\"policy_from\":\"--cgroup /a, the nearest guard at or above "
+		"/a/b\",\"need_bytes\":40960,"
 		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"least_headroom_bytes\":-4096,"
 		"\"rate_bytes_per_s\":12288,\"trips\":1,\"warns\":2,\"oom_kills\":3,"
 		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":0,"
 		"\"needless\":0,\"ignored\":0,\"missed\":0,\"dry run\":0}},"
-		"{\"cgroup\":null,\"cgroup_id\":78,\"need_bytes\":0,\"peak_need_bytes\":0,"
+		"{\"cgroup\":null,\"cgroup_id\":78,\"policy\":0,\"policy_from\":null,\"need_"
+		"bytes\":0,"
+		"\"peak_need_bytes\":0,"
 		"\"limit_bytes\":null,\"least_headroom_bytes\":null,\"rate_bytes_per_s\":0,"
 		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0,"
 		"\"verdicts\":{\"open\":0,\"saved\":0,\"too late\":0,\"needless\":0,"
@@ -159,7 +164,7 @@ Test(status_json, a_full_document_is_exactly_this)
 		"{\"pid\":6,\"comm\":\"abcdefghijklmnop\",\"rss_bytes\":{\"file\":0,"
 		"\"anon\":2097152,\"swap\":0,\"shmem\":0},\"peak_bytes\":2457600,"
 		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78}],"
-		"\"counters\":{\"looks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
+		"\"counters\":{\"checks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
 		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12},"
 		"\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":1,\"needless\":0,"
@@ -172,7 +177,8 @@ Test(status_json, nothing_yet)
 	struct status status = {.page_bytes = 4096};
 	_cleanup_free_ char *text = json_line(status_json(&status));
 
-	cr_expect_not_null(strstr(text, "\"guards\":[],\"processes\":[],\"counters\":{\"looks\":0"),
+	cr_expect_not_null(strstr(text,
+				  "\"limits\":[],\"processes\":[],\"counters\":{\"checks\":0"),
 			   "%s", text);
 }
 
@@ -203,7 +209,8 @@ Test(status_json, the_table_lists_processes_by_size)
 		"        RSS       PEAK       ANON      SHMEM         RATE  PROCESS\n"
 		"    2.0 MiB    2.3 MiB    2.0 MiB        0 B        0 B/s  abcdefghijklmnop[6]\n"
 		"   28.0 KiB   36.0 KiB    8.0 KiB   16.0 KiB    4.0 KiB/s  small\\n[5]\n"
-		"looks 100, trips 2, warnings 3, signals 4 by the kernel side and 6 delegated, OOM "
+		"checks 100, trips 2, warnings 3, signals 4 by the kernel side and 6 delegated, "
+		"OOM "
 		"kills 10\n"
 		"lost records: 7 (the signals went out all the same)\n"
 		"full maps: 8 accounts had no room\n"

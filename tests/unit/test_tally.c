@@ -7,22 +7,29 @@ static struct tallies tallies;
 
 static uint64_t count(uint64_t cgroup_id, enum verdict verdict)
 {
-	struct status_guard guard = {.id = cgroup_id};
-	struct status status = {.guards = &guard, .guard_count = 1};
+	struct status_limit limit = {.key.cgroup_id = cgroup_id};
+	struct status status = {.limits = &limit, .limit_count = 1};
 
 	tallies_read(&tallies, &status);
-	return guard.verdicts[verdict];
+	return limit.verdicts[verdict];
 }
 
-Test(tally, verdicts_are_counted_by_guard_and_in_all)
+static void add(uint64_t cgroup_id, enum verdict verdict)
 {
-	struct status status = {.guard_count = 0};
+	const struct apo_limit_key limit = {.cgroup_id = cgroup_id};
 
-	tallies_add(&tallies, 7, VERDICT_SAVED);
-	tallies_add(&tallies, 7, VERDICT_SAVED);
-	tallies_add(&tallies, 7, VERDICT_TOO_LATE);
-	tallies_add(&tallies, 8, VERDICT_SAVED);
-	tallies_add(&tallies, 0, VERDICT_MISSED);
+	tallies_add(&tallies, &limit, verdict);
+}
+
+Test(tally, verdicts_are_counted_by_limit_and_in_all)
+{
+	struct status status = {.limit_count = 0};
+
+	add(7, VERDICT_SAVED);
+	add(7, VERDICT_SAVED);
+	add(7, VERDICT_TOO_LATE);
+	add(8, VERDICT_SAVED);
+	add(0, VERDICT_MISSED);
 	cr_expect_eq(count(7, VERDICT_SAVED), 2);
 	cr_expect_eq(count(7, VERDICT_TOO_LATE), 1);
 	cr_expect_eq(count(8, VERDICT_SAVED), 1);
@@ -33,10 +40,10 @@ Test(tally, verdicts_are_counted_by_guard_and_in_all)
 	cr_expect_eq(status.verdicts[VERDICT_MISSED], 1);
 }
 
-Test(tally, the_oldest_guard_is_forgotten)
+Test(tally, the_oldest_limit_is_forgotten)
 {
 	for (uint64_t id = 1; id <= TALLIES_MAX + 1; id++)
-		tallies_add(&tallies, id, VERDICT_SAVED);
+		add(id, VERDICT_SAVED);
 	cr_expect_eq(count(1, VERDICT_SAVED), 0);
 	cr_expect_eq(count(2, VERDICT_SAVED), 1);
 	cr_expect_eq(count(TALLIES_MAX + 1, VERDICT_SAVED), 1);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/text.h"
 
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,4 +176,19 @@ bool text_has_word(const char *list, const char *separators, const char *word)
 		list += strspn(list, separators);
 	}
 	return false;
+}
+
+int text_refuse(char **ret_error, const char *format, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = vasprintf(ret_error, format, args);
+	va_end(args);
+	if (r < 0) {
+		*ret_error = NULL;
+		return -ENOMEM;
+	}
+	return -EINVAL;
 }

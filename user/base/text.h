@@ -35,3 +35,9 @@ bool text_ends_with(const char *s, const char *suffix);
 
 /* Whether `word` is one of the words of `list`, which the separator characters keep apart. */
 bool text_has_word(const char *list, const char *separators, const char *word);
+
+/*
+ * A line for the user that says what is refused and what to give instead, into *ret_error (freed by
+ * the caller). Always an error: -EINVAL; or -ENOMEM, and then *ret_error is NULL.
+ */
+__attribute__((format(printf, 2, 3))) int text_refuse(char **ret_error, const char *format, ...);

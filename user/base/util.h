@@ -33,6 +33,11 @@
 		max_a_ > max_b_ ? max_a_ : max_b_; \
 	})
 
+/* Exit statuses, beyond 0. */
+#define EXIT_RUNTIME 1 /* something failed on the way */
+#define EXIT_USAGE 2   /* bad option or value */
+#define EXIT_CANNOT 3  /* no protection on this machine */
+
 #define NSEC_PER_USEC 1000ULL
 #define NSEC_PER_MSEC 1000000ULL
 #define NSEC_PER_SEC 1000000000ULL

@@ -31,3 +31,13 @@ int common_options(enum command command, int argc, char **argv, struct options *
 					   : LOG_LEVEL_INFO);
 	return -1;
 }
+
+void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret)
+{
+	*ret = (struct engine_config){
+		.out = out,
+		.json = options->json,
+		.quiet = options->verbosity < 0,
+		.report_dir = options->report_dir,
+	};
+}

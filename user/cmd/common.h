@@ -2,6 +2,8 @@
 /* What every command starts with. */
 #pragma once
 
+#include <stdio.h>
+
 #include "core/options.h"
 
 /*
@@ -9,3 +11,8 @@
  * --help (EXIT_RUNTIME if that could not be written), EXIT_USAGE after a one-line error.
  */
 int common_options(enum command command, int argc, char **argv, struct options *ret);
+
+struct engine_config;
+
+/* What the engine wants to know of the options: but for mode and is_wrapper. */
+void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret);

@@ -129,7 +129,7 @@ static int guard_own_cgroup(struct run *run)
 		log_error("cannot set the limit of %s: %s", run->cgroup, strerror(-r));
 		return EXIT_CANNOT;
 	}
-	return engine_guard_cgroup(run->engine, run->cgroup);
+	return guards_add_cgroup(engine_guards(run->engine), &run->options->policy, run->cgroup);
 }
 
 /* What is left of the cgroup. */
@@ -399,7 +399,8 @@ static int guard_and_run(struct run *run)
 {
 	const struct engine_events events = {.on_signal = on_signal, .userdata = run};
 	int status = run->options->limit_bytes ? guard_own_cgroup(run)
-					       : engine_guard_children(run->engine);
+					       : guards_add_children(engine_guards(run->engine),
+								     &run->options->policy);
 	int r;
 
 	if (!status)
@@ -429,6 +430,7 @@ static int guard_and_run(struct run *run)
 int cmd_run(int argc, char **argv)
 {
 	struct options options;
+	struct engine_config config;
 	struct run run = {.options = &options, .cgroup_dirfd = -1, .gate = -1, .failed = -1};
 	int status = common_options(COMMAND_RUN, argc, argv, &options);
 
@@ -436,7 +438,10 @@ int cmd_run(int argc, char **argv)
 		return status;
 	/* Inherited as ignored, children would vanish without a signal or a status. */
 	signal(SIGCHLD, SIG_DFL);
-	status = engine_new(&run.engine, &options, stderr);
+	common_engine_config(&options, stderr, &config);
+	config.mode = "run";
+	config.is_wrapper = true;
+	status = engine_new(&run.engine, &config);
 	if (status)
 		return status;
 	status = guard_and_run(&run);

@@ -27,28 +27,33 @@ static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 
 static int guard(struct engine *engine, const struct options *options)
 {
+	struct guards *guards = engine_guards(engine);
+
 	switch (options->mode) {
 	case MODE_PID:
-		return engine_guard_pid(engine, options->pid);
+		return guards_add_pid(guards, &options->policy, options->pid);
 	case MODE_CGROUP:
-		return engine_guard_cgroup(engine, options->cgroup);
+		return guards_add_cgroup(guards, &options->policy, options->cgroup);
 	case MODE_ALL:
 	case MODE_NONE:
 		break;
 	}
-	return engine_guard_all(engine);
+	return guards_add_all(guards, &options->policy);
 }
 
 int cmd_watch(int argc, char **argv)
 {
 	struct engine *engine = NULL;
 	const struct engine_events events = {.on_signal = on_signal, .userdata = &engine};
+	struct engine_config config;
 	struct options options;
 	int status = common_options(COMMAND_WATCH, argc, argv, &options);
 
 	if (status >= 0)
 		return status;
-	status = engine_new(&engine, &options, stdout);
+	common_engine_config(&options, stdout, &config);
+	config.mode = guard_mode_name(options.mode);
+	status = engine_new(&engine, &config);
 	if (!status)
 		status = guard(engine, &options);
 	if (!status)

@@ -67,7 +67,7 @@ struct incident {
 
 	enum apo_trigger trigger;
 	enum apo_rule rule;
-	uint32_t step;
+	uint32_t level; /* 0 for the first signal of a crossing, then 1, 2, ... */
 
 	struct incident_process grower;
 	struct incident_process target;

@@ -80,9 +80,9 @@ static int set_reserve(struct options *o, const char *value, const char **ret_wh
 		*ret_why = "without a reserve nothing can be saved";
 		return -EINVAL;
 	}
-	o->reserve_permyriad = permyriad;
-	o->reserve_bytes = bytes;
-	o->reserve_max_bytes = 0;
+	o->policy.reserve_permyriad = permyriad;
+	o->policy.reserve_bytes = bytes;
+	o->policy.reserve_max_bytes = 0;
 	return 0;
 }
 
@@ -103,19 +103,19 @@ static int set_duration_or_off(uint64_t *ns, const char *value, const char **ret
 
 static int set_forecast(struct options *o, const char *value, const char **ret_why)
 {
-	return set_duration_or_off(&o->forecast_ns, value, ret_why);
+	return set_duration_or_off(&o->policy.forecast_ns, value, ret_why);
 }
 
 static int set_grace(struct options *o, const char *value, const char **ret_why)
 {
-	return set_duration_or_off(&o->grace_ns, value, ret_why);
+	return set_duration_or_off(&o->policy.grace_ns, value, ret_why);
 }
 
 static int set_brake(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
-	o->brake = strcmp(value, "auto") == 0;
-	return o->brake || is_off(value) ? 0 : -EINVAL;
+	o->policy.brake = strcmp(value, "auto") == 0;
+	return o->policy.brake || is_off(value) ? 0 : -EINVAL;
 }
 
 static int set_airbag(struct options *o, const char *value, const char **ret_why)
@@ -125,11 +125,11 @@ static int set_airbag(struct options *o, const char *value, const char **ret_why
 	int r = 0;
 
 	if (is_off(value)) {
-		o->airbag = AIRBAG_OFF;
+		o->policy.airbag = AIRBAG_OFF;
 		return 0;
 	}
 	if (strcmp(value, "auto") == 0) {
-		o->airbag = AIRBAG_AUTO;
+		o->policy.airbag = AIRBAG_AUTO;
 		return 0;
 	}
 	r = strchr(value, '%') ? parse_percent(value, &permyriad) : parse_size(value, &bytes);
@@ -139,16 +139,16 @@ static int set_airbag(struct options *o, const char *value, const char **ret_why
 		*ret_why = "that raises nothing";
 		return -EINVAL;
 	}
-	o->airbag = AIRBAG_FIXED;
-	o->airbag_bytes = bytes;
-	o->airbag_permyriad = permyriad;
+	o->policy.airbag = AIRBAG_FIXED;
+	o->policy.airbag_bytes = bytes;
+	o->policy.airbag_permyriad = permyriad;
 	return 0;
 }
 
 static int set_cooldown(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
-	return parse_duration(value, &o->cooldown_ns);
+	return parse_duration(value, &o->policy.cooldown_ns);
 }
 
 static int parse_usable_signal(const char *value, int *ret, const char **ret_why)
@@ -170,7 +170,7 @@ static int parse_usable_signal(const char *value, int *ret, const char **ret_why
 
 static int set_signal(struct options *o, const char *value, const char **ret_why)
 {
-	return parse_usable_signal(value, &o->signal, ret_why);
+	return parse_usable_signal(value, &o->policy.signal, ret_why);
 }
 
 static int set_target(struct options *o, const char *value, const char **ret_why)
@@ -178,7 +178,7 @@ static int set_target(struct options *o, const char *value, const char **ret_why
 	(void)ret_why;
 	for (enum apo_target t = APO_TARGET_GROWER; t <= APO_TARGET_ALL; t++) {
 		if (strcmp(value, target_name(t)) == 0) {
-			o->target = t;
+			o->policy.target = t;
 			return 0;
 		}
 	}
@@ -208,8 +208,8 @@ static int set_warn(struct options *o, const char *value, const char **ret_why)
 		if (r < 0)
 			return r;
 	}
-	o->warn_permyriad = permyriad;
-	o->warn_signal = signal;
+	o->policy.warn_permyriad = permyriad;
+	o->policy.warn_signal = signal;
 	return 0;
 }
 
@@ -226,7 +226,7 @@ static int set_dry_run(struct options *o, const char *value, const char **ret_wh
 {
 	(void)value;
 	(void)ret_why;
-	o->dry_run = true;
+	o->policy.dry_run = true;
 	return 0;
 }
 

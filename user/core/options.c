@@ -49,19 +49,6 @@ int command_find(const char *name, enum command *ret)
 	return -ENOENT;
 }
 
-const char *target_name(enum apo_target target)
-{
-	switch (target) {
-	case APO_TARGET_GROWER:
-		return "grower";
-	case APO_TARGET_LEADER:
-		return "leader";
-	case APO_TARGET_ALL:
-		return "all";
-	}
-	return "grower";
-}
-
 const char *guard_mode_name(enum guard_mode mode)
 {
 	switch (mode) {
@@ -77,30 +64,14 @@ const char *guard_mode_name(enum guard_mode mode)
 	return "none";
 }
 
-/* Puts the line into *ret_error. Always an error: -EINVAL, or -ENOMEM. */
-__attribute__((format(printf, 2, 3))) static int refuse(char **ret_error, const char *format, ...)
-{
-	va_list args;
-	int r;
-
-	va_start(args, format);
-	r = vasprintf(ret_error, format, args);
-	va_end(args);
-	if (r < 0) {
-		*ret_error = NULL;
-		return -ENOMEM;
-	}
-	return -EINVAL;
-}
-
 static int refuse_word(char **ret_error, enum command command, const char *what, const char *word)
 {
 	_cleanup_free_ char *shown = text_escape_line(word);
 
 	if (!shown)
 		return -ENOMEM;
-	return refuse(ret_error, "%s '%s', see apoptosis %s --help", what, shown,
-		      commands[command].name);
+	return text_refuse(ret_error, "%s '%s', see apoptosis %s --help", what, shown,
+			   commands[command].name);
 }
 
 static int refuse_value(char **ret_error, const struct option_row *row, const char *value,
@@ -110,8 +81,8 @@ static int refuse_value(char **ret_error, const struct option_row *row, const ch
 
 	if (!shown)
 		return -ENOMEM;
-	return refuse(ret_error, "%s '%s': %s%sgive %s", row->flag, shown, why ? why : "",
-		      why ? "; " : "", row->range);
+	return text_refuse(ret_error, "%s '%s': %s%sgive %s", row->flag, shown, why ? why : "",
+			   why ? "; " : "", row->range);
 }
 
 static int apply(const struct option_row *row, const char *value, struct options *o,
@@ -123,7 +94,8 @@ static int apply(const struct option_row *row, const char *value, struct options
 	if (r >= 0)
 		return 0;
 	if (r == -EEXIST)
-		return refuse(ret_error, "%s: give --pid, --cgroup or --all only once", row->flag);
+		return text_refuse(ret_error, "%s: give --pid, --cgroup or --all only once",
+				   row->flag);
 	return refuse_value(ret_error, row, value, why);
 }
 
@@ -142,8 +114,8 @@ static int parse_long(int argc, char **argv, int *index, struct options *o, char
 		return refuse_word(ret_error, o->command, "no value is taken by", word);
 	if (row->argument && !value) {
 		if (*index + 1 >= argc)
-			return refuse(ret_error, "%s needs a value: give %s", row->flag,
-				      row->range);
+			return text_refuse(ret_error, "%s needs a value: give %s", row->flag,
+					   row->range);
 		value = argv[++*index];
 	}
 	return apply(row, value, o, ret_error);
@@ -180,7 +152,7 @@ static int parse_operand(const char *word, struct options *o, char **ret_error)
 	shown = text_escape_line(word);
 	if (!shown)
 		return -ENOMEM;
-	return refuse(ret_error, "PID '%s': give the number of a running process", shown);
+	return text_refuse(ret_error, "PID '%s': give the number of a running process", shown);
 }
 
 static int parse_words(int argc, char **argv, struct options *o, char **ret_error)
@@ -220,71 +192,8 @@ static int set_defaults(struct options *o, char **ret_error)
 		if (r < 0)
 			return r;
 	}
-	o->reserve_max_bytes =
+	o->policy.reserve_max_bytes =
 		RESERVE_MAX_DEFAULT_BYTES; /* a reserve that is asked for has no cap */
-	return 0;
-}
-
-static void format_permyriad(char *buf, size_t size, uint32_t permyriad)
-{
-	if (permyriad % 100 == 0)
-		snprintf(buf, size, "%u%%", permyriad / 100);
-	else if (permyriad % 10 == 0)
-		snprintf(buf, size, "%u.%u%%", permyriad / 100, permyriad % 100 / 10);
-	else
-		snprintf(buf, size, "%u.%02u%%", permyriad / 100, permyriad % 100);
-}
-
-static uint64_t share_of(uint64_t bytes, uint32_t permyriad)
-{
-	return bytes / PERMYRIAD * permyriad + bytes % PERMYRIAD * permyriad / PERMYRIAD;
-}
-
-/* part is at most whole, rounded down. */
-static uint32_t permyriad_of(uint64_t part, uint64_t whole)
-{
-	return (uint32_t)((unsigned __int128)part * PERMYRIAD / whole);
-}
-
-static int refuse_warn(const struct options *o, uint32_t line_permyriad, char **ret_error)
-{
-	char warn[16], line[16];
-
-	format_permyriad(warn, sizeof(warn), o->warn_permyriad);
-	format_permyriad(line, sizeof(line), line_permyriad);
-	return refuse(ret_error,
-		      "--warn '%s': the reserve begins at %s of the limit; give a lower level or a "
-		      "smaller --reserve",
-		      warn, line);
-}
-
-uint64_t options_reserve_bytes(const struct options *options, uint64_t limit_bytes,
-			       uint64_t page_bytes)
-{
-	uint64_t share;
-
-	if (options->reserve_bytes)
-		return (options->reserve_bytes / page_bytes +
-			(options->reserve_bytes % page_bytes != 0)) *
-		       page_bytes;
-	share = share_of(limit_bytes / page_bytes, options->reserve_permyriad) * page_bytes;
-	return options->reserve_max_bytes ? MIN(share, options->reserve_max_bytes) : share;
-}
-
-int options_check_limit(const struct options *options, uint64_t limit_bytes, char **ret_error)
-{
-	char reserve[32], limit[32];
-	uint64_t line_bytes;
-
-	if (options->reserve_bytes >= limit_bytes) {
-		format_size(reserve, sizeof(reserve), options->reserve_bytes);
-		format_size(limit, sizeof(limit), limit_bytes);
-		return refuse(ret_error, "--reserve '%s': the limit is %s; give a smaller reserve",
-			      reserve, limit);
-	}
-	line_bytes = sat_sub(limit_bytes, options_reserve_bytes(options, limit_bytes, 1));
-	if (options->warn_permyriad && share_of(limit_bytes, options->warn_permyriad) >= line_bytes)
-		return refuse_warn(options, permyriad_of(line_bytes, limit_bytes), ret_error);
 	return 0;
 }
 
@@ -298,13 +207,14 @@ static int check_format(const struct options *o, char **ret_error)
 	int formats = o->json + o->folded + o->pprof + (o->html != NULL);
 
 	if (formats > 1)
-		return refuse(ret_error,
-			      "give only one of --json, --folded, --pprof and --html, see "
-			      "apoptosis %s --help",
-			      commands[o->command].name);
+		return text_refuse(ret_error,
+				   "give only one of --json, --folded, --pprof and --html, see "
+				   "apoptosis %s --help",
+				   commands[o->command].name);
 	if (formats == 1 && !o->json && is_list(o))
-		return refuse(ret_error,
-			      "a list is text or --json: give latest, an ID or a FILE instead");
+		return text_refuse(
+			ret_error,
+			"a list is text or --json: give latest, an ID or a FILE instead");
 	return 0;
 }
 
@@ -326,23 +236,22 @@ static int check_together(const struct options *o, char **ret_error)
 	if (r < 0)
 		return r;
 	if (o->command == COMMAND_WATCH && o->mode == MODE_NONE)
-		return refuse(ret_error,
-			      "nothing to guard: give --pid, --cgroup or --all, see "
-			      "apoptosis %s --help",
-			      name);
+		return text_refuse(ret_error,
+				   "nothing to guard: give --pid, --cgroup or --all, see "
+				   "apoptosis %s --help",
+				   name);
 	if (o->command == COMMAND_RUN && o->argc == 0)
-		return refuse(ret_error,
-			      "no command: give -- CMD [ARG...], see apoptosis %s "
-			      "--help",
-			      name);
+		return text_refuse(ret_error,
+				   "no command: give -- CMD [ARG...], see apoptosis %s "
+				   "--help",
+				   name);
 	if (o->command == COMMAND_RSS && o->pid == 0)
-		return refuse(ret_error, "no process: give a PID, see apoptosis %s --help", name);
-	/* With a cap on the reserve it depends on the limit, and many limits are guarded by --all. */
-	if (o->warn_permyriad && o->reserve_permyriad &&
-	    (!o->reserve_max_bytes || o->mode == MODE_ALL) &&
-	    o->warn_permyriad + o->reserve_permyriad >= PERMYRIAD)
-		return refuse_warn(o, PERMYRIAD - o->reserve_permyriad, ret_error);
-	return o->limit_bytes ? options_check_limit(o, o->limit_bytes, ret_error) : 0;
+		return text_refuse(ret_error, "no process: give a PID, see apoptosis %s --help",
+				   name);
+	r = policy_check(&o->policy, o->mode == MODE_ALL, ret_error);
+	if (r < 0)
+		return r;
+	return o->limit_bytes ? policy_check_limit(&o->policy, o->limit_bytes, ret_error) : 0;
 }
 
 int options_parse(enum command command, int argc, char **argv, struct options *ret,
@@ -356,29 +265,10 @@ int options_parse(enum command command, int argc, char **argv, struct options *r
 		r = parse_words(argc, argv, &o, ret_error);
 	if (r >= 0 && !o.help)
 		r = check_together(&o, ret_error);
-	if (o.airbag != AIRBAG_OFF && !o.grace_ns)
-		o.grace_ns = AIRBAG_GRACE_NS;
+	if (o.policy.airbag != AIRBAG_OFF && !o.policy.grace_ns)
+		o.policy.grace_ns = AIRBAG_GRACE_NS;
 	if (r < 0)
 		return r;
 	*ret = o;
 	return 0;
-}
-
-void options_policy(const struct options *options, uint64_t page_bytes, struct apo_policy *ret)
-{
-	*ret = (struct apo_policy){
-		.reserve_pages = options->reserve_bytes / page_bytes +
-				 (options->reserve_bytes % page_bytes != 0),
-		.reserve_permyriad = options->reserve_permyriad,
-		.reserve_max_pages = options->reserve_max_bytes / page_bytes,
-		.forecast_ns = options->forecast_ns,
-		.cooldown_ns = options->cooldown_ns,
-		.warn_permyriad = options->warn_permyriad,
-		.warn_signal = (uint32_t)options->warn_signal,
-		.signal = (uint32_t)options->signal,
-		.target = options->target,
-		.flags = (options->dry_run ? APO_POLICY_DRY_RUN : 0) |
-			 (options->airbag != AIRBAG_OFF ? APO_POLICY_AIRBAG : 0) |
-			 (options->airbag != AIRBAG_OFF && options->brake ? APO_POLICY_BRAKE : 0),
-	};
 }

@@ -102,7 +102,7 @@ static const struct rule rules[] = {
 	 "growth trigger: looks in the page fault that grows a process",
 	 "the growth trigger: spikes are seen at timer ticks and at the limit only", NEWER_KERNEL},
 	{"tracepoint", "hrtimer_expire_entry", has_hrtimer_expire_entry, PROTECTION_PART,
-	 "pulse trigger: looks at the running process at the timer tick",
+	 "tick trigger: looks at the running process at the timer tick",
 	 "early sight of tmpfs writes and kernel memory", NEWER_KERNEL},
 	{"tracepoint", "mm_vmscan_memcg_reclaim_begin", has_mm_vmscan_memcg_reclaim_begin,
 	 PROTECTION_PART, "reclaim trigger: looks when a cgroup is at its limit",
@@ -196,12 +196,12 @@ void protection_judge(const struct protection_facts *facts, struct protection *r
 
 	p.growth = works && features->rss_stat;
 	p.charge = works && features->page_counter_try_charge;
-	p.pulse = works && features->hrtimer_expire_entry;
+	p.tick = works && features->hrtimer_expire_entry;
 	p.reclaim = works && features->mm_vmscan_memcg_reclaim_begin;
 	p.signal_in_fault = works;
 	p.signal_other_kernel = works && features->bpf_send_signal_task;
 	p.signal_responder = works && may_kill(facts);
-	if (!p.growth && !p.charge && !p.pulse && !p.reclaim)
+	if (!p.growth && !p.charge && !p.tick && !p.reclaim)
 		p.level = PROTECTION_IMPOSSIBLE;
 	*ret = p;
 }

@@ -101,7 +101,7 @@ struct protection {
 	/* Triggers that will work here. */
 	bool growth;
 	bool charge;
-	bool pulse;
+	bool tick;
 	bool reclaim;
 	/* Ways to signal that will work here. */
 	bool signal_in_fault;	      /* the grower, from its own page fault */

@@ -38,7 +38,7 @@ struct recording *recording_free(struct recording *recording)
 	free(recording->modules);
 	free(recording->locations);
 	free(recording->stacks);
-	free(recording->points);
+	free(recording->usage_samples);
 	free(recording);
 	return NULL;
 }

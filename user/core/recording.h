@@ -65,8 +65,8 @@ struct recording {
 	size_t location_count;
 	struct recording_stack *stacks; /* heaviest first */
 	size_t stack_count;
-	struct apo_point *points; /* by time; pages */
-	size_t point_count;
+	struct apo_usage_sample *usage_samples; /* by time; pages */
+	size_t usage_sample_count;
 	uint64_t page_bytes;
 };
 

@@ -31,7 +31,7 @@ static size_t text_size(const char *raw)
 
 /* --- points -------------------------------------------------------------------------------- */
 
-static size_t point_size(const struct recording *recording, const struct apo_point *point)
+static size_t point_size(const struct recording *recording, const struct apo_usage_sample *point)
 {
 	const uint64_t pages[] = {point->usage_pages, point->reclaimable_pages, point->limit_pages,
 				  point->rate_pages_s};
@@ -48,8 +48,8 @@ static size_t points_size(const struct recording *recording)
 {
 	size_t size = 0;
 
-	for (size_t i = 0; i < recording->point_count; i++)
-		size += point_size(recording, &recording->points[i]);
+	for (size_t i = 0; i < recording->usage_sample_count; i++)
+		size += point_size(recording, &recording->usage_samples[i]);
 	return size;
 }
 
@@ -61,10 +61,10 @@ static size_t fit_points(struct recording *recording, size_t most)
 	while (size > most) {
 		size_t kept = 0;
 
-		for (size_t i = (recording->point_count + 1) % 2; i < recording->point_count;
-		     i += 2)
-			recording->points[kept++] = recording->points[i];
-		recording->point_count = kept;
+		for (size_t i = (recording->usage_sample_count + 1) % 2;
+		     i < recording->usage_sample_count; i += 2)
+			recording->usage_samples[kept++] = recording->usage_samples[i];
+		recording->usage_sample_count = kept;
 		size = points_size(recording);
 	}
 	return size;

@@ -12,7 +12,6 @@
 
 #include "apoptosis/abi.h"
 #include "core/incident.h"
-#include "core/options.h"
 
 #define STATUS_VERDICTS (VERDICT_DRY_RUN + 1)
 
@@ -28,14 +27,15 @@ struct ready {
 	uint64_t limit_bytes; /* APO_UNLIMITED = none */
 	const char *limit_cgroup;
 	uint64_t reserve_bytes;
-	bool growth, charge, pulse, reclaim; /* triggers attached */
-	pid_t child;			     /* run: CMD; 0 = none */
+	bool growth, charge, tick, reclaim; /* triggers attached */
+	pid_t child;			    /* run: CMD; 0 = none */
 };
 
-struct status_guard {
-	char *path; /* of the cgroup, raw; NULL = gone */
-	uint64_t id;
-	struct apo_guard account;
+struct status_limit {
+	char *path; /* of the cgroup whose limit it is, raw; NULL = gone */
+	struct apo_limit_key key;
+	char *why; /* it has that policy, policy_set_why(); NULL = not known */
+	struct apo_limit account;
 	uint64_t verdicts[STATUS_VERDICTS]; /* as below */
 };
 
@@ -48,8 +48,8 @@ struct status_process {
 struct status {
 	uint64_t realtime_ns;
 	uint64_t page_bytes;
-	struct status_guard *guards;
-	size_t guard_count;
+	struct status_limit *limits;
+	size_t limit_count;
 	struct status_process *processes;
 	size_t process_count;
 	uint64_t counters[APO_STATS];	    /* summed over CPUs */

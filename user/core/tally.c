@@ -3,22 +3,23 @@
 
 #include <string.h>
 
-static const struct tally *find(const struct tallies *tallies, uint64_t cgroup_id)
+static const struct tally *find(const struct tallies *tallies, const struct apo_limit_key *limit)
 {
 	for (size_t i = 0; i < TALLIES_MAX; i++)
-		if (tallies->guards[i].cgroup_id == cgroup_id)
-			return &tallies->guards[i];
+		if (tallies->limits[i].limit.cgroup_id == limit->cgroup_id &&
+		    tallies->limits[i].limit.policy == limit->policy)
+			return &tallies->limits[i];
 	return NULL;
 }
 
-void tallies_add(struct tallies *tallies, uint64_t cgroup_id, enum verdict verdict)
+void tallies_add(struct tallies *tallies, const struct apo_limit_key *limit, enum verdict verdict)
 {
-	struct tally *tally = cgroup_id ? (struct tally *)find(tallies, cgroup_id) : NULL;
+	struct tally *tally = limit->cgroup_id ? (struct tally *)find(tallies, limit) : NULL;
 
 	tallies->all.verdicts[verdict]++;
-	if (!tally && cgroup_id) {
-		tally = &tallies->guards[tallies->next++ % TALLIES_MAX];
-		*tally = (struct tally){.cgroup_id = cgroup_id};
+	if (!tally && limit->cgroup_id) {
+		tally = &tallies->limits[tallies->next++ % TALLIES_MAX];
+		*tally = (struct tally){.limit = *limit};
 	}
 	if (tally)
 		tally->verdicts[verdict]++;
@@ -27,11 +28,11 @@ void tallies_add(struct tallies *tallies, uint64_t cgroup_id, enum verdict verdi
 void tallies_read(const struct tallies *tallies, struct status *status)
 {
 	memcpy(status->verdicts, tallies->all.verdicts, sizeof(status->verdicts));
-	for (size_t i = 0; i < status->guard_count; i++) {
-		const struct tally *tally = find(tallies, status->guards[i].id);
+	for (size_t i = 0; i < status->limit_count; i++) {
+		const struct tally *tally = find(tallies, &status->limits[i].key);
 
 		if (tally)
-			memcpy(status->guards[i].verdicts, tally->verdicts,
+			memcpy(status->limits[i].verdicts, tally->verdicts,
 			       sizeof(tally->verdicts));
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How often each verdict was given: in all, and for each of the last guards that had one. */
+/* How often each verdict was given: in all, and for each of the last limits that had one. */
 #pragma once
 
 #include <stddef.h>
@@ -7,21 +7,21 @@
 
 #include "core/status.h"
 
-#define TALLIES_MAX 1024 /* guards; beyond, the oldest is forgotten */
+#define TALLIES_MAX 1024 /* limits; beyond, the oldest is forgotten */
 
 struct tally {
-	uint64_t cgroup_id;
+	struct apo_limit_key limit;
 	uint64_t verdicts[STATUS_VERDICTS];
 };
 
 struct tallies {
 	struct tally all;
-	struct tally guards[TALLIES_MAX];
+	struct tally limits[TALLIES_MAX];
 	size_t next;
 };
 
-/* cgroup_id 0: of no guard that is known. */
-void tallies_add(struct tallies *tallies, uint64_t cgroup_id, enum verdict verdict);
+/* A limit whose cgroup is 0 is not known. */
+void tallies_add(struct tallies *tallies, const struct apo_limit_key *limit, enum verdict verdict);
 
-/* Fills in the verdicts of the status, in all and of each guard in it. */
+/* Fills in the verdicts of the status, in all and of each limit in it. */
 void tallies_read(const struct tallies *tallies, struct status *status);

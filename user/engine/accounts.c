@@ -3,29 +3,42 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 
-static int collect_guards(struct source *source, const struct cgroup_tree *tree,
-			  struct status *status)
+/* NULL: not known. */
+static char *why(const struct policy_set *policies, const struct status_limit *limit)
 {
-	_cleanup_free_ uint64_t *ids = NULL;
-	_cleanup_free_ struct apo_guard *accounts = NULL;
+	const struct policy_subject subject = {.cgroup = limit->path};
+	const struct guard *guard = limit->path ? policy_set_find(policies, &subject) : NULL;
+
+	if (guard)
+		return policy_set_why(guard, &subject);
+	return limit->path ? strdup("that of the processes: no guard covers this limit") : NULL;
+}
+
+static int collect_limits(struct source *source, const struct cgroup_tree *tree,
+			  const struct policy_set *policies, struct status *status)
+{
+	_cleanup_free_ struct apo_limit_key *keys = NULL;
+	_cleanup_free_ struct apo_limit *accounts = NULL;
 	size_t n;
-	int r = source_guards(source, &ids, &accounts, &n);
+	int r = source_limits(source, &keys, &accounts, &n);
 
 	if (r)
 		return r;
-	status->guards = calloc(n ?: 1, sizeof(*status->guards));
-	if (!status->guards)
+	status->limits = calloc(n ?: 1, sizeof(*status->limits));
+	if (!status->limits)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		status->guards[i].id = ids[i];
-		status->guards[i].account = accounts[i];
-		if (cgroup_path_of_id(tree, ids[i], &status->guards[i].path))
-			status->guards[i].path = NULL;
+		status->limits[i].key = keys[i];
+		status->limits[i].account = accounts[i];
+		if (cgroup_path_of_id(tree, keys[i].cgroup_id, &status->limits[i].path))
+			status->limits[i].path = NULL;
+		status->limits[i].why = why(policies, &status->limits[i]);
 	}
-	status->guard_count = n;
+	status->limit_count = n;
 	return 0;
 }
 
@@ -49,9 +62,10 @@ static int collect_processes(struct source *source, struct status *status)
 	return 0;
 }
 
-int accounts_read(struct source *source, const struct cgroup_tree *tree, struct status *status)
+int accounts_read(struct source *source, const struct cgroup_tree *tree,
+		  const struct policy_set *policies, struct status *status)
 {
-	int r = collect_guards(source, tree, status);
+	int r = collect_limits(source, tree, policies, status);
 
 	if (!r)
 		r = collect_processes(source, status);
@@ -60,11 +74,13 @@ int accounts_read(struct source *source, const struct cgroup_tree *tree, struct 
 
 void accounts_clear(struct status *status)
 {
-	for (size_t i = 0; i < status->guard_count; i++)
-		free(status->guards[i].path);
-	free(status->guards);
+	for (size_t i = 0; i < status->limit_count; i++) {
+		free(status->limits[i].path);
+		free(status->limits[i].why);
+	}
+	free(status->limits);
 	free(status->processes);
-	status->guards = NULL;
+	status->limits = NULL;
 	status->processes = NULL;
-	status->guard_count = status->process_count = 0;
+	status->limit_count = status->process_count = 0;
 }

@@ -2,13 +2,15 @@
 /* What the kernel side has counted so far, for a status event. Silent. */
 #pragma once
 
+#include "core/policy_set.h"
 #include "core/status.h"
 #include "source/source.h"
 #include "sense/cgroup.h"
 
 /*
- * Fills in guards, processes and counters. 0 or -errno; release with accounts_clear() in either
+ * Fills in limits, processes and counters. 0 or -errno; release with accounts_clear() in either
  * case.
  */
-int accounts_read(struct source *source, const struct cgroup_tree *tree, struct status *status);
+int accounts_read(struct source *source, const struct cgroup_tree *tree,
+		  const struct policy_set *policies, struct status *status);
 void accounts_clear(struct status *status);

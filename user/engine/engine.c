@@ -25,12 +25,11 @@
 #include "engine/incidents.h"
 #include "sense/cgroup_memory.h"
 #include "sense/machine.h"
-#include "sense/proc.h"
 
 #define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
 
 struct engine {
-	const struct options *options;
+	struct engine_config config;
 	struct sinks sinks;
 	struct machine machine;
 	struct cgroup_tree *tree;
@@ -38,15 +37,7 @@ struct engine {
 	uint32_t pid_ns; /* inode of our PID namespace */
 	uint64_t page_bytes;
 
-	/* What to guard, from engine_guard_*(). */
-	struct source_config config;
-	uint64_t cgroup_id;
-	pid_t host_pid;
-	bool guard_children;
-	int pidfd; /* of the process of --pid; -1: none */
-	pid_t pid;
-	char *rel; /* guarded cgroup, or the one of the guarded process */
-
+	struct guards *guards;
 	struct source *source;
 	struct source_triggers triggers;
 	struct airbag *airbag;
@@ -59,7 +50,8 @@ struct engine {
 	sigset_t inherited_mask, signals; /* as we found it; what we take in */
 	int signal_fd;
 	struct swap_watch swap;
-	uv_poll_t records_poll, results_poll, signal_poll, pid_poll;
+	uv_poll_t records_poll, results_poll, signal_poll, pid_poll, airbag_poll;
+	uv_timer_t airbag_timer;
 	uv_prepare_t finish_prepare;
 };
 
@@ -113,25 +105,24 @@ static void take_signals(struct engine *engine)
 	sigprocmask(SIG_SETMASK, &engine->signals, &engine->inherited_mask);
 }
 
-int engine_new(struct engine **ret, const struct options *options, FILE *out)
+int engine_new(struct engine **ret, const struct engine_config *config)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
 	int r;
 
 	if (!engine)
 		return EXIT_RUNTIME;
-	engine->options = options;
+	engine->config = *config;
 	engine->page_bytes = sysconf(_SC_PAGESIZE);
 	engine->signal_fd = -1;
 	engine->swap.fd = -1;
-	engine->pidfd = -1;
 	engine->proc_fd = -1;
 	engine->sinks = (struct sinks){
-		.out = out,
-		.json = options->json,
-		.colour = isatty(fileno(out)) && !getenv("NO_COLOR"),
-		.quiet = options->verbosity < 0,
-		.terminates = options->command == COMMAND_RUN,
+		.out = config->out,
+		.json = config->json,
+		.colour = isatty(fileno(config->out)) && !getenv("NO_COLOR"),
+		.quiet = config->quiet,
+		.terminates = config->is_wrapper,
 		.report_dirfd = -1,
 	};
 	take_signals(engine);
@@ -145,15 +136,24 @@ int engine_new(struct engine **ret, const struct options *options, FILE *out)
 		engine_free(engine);
 		return EXIT_CANNOT;
 	}
-	engine->config = (struct source_config){
-		.memcg_v1 = cgroup_tree_version(engine->tree) == 1,
-		.cpu_ids = engine->machine.cpu_ids,
-		.node_ids = engine->machine.node_ids,
-		.may_swap = may_swap(engine->proc_fd),
-		.recording = options->report_dir,
-	};
+	r = guards_new(&engine->guards, &(const struct guards_config){
+						.tree = engine->tree,
+						.proc_fd = engine->proc_fd,
+						.pid_ns = engine->pid_ns,
+						.cpu_ids = engine->machine.cpu_ids,
+					});
+	if (r) {
+		log_error("out of memory");
+		engine_free(engine);
+		return EXIT_RUNTIME;
+	}
 	*ret = engine;
 	return 0;
+}
+
+struct guards *engine_guards(struct engine *engine)
+{
+	return engine->guards;
 }
 
 const struct cgroup_tree *engine_cgroups(const struct engine *engine)
@@ -164,135 +164,6 @@ const struct cgroup_tree *engine_cgroups(const struct engine *engine)
 const sigset_t *engine_inherited_mask(const struct engine *engine)
 {
 	return &engine->inherited_mask;
-}
-
-/* --- what to guard ------------------------------------------------------------------------- */
-
-/* Refuses a cgroup without any limit, and options that do not fit the limit there is. */
-static int check_limit(struct engine *engine, const char *what)
-{
-	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
-	_cleanup_free_ char *error = NULL;
-	int r = cgroup_limit_binding(engine->tree, engine->rel, &limit);
-
-	if (r) {
-		log_error("cannot read the memory limit of %s: %s", engine->rel, strerror(-r));
-		return EXIT_CANNOT;
-	}
-	if (!limit.cgroup) {
-		log_error("%s has no memory limit, nor has any cgroup above it: set one "
-			  "(memory.max, or memory.limit_in_bytes), or start the program with "
-			  "apoptosis run --limit SIZE",
-			  what);
-		return EXIT_USAGE;
-	}
-	if (options_check_limit(engine->options, limit.limit_bytes, &error)) {
-		log_error("%s", error ?: "out of memory");
-		return EXIT_USAGE;
-	}
-	return 0;
-}
-
-/* The kernel side sees who is charged, and never a cgroup that nothing is charged to. */
-static int check_charged(struct engine *engine, const char *what)
-{
-	_cleanup_free_ char *rel = NULL;
-	int r = cgroup_charged(engine->tree, engine->rel, &rel);
-
-	if (r) {
-		log_error("cannot read the memory of %s: %s", what, strerror(-r));
-		return EXIT_CANNOT;
-	}
-	if (strcmp(rel, engine->rel) == 0)
-		return 0;
-	log_error("bad cgroup '%s': it has no memory controller, what runs in it is charged to %s: "
-		  "give that, or the process with --pid",
-		  what, rel);
-	return EXIT_USAGE;
-}
-
-int engine_guard_cgroup(struct engine *engine, const char *path)
-{
-	_cleanup_close_ int dirfd = -1;
-	int r = cgroup_path_normalize(engine->tree, path, &engine->rel);
-
-	if (r) {
-		log_error("bad cgroup '%s': give a path below %s, like /a/b", path,
-			  cgroup_tree_mount(engine->tree));
-		return EXIT_USAGE;
-	}
-	r = cgroup_open(engine->tree, engine->rel, &dirfd);
-	if (!r)
-		r = cgroup_id(dirfd, &engine->cgroup_id);
-	if (r) {
-		log_error("cannot open cgroup '%s': %s (looked below %s)", path, strerror(-r),
-			  cgroup_tree_mount(engine->tree));
-		return EXIT_USAGE;
-	}
-	engine->config.guard_cgroups = true;
-	return check_limit(engine, path) ?: check_charged(engine, path);
-}
-
-int engine_guard_pid(struct engine *engine, pid_t pid)
-{
-	struct apo_rss rss;
-	char what[32];
-	int r;
-
-	/* First of all, so that it is the process whose facts are read below, or has ended. */
-	engine->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	engine->pid = pid;
-	r = cgroup_path_of_pid(engine->tree, engine->proc_fd, pid, &engine->rel);
-	if (r == -ESRCH) {
-		log_error("no process %d: give the pid of a running process", pid);
-		return EXIT_USAGE;
-	}
-	if (r) {
-		log_error("cannot tell the cgroup of process %d: %s", pid, strerror(-r));
-		return EXIT_CANNOT;
-	}
-	if (pid == 1 && engine->pid_ns == PID_NS_INITIAL_INO) {
-		log_error("process 1 is the machine's init, which is never signalled: give another "
-			  "pid");
-		return EXIT_USAGE;
-	}
-	if (proc_is_kernel_thread(engine->proc_fd, pid)) {
-		log_error("process %d is a kernel thread: give the pid of a program", pid);
-		return EXIT_USAGE;
-	}
-	snprintf(what, sizeof(what), "process %d", pid);
-	r = check_limit(engine, what);
-	if (r)
-		return r;
-	r = source_rss(pid, engine->pid_ns, engine->machine.cpu_ids, &rss);
-	if (r == -ESRCH) {
-		log_error("process %d has ended: give the pid of a running process", pid);
-		return EXIT_USAGE;
-	}
-	if (r)
-		return EXIT_CANNOT; /* said by the source */
-	engine->host_pid = rss.tgid;
-	engine->config.guard_pids = true;
-	return 0;
-}
-
-int engine_guard_children(struct engine *engine)
-{
-	int r = cgroup_path_of_pid(engine->tree, engine->proc_fd, getpid(), &engine->rel);
-
-	if (r) {
-		log_error("cannot tell our own memory cgroup: %s", strerror(-r));
-		return EXIT_CANNOT;
-	}
-	engine->config.guard_pids = true;
-	engine->guard_children = true;
-	return check_limit(engine, "the cgroup this command runs in");
-}
-
-int engine_guard_all(struct engine *engine)
-{
-	engine->config.guard_all = true;
-	return 0;
 }
 
 /* --- starting ------------------------------------------------------------------------------ */
@@ -339,7 +210,7 @@ static void on_process_end(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	uv_poll_stop(poll);
-	log_info("process %d has ended", engine->pid);
+	log_info("process %d has ended", policy_set_guard(guards_policies(engine->guards), 0)->pid);
 	engine_finish(engine);
 }
 
@@ -348,8 +219,35 @@ static void on_finish(uv_prepare_t *prepare)
 {
 	struct engine *engine = prepare->data;
 
-	if (!engine->options->grace_ns || incidents_open_count(engine->incidents) == 0)
+	if (!incidents_await_grace(engine->incidents))
 		engine_stop(engine);
+}
+
+/* Of the only guard, if that is a process. */
+static int only_pidfd(const struct engine *engine)
+{
+	return policy_set_count(guards_policies(engine->guards)) == 1
+		       ? guards_pidfd(engine->guards, 0)
+		       : -1;
+}
+
+static void on_airbag_timer(uv_timer_t *timer)
+{
+	struct engine *engine = timer->data;
+
+	if (!airbag_check(engine->airbag))
+		uv_timer_stop(timer);
+}
+
+static void on_airbag_wake(uv_poll_t *poll, int status, int events)
+{
+	struct engine *engine = poll->data;
+
+	(void)status;
+	(void)events;
+	if (airbag_check(engine->airbag))
+		uv_timer_start(&engine->airbag_timer, on_airbag_timer, AIRBAG_CHECK_MS,
+			       AIRBAG_CHECK_MS);
 }
 
 static int start_poll(struct engine *engine, uv_poll_t *poll, int fd, uv_poll_cb callback)
@@ -370,66 +268,98 @@ static int start_loop(struct engine *engine)
 		{&engine->records_poll, source_records_fd(engine->source), on_records},
 		{&engine->results_poll, responder_results_fd(engine->responder), on_results},
 		{&engine->signal_poll, engine->signal_fd, on_signals},
+		{&engine->airbag_poll, airbag_wake_fd(engine->airbag), on_airbag_wake},
 	};
 	int r = uv_prepare_init(&engine->loop, &engine->finish_prepare);
 
-	engine->finish_prepare.data = engine;
+	engine->finish_prepare.data = engine->airbag_timer.data = engine;
+	if (!r)
+		r = uv_timer_init(&engine->loop, &engine->airbag_timer);
 	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++)
 		r = start_poll(engine, polls[i].poll, polls[i].fd, polls[i].callback);
 	if (!r)
 		r = swap_watch_start(&engine->swap, engine->source, engine->page_bytes,
 				     &engine->loop);
-	if (!r && engine->pidfd >= 0)
-		r = start_poll(engine, &engine->pid_poll, engine->pidfd, on_process_end);
+	if (!r && only_pidfd(engine) >= 0)
+		r = start_poll(engine, &engine->pid_poll, only_pidfd(engine), on_process_end);
 	return r;
 }
 
 static int load(struct engine *engine)
 {
-	struct apo_policy policy;
-	int r = source_new(&engine->source, &engine->config);
+	const struct source_config config = {
+		.memcg_v1 = cgroup_tree_version(engine->tree) == 1,
+		.cpu_ids = engine->machine.cpu_ids,
+		.node_ids = engine->machine.node_ids,
+		.may_swap = may_swap(engine->proc_fd),
+		.profiling = engine->config.report_dir,
+	};
+	int r = source_new(&engine->source, &config);
 
 	if (r)
 		return r;
-	options_policy(engine->options, engine->page_bytes, &policy);
-	if (engine->config.memcg_v1) /* has no memory.high */
-		policy.flags &= ~(uint32_t)APO_POLICY_BRAKE;
-	r = source_set_policy(engine->source, 0, &policy);
-	if (!r && engine->config.guard_cgroups)
-		r = source_guard_cgroup(engine->source, engine->cgroup_id, 0);
-	if (!r && engine->host_pid)
-		r = source_guard_pid(engine->source, engine->host_pid, 0);
-	if (!r && engine->guard_children)
-		r = source_guard_children(engine->source, 0);
+	r = guards_apply(engine->guards, engine->source, engine->page_bytes);
 	if (r)
 		log_error("cannot configure the kernel side: %s", strerror(-r));
 	return r;
 }
 
-static int start(struct engine *engine)
+static bool any_lends(const struct policy_set *policies)
 {
+	for (uint32_t id = 0; id < policy_set_count(policies); id++)
+		if (policy_lends(policy_set_policy(policies, id)))
+			return true;
+	return false;
+}
+
+/* Opened before a trip, so that bad news comes at the start. */
+static void prepare_airbag(struct engine *engine)
+{
+	const struct policy_set *policies = guards_policies(engine->guards);
+
+	for (uint32_t id = 0; id < policy_set_count(policies); id++) {
+		const char *rel = guards_cgroup(engine->guards, id);
+
+		if (rel && policy_lends(policy_set_policy(policies, id)))
+			airbag_prepare(engine->airbag, rel);
+	}
+}
+
+static int start_rescue(struct engine *engine)
+{
+	const struct policy_set *policies = guards_policies(engine->guards);
 	const struct airbag_config airbag = {
 		.tree = engine->tree,
-		.options = engine->options,
 		.proc_fd = engine->proc_fd,
-		.loop = &engine->loop,
+		.lends = any_lends(policies),
 	};
 	struct responder_config responder = {
 		.source = engine->source,
+		.policies = policies,
 		.page_bytes = engine->page_bytes,
 		.tree = engine->tree,
 		.proc_fd = engine->proc_fd,
-		.cooldown_ns = engine->options->cooldown_ns,
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
-		.brake = engine->options->brake && !engine->config.memcg_v1,
 		.may_lock_memory = machine_has_capability(&engine->machine, CAP_IPC_LOCK),
 	};
+	/* Also where nobody lends: an earlier instance may have left a limit raised. */
+	int r = airbag_new(&engine->airbag, &airbag);
+
+	if (r)
+		return r;
+	prepare_airbag(engine);
+	responder.airbag = engine->airbag;
+	return responder_new(&engine->responder, &responder);
+}
+
+static int start(struct engine *engine)
+{
 	struct incidents_config incidents = {
 		.loop = &engine->loop,
 		.source = engine->source,
 		.tree = engine->tree,
 		.sinks = &engine->sinks,
-		.options = engine->options,
+		.policies = guards_policies(engine->guards),
 		.proc_fd = engine->proc_fd,
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
 		.page_bytes = engine->page_bytes,
@@ -442,25 +372,18 @@ static int start(struct engine *engine)
 	engine->signal_fd = signalfd(-1, &engine->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (engine->signal_fd < 0)
 		return -errno;
-	/* Also where none is asked for: an earlier instance may have left one. */
-	r = airbag_new(&engine->airbag, &airbag);
-	if (r)
-		return r;
-	if (engine->rel)
-		airbag_prepare(engine->airbag, engine->rel);
-	if (engine->options->airbag != AIRBAG_OFF)
-		responder.airbag = incidents.airbag = engine->airbag;
-	r = incidents_new(&engine->incidents, &incidents);
+	r = start_rescue(engine);
+	incidents.airbag = engine->airbag;
+	if (!r)
+		r = incidents_new(&engine->incidents, &incidents);
 	if (!r)
 		r = source_on_record(engine->source, incidents_on_record, engine->incidents);
-	if (!r)
-		r = responder_new(&engine->responder, &responder);
 	return r ?: start_loop(engine);
 }
 
 int engine_start(struct engine *engine, const struct engine_events *events)
 {
-	const char *report_dir = engine->options->report_dir;
+	const char *report_dir = engine->config.report_dir;
 	int r = report_dir ? sinks_open_dir(report_dir, &engine->sinks.report_dirfd) : 0;
 
 	if (r) {
@@ -496,36 +419,44 @@ static void step_back(void)
 		log_debug("cannot become a batch thread: %s, ignoring", strerror(errno));
 }
 
+/* What is guarded, where that is one cgroup. */
+static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
+			struct ready *ready)
+{
+	const struct policy_set *policies = guards_policies(engine->guards);
+	_cleanup_close_ int dirfd = -1;
+	const char *rel = guards_cgroup(engine->guards, 0);
+
+	if (policy_set_count(policies) != 1 || !rel ||
+	    cgroup_limit_binding(engine->tree, rel, limit) || !limit->cgroup)
+		return;
+	ready->has_guard = true;
+	ready->cgroup = rel;
+	ready->limit_bytes = limit->limit_bytes;
+	ready->limit_cgroup = limit->cgroup;
+	ready->reserve_bytes = policy_reserve_bytes(policy_set_policy(policies, 0),
+						    limit->limit_bytes, engine->page_bytes);
+	if (!cgroup_open(engine->tree, rel, &dirfd))
+		cgroup_id(dirfd, &ready->cgroup_id);
+}
+
 void engine_ready(struct engine *engine, pid_t child)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
-	const struct options *options = engine->options;
 	struct ready ready = {
 		.realtime_ns = realtime_ns(),
-		.mode = options->command == COMMAND_RUN ? "run" : guard_mode_name(options->mode),
+		.mode = engine->config.mode,
 		.pid = getpid(),
 		.version = APO_VERSION,
 		.growth = engine->triggers.growth,
 		.charge = engine->triggers.charge,
-		.pulse = engine->triggers.pulse,
+		.tick = engine->triggers.tick,
 		.reclaim = engine->triggers.reclaim,
 		.child = child,
 	};
 
 	step_back();
-	if (engine->rel && !cgroup_limit_binding(engine->tree, engine->rel, &limit) &&
-	    limit.cgroup) {
-		_cleanup_close_ int dirfd = -1;
-
-		ready.has_guard = true;
-		ready.cgroup = engine->rel;
-		ready.limit_bytes = limit.limit_bytes;
-		ready.limit_cgroup = limit.cgroup;
-		ready.reserve_bytes =
-			options_reserve_bytes(options, limit.limit_bytes, engine->page_bytes);
-		if (!cgroup_open(engine->tree, engine->rel, &dirfd))
-			cgroup_id(dirfd, &ready.cgroup_id);
-	}
+	ready_guard(engine, &limit, &ready);
 	sinks_ready(&engine->sinks, &ready);
 }
 
@@ -535,7 +466,8 @@ void engine_status(struct engine *engine)
 		.realtime_ns = realtime_ns(),
 		.page_bytes = engine->page_bytes,
 	};
-	int r = accounts_read(engine->source, engine->tree, &status);
+	int r = accounts_read(engine->source, engine->tree, guards_policies(engine->guards),
+			      &status);
 
 	incidents_status(engine->incidents, &status);
 	if (r)
@@ -590,11 +522,10 @@ struct engine *engine_free(struct engine *engine)
 	source_free(engine->source);
 	close_fd(engine->signal_fd);
 	swap_watch_stop(&engine->swap);
-	close_fd(engine->pidfd);
 	close_fd(engine->proc_fd);
 	close_fd(engine->sinks.report_dirfd);
+	guards_free(engine->guards);
 	cgroup_tree_free(engine->tree);
-	free(engine->rel);
 	free(engine);
 	return NULL;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One run of the guard, as `watch` and `run` share it: machine facts, the kernel side, the
- * responder, the incidents, and the event loop that ties them together.
+ * One run of the guard, whatever it guards: machine facts, the kernel side, the responder, the
+ * incidents, and the event loop that ties them together. It owns them all.
  *
  *   engine_new      looks at the machine; nothing loaded, nothing signalled
- *   engine_guard_*  what to guard; bad input is found here
+ *   engine_guards   what to guard is added there; bad input is found there
  *   engine_start    loads and attaches; from here on guarded processes may be signalled
  *   engine_loop     until engine_stop()
  *   engine_free     everything is as it was before
@@ -20,14 +20,19 @@
 #include <sys/signalfd.h>
 #include <sys/types.h>
 
-#include "core/options.h"
+#include "engine/guards.h"
 #include "sense/cgroup.h"
 
-#define EXIT_RUNTIME 1 /* something failed on the way */
-#define EXIT_USAGE 2   /* bad option or value */
-#define EXIT_CANNOT 3  /* no protection on this machine */
-
 struct engine;
+
+struct engine_config {
+	FILE *out; /* events go here; borrowed */
+	bool json;
+	bool quiet;	  /* only incidents */
+	bool is_wrapper;  /* `run`: what happens to its command may be the end of a container */
+	const char *mode; /* "pid", "cgroup", "all", "run": for the ready event; static */
+	const char *report_dir; /* NULL: no reports; borrowed */
+};
 
 struct engine_events {
 	/* A signal to this process. Signals are blocked and arrive here. */
@@ -36,23 +41,17 @@ struct engine_events {
 };
 
 /*
- * Events go to `out`. Blocks the signals of the process, but for HUP, INT and QUIT where they are
- * ignored already: they stay so.
+ * Blocks the signals of the process, but for HUP, INT and QUIT where they are ignored already: they
+ * stay so.
  */
-int engine_new(struct engine **ret, const struct options *options, FILE *out);
+int engine_new(struct engine **ret, const struct engine_config *config);
 struct engine *engine_free(struct engine *engine);
 
 const struct cgroup_tree *engine_cgroups(const struct engine *engine);
 /* The signal mask before engine_new(), for a child. */
 const sigset_t *engine_inherited_mask(const struct engine *engine);
-
-/* A cgroup, as the user wrote it, and its subtree. It must have a limit, its own or inherited. */
-int engine_guard_cgroup(struct engine *engine, const char *path);
-/* engine_loop() returns when the process has ended, as by engine_finish(). */
-int engine_guard_pid(struct engine *engine, pid_t pid);
-/* Every child of ours; they live in the cgroup we live in. */
-int engine_guard_children(struct engine *engine);
-int engine_guard_all(struct engine *engine);
+/* To add to, before engine_start(). */
+struct guards *engine_guards(struct engine *engine);
 
 /* Opens the report directory, loads, attaches. */
 int engine_start(struct engine *engine, const struct engine_events *events);
@@ -62,6 +61,10 @@ void engine_ready(struct engine *engine, pid_t child);
 /* The accounts, as a status event. */
 void engine_status(struct engine *engine);
 
+/*
+ * Until engine_stop(). Where the only guard is that of a process, also when that has ended, as by
+ * engine_finish().
+ */
 void engine_loop(struct engine *engine);
 /* Ends engine_loop() after this turn. */
 void engine_stop(struct engine *engine);

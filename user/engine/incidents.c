@@ -34,8 +34,9 @@ struct open_incident {
 	struct incident *incident;
 	struct pidref target; /* held from the trip on */
 	uint64_t limit_cgroup;
-	int limit_dirfd; /* of the cgroup whose limit binds; -1: gone */
-	bool raised;	 /* its limit, by the airbag: to be released */
+	struct apo_limit_key limit; /* its account */
+	int limit_dirfd;	    /* of the cgroup whose limit binds; -1: gone */
+	bool raised;		    /* its limit, by the airbag: to be released */
 	bool lingering;
 	unsigned int awaited;		 /* answers of the responder that are still to come */
 	struct apo_close late[LATE_MAX]; /* what came before its answer */
@@ -79,7 +80,8 @@ static void facts_of(const struct incidents *incidents, const struct apo_task *t
 static struct incident *incident_of_trip(const struct incidents *incidents,
 					 const struct apo_trip *trip)
 {
-	const struct options *options = incidents->config.options;
+	const struct policy *policy = policy_set_of_record(
+		incidents->config.policies, trip->process_policy, trip->rec.generation);
 	struct incident *incident = incident_new();
 
 	if (!incident)
@@ -90,7 +92,7 @@ static struct incident *incident_of_trip(const struct incidents *incidents,
 		clock_ns(CLOCK_REALTIME) - sat_sub(clock_ns(CLOCK_MONOTONIC), trip->crossed_ns);
 	incident->trigger = trip->trigger;
 	incident->rule = trip->rule;
-	incident->step = trip->step;
+	incident->level = trip->level;
 	facts_reading(&trip->reading, incidents->config.page_bytes, incident);
 	incident->rate_bytes_s = trip->rate_pages_s * incidents->config.page_bytes;
 	incident->forecast_ns = trip->forecast_ns;
@@ -101,18 +103,19 @@ static struct incident *incident_of_trip(const struct incidents *incidents,
 	incident->least_headroom_bytes = incident->headroom_bytes;
 	facts_of(incidents, &trip->grower, &incident->grower);
 	facts_args(trip, &incident->grower);
-	incident->target_policy = trip->target_policy;
-	if (trip->target.tgid || trip->target_policy == APO_TARGET_ALL)
+	incident->target_policy = trip->target_kind;
+	if (trip->target.tgid || trip->target_kind == APO_TARGET_ALL)
 		facts_of(incidents, &trip->grower, &incident->target);
 	facts_args(trip, &incident->target);
-	incident->wanted_signal = trip->rule == APO_RULE_WARN ? options->warn_signal
-							      : options->signal;
+	if (policy)
+		incident->wanted_signal = trip->rule == APO_RULE_WARN ? policy->warn_signal
+								      : policy->signal;
 	incident->signal = trip->signal;
 	incident->action = trip->action;
 	incident->error = trip->error;
 	incident->signal_ns = trip->signal_ns;
 	incident->targets_signalled = trip->action == APO_ACT_SENT;
-	incident->grace_ns = options->grace_ns;
+	incident->grace_ns = policy ? policy->grace_ns : 0;
 	return incident;
 }
 
@@ -138,6 +141,15 @@ static uint64_t rss_bytes(const struct incident *incident)
 	       incident->rss_bytes[APO_SHMEM];
 }
 
+/* Whether the responder will raise the limit, and say so. */
+static bool lends(const struct incidents *incidents, const struct apo_record *record)
+{
+	const struct policy *policy = policy_set_of_record(incidents->config.policies,
+							   record->policy, record->generation);
+
+	return policy && policy_lends(policy);
+}
+
 static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
 {
 	struct incident *incident = incident_of_trip(incidents, trip);
@@ -153,8 +165,10 @@ static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
 	open->incident = incident;
 	open->target.pidfd = -1;
 	open->awaited = (trip->action == APO_ACT_DELEGATED) +
-			(incidents->config.airbag && trip->action != APO_ACT_DRY_RUN);
+			(lends(incidents, &trip->rec) && trip->action != APO_ACT_DRY_RUN);
 	open->limit_cgroup = trip->reading.limit_cgroup;
+	open->limit =
+		(struct apo_limit_key){.cgroup_id = open->limit_cgroup, .policy = trip->rec.policy};
 	open->limit_dirfd = -1;
 	if (!cgroup_path_of_id(incidents->config.tree, open->limit_cgroup, &rel) &&
 	    !cgroup_open(incidents->config.tree, rel, &open->limit_dirfd))
@@ -228,15 +242,15 @@ static void read_closing(struct open_incident *open)
 	const struct incidents *incidents = open->incidents;
 	struct incident *incident = open->incident;
 	struct cgroup_memory memory;
-	struct apo_guard account;
+	struct apo_limit account;
 	uint64_t raised_bytes;
 	bool braked;
 
-	if (!source_guard_account(incidents->config.source, open->limit_cgroup, &account)) {
+	if (!source_limit(incidents->config.source, &open->limit, &account)) {
 		incident->peak_need_bytes =
 			MAX(incident->peak_need_bytes,
 			    account.trip_peak_need_pages * incidents->config.page_bytes);
-		if (account.step)
+		if (apo_stage_level(account.stage))
 			incident->least_headroom_bytes =
 				MIN(incident->least_headroom_bytes,
 				    account.trip_least_headroom_pages *
@@ -279,7 +293,7 @@ static void close_incident(struct open_incident *open)
 
 	read_closing(open);
 	verdict_close(open->incident);
-	tallies_add(&incidents->tallies, open->limit_cgroup, open->incident->verdict);
+	tallies_add(&incidents->tallies, &open->limit, open->incident->verdict);
 	if (open->capture)
 		profiler_follow(incidents->profiler, &open->subject, open->capture);
 	incidents->closed[incidents->closed_next++ % CLOSED_MAX] = open->incident->id;
@@ -341,7 +355,7 @@ static bool take_close(struct open_incident *open, const struct apo_close *recor
 	struct incident *incident = open->incident;
 	uint64_t page = incidents->config.page_bytes;
 
-	if (incidents->config.initial_pid_ns && incident->target.pid != (pid_t)record->tgid)
+	if (incidents->config.initial_pid_ns && incident->target.pid != (pid_t)record->task.tgid)
 		return false; /* another of several processes */
 	incident->generated_ns = record->generated_ns;
 	incident->delivered_ns = record->delivered_ns;
@@ -402,7 +416,10 @@ static void on_oom(struct incidents *incidents, const struct apo_oom *oom)
 	if (cgroup_path_of_id(incidents->config.tree, oom->limit_cgroup, &incident->limit_cgroup))
 		incident->limit_cgroup = NULL;
 	verdict_close(incident);
-	tallies_add(&incidents->tallies, oom->limit_cgroup, incident->verdict);
+	tallies_add(&incidents->tallies,
+		    &(const struct apo_limit_key){.cgroup_id = oom->limit_cgroup,
+						  .policy = oom->rec.policy},
+		    incident->verdict);
 	subject = (struct profiler_subject){
 		.tgid = oom->victim.tgid,
 		.pid = pidref_local_pid(incidents->config.initial_pid_ns, &oom->victim),
@@ -565,6 +582,14 @@ size_t incidents_open_count(const struct incidents *incidents)
 	return count;
 }
 
+bool incidents_await_grace(const struct incidents *incidents)
+{
+	for (const struct open_incident *open = incidents->open; open; open = open->next)
+		if (open->incident->grace_ns)
+			return true;
+	return false;
+}
+
 void incidents_close_all(struct incidents *incidents)
 {
 	while (incidents->open)
@@ -582,7 +607,8 @@ void incidents_status(const struct incidents *incidents, struct status *status)
 	status->verdicts[VERDICT_OPEN] = incidents_open_count(incidents);
 	status->responder_late = incidents->responder_late;
 	for (const struct open_incident *open = incidents->open; open; open = open->next)
-		for (size_t i = 0; i < status->guard_count; i++)
-			status->guards[i].verdicts[VERDICT_OPEN] += status->guards[i].id ==
-								    open->limit_cgroup;
+		for (size_t i = 0; i < status->limit_count; i++)
+			status->limits[i].verdicts[VERDICT_OPEN] +=
+				status->limits[i].key.cgroup_id == open->limit.cgroup_id &&
+				status->limits[i].key.policy == open->limit.policy;
 }

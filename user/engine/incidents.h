@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/options.h"
+#include "core/policy_set.h"
 #include "core/status.h"
 #include "rescue/airbag.h"
 #include "source/source.h"
@@ -24,10 +24,10 @@ struct incidents;
 struct incidents_config {
 	uv_loop_t *loop;
 	struct source *source;
-	struct airbag *airbag; /* NULL: none is asked for */
+	struct airbag *airbag;
 	const struct cgroup_tree *tree;
 	struct sinks *sinks;
-	const struct options *options;
+	const struct policy_set *policies;
 	int proc_fd;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
 	uint64_t page_bytes;
@@ -43,6 +43,8 @@ void incidents_on_result(struct incidents *incidents, const struct responder_res
 
 /* Incidents that are not closed yet. */
 size_t incidents_open_count(const struct incidents *incidents);
+/* Whether any of them waits for the end of its grace. */
+bool incidents_await_grace(const struct incidents *incidents);
 /* Judges every open incident now, by what is known. */
 void incidents_close_all(struct incidents *incidents);
 /* Whether reports of closed incidents are waiting for the names of their functions. */

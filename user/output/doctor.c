@@ -117,7 +117,7 @@ static void print_conclusion(FILE *file, const struct protection_facts *facts,
 			strerror(-facts->features.load_error));
 	if (protection->level != PROTECTION_IMPOSSIBLE) {
 		fprintf(file, "  triggers:%s%s%s%s\n", protection->growth ? " growth" : "",
-			protection->charge ? " charge" : "", protection->pulse ? " pulse" : "",
+			protection->charge ? " charge" : "", protection->tick ? " tick" : "",
 			protection->reclaim ? " reclaim" : "");
 		fprintf(file, "  signals: %s%s%s\n",
 			protection->signal_in_fault ? "in the fault" : "none",
@@ -224,8 +224,8 @@ static json_t *names_json(const char *const *names, const bool *present, size_t 
 
 static json_t *triggers_json(const struct protection *p)
 {
-	static const char *const names[] = {"growth", "charge", "pulse", "reclaim"};
-	const bool present[] = {p->growth, p->charge, p->pulse, p->reclaim};
+	static const char *const names[] = {"growth", "charge", "tick", "reclaim"};
+	const bool present[] = {p->growth, p->charge, p->tick, p->reclaim};
 
 	return names_json(names, present, ARRAY_SIZE(names));
 }

@@ -129,7 +129,7 @@ static const char *where_sent(const struct incident *incident)
 		return "in the fault";
 	case APO_TRIGGER_CHARGE:
 		return "at the charge";
-	case APO_TRIGGER_PULSE:
+	case APO_TRIGGER_TICK:
 		return "at the timer tick";
 	case APO_TRIGGER_RECLAIM:
 		return "at the limit";

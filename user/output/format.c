@@ -49,8 +49,8 @@ const char *trigger_name(enum apo_trigger trigger)
 	switch (trigger) {
 	case APO_TRIGGER_GROWTH:
 		return "growth";
-	case APO_TRIGGER_PULSE:
-		return "pulse";
+	case APO_TRIGGER_TICK:
+		return "tick";
 	case APO_TRIGGER_RECLAIM:
 		return "reclaim";
 	case APO_TRIGGER_CHARGE:

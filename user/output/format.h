@@ -18,7 +18,7 @@ void format_clock(char *buf, size_t size, uint64_t realtime_ns);
 /* As format_size(), with a minus sign before a negative number. */
 void format_signed_size(char *buf, size_t size, int64_t bytes);
 
-/* "growth", "charge", "pulse", "reclaim"; NULL for none. */
+/* "growth", "charge", "tick", "reclaim"; NULL for none. */
 const char *trigger_name(enum apo_trigger trigger);
 /* "reserve", "forecast", "warn"; NULL for none. */
 const char *rule_name(enum apo_rule rule);

@@ -210,7 +210,7 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "reason", name_json(incident->reason));
 	r |= json_object_set_new(object, "trigger", name_json(trigger_name(incident->trigger)));
 	r |= json_object_set_new(object, "rule", name_json(rule_name(incident->rule)));
-	r |= json_object_set_new(object, "step", json_u64(incident->step));
+	r |= json_object_set_new(object, "level", json_u64(incident->level));
 	r |= json_object_set_new(object, "process", process_json(incident));
 	r |= json_object_set_new(object, "target", target_json(incident));
 	r |= json_object_set_new(object, "memory", memory_json(incident));

@@ -222,7 +222,7 @@ static uint64_t origin_of(const struct incident *incident)
 	return incident->crossed_ns ?: incident->killed_ns;
 }
 
-static json_t *point_json(const struct recording *recording, const struct apo_point *point,
+static json_t *point_json(const struct recording *recording, const struct apo_usage_sample *point,
 			  uint64_t origin_ns)
 {
 	double ns = (double)sat_diff(point->time_ns, origin_ns);
@@ -265,9 +265,9 @@ static json_t *timeline_json(const struct incident *incident)
 
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
 		r |= json_array_append_new(names, json_string(columns[i]));
-	for (size_t i = 0; i < recording->point_count; i++)
-		r |= json_array_append_new(rows,
-					   point_json(recording, &recording->points[i], origin_ns));
+	for (size_t i = 0; i < recording->usage_sample_count; i++)
+		r |= json_array_append_new(rows, point_json(recording, &recording->usage_samples[i],
+							    origin_ns));
 	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
 		if (moments[i].time_ns && origin_ns)
 			r |= json_array_append_new(marks, mark_json(moments[i].name, origin_ns,

@@ -61,15 +61,15 @@ int ready_text(FILE *file, const struct ready *ready)
 		fprintf(file, "guarding %s: limit %s, reserve %s", cgroup, limit, reserve);
 	}
 	fprintf(file, "; triggers:%s%s%s%s\n", ready->growth ? " growth" : "",
-		ready->charge ? " charge" : "", ready->pulse ? " pulse" : "",
+		ready->charge ? " charge" : "", ready->tick ? " tick" : "",
 		ready->reclaim ? " reclaim" : "");
 	return file_result(file);
 }
 
-static int print_guard(FILE *file, const struct status_guard *guard, uint64_t page_bytes)
+static int print_limit(FILE *file, const struct status_limit *limit, uint64_t page_bytes)
 {
-	_cleanup_free_ char *path = text_escape_line(guard->path ? guard->path : "(removed)");
-	const struct apo_guard *account = &guard->account;
+	_cleanup_free_ char *path = text_escape_line(limit->path ? limit->path : "(removed)");
+	const struct apo_limit *account = &limit->account;
 
 	if (!path)
 		return -ENOMEM;
@@ -83,7 +83,7 @@ static int print_guard(FILE *file, const struct status_guard *guard, uint64_t pa
 	return 0;
 }
 
-static int print_guards(FILE *file, const struct status *status, bool colour)
+static int print_limits(FILE *file, const struct status *status, bool colour)
 {
 	char head[128];
 
@@ -91,8 +91,8 @@ static int print_guards(FILE *file, const struct status *status, bool colour)
 		 "LEAST ROOM", "RATE", "TRIPS", "WARNS", "OOM KILLS", "CGROUP");
 	print_coloured(file, colour, COLOUR_BOLD, head);
 	fputc('\n', file);
-	for (size_t i = 0; i < status->guard_count; i++) {
-		int r = print_guard(file, &status->guards[i], status->page_bytes);
+	for (size_t i = 0; i < status->limit_count; i++) {
+		int r = print_limit(file, &status->limits[i], status->page_bytes);
 
 		if (r < 0)
 			return r;
@@ -171,9 +171,9 @@ static void print_counters(FILE *file, const struct status *status)
 	bool any = false;
 
 	fprintf(file,
-		"looks %" PRIu64 ", trips %" PRIu64 ", warnings %" PRIu64 ", signals %" PRIu64
+		"checks %" PRIu64 ", trips %" PRIu64 ", warnings %" PRIu64 ", signals %" PRIu64
 		" by the kernel side and %" PRIu64 " delegated, OOM kills %" PRIu64 "\n",
-		c[APO_STAT_LOOKS], c[APO_STAT_TRIPS], c[APO_STAT_WARNS], c[APO_STAT_SENT],
+		c[APO_STAT_CHECKS], c[APO_STAT_TRIPS], c[APO_STAT_WARNS], c[APO_STAT_SENT],
 		c[APO_STAT_DELEGATED], c[APO_STAT_OOM_KILLS]);
 	if (c[APO_STAT_LOST_RECORDS])
 		fprintf(file, "lost records: %" PRIu64 " (the signals went out all the same)\n",
@@ -198,7 +198,7 @@ static void print_counters(FILE *file, const struct status *status)
 
 int status_text(FILE *file, const struct status *status, bool colour)
 {
-	int r = print_guards(file, status, colour);
+	int r = print_limits(file, status, colour);
 
 	if (r >= 0)
 		r = print_processes(file, status, colour);

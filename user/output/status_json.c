@@ -7,7 +7,7 @@
 #include "output/json.h"
 
 static const char *const counter_names[APO_STATS] = {
-	[APO_STAT_LOOKS] = "looks",
+	[APO_STAT_CHECKS] = "checks",
 	[APO_STAT_TRIPS] = "trips",
 	[APO_STAT_WARNS] = "warns",
 	[APO_STAT_SENT] = "sent",
@@ -59,8 +59,8 @@ static json_t *triggers_json(const struct ready *ready)
 		r |= json_array_append_new(array, json_string("growth"));
 	if (ready->charge)
 		r |= json_array_append_new(array, json_string("charge"));
-	if (ready->pulse)
-		r |= json_array_append_new(array, json_string("pulse"));
+	if (ready->tick)
+		r |= json_array_append_new(array, json_string("tick"));
 	if (ready->reclaim)
 		r |= json_array_append_new(array, json_string("reclaim"));
 	return json_finish(array, r);
@@ -92,14 +92,16 @@ static json_t *verdicts_json(const uint64_t verdicts[STATUS_VERDICTS])
 	return json_finish(object, r);
 }
 
-static json_t *guard_account_json(const struct status_guard *guard, uint64_t page_bytes)
+static json_t *limit_json(const struct status_limit *limit, uint64_t page_bytes)
 {
-	const struct apo_guard *account = &guard->account;
+	const struct apo_limit *account = &limit->account;
 	json_t *object = json_object();
 	int r = 0;
 
-	r |= json_object_set_new(object, "cgroup", json_text(guard->path));
-	r |= json_object_set_new(object, "cgroup_id", json_u64(guard->id));
+	r |= json_object_set_new(object, "cgroup", json_text(limit->path));
+	r |= json_object_set_new(object, "cgroup_id", json_u64(limit->key.cgroup_id));
+	r |= json_object_set_new(object, "policy", json_integer(limit->key.policy));
+	r |= json_object_set_new(object, "policy_from", json_text(limit->why));
 	r |= json_object_set_new(object, "need_bytes", pages_json(account->need_pages, page_bytes));
 	r |= json_object_set_new(object, "peak_need_bytes",
 				 pages_json(account->peak_need_pages, page_bytes));
@@ -114,7 +116,7 @@ static json_t *guard_account_json(const struct status_guard *guard, uint64_t pag
 	r |= json_object_set_new(object, "oom_kills", json_u64(account->oom_kills));
 	r |= json_object_set_new(object, "oom_kills_uncaught",
 				 json_u64(account->oom_kills_uncaught));
-	r |= json_object_set_new(object, "verdicts", verdicts_json(guard->verdicts));
+	r |= json_object_set_new(object, "verdicts", verdicts_json(limit->verdicts));
 	return json_finish(object, r);
 }
 
@@ -140,14 +142,14 @@ static json_t *process_account_json(const struct status_process *process, uint64
 	return json_finish(object, r);
 }
 
-static json_t *guards_json(const struct status *status)
+static json_t *limits_json(const struct status *status)
 {
 	json_t *array = json_array();
 	int r = 0;
 
-	for (size_t i = 0; i < status->guard_count; i++)
-		r |= json_array_append_new(array, guard_account_json(&status->guards[i],
-								     status->page_bytes));
+	for (size_t i = 0; i < status->limit_count; i++)
+		r |= json_array_append_new(array,
+					   limit_json(&status->limits[i], status->page_bytes));
 	return json_finish(array, r);
 }
 
@@ -178,7 +180,7 @@ json_t *status_json(const struct status *status)
 	json_t *object = json_event("status", status->realtime_ns);
 	int r = 0;
 
-	r |= json_object_set_new(object, "guards", guards_json(status));
+	r |= json_object_set_new(object, "limits", limits_json(status));
 	r |= json_object_set_new(object, "processes", processes_json(status));
 	r |= json_object_set_new(object, "counters", counters_json(status));
 	r |= json_object_set_new(object, "verdicts", verdicts_json(status->verdicts));

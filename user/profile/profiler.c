@@ -424,10 +424,10 @@ struct capture *profiler_capture(struct profiler *profiler, const struct profile
 		r = take_names(profiler, subject, capture);
 	if (r)
 		recording->trouble = trouble_of(r);
-	if (source_points(profiler->config.source, subject->limit_cgroup,
-			  sat_sub(subject->time_ns, BEFORE_NS), &recording->points,
-			  &recording->point_count))
-		recording->point_count = 0;
+	if (source_usage_samples(profiler->config.source, subject->limit_cgroup,
+				 sat_sub(subject->time_ns, BEFORE_NS), &recording->usage_samples,
+				 &recording->usage_sample_count))
+		recording->usage_sample_count = 0;
 	return capture;
 }
 
@@ -435,22 +435,25 @@ void profiler_follow(const struct profiler *profiler, const struct profiler_subj
 		     struct capture *capture)
 {
 	struct recording *recording = capture->recording;
-	uint64_t from = recording->point_count
-				? recording->points[recording->point_count - 1].time_ns + 1
-				: subject->time_ns;
-	_cleanup_free_ struct apo_point *later = NULL;
-	struct apo_point *all;
+	uint64_t from =
+		recording->usage_sample_count
+			? recording->usage_samples[recording->usage_sample_count - 1].time_ns + 1
+			: subject->time_ns;
+	_cleanup_free_ struct apo_usage_sample *later = NULL;
+	struct apo_usage_sample *all;
 	size_t count;
 
-	if (source_points(profiler->config.source, subject->limit_cgroup, from, &later, &count) ||
+	if (source_usage_samples(profiler->config.source, subject->limit_cgroup, from, &later,
+				 &count) ||
 	    !count)
 		return;
-	all = reallocarray(recording->points, recording->point_count + count, sizeof(*all));
+	all = reallocarray(recording->usage_samples, recording->usage_sample_count + count,
+			   sizeof(*all));
 	if (!all)
 		return;
-	memcpy(all + recording->point_count, later, count * sizeof(*all));
-	recording->points = all;
-	recording->point_count += count;
+	memcpy(all + recording->usage_sample_count, later, count * sizeof(*all));
+	recording->usage_samples = all;
+	recording->usage_sample_count += count;
 }
 
 struct capture *capture_free(struct capture *capture)

@@ -5,20 +5,20 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
+#include "core/lending.h"
 #include "rescue/journal.h"
-#include "rescue/loan.h"
 #include "sense/cgroup_memory.h"
 #include "sense/proc.h"
 
 #define BAGS_MAX 64
-/* While inflated: how often to look whether it can be let go. */
-#define CHECK_MS 100
 /* How long an ended process may take to give its memory back, and the end of the grace. */
 #define TEARDOWN_NS (2 * NSEC_PER_SEC)
 /* The brake takes hold in this part of the raised limit, and in half of what is left at most. */
@@ -37,9 +37,10 @@ struct bag {
 	int dirfd;
 	unsigned int holders; /* trips that are not closed */
 	struct journal_entry entry;
-	uint64_t used_ns;    /* when it was last asked for */
-	bool was_all;	     /* there is no more to lend */
-	uint64_t entered_ns; /* when a handler was entered last; 0: not since it was raised */
+	struct policy policy; /* of the limit, when it was raised */
+	uint64_t used_ns;     /* when it was last asked for */
+	bool was_all;	      /* there is no more to lend */
+	uint64_t entered_ns;  /* when a handler was entered last; 0: not since it was raised */
 	uint64_t complained_ns;
 };
 
@@ -48,11 +49,10 @@ struct airbag {
 	int journal_fd; /* or -errno */
 	pthread_mutex_t mutex;
 	struct bag bags[BAGS_MAX];
-	struct debt debts[LOAN_DEBTS];
+	struct debt debts[LENDING_DEBTS];
 	int prepare_error; /* the first; the slow path warns of it */
 	bool prepare_warned;
-	uv_timer_t timer;
-	uv_async_t wake; /* from the responder: the timer is wanted */
+	int wake_fd; /* eventfd */
 	uint64_t start_ticks;
 };
 
@@ -62,6 +62,14 @@ static uint64_t boottime_ns(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+static void wake(const struct airbag *airbag)
+{
+	uint64_t one = 1;
+	ssize_t n = write(airbag->wake_fd, &one, sizeof(one));
+
+	(void)n; /* full: it is awake */
 }
 
 /* --- bags ---------------------------------------------------------------------------------- */
@@ -149,8 +157,7 @@ void airbag_prepare(struct airbag *airbag, const char *rel)
 	struct bag *bag;
 	int r = airbag->journal_fd < 0 ? airbag->journal_fd : 0;
 
-	if (airbag->config.options->airbag == AIRBAG_OFF ||
-	    cgroup_limit_binding(airbag->config.tree, rel, &limit) || !limit.cgroup)
+	if (cgroup_limit_binding(airbag->config.tree, rel, &limit) || !limit.cgroup)
 		return;
 	if (!r) {
 		pthread_mutex_lock(&airbag->mutex);
@@ -177,7 +184,7 @@ void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
 		airbag->prepare_error = r;
 	pthread_mutex_unlock(&airbag->mutex);
 	if (r)
-		uv_async_send(&airbag->wake);
+		wake(airbag);
 }
 
 /* --- inflating ----------------------------------------------------------------------------- */
@@ -194,36 +201,55 @@ static bool are_ours(const struct journal_entry *entry, const struct cgroup_limi
 	return journal_take_back(entry, &taken);
 }
 
-static uint64_t deadline_ns(const struct airbag *airbag)
+/* A policy that lends has a grace, unless it was made by hand. */
+static uint64_t deadline_ns(uint64_t grace_ns)
 {
-	return boottime_ns() + airbag->config.options->grace_ns + TEARDOWN_NS;
+	return boottime_ns() + (grace_ns ?: AIRBAG_GRACE_NS) + TEARDOWN_NS;
 }
 
-static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_bytes_s)
+static int host_spare(int proc_fd, uint64_t *ret)
+{
+	uint64_t total_kib, available_kib;
+	char text[4096];
+	int r = file_read_into(proc_fd, "meminfo", text, sizeof(text));
+
+	if (r)
+		return r;
+	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
+	    parse_field_u64(text, "MemAvailable:", &available_kib))
+		return -EBADMSG;
+	*ret = lending_spare(sat_mul(total_kib, 1024), sat_mul(available_kib, 1024));
+	return 0;
+}
+
+static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t grace_ns,
+		       uint64_t rate_bytes_s)
 {
 	const struct airbag_config *config = &airbag->config;
 	bool again = bag->state != BAG_FLAT, was_all = false;
 	struct journal_entry entry = bag->entry;
-	uint64_t now_ns = boottime_ns(), size = 0;
+	uint64_t now_ns = boottime_ns(), size = 0, spare = 0;
 	struct cgroup_limits now;
 	int r = cgroup_limits_read(config->tree, bag->dirfd, &now);
 
 	if (!r && again && !are_ours(&entry, &now))
 		r = -EBUSY;
-	if (!r && !again && !loan_allowed(airbag->debts, bag->path_hash, now_ns))
+	if (!r && !again && !lending_allowed(airbag->debts, bag->path_hash, now_ns))
 		r = -EAGAIN;
 	if (!r && !again)
 		entry = (struct journal_entry){
 			.cgroup_id = bag->cgroup_id,
-			.deadline_ns = deadline_ns(airbag),
+			.deadline_ns = deadline_ns(grace_ns),
 			.before = now,
 			.raised = now,
 			.owner = getpid(),
 			.owner_start_ticks = airbag->start_ticks,
 		};
 	if (!r)
-		r = loan_size(config->options, config->proc_fd, least(&entry.before), rate_bytes_s,
-			      &size, &was_all);
+		r = host_spare(config->proc_fd, &spare);
+	if (!r)
+		r = lending_size(&bag->policy, least(&entry.before), rate_bytes_s, spare,
+				 sysconf(_SC_PAGESIZE), &size, &was_all);
 	if (r)
 		return r;
 	entry.raised_last = entry.raised;
@@ -241,7 +267,7 @@ static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t rate_byt
 		return r;
 	}
 	if (!again)
-		loan_taken(airbag->debts, bag->path_hash, now_ns);
+		lending_take(airbag->debts, bag->path_hash, now_ns);
 	bag->entry = entry;
 	bag->state = BAG_INFLATED;
 	bag->was_all = was_all;
@@ -281,21 +307,21 @@ static void bag_brake(struct airbag *airbag, struct bag *bag)
 }
 
 /* It is up already: longer, too, as far as it may be lent. */
-static void bag_join(struct airbag *airbag, struct bag *bag)
+static void bag_join(struct airbag *airbag, struct bag *bag, uint64_t grace_ns)
 {
 	uint64_t now_ns = boottime_ns();
 
 	if (bag->state == BAG_DEFLATING)
 		bag_raise_again(airbag, bag);
 	bag->state = BAG_INFLATED;
-	if (loan_allowed(airbag->debts, bag->path_hash, now_ns)) {
-		loan_taken(airbag->debts, bag->path_hash, now_ns);
-		bag->entry.deadline_ns = MAX(bag->entry.deadline_ns, deadline_ns(airbag));
+	if (lending_allowed(airbag->debts, bag->path_hash, now_ns)) {
+		lending_take(airbag->debts, bag->path_hash, now_ns);
+		bag->entry.deadline_ns = MAX(bag->entry.deadline_ns, deadline_ns(grace_ns));
 	}
 }
 
-void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s,
-		    struct airbag_result *ret)
+void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, const struct policy *policy,
+		    uint64_t grace_ns, uint64_t rate_bytes_s, struct airbag_result *ret)
 {
 	struct airbag_result result = {.outcome = INCIDENT_AIRBAG_RAISED};
 	struct bag *bag = NULL;
@@ -307,15 +333,16 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 	if (!r && bag->state == BAG_FLAT) {
 		if (sat_sub(boottime_ns(), bag->entered_ns) > OVERTAKEN_NS)
 			bag->entered_ns = 0; /* for a trip that is over */
-		r = bag_inflate(airbag, bag, rate_bytes_s);
+		bag->policy = *policy;
+		r = bag_inflate(airbag, bag, grace_ns, rate_bytes_s);
 	} else if (!r) {
-		bag_join(airbag, bag);
+		bag_join(airbag, bag, grace_ns);
 	}
 	if (!r) {
 		bag->holders++;
 		result.before_bytes = least(&bag->entry.before);
 		result.raised_bytes = least(&bag->entry.raised);
-		if (bag->was_all && bag->entered_ns)
+		if (bag->was_all && bag->entered_ns && policy_brakes(&bag->policy))
 			bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
@@ -324,7 +351,7 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_byt
 							      : INCIDENT_AIRBAG_FAILED;
 		result.error = r;
 	} else {
-		uv_async_send(&airbag->wake);
+		wake(airbag);
 	}
 	*ret = result;
 }
@@ -333,13 +360,12 @@ void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t ra
 {
 	struct bag *bag;
 
-	if (airbag->config.options->airbag != AIRBAG_AUTO)
-		return; /* that was all */
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_INFLATED && bag->holders) {
-		bag->was_all |= bag_inflate(airbag, bag, rate_bytes_s) == -ENOMEM;
-		if (bag->was_all && bag->entered_ns)
+	if (bag && bag->state == BAG_INFLATED && bag->holders &&
+	    bag->policy.airbag == AIRBAG_AUTO) { /* else that was all */
+		bag->was_all |= bag_inflate(airbag, bag, 0, rate_bytes_s) == -ENOMEM;
+		if (bag->was_all && bag->entered_ns && policy_brakes(&bag->policy))
 			bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
@@ -353,7 +379,7 @@ void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
 	bag = bag_find(airbag, cgroup_id);
 	if (bag) {
 		bag->entered_ns = boottime_ns();
-		if (bag->state == BAG_INFLATED && bag->was_all)
+		if (bag->state == BAG_INFLATED && bag->was_all && policy_brakes(&bag->policy))
 			bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
@@ -427,7 +453,7 @@ static void bag_deflate(struct airbag *airbag, struct bag *bag)
 static bool fallen(const struct airbag *airbag, const struct bag *bag)
 {
 	uint64_t before = least(&bag->entry.before);
-	uint64_t reserve = options_reserve_bytes(airbag->config.options, before, 1);
+	uint64_t reserve = policy_reserve_bytes(&bag->policy, before, 1);
 	struct cgroup_memory memory;
 	int r = cgroup_memory_read(airbag->config.tree, bag->dirfd, &memory);
 
@@ -435,11 +461,24 @@ static bool fallen(const struct airbag *airbag, const struct bag *bag)
 			    bag->holders ? reserve : 0) < before;
 }
 
-static void on_check(uv_timer_t *timer)
+static void warn_once(struct airbag *airbag)
 {
-	struct airbag *airbag = timer->data;
-	bool any = false;
+	if (!airbag->prepare_error || airbag->prepare_warned)
+		return;
+	airbag->prepare_warned = true;
+	log_warn("no airbag: cannot raise the limit of a cgroup: %s; growth is signalled all the "
+		 "same, here and wherever else this is so",
+		 strerror(-airbag->prepare_error));
+}
 
+bool airbag_check(struct airbag *airbag)
+{
+	bool raised = false;
+	uint64_t count;
+	ssize_t n = read(airbag->wake_fd, &count, sizeof(count));
+
+	(void)n; /* it need not have been woken */
+	warn_once(airbag);
 	for (size_t i = 0; i < BAGS_MAX; i++) {
 		struct bag *bag = &airbag->bags[i], seen;
 
@@ -449,7 +488,7 @@ static void on_check(uv_timer_t *timer)
 		pthread_mutex_unlock(&airbag->mutex);
 		if (seen.state != BAG_INFLATED)
 			continue;
-		any = true;
+		raised = true;
 		if (boottime_ns() < seen.entry.deadline_ns && !fallen(airbag, &seen))
 			continue;
 		pthread_mutex_lock(&airbag->mutex);
@@ -457,22 +496,12 @@ static void on_check(uv_timer_t *timer)
 			bag_deflate(airbag, bag);
 		pthread_mutex_unlock(&airbag->mutex);
 	}
-	if (!any)
-		uv_timer_stop(timer);
+	return raised;
 }
 
-static void on_wake(uv_async_t *wake)
+int airbag_wake_fd(const struct airbag *airbag)
 {
-	struct airbag *airbag = wake->data;
-
-	if (airbag->prepare_error && !airbag->prepare_warned) {
-		airbag->prepare_warned = true;
-		log_warn("no airbag: cannot raise the limit of a cgroup: %s; growth is signalled "
-			 "all the same, here and wherever else this is so",
-			 strerror(-airbag->prepare_error));
-	}
-	if (!uv_is_active((uv_handle_t *)&airbag->timer))
-		uv_timer_start(&airbag->timer, on_check, CHECK_MS, CHECK_MS);
+	return airbag->wake_fd;
 }
 
 void airbag_release(struct airbag *airbag, uint64_t cgroup_id)
@@ -484,7 +513,7 @@ void airbag_release(struct airbag *airbag, uint64_t cgroup_id)
 	if (bag && bag->holders && --bag->holders == 0)
 		bag->entry.deadline_ns = MIN(bag->entry.deadline_ns, boottime_ns() + TEARDOWN_NS);
 	pthread_mutex_unlock(&airbag->mutex);
-	on_check(&airbag->timer);
+	wake(airbag);
 }
 
 /* --- what an earlier instance left --------------------------------------------------------- */
@@ -516,7 +545,7 @@ static void recover(const struct journal_entry *entry, void *userdata)
 	bag->entry = *entry;
 	bag_deflate(airbag, bag);
 	if (bag->state == BAG_INFLATED) /* not yet possible: the timer goes on */
-		uv_async_send(&airbag->wake);
+		wake(airbag);
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
@@ -537,11 +566,14 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
 	pthread_mutex_init(&airbag->mutex, &attr);
 	pthread_mutexattr_destroy(&attr);
-	uv_timer_init(config->loop, &airbag->timer);
-	uv_async_init(config->loop, &airbag->wake, on_wake);
-	airbag->timer.data = airbag->wake.data = airbag;
+	airbag->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (airbag->wake_fd < 0) {
+		r = -errno;
+		free(airbag);
+		return r;
+	}
 	proc_start_ticks(config->proc_fd, getpid(), &airbag->start_ticks);
-	r = journal_open(config->options->airbag != AIRBAG_OFF, &airbag->journal_fd);
+	r = journal_open(config->lends, &airbag->journal_fd);
 	if (r) {
 		airbag->journal_fd = r;
 	} else {
@@ -566,6 +598,7 @@ struct airbag *airbag_free(struct airbag *airbag)
 	pthread_mutex_unlock(&airbag->mutex);
 	pthread_mutex_destroy(&airbag->mutex);
 	close_fd(airbag->journal_fd);
+	close_fd(airbag->wake_fd);
 	free(airbag);
 	return NULL;
 }

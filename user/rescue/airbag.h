@@ -18,19 +18,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "core/incident.h"
-#include "core/options.h"
+#include "core/policy.h"
 #include "sense/cgroup.h"
 
 struct airbag;
 
 struct airbag_config {
 	const struct cgroup_tree *tree;
-	const struct options *options;
 	int proc_fd; /* open /proc, kept by the caller */
-	uv_loop_t *loop;
+	bool lends;  /* some policy does: else it only puts back what an earlier instance left */
 };
 
 /* Result of one inflation, for the incident. */
@@ -49,6 +47,17 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config);
 struct airbag *airbag_free(struct airbag *airbag);
 
 /*
+ * Readable when airbag_check() is wanted: after a limit was raised, or could not be.
+ */
+int airbag_wake_fd(const struct airbag *airbag);
+/*
+ * Puts back what can be put back. Returns whether a limit is still raised: then call it again within
+ * AIRBAG_CHECK_MS. Slow path: the kernel may reclaim meanwhile.
+ */
+bool airbag_check(struct airbag *airbag);
+#define AIRBAG_CHECK_MS 100
+
+/*
  * Opens what inflating the limit that binds this cgroup now will need, and warns if it cannot be
  * raised. Whichever limit binds at a trip, if it is another, is opened then.
  */
@@ -56,9 +65,12 @@ void airbag_prepare(struct airbag *airbag, const char *rel);
 /* The same for the cgroup of that id, from the responder: the slow path warns. */
 void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id);
 
-/* For a trip: its cgroup's limit, growth in bytes/s. One release for each call. */
-void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s,
-		    struct airbag_result *ret);
+/*
+ * For a trip: its cgroup's limit by the policy of that limit, for as long as the grace of the process;
+ * growth in bytes/s. One release for each call.
+ */
+void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, const struct policy *policy,
+		    uint64_t grace_ns, uint64_t rate_bytes_s, struct airbag_result *ret);
 /* The raised limit is nearly reached as well: further, if the size is auto. */
 void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s);
 /* The handler of a trip is entered: sets the brake, if that was all, unless somebody has one. */

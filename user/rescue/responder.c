@@ -52,16 +52,25 @@ static void tell(struct responder *responder, const struct responder_result *res
 	(void)n;
 }
 
+/* NULL: of policies that are no longer in force. */
+static const struct policy *policy_of(const struct responder *responder, uint32_t id,
+				      const struct apo_record *record)
+{
+	return policy_set_of_record(responder->config.policies, id, record->generation);
+}
+
 /* Whether the process was signalled for another trip a short while ago. */
 static bool in_cooldown(const struct responder *responder, const struct apo_request *request,
 			pid_t pid)
 {
 	struct apo_signalled entry;
 
-	return responder->config.initial_pid_ns &&
+	const struct policy *policy = policy_of(responder, request->process_policy, &request->rec);
+
+	return policy && responder->config.initial_pid_ns &&
 	       !source_followed(responder->config.source, pid, &entry) &&
 	       entry.trip_id != request->trip_id &&
-	       sat_sub(now_ns(), entry.time_ns) < responder->config.cooldown_ns;
+	       sat_sub(now_ns(), entry.time_ns) < policy->cooldown_ns;
 }
 
 /*
@@ -77,7 +86,9 @@ static void signal_one(struct responder *responder, const struct apo_request *re
 		.time_ns = now_ns(),
 		.signal = signal,
 		.generate_result = -1,
-		.brake = responder->config.brake,
+		.policy = request->rec.policy,
+		.process_policy = request->process_policy,
+		.generation = request->rec.generation,
 	};
 	struct pidref target = {.pidfd = -1};
 	int r;
@@ -86,7 +97,7 @@ static void signal_one(struct responder *responder, const struct apo_request *re
 	result->signal = signal;
 	r = pidref_open(responder->config.proc_fd, pid, start_boottime_ns, &target);
 	if (!r) {
-		result->start_boottime_ns = target.start_boottime_ns;
+		entry.start_boottime_ns = result->start_boottime_ns = target.start_boottime_ns;
 		/* In another PID namespace our pids mean nothing to the kernel side. */
 		if (responder->config.initial_pid_ns && request->rule != APO_RULE_WARN)
 			source_follow(responder->config.source, pid, &entry);
@@ -199,13 +210,16 @@ static void inflate(struct responder *responder, const struct apo_request *reque
 		.limit_cgroup = request->limit_cgroup,
 	};
 	uint64_t rate_bytes_s = request->rate_pages_s * responder->config.page_bytes;
+	const struct policy *policy = policy_of(responder, request->rec.policy, &request->rec);
+	const struct policy *own = policy_of(responder, request->process_policy, &request->rec);
 
 	if (!request->trip_id) {
 		airbag_inflate_again(responder->config.airbag, request->limit_cgroup, rate_bytes_s);
 		return;
 	}
-	airbag_inflate(responder->config.airbag, request->limit_cgroup, rate_bytes_s,
-		       &result.airbag);
+	if (policy)
+		airbag_inflate(responder->config.airbag, request->limit_cgroup, policy,
+			       own ? own->grace_ns : 0, rate_bytes_s, &result.airbag);
 	result.time_ns = now_ns();
 	tell(responder, &result);
 }
@@ -215,10 +229,11 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 	const struct apo_request *request = (const struct apo_request *)record;
 	struct responder *responder = userdata;
 	struct responder_result result = {.trip_id = request->trip_id};
+	const struct policy *policy = policy_of(responder, request->process_policy, record);
+	enum apo_target target = policy ? policy->target : APO_TARGET_GROWER;
 
 	if (record->type == APO_REC_BRAKE) {
-		if (responder->config.airbag)
-			airbag_brake(responder->config.airbag, request->limit_cgroup);
+		airbag_brake(responder->config.airbag, request->limit_cgroup);
 		return 0;
 	}
 	if (record->type != APO_REC_REQUEST) {
@@ -228,15 +243,15 @@ static int on_urgent(const struct apo_record *record, void *userdata)
 		}
 		return 0;
 	}
-	if ((request->flags & APO_REQUEST_AIRBAG) && responder->config.airbag)
+	if (request->flags & APO_REQUEST_AIRBAG)
 		inflate(responder, request);
 	if (!(request->flags & APO_REQUEST_SIGNAL))
 		return 0;
-	if (request->target_policy == APO_TARGET_ALL) {
+	if (target == APO_TARGET_ALL) {
 		act_on_all(responder, request, &result);
 		return 0;
 	}
-	if (request->target_policy == APO_TARGET_LEADER ||
+	if (target == APO_TARGET_LEADER ||
 	    (!try_one(responder, request,
 		      pidref_local_pid(responder->config.initial_pid_ns, &request->grower),
 		      request->grower.start_boottime_ns, &result) &&
@@ -266,7 +281,7 @@ static void *responder_main(void *userdata)
 
 			if (responder->later[i].type == APO_REC_REFRESH)
 				refresh(responder, cgroup);
-			else if (responder->config.airbag)
+			else
 				airbag_prepare_id(responder->config.airbag, cgroup);
 		}
 		responder->later_count = 0;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/policy_set.h"
 #include "rescue/airbag.h"
 #include "source/source.h"
 #include "sense/cgroup.h"
@@ -42,13 +43,12 @@ struct responder_result {
 
 struct responder_config {
 	struct source *source;
-	struct airbag *airbag; /* NULL: none is asked for */
+	struct airbag *airbag;
+	const struct policy_set *policies;
 	const struct cgroup_tree *tree;
 	int proc_fd; /* open /proc, kept by the caller */
 	uint64_t page_bytes;
-	uint64_t cooldown_ns; /* least time between two signals to one process */
 	bool initial_pid_ns;  /* pids of the kernel side are ours */
-	bool brake;	      /* wanted, and possible here */
 	bool may_lock_memory; /* CAP_IPC_LOCK: beyond any limit on locked memory */
 };
 

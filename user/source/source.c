@@ -21,11 +21,12 @@
 #include "guard_basic.skel.h"
 #include "rss.skel.h"
 
-/* The flight recorder holds about so many points, however many CPUs write them. */
-#define POINTS_MAX 16384U
-#define POINTS_PER_CPU_MIN 64U
-#define STACKS_MAX 512	 /* of 8 KiB each */
-#define WEIGHTS_MAX 8192 /* a stack in a spike */
+/* There are about so many usage samples, however many CPUs write them. */
+#define USAGE_SAMPLES_MAX 16384U
+#define USAGE_SAMPLES_PER_CPU_MIN 64U
+#define STACKS_MAX 512	      /* of 8 KiB each */
+#define PROCESSES_PER_CPU 512 /* four times what a CPU may keep to itself */
+#define WEIGHTS_MAX 8192      /* a stack in a spike */
 
 struct ring_callback {
 	source_record_fn fn;
@@ -87,17 +88,25 @@ static int size_maps(struct guard_bpf *skel, const struct source_config *config)
 	} sizes[] = {
 		{skel->maps.slots, config->cpu_ids, false},
 		{skel->maps.cpu_offsets, config->cpu_ids, false},
-		{skel->maps.pulses, config->cpu_ids * bpf_map__max_entries(skel->maps.pulses),
+		{skel->maps.usage_grants,
+		 config->cpu_ids * bpf_map__max_entries(skel->maps.usage_grants), false},
+		{skel->maps.latches, MAX(config->cpu_ids * 4, 64U), false},
+		{skel->maps.processes,
+		 MAX(config->cpu_ids * PROCESSES_PER_CPU,
+		     bpf_map__max_entries(skel->maps.processes)),
 		 false},
 		{skel->maps.scratches, config->cpu_ids * APO_TRIGGERS, true},
-		{skel->maps.points, config->cpu_ids * skel->rodata->points_per_cpu, true},
+		{skel->maps.usage_samples, config->cpu_ids * skel->rodata->usage_samples_per_cpu,
+		 true},
 		{skel->maps.stacks, STACKS_MAX, true},
+		{skel->maps.stack_queue, STACKS_MAX * 2, true},
 		{skel->maps.weights, WEIGHTS_MAX, true},
+		{skel->maps.weight_queue, WEIGHTS_MAX * 2, true},
 	};
 	int r = 0;
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(sizes); i++)
-		r = bpf_map__set_max_entries(sizes[i].map, sizes[i].profiler && !config->recording
+		r = bpf_map__set_max_entries(sizes[i].map, sizes[i].profiler && !config->profiling
 								   ? 1
 								   : sizes[i].entries);
 	return r;
@@ -106,17 +115,15 @@ static int size_maps(struct guard_bpf *skel, const struct source_config *config)
 static int configure(struct guard_bpf *skel, const struct source_config *config,
 		     const struct kernel_features *features, bool batched)
 {
-	skel->rodata->guard_all = config->guard_all;
-	skel->rodata->guard_cgroups_used = config->guard_cgroups;
-	skel->rodata->guard_pids_used = config->guard_pids;
 	skel->rodata->memcg_v1 = config->memcg_v1;
 	skel->rodata->nr_cpus = config->cpu_ids;
 	skel->rodata->nr_nodes = config->node_ids;
 	skel->rodata->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	skel->rodata->may_swap = config->may_swap;
 	skel->rodata->pages_per_event = batched ? 64 : 1;
-	skel->rodata->recording = config->recording;
-	skel->rodata->points_per_cpu = MAX(POINTS_MAX / config->cpu_ids, POINTS_PER_CPU_MIN);
+	skel->rodata->usage_samples_per_cpu =
+		MAX(USAGE_SAMPLES_MAX / config->cpu_ids, USAGE_SAMPLES_PER_CPU_MIN);
+	skel->data_settings->settings.profiling = config->profiling;
 
 	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
 	bpf_program__set_autoload(skel->progs.on_charge, features->page_counter_try_charge);
@@ -127,8 +134,7 @@ static int configure(struct guard_bpf *skel, const struct source_config *config,
 	bpf_program__set_autoload(skel->progs.on_signal_deliver, features->signal_deliver);
 	bpf_program__set_autoload(skel->progs.on_attach, features->cgroup_attach_task);
 	bpf_program__set_autoload(skel->progs.on_rmdir, features->cgroup_rmdir);
-	bpf_program__set_autoload(skel->progs.on_fork,
-				  features->sched_process_fork && config->guard_pids);
+	bpf_program__set_autoload(skel->progs.on_fork, features->sched_process_fork);
 	return size_maps(skel, config);
 }
 
@@ -222,10 +228,26 @@ struct source *source_free(struct source *source)
 
 /* --- configuration ------------------------------------------------------------------------- */
 
-int source_set_policy(struct source *source, uint32_t index, const struct apo_policy *policy)
+int source_set_policy(struct source *source, uint32_t id, const struct apo_policy *policy)
 {
-	return bpf_map__update_elem(source->skel->maps.policies, &index, sizeof(index), policy,
+	return bpf_map__update_elem(source->skel->maps.policies, &id, sizeof(id), policy,
 				    sizeof(*policy), BPF_ANY);
+}
+
+int source_set_generation(struct source *source, uint32_t generation)
+{
+	uint32_t *recalls = source->skel->data_recalls->recalls;
+
+	source->skel->data_settings->settings.generation = generation;
+	for (size_t i = 0; i < ARRAY_SIZE(source->skel->data_recalls->recalls); i++)
+		__atomic_fetch_add(&recalls[i], 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int source_guard_all(struct source *source, uint32_t policy)
+{
+	source->skel->data_settings->settings.guard_all = policy;
+	return 0;
 }
 
 int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t policy)
@@ -233,6 +255,8 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 	int r = bpf_map__update_elem(source->skel->maps.guard_cgroups, &cgroup_id,
 				     sizeof(cgroup_id), &policy, sizeof(policy), BPF_ANY);
 
+	if (!r)
+		source->skel->data_settings->settings.guard_cgroups = 1;
 	return r == -E2BIG ? -ENOSPC : r;
 }
 
@@ -242,18 +266,20 @@ int source_guard_pid(struct source *source, pid_t pid, uint32_t policy)
 	int r = bpf_map__update_elem(source->skel->maps.guard_pids, &tgid, sizeof(tgid), &policy,
 				     sizeof(policy), BPF_ANY);
 
+	if (!r)
+		source->skel->data_settings->settings.guard_pids = 1;
 	return r == -E2BIG ? -ENOSPC : r;
 }
 
 int source_guard_children(struct source *source, uint32_t policy)
 {
-	return source_guard_pid(source, source->skel->bss->self_tgid, policy);
+	return source_guard_pid(source, source->skel->data_settings->settings.self_tgid, policy);
 }
 
 void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swap_pages_address)
 {
-	source->skel->bss->swap_pages = free_pages;
-	source->skel->bss->nr_swap_pages_address = nr_swap_pages_address;
+	source->skel->data_settings->settings.swap_pages = free_pages;
+	source->skel->data_settings->settings.nr_swap_pages_address = nr_swap_pages_address;
 }
 
 /* Attached first to last: what closes a trip is there before anything can trip. */
@@ -299,12 +325,12 @@ int source_attach(struct source *source, struct source_triggers *ret)
 		log_warn("cannot attach %s: %s, ignoring", bpf_program__name(order[i].program),
 			 strerror(errno));
 	}
-	skel->bss->has_pulse = skel->links.on_tick;
+	skel->data_settings->settings.has_tick = skel->links.on_tick != NULL;
 	malloc_trim(0);
 	*ret = (struct source_triggers){
 		.growth = true,
 		.charge = skel->links.on_charge,
-		.pulse = skel->links.on_tick,
+		.tick = skel->links.on_tick,
 		.reclaim = skel->links.on_reclaim,
 	};
 	return 0;
@@ -387,10 +413,20 @@ int source_followed(struct source *source, pid_t pid, struct apo_signalled *ret)
 
 /* --- accounts ------------------------------------------------------------------------------ */
 
-int source_guard_account(struct source *source, uint64_t cgroup_id, struct apo_guard *ret)
+/* Values of accounts are longer in the map than what user space knows of them: their beginning. */
+static int account_lookup(const struct bpf_map *map, const void *key, void *ret, size_t size)
 {
-	return bpf_map__lookup_elem(source->skel->maps.guards, &cgroup_id, sizeof(cgroup_id), ret,
-				    sizeof(*ret), 0);
+	_cleanup_free_ void *value = malloc(bpf_map__value_size(map));
+	int r = value ? bpf_map_lookup_elem(bpf_map__fd(map), key, value) : -ENOMEM;
+
+	if (!r)
+		memcpy(ret, value, size);
+	return r;
+}
+
+int source_limit(struct source *source, const struct apo_limit_key *key, struct apo_limit *ret)
+{
+	return account_lookup(source->skel->maps.limits, key, ret, sizeof(*ret));
 }
 
 #define BATCH_MIN 256U /* entries; a bucket of the map has to fit */
@@ -438,15 +474,34 @@ static int map_copy(struct bpf_map *map, void **ret_keys, void **ret_values, siz
 	return 0;
 }
 
-int source_guards(struct source *source, uint64_t **ret_ids, struct apo_guard **ret, size_t *ret_n)
+/* The same for all of a map: each value moves to where its beginning belongs. */
+static int accounts_copy(struct bpf_map *map, void **ret_keys, void **ret, size_t size,
+			 size_t *ret_n)
 {
-	return map_copy(source->skel->maps.guards, (void **)ret_ids, (void **)ret, ret_n);
+	size_t value_size = bpf_map__value_size(map);
+	char *values;
+	int r = map_copy(map, ret_keys, ret, ret_n);
+
+	if (r)
+		return r;
+	values = *ret;
+	for (size_t i = 1; i < *ret_n; i++)
+		memmove(values + i * size, values + i * value_size, size);
+	return 0;
+}
+
+int source_limits(struct source *source, struct apo_limit_key **ret_keys, struct apo_limit **ret,
+		  size_t *ret_n)
+{
+	return accounts_copy(source->skel->maps.limits, (void **)ret_keys, (void **)ret,
+			     sizeof(**ret), ret_n);
 }
 
 int source_processes(struct source *source, uint32_t **ret_pids, struct apo_process **ret,
 		     size_t *ret_n)
 {
-	return map_copy(source->skel->maps.processes, (void **)ret_pids, (void **)ret, ret_n);
+	return accounts_copy(source->skel->maps.processes, (void **)ret_pids, (void **)ret,
+			     sizeof(**ret), ret_n);
 }
 
 int source_counters(struct source *source, uint64_t ret[APO_STATS])
@@ -488,21 +543,22 @@ int source_stack(struct source *source, uint64_t key, struct apo_stack *ret)
 
 static int by_time(const void *a, const void *b)
 {
-	const struct apo_point *one = a, *other = b;
+	const struct apo_usage_sample *one = a, *other = b;
 
 	return one->time_ns < other->time_ns ? -1 : one->time_ns > other->time_ns;
 }
 
 /* Copied through a mapping: one system call per point would be too slow. */
-int source_points(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,
-		  struct apo_point **ret, size_t *ret_n)
+int source_usage_samples(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,
+			 struct apo_usage_sample **ret, size_t *ret_n)
 {
-	size_t count = bpf_map__max_entries(source->skel->maps.points), n = 0;
+	size_t count = bpf_map__max_entries(source->skel->maps.usage_samples), n = 0;
 	size_t page = sysconf(_SC_PAGESIZE);
-	size_t size = (count * sizeof(struct apo_point) + page - 1) / page * page;
-	const struct apo_point *points =
-		mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(source->skel->maps.points), 0);
-	struct apo_point *copies;
+	size_t size = (count * sizeof(struct apo_usage_sample) + page - 1) / page * page;
+	const struct apo_usage_sample *points = mmap(NULL, size, PROT_READ, MAP_SHARED,
+						     bpf_map__fd(source->skel->maps.usage_samples),
+						     0);
+	struct apo_usage_sample *copies;
 
 	if (points == MAP_FAILED)
 		return -errno;
@@ -527,9 +583,6 @@ int source_points(struct source *source, uint64_t limit_cgroup, uint64_t from_ns
 int source_probe(struct kernel_features *ret)
 {
 	const struct source_config config = {
-		.guard_all = true,
-		.guard_cgroups = true,
-		.guard_pids = true,
 		.cpu_ids = 1,
 		.node_ids = 1,
 	};

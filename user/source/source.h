@@ -20,25 +20,30 @@
 struct source;
 
 struct source_config {
-	bool guard_all;	    /* every cgroup with a limit, by policy 0 */
-	bool guard_cgroups; /* source_guard_cgroup() will be used */
-	bool guard_pids;    /* source_guard_pid() will be used */
 	bool memcg_v1;
 	bool may_swap;	   /* vm.swappiness is not 0 */
-	bool recording;	   /* stacks of what grows, and the flight profiler */
+	bool profiling;	   /* stacks of what grows, and samples of usage */
 	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
 	uint32_t node_ids; /* highest possible NUMA node number + 1 */
 };
 
 /* Which triggers got attached. */
 struct source_triggers {
-	bool growth, charge, pulse, reclaim;
+	bool growth, charge, tick, reclaim;
 };
 
 int source_new(struct source **ret, const struct source_config *config);
 struct source *source_free(struct source *source);
 
-int source_set_policy(struct source *source, uint32_t index, const struct apo_policy *policy);
+/* id: below APO_MAX_POLICIES, here and below. */
+int source_set_policy(struct source *source, uint32_t id, const struct apo_policy *policy);
+/*
+ * The policies and guards as they are now are of that generation, and in force from now on: what rested
+ * on others is checked again.
+ */
+int source_set_generation(struct source *source, uint32_t generation);
+/* What no other guard covers. */
+int source_guard_all(struct source *source, uint32_t policy);
 /* The cgroup and everything below it. -ENOSPC: too many guards. */
 int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t policy);
 /* The process and every child it forks from now on. pid: of the initial PID namespace. */
@@ -75,9 +80,10 @@ int source_follow(struct source *source, pid_t pid, const struct apo_signalled *
 int source_followed(struct source *source, pid_t pid, struct apo_signalled *ret);
 
 /* Accounts. -ENOENT: none of that key. */
-int source_guard_account(struct source *source, uint64_t cgroup_id, struct apo_guard *ret);
+int source_limit(struct source *source, const struct apo_limit_key *key, struct apo_limit *ret);
 /* All of them, allocated; keys and values run in parallel. */
-int source_guards(struct source *source, uint64_t **ret_ids, struct apo_guard **ret, size_t *ret_n);
+int source_limits(struct source *source, struct apo_limit_key **ret_keys, struct apo_limit **ret,
+		  size_t *ret_n);
 int source_processes(struct source *source, uint32_t **ret_pids, struct apo_process **ret,
 		     size_t *ret_n);
 /* Counters, summed over CPUs. */
@@ -85,13 +91,13 @@ int source_counters(struct source *source, uint64_t ret[APO_STATS]);
 
 /*
  * What the profiler holds: weights of stacks of all spikes; a stack (-ENOENT: overwritten); and the
- * flight recorder's points about a limit from a time on, by time. Allocated.
+ * usage samples of a limit from a time on, by time. Allocated.
  */
 int source_weights(struct source *source, struct apo_weight_key **ret_keys, struct apo_weight **ret,
 		   size_t *ret_n);
 int source_stack(struct source *source, uint64_t key, struct apo_stack *ret);
-int source_points(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,
-		  struct apo_point **ret, size_t *ret_n);
+int source_usage_samples(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,
+			 struct apo_usage_sample **ret, size_t *ret_n);
 
 /* What this kernel offers, the programs really loaded (and unloaded again). */
 int source_probe(struct kernel_features *ret);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Accounts: whose policy a process and a limit have, and what is known of limits and processes, brought
+ * up to date by each check. Nothing here decides.
+ */
+#pragma once
+
+#include "memcg.bpf.h"
+
+/* One check of an address space: who, why, and what was found. Lives on the stack of a program. */
+struct check {
+	struct mm_struct *mm;
+	struct task_struct *owner;  /* mm->owner: its cgroup is charged, its process is signalled */
+	struct mem_cgroup *binding; /* whose limit binds */
+	__u64 now;
+	__u64 cgroup_id;
+	__u32 tgid;	     /* of the owner */
+	__u32 events;	     /* mm counter events since the last check on this CPU */
+	__u8 trigger;	     /* enum apo_trigger */
+	__u8 policy;	     /* id of the limit's */
+	__u8 process_policy; /* id of the process's own */
+	bool is_covered; /* a guard covers the limit, so that all processes below have accounts */
+	bool in_fault;	 /* the owner's process is running: it can be signalled from here */
+	bool in_spike;	 /* its growth is sampled */
+	struct apo_reading reading;
+};
+
+/* --- whose policy -------------------------------------------------------------------------- */
+
+/*
+ * Both as core/policy_set.h says. The guard that covers a limit: that of the nearest cgroup at or
+ * above it, else that of everything; APO_POLICY_NONE. A global function: verified once.
+ */
+__noinline __u32 policy_of_limit(__u64 memcg_address)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+
+	if (!settings.guard_cgroups)
+		return settings.guard_all;
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
+		__u64 id = memcg_id(memcg);
+		__u32 *policy = bpf_map_lookup_elem(&guard_cgroups, &id);
+
+		if (policy)
+			return *policy;
+		memcg = (void *)BPF_CORE_READ(memcg, css.parent);
+	}
+	return settings.guard_all;
+}
+
+/* Of a process that is charged to that cgroup. */
+static __always_inline __u32 policy_of_process(struct mem_cgroup *memcg, __u32 tgid)
+{
+	__u32 *policy = settings.guard_pids ? bpf_map_lookup_elem(&guard_pids, &tgid) : NULL;
+
+	return policy ? *policy : policy_of_limit((__u64)memcg);
+}
+
+static __always_inline struct apo_policy *policy_by_id(__u32 id)
+{
+	return bpf_map_lookup_elem(&policies, &id);
+}
+
+/* NULL: those policies are no longer in force. */
+static __always_inline struct apo_policy *policy_of_generation(__u32 id, __u32 generation)
+{
+	return generation == settings.generation ? policy_by_id(id) : NULL;
+}
+
+/* --- limits -------------------------------------------------------------------------------- */
+
+static __always_inline struct limit *limit_find(__u64 cgroup_id, __u32 policy)
+{
+	struct apo_limit_key key = {.cgroup_id = cgroup_id, .policy = policy};
+
+	return bpf_map_lookup_elem(&limits, &key);
+}
+
+/* Templates for inserts, in .rodata: the BPF stack has no room for them. */
+static const struct limit new_limit = {};
+static const struct process new_process = {};
+
+static __always_inline struct limit *limit_get(struct check *check)
+{
+	struct apo_limit_key key = {.cgroup_id = check->reading.limit_cgroup,
+				    .policy = check->policy};
+	struct limit *limit = bpf_map_lookup_elem(&limits, &key);
+
+	if (limit)
+		return limit;
+	bpf_map_update_elem(&limits, &key, &new_limit, BPF_NOEXIST);
+	limit = bpf_map_lookup_elem(&limits, &key);
+	if (!limit)
+		stat_add(APO_STAT_MAP_FULL);
+	return limit;
+}
+
+static __always_inline __u64 reading_need(const struct apo_reading *reading)
+{
+	return reading->usage_pages > reading->reclaimable_pages
+		       ? reading->usage_pages - reading->reclaimable_pages
+		       : 0;
+}
+
+/* Time since `then`; 0 where another CPU, which read its clock later, has been here first. */
+static __always_inline __u64 since(__u64 now, __u64 then)
+{
+	return now > then ? now - then : 0;
+}
+
+/* A value that halves every APO_HALF_LIFE_NS, linear in between. */
+static __always_inline __s64 decay(__s64 value, __u64 elapsed)
+{
+	__u64 halvings = elapsed >> 30;
+
+	if (halvings > 62)
+		return 0;
+	value >>= halvings;
+	return value - ((value * (__s64)((elapsed >> 20) & 1023)) >> 11);
+}
+
+#define NSEC_PER_SEC 1000000000ULL
+/* Long against the stock by which usage moves (64 pages per CPU), short against a spike. */
+#define RATE_WINDOW_NS 10000000ULL
+
+/* Growth over the last one to two windows; 0 before there has been one. */
+static __always_inline void rate_update(struct check *check, struct limit *limit, __u64 window_ns)
+{
+	__u64 need = limit->shared.need_pages, elapsed;
+
+	if (!limit->window_ns) {
+		limit->window_ns = limit->previous_ns = check->now;
+		limit->window_need_pages = limit->previous_need_pages = need;
+	} else if (since(check->now, limit->window_ns) >= window_ns) {
+		limit->previous_ns = limit->window_ns;
+		limit->previous_need_pages = limit->window_need_pages;
+		limit->window_ns = check->now;
+		limit->window_need_pages = need;
+	}
+	elapsed = since(check->now, limit->previous_ns) / 1000;
+	limit->shared.rate_pages_s =
+		need > limit->previous_need_pages && elapsed * 1000 >= window_ns
+			? (need - limit->previous_need_pages) * 1000000 / elapsed
+			: 0;
+}
+
+#define CPUS_WINDOW_NS 100000000ULL
+
+/* Which CPUs work for this limit at present: each may hold a grant. */
+static __always_inline void cpus_update(struct check *check, struct limit *limit)
+{
+	__u64 bit = 1ULL << (bpf_get_smp_processor_id() & 63);
+
+	if (since(check->now, limit->cpus_ns) >= CPUS_WINDOW_NS) {
+		limit->cpus_before = limit->cpus_now;
+		limit->cpus_now = bit;
+		limit->cpus_ns = check->now;
+	} else if (!(limit->cpus_now & bit)) {
+		limit->cpus_now |= bit;
+	}
+}
+
+#define TRIP_FOLLOW_NS (10 * NSEC_PER_SEC) /* peaks are kept so long, whatever the airbag does */
+
+/* Races between CPUs lose or double single updates of estimates; nothing here decides alone. */
+static __always_inline void limit_update(struct check *check, struct limit *limit,
+					 const struct apo_policy *policy)
+{
+	const struct apo_reading *reading = &check->reading;
+	__u64 need = reading_need(reading);
+
+	if (!limit->shared.last_ns) {
+		limit->explained_pages = limit->shared.need_pages = need;
+		limit->shared.least_headroom_pages = reading->headroom_pages;
+		limit->shared.last_ns = check->now;
+	}
+	limit->score_pages = decay(limit->score_pages, since(check->now, limit->shared.last_ns)) +
+			     (__s64)(need - limit->shared.need_pages);
+	if (limit->score_pages < 0)
+		limit->score_pages = 0;
+	limit->shared.last_ns = check->now;
+	limit->shared.need_pages = need;
+	limit->shared.limit_pages = reading->limit_pages;
+	/* A forecast of seconds cannot rest on milliseconds. */
+	rate_update(check, limit,
+		    policy->forecast_ns / 8 > RATE_WINDOW_NS ? policy->forecast_ns / 8
+							     : RATE_WINDOW_NS);
+	cpus_update(check, limit);
+	if (need > limit->shared.peak_need_pages)
+		limit->shared.peak_need_pages = need;
+	if (reading->headroom_pages < limit->shared.least_headroom_pages)
+		limit->shared.least_headroom_pages = reading->headroom_pages;
+	if (apo_stage_level(limit->shared.stage) ||
+	    since(check->now, limit->shared.last_trip_ns) < TRIP_FOLLOW_NS) {
+		if (need > limit->shared.trip_peak_need_pages)
+			limit->shared.trip_peak_need_pages = need;
+		if (reading->headroom_pages < limit->shared.trip_least_headroom_pages)
+			limit->shared.trip_least_headroom_pages = reading->headroom_pages;
+	}
+}
+
+/* Time until the limit at the present rate of growth; APO_UNLIMITED: it does not grow. */
+static __always_inline __u64 forecast_of(const struct limit *limit, __s64 headroom)
+{
+	if (headroom <= 0)
+		return 0;
+	if (!limit->shared.rate_pages_s)
+		return APO_UNLIMITED;
+	return (__u64)headroom * 1000000 / limit->shared.rate_pages_s * 1000;
+}
+
+/* --- processes ----------------------------------------------------------------------------- */
+
+static __always_inline __u64 rss_total(const __u64 pages[APO_KINDS])
+{
+	return pages[APO_FILE] + pages[APO_ANON] + pages[APO_SHMEM];
+}
+
+/* Who a task's process is; not what a signal would do to it. */
+static __always_inline void task_describe(struct task_struct *task, __u64 cgroup_id,
+					  struct apo_task *ret)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid *upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			    level * bpf_core_type_size(struct upid);
+
+	ret->tgid = BPF_CORE_READ(task, tgid);
+	ret->ns_tgid = BPF_CORE_READ(upid, nr);
+	ret->ns_level = level;
+	ret->disposition = APO_DISP_UNKNOWN;
+	ret->start_boottime_ns = BPF_CORE_READ(leader, start_boottime);
+	ret->cgroup_id = cgroup_id;
+	bpf_probe_read_kernel(ret->comm, sizeof(ret->comm), &leader->comm);
+}
+
+static __always_inline void process_begin(struct check *check, struct process *process,
+					  const __u64 rss[APO_KINDS])
+{
+	struct apo_task task;
+
+	task_describe(check->owner, check->cgroup_id, &task);
+	process->shared.start_boottime_ns = task.start_boottime_ns;
+	process->shared.ns_tgid = task.ns_tgid;
+	process->shared.ns_level = task.ns_level;
+	__builtin_memcpy(process->shared.comm, task.comm, sizeof(process->shared.comm));
+	process->mm = (__u64)check->mm;
+	process->score_pages = 0;
+	process->owned_pages = rss_total(rss);
+	process->mark_pages = process->owned_pages;
+	process->spike_ns = 0;
+	process->calm = 1;
+	process->shared.peak_pages = 0;
+}
+
+/*
+ * Usage runs ahead of the mm counters by the stock of each CPU (64 pages) and the batch of each
+ * counter (32): not growth that nobody owns, only growth not seen yet.
+ */
+#define SLACK_PAGES_PER_CPU 96
+
+/* What a process owns and its mm counters do not show: tmpfs, pipes, other kernel memory. */
+static __always_inline __s64 hidden_pages(const struct process *process)
+{
+	__s64 hidden = process->owned_pages - (__s64)rss_total(process->shared.rss_pages);
+
+	return hidden > 0 ? hidden : 0;
+}
+
+#define SPIKE_SHIFT 6 /* growing fast: by a 64th of the limit in about a second */
+#define CALM_SHIFT 8  /* not to speak of: less than a 256th */
+
+#define HUGE_RATIO 8 /* pages per event: some are huge */
+
+static __always_inline void spike_begin(struct check *check, struct process *process,
+					__s64 owned_before)
+{
+	__s64 owned = process->owned_pages, grown = owned - owned_before;
+
+	/* Several events with huge pages among them: nobody knows whose those were. */
+	if (check->events > 1 && grown >= (__s64)check->events * HUGE_RATIO) {
+		process->huge_ns = check->now;
+		grown = 0;
+	}
+	process->spike_ns = check->now;
+	process->spike_base_pages = process->spike_level_pages = grown > 0 ? owned_before : owned;
+	process->spike_hidden_pages = hidden_pages(process);
+}
+
+/*
+ * Whether this process is in a spike, and since when. Sampled is what grows fast, and anything
+ * that grows while its limit is half full. A spike begins when a calm process starts to grow fast,
+ * or grows again after it gave back half of what it had grown: so that what is sampled is what led
+ * to here, and not what came and went before.
+ */
+static __always_inline void spike_update(struct check *check, struct limit *limit,
+					 struct process *process, __s64 owned_before)
+{
+	__u64 most = check->reading.limit_pages;
+	bool fast = process->score_pages >= (__s64)(most >> SPIKE_SHIFT);
+	__s64 level = process->spike_level_pages, base = process->spike_base_pages;
+
+	if (!fast && limit->shared.need_pages < most / 2)
+		process->spike_ns = 0;
+	else if (!process->spike_ns || (fast && process->calm) ||
+		 2 * process->owned_pages < level + base)
+		spike_begin(check, process, owned_before);
+	process->calm = fast ? 0
+			     : process->calm || process->score_pages < (__s64)(most >> CALM_SHIFT);
+}
+
+/*
+ * Brings the account of the check's process up to date. Growth the mm counters do not show (tmpfs
+ * writes, kernel memory) is charged to whoever is running when a tick, a charge or reclaim finds it.
+ */
+static __noinline struct process *process_update(struct check *check, struct limit *limit)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &check->tgid);
+	__u64 need = limit->shared.need_pages, rss[APO_KINDS], owned_before;
+	__s64 grown = 0, unexplained, slack = (__s64)nr_cpus * SLACK_PAGES_PER_CPU;
+
+	rss_count(check->mm, check->in_fault ? (void *)bpf_get_current_task() : NULL, rss);
+	if (!process) {
+		bpf_map_update_elem(&processes, &check->tgid, &new_process, BPF_NOEXIST);
+		process = bpf_map_lookup_elem(&processes, &check->tgid);
+		if (!process) {
+			stat_add(APO_STAT_MAP_FULL);
+			return NULL;
+		}
+	}
+	if (process->mm != (__u64)check->mm)
+		process_begin(check, process, rss);
+	else
+		grown = (__s64)(rss_total(rss) - rss_total(process->shared.rss_pages));
+	owned_before = process->owned_pages;
+
+	unexplained = (__s64)(need - limit->explained_pages);
+	if (unexplained < 0)
+		limit->explained_pages = need;
+	else if (grown > 0 && check->trigger == APO_TRIGGER_GROWTH)
+		limit->explained_pages += grown < unexplained ? grown : unexplained;
+	else if (check->trigger != APO_TRIGGER_GROWTH && unexplained > slack) {
+		grown += unexplained - slack;
+		limit->explained_pages = need - slack;
+	}
+
+	process->score_pages =
+		decay(process->score_pages, since(check->now, process->shared.last_ns)) + grown;
+	if (process->score_pages < 0)
+		process->score_pages = 0;
+	process->owned_pages += grown;
+	if (process->owned_pages > (__s64)need)
+		process->owned_pages = need;
+	if (process->owned_pages < 0)
+		process->owned_pages = 0;
+	if (process->mark_ns != limit->shared.last_trip_ns) {
+		process->mark_ns = limit->shared.last_trip_ns;
+		process->mark_pages = owned_before;
+	}
+
+	/* Steady growth of r pages/s settles at a score of r * half-life / ln 2. */
+	process->shared.rate_pages_s = process->score_pages * 661 / 1024;
+	if (settings.profiling)
+		spike_update(check, limit, process, owned_before);
+	check->in_spike = process->spike_ns != 0;
+	process->shared.last_ns = check->now;
+	if (check->trigger == APO_TRIGGER_GROWTH)
+		process->fault_ns = check->now;
+	process->shared.cgroup_id = check->cgroup_id;
+	process->shared.policy = check->process_policy;
+	process->shared.generation = settings.generation;
+	process->shared.faults += check->events;
+	__builtin_memcpy(process->shared.rss_pages, rss, sizeof(rss));
+	if (rss_total(rss) > process->shared.peak_pages)
+		process->shared.peak_pages = rss_total(rss);
+	return process;
+}
+
+/* Standing among the growers: recent growth first, and with little weight all it owns. */
+static __always_inline __s64 process_rank(const struct process *process)
+{
+	return process->score_pages + ((__u64)process->owned_pages >> 4);
+}
+
+/* Keeps the process that grows most; ranks fade, so that an old spike does not stay on top. */
+static __always_inline __s64 top_update(struct check *check, struct limit *limit, __s64 rank)
+{
+	__s64 top = decay(limit->top_rank_pages, since(check->now, limit->top_ns));
+
+	if (check->tgid == limit->top_tgid || rank > top ||
+	    !bpf_map_lookup_elem(&processes, &limit->top_tgid)) { /* it has exited */
+		limit->top_tgid = check->tgid;
+		limit->top_rank_pages = rank;
+		limit->top_ns = check->now;
+		top = rank;
+	}
+	return top;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Acting on a decision: a stage is moved on once over all CPUs, the signal goes out, who was signalled is
+ * remembered, and user space is told.
+ */
+#pragma once
+
+#include "emit.bpf.h"
+#include "signal.bpf.h"
+
+enum stage_kind { STAGE_TRIP, STAGE_WARN };
+
+/*
+ * Moves a stage of the limit's account on from what it was read as. Whoever gets true is the only one on
+ * all CPUs that did, and acts. The latch keeps others out while it is compared and written, and is gone
+ * afterwards: whoever comes late finds another stage.
+ */
+static __noinline bool stage_move(struct check *check, struct limit *limit, __u32 what, __u64 from,
+				  __u64 to)
+{
+	struct latch_key key = {check->reading.limit_cgroup, check->policy, what};
+	volatile __u64 *stage = what == STAGE_WARN ? &limit->warn_stage : &limit->shared.stage;
+	bool moved = false;
+	__u8 held = 1;
+
+	if (bpf_map_update_elem(&latches, &key, &held, BPF_NOEXIST))
+		return false;
+	if (*stage == from) {
+		*stage = to;
+		moved = true;
+	}
+	bpf_map_delete_elem(&latches, &key);
+	return moved;
+}
+
+static __always_inline void signal_other(struct decision *decision, __u32 wanted, bool warn)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+	int r = -ESRCH;
+
+	if (process)
+		r = signal_other_send(decision->target_tgid, process->shared.start_boottime_ns,
+				      wanted, warn, &decision->signal, &decision->disposition);
+	decision->action = APO_ACT_DELEGATED; /* the responder does what it can */
+	if (r == -ESRCH) {
+		decision->action = APO_ACT_DISAPPEARED;
+	} else if (!r && decision->signal) {
+		decision->action = APO_ACT_SENT;
+		decision->signal_ns = bpf_ktime_get_ns();
+	} else if (!r && warn) {
+		decision->action = APO_ACT_NONE;
+	}
+}
+
+/* The signal was chosen before. */
+static __always_inline void signal_current(struct decision *decision, bool warn)
+{
+	if (!decision->signal) { /* the responder looks for a leader that can take it */
+		decision->action = warn ? APO_ACT_NONE : APO_ACT_DELEGATED;
+		return;
+	}
+	decision->action = APO_ACT_SENT;
+	decision->error = bpf_send_signal(decision->signal);
+	if (decision->error == -EBUSY) {
+		stat_add(APO_STAT_BUSY);
+		return;
+	}
+	if (decision->error) { /* -EPERM: exiting, or its mm is not loaded */
+		decision->action = APO_ACT_DELEGATED;
+		return;
+	}
+	decision->signal_ns = bpf_ktime_get_ns();
+}
+
+/* Remembers whom the signal is for. Before it is sent: its delivery may be seen at once. */
+static __always_inline void signalled_remember(struct check *check, const struct decision *decision,
+					       __u32 signal)
+{
+	struct apo_signalled entry = {
+		.trip_id = check->now,
+		.limit_cgroup = check->reading.limit_cgroup,
+		.time_ns = check->now,
+		.policy = check->policy,
+		.process_policy = decision->policy,
+		.generation = settings.generation,
+		.signal = signal,
+		.generate_result = -1,
+	};
+	struct process *process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+
+	if (process)
+		entry.start_boottime_ns = process->shared.start_boottime_ns;
+	if (bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY))
+		stat_add(APO_STAT_MAP_FULL);
+}
+
+/* -EBUSY: another user of BPF holds this CPU's one slot for signals. Tried until it is free. */
+#define PENDING_NS NSEC_PER_SEC
+
+static __always_inline void pending_retry(struct check *check)
+{
+	struct apo_signalled *entry;
+
+	if (!check->in_fault)
+		return;
+	entry = bpf_map_lookup_elem(&signalled, &check->tgid);
+	if (!entry || !entry->pending)
+		return;
+	if (since(check->now, entry->time_ns) > PENDING_NS) {
+		entry->pending = 0; /* that crossing is long over */
+	} else if (bpf_send_signal(entry->signal) == 0) {
+		entry->pending = 0;
+		stat_add(APO_STAT_SENT);
+	}
+}
+
+/*
+ * Sends, remembers and reports. The signal goes out before anything that can fail. `policy` is the
+ * target's own. Returns the action that succeeded.
+ */
+static __noinline __u64 signal_target(struct check *check, struct limit *limit,
+				      const struct apo_policy *policy, struct decision *decision)
+{
+	const struct apo_policy *limit_policy = policy_by_id(check->policy);
+	bool warn = decision->rule == APO_RULE_WARN;
+	bool own = decision->target_tgid == check->tgid && check->in_fault;
+	__u32 wanted = warn ? policy->warn_signal : policy->signal, signal = wanted, flags;
+
+	if (!limit_policy)
+		return APO_ACT_NONE;
+	if (own && wanted) {
+		decision->signal =
+			signal_choose(bpf_get_current_task(), wanted, warn, &decision->disposition);
+		if (decision->signal)
+			signal = decision->signal;
+	}
+	if (!warn)
+		signalled_remember(check, decision, signal);
+	if (!wanted)
+		decision->action = APO_ACT_NONE; /* a warning that is only an event */
+	else if ((policy->flags | limit_policy->flags) & APO_POLICY_DRY_RUN)
+		decision->action = APO_ACT_DRY_RUN;
+	else if (policy->target != APO_TARGET_GROWER)
+		decision->action = APO_ACT_DELEGATED;
+	else if (own)
+		signal_current(decision, warn);
+	else
+		signal_other(decision, wanted, warn);
+
+	if (!warn && (decision->error == -EBUSY || decision->signal != signal)) {
+		struct apo_signalled *kept =
+			bpf_map_lookup_elem(&signalled, &decision->target_tgid);
+
+		if (kept) {
+			kept->pending = decision->error == -EBUSY;
+			if (decision->signal)
+				kept->signal = decision->signal;
+		}
+	}
+	verifier_forget(decision);
+	trip_emit(check, limit, policy, decision);
+	/* After the trip: the slow path matches the answers to it. */
+	flags = decision->action == APO_ACT_DELEGATED ? APO_REQUEST_SIGNAL : 0;
+	if (!warn && (limit_policy->flags & APO_POLICY_AIRBAG) &&
+	    decision->action != APO_ACT_DRY_RUN)
+		flags |= APO_REQUEST_AIRBAG;
+	if (flags)
+		request_emit(check, limit, decision, wanted, flags);
+	return decision->error ? APO_ACT_NONE : decision->action;
+}
+
+/* Requests to the responder that a decision wants beside a signal. */
+static __always_inline void request_wanted(struct check *check, struct limit *limit,
+					   const struct decision *decision)
+{
+	__u64 id = check->reading.limit_cgroup;
+
+	if (decision->wants & WANT_PREPARE)
+		limit->prepared = request_bare(APO_REC_PREPARE, id, check->policy, 0, 0);
+	if (decision->wants & WANT_REFRESH)
+		request_bare(APO_REC_REFRESH, id, check->policy, 0, 0);
+	if (decision->wants & WANT_AIRBAG)
+		request_bare(APO_REC_REQUEST, id, check->policy, limit->shared.rate_pages_s,
+			     APO_REQUEST_AIRBAG);
+	if (decision->wants & WANT_RETRY)
+		pending_retry(check);
+}
+
+/* A trip or a warning that no other CPU has made meanwhile. */
+static __always_inline void count_decision(struct check *check, struct limit *limit,
+					   const struct decision *decision)
+{
+	if (decision->rule == APO_RULE_WARN) {
+		__sync_fetch_and_add(&limit->shared.warns, 1);
+		stat_add(APO_STAT_WARNS);
+		return;
+	}
+	if (!apo_stage_level(decision->stage)) {
+		limit->shared.trip_peak_need_pages = limit->shared.need_pages;
+		limit->shared.trip_least_headroom_pages = check->reading.headroom_pages;
+	}
+	limit->shared.last_trip_ns = check->now;
+	__sync_fetch_and_add(&limit->shared.trips, 1);
+	stat_add(APO_STAT_TRIPS);
+}
+
+/* Does what was decided. Returns whether anybody was to be signalled: then check again at once. */
+static __always_inline bool act(struct check *check, struct limit *limit, struct decision *decision)
+{
+	__u32 kind = decision->rule == APO_RULE_WARN ? STAGE_WARN : STAGE_TRIP;
+	const struct apo_policy *policy;
+	__u64 action;
+
+	request_wanted(check, limit, decision);
+	if (!decision->target_tgid && !(decision->wants & WANT_STAGE))
+		return false;
+	if (!stage_move(check, limit, kind, decision->stage, decision->next_stage) ||
+	    !decision->target_tgid)
+		return false;
+	policy = policy_by_id(decision->policy);
+	if (!policy)
+		return false;
+	count_decision(check, limit, decision);
+	verifier_forget(decision);
+	action = signal_target(check, limit, policy, decision);
+	if (action == APO_ACT_SENT)
+		stat_add(APO_STAT_SENT);
+	if (action == APO_ACT_DISAPPEARED && kind == STAGE_TRIP) /* the same line, for another */
+		stage_move(check, limit, kind, decision->next_stage,
+			   apo_stage(apo_stage_epoch(decision->stage) + 1,
+				     apo_stage_level(decision->stage)));
+	return true;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The rules: whether a limit must be acted on now, and on whom. They read accounts and write a
+ * struct decision; act.bpf.h does what it says.
+ *
+ * The line is the reserve. After a trip the next line is half the reserve, then a quarter, and so
+ * on: a second process that spikes in the same cgroup gets a signal of its own, if it made at
+ * least a quarter of the growth since the last one. The limit is re-armed when headroom is ample
+ * again. A process is not signalled twice within the cooldown.
+ */
+#pragma once
+
+#include "account.bpf.h"
+
+/* What is wanted beside, or in place of, a signal. */
+enum want {
+	WANT_PREPARE = 1, /* half full: the responder opens what raising the limit takes */
+	WANT_REFRESH = 2, /* statistics of the cgroup are to be brought up to date */
+	WANT_RETRY = 4,	  /* a signal that met -EBUSY, if there is one */
+	WANT_AIRBAG = 8,  /* everyone is signalled, and the raised limit is nearly reached too */
+	WANT_STAGE = 16,  /* the stage moves on, though nobody is signalled */
+};
+
+/* From the rules to the act, and from there to the record. */
+struct decision {
+	__u64 stage, next_stage; /* of the kind of rule: as read, and as it shall be */
+	__u64 signal_ns;	 /* when the signal was queued; 0: it was not */
+	__u32 target_tgid;	 /* the grower; 0: nobody is to be signalled */
+	__u32 signal;
+	__u32 disposition;
+	__s32 error;
+	__u8 rule;   /* enum apo_rule; 0: none */
+	__u8 action; /* enum apo_action */
+	__u8 policy; /* id of the target's own */
+	__u8 wants;  /* enum want */
+	__u32 pad;
+};
+
+static __always_inline bool in_cooldown(__u32 tgid, const struct apo_policy *policy, __u64 now)
+{
+	const struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
+
+	return entry && since(now, entry->time_ns) < policy->cooldown_ns;
+}
+
+/* Host init and ourselves are never signalled. */
+static __always_inline bool untouchable(__u32 tgid)
+{
+	return tgid <= 1 || tgid == settings.self_tgid;
+}
+
+/* SIGKILL, of the OOM killer say, or exit: a signal would be too late for it, whatever it still does. */
+static __always_inline bool is_dying(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
+}
+
+/*
+ * Whether the check's process made a good part of the recent growth. A process that only happens
+ * to touch a page while another one spikes did not. Where nothing grew fast, anyone may have.
+ */
+static __always_inline bool grew(const struct limit *limit, const struct process *process,
+				 __u32 level, __u64 line)
+{
+	if (level) /* since the last signal: a quarter of what brought us to this line */
+		return process && process->owned_pages > process->mark_pages &&
+		       (__u64)(process->owned_pages - process->mark_pages) * 4 >= line;
+	return limit->score_pages * 16 < (__s64)line ||
+	       (process && process->score_pages * 4 >= limit->score_pages);
+}
+
+/* The id of the policy of a process with an account; without one, that of the check's process. */
+static __always_inline __u32 policy_of_account(const struct check *check, __u32 tgid)
+{
+	const struct process *process;
+
+	if (tgid == check->tgid)
+		return check->process_policy;
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	return process && process->shared.generation == settings.generation ? process->shared.policy
+									    : check->process_policy;
+}
+
+/*
+ * The grower: whom this trip is about. 0: nobody that may be signalled now. Where the accounts name
+ * nobody and half the reserve is gone, the process at hand is taken - unless no guard covers the
+ * limit, so that the one that grows may have no account.
+ */
+static __always_inline __u32 grower_choose(struct check *check, struct limit *limit,
+					   struct process *process, __u32 level, __u64 line)
+{
+	__s64 rank = process ? process_rank(process) : 0;
+	__s64 top = top_update(check, limit, rank);
+	bool mine = grew(limit, process, level, line);
+	__u32 tgid = check->tgid;
+
+	if (level) {
+		if (!mine)
+			return 0;
+	} else if (mine ? top > 2 * rank : limit->top_tgid != tgid) {
+		tgid = limit->top_tgid;
+	} else if (!mine &&
+		   (!check->is_covered || check->reading.headroom_pages >= (__s64)(line / 2))) {
+		return 0;
+	}
+	if (untouchable(tgid))
+		return 0;
+	return tgid == check->tgid && is_dying(check->owner) ? 0 : tgid;
+}
+
+static __always_inline void warn_decide(struct check *check, const struct limit *limit,
+					const struct process *process,
+					const struct apo_policy *policy, struct decision *decision)
+{
+	__u64 level = portion_of(check->reading.limit_pages, policy->warn_permyriad);
+	__u64 stage = limit->warn_stage;
+	bool warned = stage & 1;
+
+	decision->stage = stage;
+	decision->next_stage = stage + 1;
+	decision->rule = APO_RULE_WARN;
+	if (limit->shared.need_pages < level) {
+		if (warned && limit->shared.need_pages < level - level / 20)
+			decision->wants |= WANT_STAGE;
+		return;
+	}
+	if (warned)
+		return;
+	decision->target_tgid = check->tgid;
+	if (limit->top_tgid && limit->top_rank_pages > 2 * (process ? process_rank(process) : 0))
+		decision->target_tgid = limit->top_tgid;
+	if (untouchable(decision->target_tgid)) {
+		decision->target_tgid = 0;
+		decision->wants |= WANT_STAGE;
+	}
+}
+
+#define REFRESH_NS 100000000ULL	       /* at most one refresh in this time */
+#define REFRESH_WAIT_NS 5000000ULL     /* how long a trip waits for one */
+#define REFRESH_LEISURE_NS 20000000ULL /* it does not where the limit is nearer than this */
+#define FLIGHT_PAGES 512	       /* charged and not yet on a list, per thread: a huge page */
+
+/*
+ * Near the line, where kernel memory is a good part of the usage: some of it may be slab that can
+ * be shrunk but is not counted yet. Has the responder bring the statistics up to date, and holds
+ * the trip for a moment - not when it is nearly too late. True: wait.
+ */
+static __always_inline bool refresh_wait(struct check *check, struct limit *limit,
+					 struct decision *decision)
+{
+	struct task_struct *owner = check->owner;
+	__u64 reserve = check->reading.reserve_pages, flight;
+
+	if (since(check->now, limit->refresh_ns) >= REFRESH_NS) {
+		limit->refresh_ns = check->now;
+		flight = (__u64)BPF_CORE_READ(owner, signal, nr_threads) * FLIGHT_PAGES;
+		if (kernel_pages(check->binding, check->reading.usage_pages) < reserve / 2 + flight)
+			return false;
+		decision->wants |= WANT_REFRESH;
+		limit->refresh_wait_ns = check->now + REFRESH_WAIT_NS;
+	}
+	return check->now < limit->refresh_wait_ns &&
+	       check->reading.headroom_pages > (__s64)(reserve / 4) &&
+	       forecast_of(limit, check->reading.headroom_pages) > REFRESH_LEISURE_NS;
+}
+
+#define AIRBAG_AGAIN_NS 1000000ULL /* as long as raising a limit may take */
+
+static __always_inline bool airbag_wanted_again(const struct check *check, struct limit *limit,
+						const struct apo_policy *policy)
+{
+	if (!(policy->flags & APO_POLICY_AIRBAG) ||
+	    since(check->now, limit->shared.last_trip_ns) > TRIP_FOLLOW_NS + policy->cooldown_ns ||
+	    since(check->now, limit->airbag_ns) < AIRBAG_AGAIN_NS)
+		return false;
+	limit->airbag_ns = check->now;
+	return true;
+}
+
+#define FAULTING_NS 10000000ULL
+
+/*
+ * A tick or a charge finds a process that also faults: its next fault will trip, on the way back
+ * to user mode where the signal is taken at once. At a tick or a switch the thread is about to be
+ * sent away, and the pages of a charge are still to come.
+ */
+static __always_inline bool leave_to_fault(const struct check *check, const struct process *process,
+					   __u64 line)
+{
+	return check->trigger != APO_TRIGGER_GROWTH && check->trigger != APO_TRIGGER_RECLAIM &&
+	       process && since(check->now, process->fault_ns) < FAULTING_NS &&
+	       check->reading.headroom_pages > (__s64)(line / 2);
+}
+
+static __always_inline void trip_decide(struct check *check, struct limit *limit,
+					struct process *process, const struct apo_policy *policy,
+					struct decision *decision)
+{
+	__s64 headroom = check->reading.headroom_pages;
+	__u64 reserve = check->reading.reserve_pages, stage = limit->shared.stage;
+	__u64 ample = reserve + reserve / 4, line;
+	__u32 level = apo_stage_level(stage), tgid;
+	const struct apo_policy *own;
+
+	if (policy->forecast_ns)
+		ample = 2 * reserve + reserve / 2; /* beyond where it may trip */
+	decision->stage = stage;
+	if (headroom >= (__s64)ample && level) {
+		decision->next_stage = apo_stage(apo_stage_epoch(stage) + 1, 0);
+		decision->wants |= WANT_STAGE;
+		return;
+	}
+	decision->next_stage = stage + 1;
+	line = reserve >> (level & 31);
+	if (headroom >= (__s64)(2 * reserve + reserve / 2))
+		return;
+	if (refresh_wait(check, limit, decision) || leave_to_fault(check, process, line))
+		return;
+	if (level)
+		decision->wants |= WANT_RETRY;
+	decision->rule = APO_RULE_RESERVE;
+	if (headroom >= (__s64)line) {
+		if (!policy->forecast_ns || level || headroom >= (__s64)(2 * reserve) ||
+		    forecast_of(limit, headroom) >= policy->forecast_ns)
+			return;
+		decision->rule = APO_RULE_FORECAST;
+	}
+	tgid = grower_choose(check, limit, process, level, line);
+	own = tgid ? policy_by_id(policy_of_account(check, tgid)) : NULL;
+	if (own && !in_cooldown(tgid, own, check->now))
+		decision->target_tgid = tgid;
+	else if (airbag_wanted_again(check, limit, policy))
+		decision->wants |= WANT_AIRBAG;
+}
+
+/*
+ * What is to be done about the limit of a check, by its policy. A trip comes before a warning; where it
+ * only wants something beside, the warning is looked at as well.
+ */
+static __always_inline void decide(struct check *check, struct limit *limit,
+				   struct process *process, const struct apo_policy *policy,
+				   struct decision *decision)
+{
+	if (!limit->prepared && policy->flags & APO_POLICY_AIRBAG &&
+	    limit->shared.need_pages >= check->reading.limit_pages / 2)
+		decision->wants |= WANT_PREPARE;
+	trip_decide(check, limit, process, policy, decision);
+	if (!decision->target_tgid && !(decision->wants & WANT_STAGE) && policy->warn_permyriad)
+		warn_decide(check, limit, process, policy, decision);
+	if (decision->target_tgid)
+		decision->policy = policy_of_account(check, decision->target_tgid);
+}

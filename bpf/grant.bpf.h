@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Grants: how much may happen before the next check, so that the check is rare far from a line and
+ * comes at every event near it; and calling grants back when what they rested on has changed.
+ */
+#pragma once
+
+#include "act.bpf.h"
+
+#define EVENTS_FAR 64	     /* between checks while the line is far */
+#define EVENTS_UNGUARDED 256 /* between checks of a process nobody guards */
+#define PAGES_UNGUARDED 1024 /* growth of usage between checks of such a process */
+#define USAGE_PAGES_MAX 4096 /* growth of usage between checks of a guarded one, at most */
+#define THP_PAGES 512	     /* pages that one event may stand for */
+
+/* --- recalls ------------------------------------------------------------------------------- */
+
+/* Which of the recalls a limit has. */
+static __always_inline __u32 recall_index(__u64 limit_cgroup)
+{
+	return limit_cgroup * 0x9e3779b97f4a7c15ULL >> 32 & (RECALLS - 1);
+}
+
+static __always_inline __u32 recalls_of(__u32 index)
+{
+	return *(volatile __u32 *)&recalls[index & (RECALLS - 1)];
+}
+
+static __always_inline __u32 recalls_seen(void)
+{
+	return *(volatile __u32 *)&recall_count;
+}
+
+static __always_inline void recall_grants(__u64 limit_cgroup)
+{
+	__sync_fetch_and_add(&recall_count, 1); /* first, see there */
+	__sync_fetch_and_add(&recalls[recall_index(limit_cgroup)], 1);
+}
+
+/* No CPU holds a grant for this address space any more. A global function: verified once. */
+__noinline int slots_forget(__u64 mm_address)
+{
+	for (__u32 cpu = 0; cpu < APO_MAX_CPUS && cpu < nr_cpus; cpu++) {
+		__u32 key = cpu;
+		struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+
+		if (!slot)
+			break;
+		if ((__u64)slot->mm == mm_address)
+			slot->mm = NULL;
+	}
+	return 0;
+}
+
+static __always_inline struct usage_grant *usage_grant_of(__u32 cpu, __u64 memcg)
+{
+	__u32 key = cpu * USAGE_GRANTS_PER_CPU +
+		    (memcg * 0x9e3779b97f4a7c15ULL >> (64 - USAGE_GRANTS_SHIFT));
+
+	return bpf_map_lookup_elem(&usage_grants, &key);
+}
+
+/* The same for a memory cgroup, whose address may be reused. */
+__noinline int usage_grants_forget(__u64 memcg_address)
+{
+	for (__u32 cpu = 0; cpu < APO_MAX_CPUS && cpu < nr_cpus; cpu++) {
+		struct usage_grant *grant = usage_grant_of(cpu, memcg_address);
+
+		if (!grant)
+			break;
+		if (grant->memcg == memcg_address)
+			grant->memcg = 0;
+	}
+	return 0;
+}
+
+/* --- how much ------------------------------------------------------------------------------ */
+
+/* Bits set: how many CPUs work for a limit. */
+static __always_inline __u32 bits_of(__u64 mask)
+{
+	mask -= mask >> 1 & 0x5555555555555555ULL;
+	mask = (mask & 0x3333333333333333ULL) + (mask >> 2 & 0x3333333333333333ULL);
+	mask = (mask + (mask >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return mask * 0x0101010101010101ULL >> 56;
+}
+
+/*
+ * How far this process may grow before the next check. A grant is for one CPU; the grants of all
+ * CPUs that lately worked for the limit add up to half the distance to the line, and when the
+ * distance has halved since the first of them, all are called back. What that leaves open: CPUs
+ * that join within one grant of each other, each faulting in huge pages.
+ */
+static __always_inline __u64 grant_pages(struct check *check, struct limit *limit,
+					 const struct apo_policy *policy)
+{
+	__s64 line = check->reading.reserve_pages, left;
+
+	if (policy->forecast_ns)
+		line *= 2;
+	left = check->reading.headroom_pages - line;
+	if (policy->warn_permyriad && !(limit->warn_stage & 1)) {
+		__s64 to_warn =
+			(__s64)(portion_of(check->reading.limit_pages, policy->warn_permyriad) -
+				reading_need(&check->reading));
+
+		if (to_warn < left)
+			left = to_warn;
+	}
+	if (left < 0)
+		left = 0;
+	if ((__u64)left < limit->grant_base_pages / 2) {
+		recall_grants(check->reading.limit_cgroup);
+		limit->grant_base_pages = left;
+	} else if ((__u64)left > limit->grant_base_pages) {
+		limit->grant_base_pages = left;
+	}
+	return (__u64)left / (2 * bits_of(limit->cpus_now | limit->cpus_before));
+}
+
+/*
+ * What a check found, in one number, because a global function returns one: how far the process may
+ * grow, and which recalls call that back. Negative: nobody guards it.
+ */
+#define GRANT_UNGUARDED (-1)
+#define GRANT_PAGES_MAX 0x7fffffffULL
+
+static __always_inline __s64 grant_result(__u64 pages, __u32 recall)
+{
+	return (pages > GRANT_PAGES_MAX ? GRANT_PAGES_MAX : pages) | (__u64)recall << 32;
+}
+
+static __always_inline __u32 grant_recall_of(__s64 result)
+{
+	return result < 0 ? 0 : result >> 32 & (RECALLS - 1);
+}
+
+/* In mm counter events, each of which may stand for a huge page. */
+static __always_inline __u32 grant_events(__s64 result)
+{
+	__u32 events = (__u32)result / (THP_PAGES * pages_per_event);
+
+	if (result < 0)
+		return EVENTS_UNGUARDED;
+	return events < 1 ? 1 : events > EVENTS_FAR ? EVENTS_FAR : events;
+}
+
+/* In pages of the cgroup's usage. */
+static __always_inline __u32 grant_usage(__s64 result)
+{
+	__u32 pages = (__u32)result;
+
+	if (result < 0)
+		return PAGES_UNGUARDED;
+	return pages > USAGE_PAGES_MAX ? USAGE_PAGES_MAX : pages;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Every map and every setting of the kernel side, but for the counters in stats.bpf.h and the two maps in
+ * rss.bpf.h, which other objects share. Facts about the machine are constants, known to the verifier;
+ * what a reload changes is data.
+ */
+#pragma once
+
+#include "rss.bpf.h"
+#include "stats.bpf.h"
+
+/* --- settings ------------------------------------------------------------------------------ */
+
+/* Facts about the machine, set by user space before the programs are loaded. */
+const volatile __u32 nr_nodes = 1; /* highest possible NUMA node number + 1 */
+const volatile __u32 page_shift = 12;
+const volatile bool memcg_v1 = false;
+/* vm.swappiness is not 0: else reclaim at a limit never swaps, and room in swap saves nobody. */
+const volatile bool may_swap = true;
+/* 66 faults are one event where the counters are batched per task (before 6.2). */
+const volatile __u32 pages_per_event = 1;
+/* Of the ring of each CPU. */
+const volatile __u32 usage_samples_per_cpu = 1;
+
+struct apo_settings settings SEC(".data.settings") = {.guard_all = APO_POLICY_NONE};
+
+/* --- policies and guards ------------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32); /* id */
+	__type(value, struct apo_policy);
+	__uint(max_entries, APO_MAX_POLICIES);
+} policies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);   /* cgroup id; its whole subtree is guarded */
+	__type(value, __u32); /* id of the policy, here and below */
+	__uint(max_entries, 1024);
+} guard_cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32); /* tgid; inherited by fork */
+	__type(value, __u32);
+	__uint(max_entries, 16384);
+} guard_pids SEC(".maps");
+
+/* --- accounts ------------------------------------------------------------------------------ */
+
+/* The account of a limit; user space knows its first member. */
+struct limit {
+	struct apo_limit shared;
+	__u64 window_ns; /* start of the present window of the growth rate */
+	__u64 window_need_pages;
+	__u64 previous_ns; /* start of the one before */
+	__u64 previous_need_pages;
+	__u64 explained_pages;	/* need that is in some process's account */
+	__u64 grant_base_pages; /* distance to the line when the checks now due were put off */
+	__u64 cpus_now;		/* CPUs that checked it in this window, and in the one before: */
+	__u64 cpus_before;	/* bit CPU % 64 */
+	__u64 cpus_ns;
+	__u64 warn_stage;     /* odd: warned, and not re-armed yet */
+	__s64 score_pages;    /* net growth of need, halved every APO_HALF_LIFE_NS */
+	__s64 top_rank_pages; /* of the process that grows most */
+	__u64 top_ns;
+	__u64 refresh_ns;      /* when a refresh was last thought about */
+	__u64 refresh_wait_ns; /* until when a trip waits for its answer */
+	__u64 airbag_ns;       /* when the responder was last asked to raise the limit again */
+	__u64 sample_ns;       /* of the last usage sample */
+	__u64 sample_pages;    /* usage then */
+	__u32 top_tgid;
+	__u32 prepared; /* the responder was told that it is half full */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct apo_limit_key);
+	__type(value, struct limit);
+	__uint(max_entries, 4096);
+} limits SEC(".maps");
+
+/* The account of a process; user space knows its first member. */
+struct process {
+	struct apo_process shared;
+	__u64 fault_ns;		  /* of the last check that an mm counter event caused */
+	__s64 score_pages;	  /* net growth, halved every APO_HALF_LIFE_NS */
+	__s64 owned_pages;	  /* RSS plus growth charged to it that RSS does not show */
+	__s64 mark_pages;	  /* owned_pages when its limit last tripped */
+	__u64 mark_ns;		  /* which trip that was */
+	__u64 spike_ns;		  /* since when its growth is sampled; 0: it is not */
+	__s64 spike_base_pages;	  /* owned_pages then */
+	__s64 spike_level_pages;  /* up to which its growth has been sampled */
+	__s64 spike_hidden_pages; /* of that, what its RSS does not show */
+	__u64 huge_ns;		  /* when it was last seen to grow by huge pages in a spike */
+	__u64 noted_ns;		  /* when user space was last told of a spike of it */
+	__u64 mm;		  /* identity of the address space: exec starts a new account */
+	__u32 calm;		  /* 1: it did not grow to speak of at the last check */
+	__u32 pad;
+};
+/*
+ * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128 entries to
+ * itself, so user space sizes it by CPUs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u32); /* tgid */
+	__type(value, struct process);
+	__uint(max_entries, 16384); /* at least, see above */
+} processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32); /* tgid */
+	__type(value, struct apo_signalled);
+	__uint(max_entries, 1024);
+} signalled SEC(".maps");
+
+/* --- stages -------------------------------------------------------------------------------- */
+
+/*
+ * Held by the CPU that moves a stage of an account on, see stage_move(): inserted and deleted again
+ * by one program, so that there is at most one for each CPU. An insert rather than a compare-and-swap
+ * because 5.10 has no atomics that return a value.
+ */
+struct latch_key {
+	__u64 limit_cgroup;
+	__u32 policy;
+	__u32 what; /* enum stage_kind */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct latch_key);
+	__type(value, __u8);
+	__uint(max_entries,
+	       64); /* set to four times the CPU count by user space, if that is more */
+} latches SEC(".maps");
+
+/* --- grants -------------------------------------------------------------------------------- */
+
+/*
+ * Per CPU: how many more mm counter events of this address space may pass before it must be checked
+ * again. An array indexed by CPU, not a per-CPU map: its lookup is inlined on every kernel.
+ */
+struct slot {
+	struct mm_struct *mm;
+	__u32 left;
+	__u32 granted;
+	__u32 recall;	     /* index of the limit's recalls */
+	__u32 recalled;	     /* their count when it was granted */
+	__u32 usage_samples; /* that this CPU has written */
+	__u32 pad;
+	__u64 pad_to_cache_line[4];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* nobody maps it: it puts slots on cache lines */
+	__type(key, __u32);
+	__type(value, struct slot);
+	__uint(max_entries, 1); /* set to the CPU count by user space */
+} slots SEC(".maps");
+
+/*
+ * Per CPU and memory cgroup (hashed, last one wins): the usage at which a process of that cgroup is
+ * checked again, whatever made it grow. A process whose cgroup has not grown is passed over for the
+ * price of reading one counter.
+ */
+struct usage_grant {
+	__u64 memcg;
+	__u64 check_at_pages;
+	__u32 recall;
+	__u32 recalled;
+};
+#define USAGE_GRANTS_SHIFT 6
+#define USAGE_GRANTS_PER_CPU (1 << USAGE_GRANTS_SHIFT)
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct usage_grant);
+	__uint(max_entries, USAGE_GRANTS_PER_CPU); /* times the CPU count, by user space */
+} usage_grants SEC(".maps");
+
+/*
+ * Grants are called back by limit, hashed: a count that moves on makes every grant of the limits that
+ * share it stale. recall_count counts them all, and before the limit's own: a check during which it has
+ * moved may have read what was true before, and grants nothing.
+ */
+#define RECALLS 1024
+__u32 recalls[RECALLS] SEC(".data.recalls") = {};
+__u32 recall_count;
+
+/* --- records ------------------------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} records SEC(".maps"); /* for the slow path: everything that happened */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024);
+} urgent SEC(".maps"); /* for the responder: only what it must act on */
+
+/* Since when records wait for a wake-up; 0: none do. */
+__u64 wake_due_ns = 0;
+
+/* --- the profiler -------------------------------------------------------------------------- */
+
+/*
+ * Stacks by hash, weights by spike, process and stack. Hashes that do not evict, each with a queue of
+ * its keys, the oldest first: LRU maps lose entries on many CPUs before 6.16, where each CPU keeps
+ * up to 128 to itself. User space sizes them, if anything is profiled.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64); /* hash of the stack */
+	__type(value, struct apo_stack);
+	__uint(max_entries, 1);
+} stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} stack_queue SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct apo_weight_key);
+	__type(value, struct apo_weight);
+	__uint(max_entries, 1);
+} weights SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__type(value, struct apo_weight_key);
+	__uint(max_entries, 1);
+} weight_queue SEC(".maps");
+
+/* A ring per CPU, the oldest sample overwritten. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct apo_usage_sample);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* usage_samples_per_cpu times the CPU count */
+} usage_samples SEC(".maps");
+
+/* A stack in the making, per CPU and trigger: a tick may come while a fault is at work. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct apo_stack);
+	__uint(max_entries, 1); /* times the CPU count */
+} scratches SEC(".maps");

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What is written for the verifier's sake and not for the machine's, each with the kernels that need
+ * it. Two rules have no macro:
+ *
+ *   A function that takes and returns numbers is global (__noinline, not static): it is verified once,
+ *   and not once for each state in which it is called (all kernels; before 5.6 there are none).
+ *
+ *   The stack of a whole call chain is 512 bytes before 6.18 (which counts each function by itself):
+ *   large objects live in maps, and templates for inserts in .rodata.
+ */
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+#include <linux/types.h>
+
+/*
+ * Read over itself, an object holds nothing the verifier knows: it goes through what follows once,
+ * and not once for every value it has seen so far (all kernels).
+ */
+#define verifier_forget(object) bpf_probe_read_kernel(object, sizeof(*(object)), object)
+
+/*
+ * To the compiler the offset of a field is a constant, which it may fetch ahead of the branch that
+ * asks whether the field exists; where it does not, the verifier then meets an instruction that
+ * could not be relocated. So each such branch begins with this, and no such branch may be inlined
+ * into a loop: hoisting out of loops comes later and knows no barrier (seen on 5.10 and 6.1).
+ */
+#define verifier_branch() asm volatile("" ::: "memory")
+
+/*
+ * The verifier allows no arithmetic on pointers to kernel objects and to maps; read back from the
+ * stack they are numbers (all kernels).
+ */
+static __always_inline __u64 verifier_number(void *pointer)
+{
+	void *volatile spilled = pointer;
+	__u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), (void *)&spilled);
+	return number;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A policy: what to do for the processes of a guard. It is built once, from option rows
+ * (core/option_table.h) of a command line or a file, and from then on it is the only answer to that
+ * question: the kernel side gets its part of it by policy_kernel(), the responder and the incidents look
+ * it up by the id that a record carries (core/policy_set.h). Pure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apoptosis/abi.h"
+
+/*
+ * The reserve is for the shutdown, whose needs do not grow with the limit: `make bench` saw
+ * cooperative programs need 1 MiB to a few tens.
+ */
+#define RESERVE_MAX_DEFAULT_BYTES (64ULL * 1024 * 1024)
+
+#define PERMYRIAD 10000 /* the whole, in the 1/10000 that percents are kept in */
+
+/* With an airbag a shutdown has an end: the limit cannot stay raised for ever. */
+#define AIRBAG_GRACE_NS (10ULL * 1000 * 1000 * 1000)
+
+/* How far the limit is raised at a trip. */
+enum airbag_mode {
+	AIRBAG_OFF = 0,
+	AIRBAG_AUTO, /* by the growth rate */
+	AIRBAG_FIXED,
+};
+
+struct policy {
+	/* Lines and loans: of the policy of the limit that binds. */
+	uint64_t reserve_bytes;	    /* 0 = use reserve_permyriad */
+	uint32_t reserve_permyriad; /* 1/10000 of the limit; 0 = use reserve_bytes */
+	uint64_t reserve_max_bytes; /* cap of the permyriad; 0 = none */
+	uint64_t forecast_ns;	    /* 0 = off */
+	uint32_t warn_permyriad;    /* 0 = off */
+	enum airbag_mode airbag;
+	uint64_t airbag_bytes;	   /* AIRBAG_FIXED: 0 = use airbag_permyriad */
+	uint32_t airbag_permyriad; /* of the limit */
+	bool brake;		   /* asked for; see policy_brakes() */
+
+	/* Signals: of the policy of the process. */
+	int signal;
+	int warn_signal; /* 0 = only the event */
+	enum apo_target target;
+	uint64_t grace_ns; /* 0 = off */
+	uint64_t cooldown_ns;
+	bool dry_run; /* nothing is signalled or lent */
+};
+
+/* Whether limits are raised at a trip. */
+bool policy_lends(const struct policy *policy);
+/* Whether growth on lent memory is slowed down. */
+bool policy_brakes(const struct policy *policy);
+
+/* The reserve below that limit, in whole pages as the kernel side counts it. */
+uint64_t policy_reserve_bytes(const struct policy *policy, uint64_t limit_bytes,
+			      uint64_t page_bytes);
+
+/*
+ * The rules that need no limit (many_limits: the policy will hold for limits of any size): 0; -EINVAL
+ * with one line that names the bad value and the remedy in *ret_error (freed by the caller);
+ * -ENOMEM.
+ */
+int policy_check(const struct policy *policy, bool many_limits, char **ret_error);
+/*
+ * The rules that need the limit in bytes: the reserve must be below it and the warn level must come
+ * before the line. Returns as policy_check().
+ */
+int policy_check_limit(const struct policy *policy, uint64_t limit_bytes, char **ret_error);
+
+/* The kernel side's part. page_bytes: size of a page, a power of two. */
+void policy_kernel(const struct policy *policy, uint64_t page_bytes, struct apo_policy *ret);
+
+/* "grower", "leader", "all". Never NULL. */
+const char *target_name(enum apo_target target);

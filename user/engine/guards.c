@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine/guards.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "sense/cgroup_memory.h"
+#include "sense/proc.h"
+
+#define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
+
+/* What a guard is to the kernel side. */
+struct resolved {
+	char *rel;	    /* its cgroup, or the one of its process; NULL: everything */
+	uint64_t cgroup_id; /* GUARD_CGROUP */
+	pid_t host_pid;	    /* GUARD_PID: in the initial PID namespace */
+	int pidfd;	    /* GUARD_PID; else -1 */
+};
+
+struct guards {
+	struct guards_config config;
+	struct policy_set *policies;
+	struct resolved resolved[APO_MAX_POLICIES]; /* by id */
+};
+
+int guards_new(struct guards **ret, const struct guards_config *config)
+{
+	struct guards *guards = calloc(1, sizeof(*guards));
+
+	if (!guards)
+		return -ENOMEM;
+	guards->config = *config;
+	for (size_t i = 0; i < APO_MAX_POLICIES; i++)
+		guards->resolved[i].pidfd = -1;
+	guards->policies = policy_set_new(1);
+	if (!guards->policies) {
+		guards_free(guards);
+		return -ENOMEM;
+	}
+	*ret = guards;
+	return 0;
+}
+
+struct guards *guards_free(struct guards *guards)
+{
+	if (!guards)
+		return NULL;
+	for (size_t i = 0; i < APO_MAX_POLICIES; i++) {
+		free(guards->resolved[i].rel);
+		close_fd(guards->resolved[i].pidfd);
+	}
+	policy_set_free(guards->policies);
+	free(guards);
+	return NULL;
+}
+
+/* --- checks -------------------------------------------------------------------------------- */
+
+/* Refuses a cgroup without any limit, and a policy that does not fit the limit there is. */
+static int check_limit(const struct guards *guards, const struct policy *policy, const char *rel,
+		       const char *what)
+{
+	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
+	_cleanup_free_ char *error = NULL;
+	int r = cgroup_limit_binding(guards->config.tree, rel, &limit);
+
+	if (r) {
+		log_error("cannot read the memory limit of %s: %s", rel, strerror(-r));
+		return EXIT_CANNOT;
+	}
+	if (!limit.cgroup) {
+		log_error("%s has no memory limit, nor has any cgroup above it: set one "
+			  "(memory.max, or memory.limit_in_bytes), or start the program with "
+			  "apoptosis run --limit SIZE",
+			  what);
+		return EXIT_USAGE;
+	}
+	if (policy_check_limit(policy, limit.limit_bytes, &error)) {
+		log_error("%s", error ?: "out of memory");
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* The kernel side sees who is charged, and never a cgroup that nothing is charged to. */
+static int check_charged(const struct guards *guards, const char *rel, const char *what)
+{
+	_cleanup_free_ char *charged = NULL;
+	int r = cgroup_charged(guards->config.tree, rel, &charged);
+
+	if (r) {
+		log_error("cannot read the memory of %s: %s", what, strerror(-r));
+		return EXIT_CANNOT;
+	}
+	if (strcmp(charged, rel) == 0)
+		return 0;
+	log_error("bad cgroup '%s': it has no memory controller, what runs in it is charged to %s: "
+		  "give that, or the process with --pid",
+		  what, charged);
+	return EXIT_USAGE;
+}
+
+/* --- adding -------------------------------------------------------------------------------- */
+
+/* Takes what was resolved, whatever happens. */
+static int add(struct guards *guards, const struct policy *policy, const struct guard *guard,
+	       struct resolved *resolved)
+{
+	struct policy fitted = *policy;
+	int id;
+
+	if (cgroup_tree_version(guards->config.tree) == 1)
+		fitted.brake = false; /* v1 has no memory.high */
+	id = policy_set_add(guards->policies, &fitted, guard);
+	if (id < 0) {
+		log_error(id == -ENOSPC ? "too many guards: %d are possible"
+					: "out of memory for a guard (of %d)",
+			  APO_MAX_POLICIES);
+		free(resolved->rel);
+		close_fd(resolved->pidfd);
+		return id == -ENOSPC ? EXIT_USAGE : EXIT_RUNTIME;
+	}
+	guards->resolved[id] = *resolved;
+	return 0;
+}
+
+int guards_add_cgroup(struct guards *guards, const struct policy *policy, const char *path)
+{
+	const struct cgroup_tree *tree = guards->config.tree;
+	_cleanup_free_ char *rel = NULL;
+	_cleanup_close_ int dirfd = -1;
+	struct guard guard = {.kind = GUARD_CGROUP};
+	uint64_t id = 0;
+	int r = cgroup_path_normalize(tree, path, &rel);
+
+	if (r) {
+		log_error("bad cgroup '%s': give a path below %s, like /a/b", path,
+			  cgroup_tree_mount(tree));
+		return EXIT_USAGE;
+	}
+	r = cgroup_open(tree, rel, &dirfd);
+	if (!r)
+		r = cgroup_id(dirfd, &id);
+	if (r) {
+		log_error("cannot open cgroup '%s': %s (looked below %s)", path, strerror(-r),
+			  cgroup_tree_mount(tree));
+		return EXIT_USAGE;
+	}
+	r = check_limit(guards, policy, rel, path) ?: check_charged(guards, rel, path);
+	if (r)
+		return r;
+	guard.cgroup = rel;
+	return add(guards, policy, &guard,
+		   &(struct resolved){.cgroup_id = id, .pidfd = -1, .rel = TAKE_PTR(rel)});
+}
+
+/* Whether the process can be guarded, and the cgroup it is in. */
+static int check_pid(const struct guards *guards, const struct policy *policy, pid_t pid,
+		     char **ret_rel)
+{
+	_cleanup_free_ char *rel = NULL;
+	char what[32];
+	int r = cgroup_path_of_pid(guards->config.tree, guards->config.proc_fd, pid, &rel);
+
+	if (r == -ESRCH) {
+		log_error("no process %d: give the pid of a running process", pid);
+		return EXIT_USAGE;
+	}
+	if (r) {
+		log_error("cannot tell the cgroup of process %d: %s", pid, strerror(-r));
+		return EXIT_CANNOT;
+	}
+	if (pid == 1 && guards->config.pid_ns == PID_NS_INITIAL_INO) {
+		log_error("process 1 is the machine's init, which is never signalled: give another "
+			  "pid");
+		return EXIT_USAGE;
+	}
+	if (proc_is_kernel_thread(guards->config.proc_fd, pid)) {
+		log_error("process %d is a kernel thread: give the pid of a program", pid);
+		return EXIT_USAGE;
+	}
+	snprintf(what, sizeof(what), "process %d", pid);
+	r = check_limit(guards, policy, rel, what);
+	if (!r)
+		*ret_rel = TAKE_PTR(rel);
+	return r;
+}
+
+int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid)
+{
+	/* First of all, so that it is the process whose facts are read below, or has ended. */
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	_cleanup_free_ char *rel = NULL;
+	struct apo_rss rss;
+	int r = check_pid(guards, policy, pid, &rel);
+
+	if (r)
+		return r;
+	r = source_rss(pid, guards->config.pid_ns, guards->config.cpu_ids, &rss);
+	if (r == -ESRCH) {
+		log_error("process %d has ended: give the pid of a running process", pid);
+		return EXIT_USAGE;
+	}
+	if (r)
+		return EXIT_CANNOT; /* said by the source */
+	return add(guards, policy, &(const struct guard){.kind = GUARD_PID, .pid = pid},
+		   &(struct resolved){
+			   .host_pid = rss.tgid, .pidfd = TAKE_FD(pidfd), .rel = TAKE_PTR(rel)});
+}
+
+int guards_add_children(struct guards *guards, const struct policy *policy)
+{
+	_cleanup_free_ char *rel = NULL;
+	int r = cgroup_path_of_pid(guards->config.tree, guards->config.proc_fd, getpid(), &rel);
+
+	if (r) {
+		log_error("cannot tell our own memory cgroup: %s", strerror(-r));
+		return EXIT_CANNOT;
+	}
+	r = check_limit(guards, policy, rel, "the cgroup this command runs in");
+	if (r)
+		return r;
+	return add(guards, policy, &(const struct guard){.kind = GUARD_CHILDREN},
+		   &(struct resolved){.pidfd = -1, .rel = TAKE_PTR(rel)});
+}
+
+int guards_add_all(struct guards *guards, const struct policy *policy)
+{
+	return add(guards, policy, &(const struct guard){.kind = GUARD_ALL},
+		   &(struct resolved){.pidfd = -1});
+}
+
+/* --- what there is ------------------------------------------------------------------------- */
+
+const struct policy_set *guards_policies(const struct guards *guards)
+{
+	return guards->policies;
+}
+
+const char *guards_cgroup(const struct guards *guards, uint32_t id)
+{
+	return guards->resolved[id].rel;
+}
+
+int guards_pidfd(const struct guards *guards, uint32_t id)
+{
+	return guards->resolved[id].pidfd;
+}
+
+static int apply(const struct guards *guards, uint32_t id, struct source *source,
+		 uint64_t page_bytes)
+{
+	const struct guard *guard = policy_set_guard(guards->policies, id);
+	const struct resolved *resolved = &guards->resolved[id];
+	struct apo_policy kernel;
+	int r;
+
+	policy_kernel(policy_set_policy(guards->policies, id), page_bytes, &kernel);
+	r = source_set_policy(source, id, &kernel);
+	if (r)
+		return r;
+	switch (guard->kind) {
+	case GUARD_ALL:
+		return source_guard_all(source, id);
+	case GUARD_CGROUP:
+		return source_guard_cgroup(source, resolved->cgroup_id, id);
+	case GUARD_PID:
+		return source_guard_pid(source, resolved->host_pid, id);
+	case GUARD_CHILDREN:
+		return source_guard_children(source, id);
+	}
+	return -EINVAL;
+}
+
+int guards_apply(const struct guards *guards, struct source *source, uint64_t page_bytes)
+{
+	int r = 0;
+
+	for (uint32_t id = 0; !r && id < policy_set_count(guards->policies); id++)
+		r = apply(guards, id, source, page_bytes);
+	return r ?: source_set_generation(source, policy_set_generation(guards->policies));
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is guarded: guards as a user gives them, checked against this machine, held as a policy_set,
+ * and handed to the kernel side.
+ *
+ * Functions that return an exit status log what is wrong: 0; EXIT_USAGE for what the user gave;
+ * EXIT_CANNOT for what the machine does not allow; EXIT_RUNTIME.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/policy_set.h"
+#include "sense/cgroup.h"
+#include "source/source.h"
+
+struct guards;
+
+struct guards_config {
+	const struct cgroup_tree *tree;
+	int proc_fd;	  /* open /proc, kept by the caller */
+	uint32_t pid_ns;  /* inode of our PID namespace */
+	uint32_t cpu_ids; /* highest possible CPU number + 1 */
+};
+
+/* 0 or -ENOMEM. */
+int guards_new(struct guards **ret, const struct guards_config *config);
+/* Takes NULL. Returns NULL. */
+struct guards *guards_free(struct guards *guards);
+
+/* A cgroup, as the user wrote it, and its subtree. It must have a limit, its own or inherited. */
+int guards_add_cgroup(struct guards *guards, const struct policy *policy, const char *path);
+int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid);
+/* Every child of ours; they live in the cgroup we live in. */
+int guards_add_children(struct guards *guards, const struct policy *policy);
+int guards_add_all(struct guards *guards, const struct policy *policy);
+
+const struct policy_set *guards_policies(const struct guards *guards);
+/* The cgroup of guard `id`, or the one its process is in; NULL: that of everything. */
+const char *guards_cgroup(const struct guards *guards, uint32_t id);
+/* Of the process of a guard by pid, readable when it has ended; -1: of no process. */
+int guards_pidfd(const struct guards *guards, uint32_t id);
+
+/* Gives policies and guards to the kernel side. 0 or -errno. */
+int guards_apply(const struct guards *guards, struct source *source, uint64_t page_bytes);
