@@ -80,7 +80,7 @@ static __always_inline struct limit *limit_find(__u64 cgroup_id, __u32 policy)
 static const struct limit new_limit = {};
 static const struct process new_process = {};
 
-static __always_inline struct limit *limit_get(struct check *check)
+static __noinline struct limit *limit_get(struct check *check)
 {
 	struct apo_limit_key key = {.cgroup_id = check->reading.limit_cgroup,
 				    .policy = check->policy};

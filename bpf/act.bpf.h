@@ -36,11 +36,14 @@ static __noinline bool stage_move(struct check *check, struct limit *limit, __u3
 static __always_inline void signal_other(struct decision *decision, __u32 wanted, bool warn)
 {
 	struct process *process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+	__u32 signal = 0, disposition = decision->disposition;
 	int r = -ESRCH;
 
 	if (process)
 		r = signal_other_send(decision->target_tgid, process->shared.start_boottime_ns,
-				      wanted, warn, &decision->signal, &decision->disposition);
+				      wanted, warn, &signal, &disposition);
+	decision->signal = signal;
+	decision->disposition = disposition;
 	decision->action = APO_ACT_DELEGATED; /* the responder does what it can */
 	if (r == -ESRCH) {
 		decision->action = APO_ACT_DISAPPEARED;
@@ -73,8 +76,8 @@ static __always_inline void signal_current(struct decision *decision, bool warn)
 }
 
 /* Remembers whom the signal is for. Before it is sent: its delivery may be seen at once. */
-static __always_inline void signalled_remember(struct check *check, const struct decision *decision,
-					       __u32 signal)
+static __noinline void signalled_remember(struct check *check, const struct decision *decision,
+					  __u32 signal)
 {
 	struct apo_signalled entry = {
 		.trip_id = check->now,
@@ -125,12 +128,14 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 	bool warn = decision->rule == APO_RULE_WARN;
 	bool own = decision->target_tgid == check->tgid && check->in_fault;
 	__u32 wanted = warn ? policy->warn_signal : policy->signal, signal = wanted, flags;
+	__u32 disposition = APO_DISP_UNKNOWN;
 
 	if (!limit_policy)
 		return APO_ACT_NONE;
 	if (own && wanted) {
 		decision->signal =
-			signal_choose(bpf_get_current_task(), wanted, warn, &decision->disposition);
+			signal_choose(bpf_get_current_task(), wanted, warn, &disposition);
+		decision->disposition = disposition;
 		if (decision->signal)
 			signal = decision->signal;
 	}
@@ -204,6 +209,14 @@ static __always_inline void count_decision(struct check *check, struct limit *li
 	stat_add(APO_STAT_TRIPS);
 }
 
+/* Where a decision leads to. A stage of warnings is odd while warned; see apo_stage() for trips. */
+static __always_inline __u64 next_stage(const struct decision *decision)
+{
+	if (decision->rule != APO_RULE_WARN && decision->wants & WANT_REARM)
+		return apo_stage(apo_stage_epoch(decision->stage) + 1, 0);
+	return decision->stage + 1;
+}
+
 /* Does what was decided. Returns whether anybody was to be signalled: then check again at once. */
 static __always_inline bool act(struct check *check, struct limit *limit, struct decision *decision)
 {
@@ -212,9 +225,9 @@ static __always_inline bool act(struct check *check, struct limit *limit, struct
 	__u64 action;
 
 	request_wanted(check, limit, decision);
-	if (!decision->target_tgid && !(decision->wants & WANT_STAGE))
+	if (!decision->target_tgid && !(decision->wants & WANT_REARM))
 		return false;
-	if (!stage_move(check, limit, kind, decision->stage, decision->next_stage) ||
+	if (!stage_move(check, limit, kind, decision->stage, next_stage(decision)) ||
 	    !decision->target_tgid)
 		return false;
 	policy = policy_by_id(decision->policy);
@@ -226,7 +239,7 @@ static __always_inline bool act(struct check *check, struct limit *limit, struct
 	if (action == APO_ACT_SENT)
 		stat_add(APO_STAT_SENT);
 	if (action == APO_ACT_DISAPPEARED && kind == STAGE_TRIP) /* the same line, for another */
-		stage_move(check, limit, kind, decision->next_stage,
+		stage_move(check, limit, kind, decision->stage + 1,
 			   apo_stage(apo_stage_epoch(decision->stage) + 1,
 				     apo_stage_level(decision->stage)));
 	return true;

@@ -18,22 +18,22 @@ enum want {
 	WANT_REFRESH = 2, /* statistics of the cgroup are to be brought up to date */
 	WANT_RETRY = 4,	  /* a signal that met -EBUSY, if there is one */
 	WANT_AIRBAG = 8,  /* everyone is signalled, and the raised limit is nearly reached too */
-	WANT_STAGE = 16,  /* the stage moves on, though nobody is signalled */
+	WANT_REARM = 16,  /* the stage is over: headroom is ample, or need below the warn level */
 };
 
-/* From the rules to the act, and from there to the record. */
+/* From the rules to the act, and from there to the record. On the stack, so small. */
 struct decision {
-	__u64 stage, next_stage; /* of the kind of rule: as read, and as it shall be */
-	__u64 signal_ns;	 /* when the signal was queued; 0: it was not */
-	__u32 target_tgid;	 /* the grower; 0: nobody is to be signalled */
-	__u32 signal;
-	__u32 disposition;
+	__u64 stage;	   /* of the kind of rule, as it was read */
+	__u64 signal_ns;   /* when the signal was queued; 0: it was not */
+	__u32 target_tgid; /* the grower; 0: nobody is to be signalled */
 	__s32 error;
 	__u8 rule;   /* enum apo_rule; 0: none */
 	__u8 action; /* enum apo_action */
 	__u8 policy; /* id of the target's own */
 	__u8 wants;  /* enum want */
-	__u32 pad;
+	__u8 signal;
+	__u8 disposition;
+	__u16 pad;
 };
 
 static __always_inline bool in_cooldown(__u32 tgid, const struct apo_policy *policy, __u64 now)
@@ -117,11 +117,10 @@ static __always_inline void warn_decide(struct check *check, const struct limit 
 	bool warned = stage & 1;
 
 	decision->stage = stage;
-	decision->next_stage = stage + 1;
 	decision->rule = APO_RULE_WARN;
 	if (limit->shared.need_pages < level) {
 		if (warned && limit->shared.need_pages < level - level / 20)
-			decision->wants |= WANT_STAGE;
+			decision->wants |= WANT_REARM;
 		return;
 	}
 	if (warned)
@@ -129,10 +128,8 @@ static __always_inline void warn_decide(struct check *check, const struct limit 
 	decision->target_tgid = check->tgid;
 	if (limit->top_tgid && limit->top_rank_pages > 2 * (process ? process_rank(process) : 0))
 		decision->target_tgid = limit->top_tgid;
-	if (untouchable(decision->target_tgid)) {
+	if (untouchable(decision->target_tgid))
 		decision->target_tgid = 0;
-		decision->wants |= WANT_STAGE;
-	}
 }
 
 #define REFRESH_NS 100000000ULL	       /* at most one refresh in this time */
@@ -206,11 +203,9 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 		ample = 2 * reserve + reserve / 2; /* beyond where it may trip */
 	decision->stage = stage;
 	if (headroom >= (__s64)ample && level) {
-		decision->next_stage = apo_stage(apo_stage_epoch(stage) + 1, 0);
-		decision->wants |= WANT_STAGE;
+		decision->wants |= WANT_REARM;
 		return;
 	}
-	decision->next_stage = stage + 1;
 	line = reserve >> (level & 31);
 	if (headroom >= (__s64)(2 * reserve + reserve / 2))
 		return;
@@ -245,7 +240,7 @@ static __always_inline void decide(struct check *check, struct limit *limit,
 	    limit->shared.need_pages >= check->reading.limit_pages / 2)
 		decision->wants |= WANT_PREPARE;
 	trip_decide(check, limit, process, policy, decision);
-	if (!decision->target_tgid && !(decision->wants & WANT_STAGE) && policy->warn_permyriad)
+	if (!decision->target_tgid && !(decision->wants & WANT_REARM) && policy->warn_permyriad)
 		warn_decide(check, limit, process, policy, decision);
 	if (decision->target_tgid)
 		decision->policy = policy_of_account(check, decision->target_tgid);

@@ -302,8 +302,10 @@ int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 					      sizeof(void *));
 	if (!memcg)
 		return 0;
-	for (; key.policy < APO_MAX_POLICIES; key.policy++)
+	for (__u32 policy = 0; policy < APO_MAX_POLICIES; policy++) {
+		key.policy = policy;
 		bpf_map_delete_elem(&limits, &key);
+	}
 	usage_grants_forget(memcg);
 	return 0;
 }
