@@ -7,20 +7,13 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "cmd/doctor.h"
-#include "cmd/report.h"
-#include "cmd/rss.h"
-#include "cmd/run.h"
-#include "cmd/watch.h"
+#include "cmd/commands.h"
 #include "core/options.h"
-#include "engine/engine.h"
 #include "output/format.h"
 #include "output/help.h"
 
-static int (*const commands[COMMANDS])(int argc, char **argv) = {
-	[COMMAND_WATCH] = cmd_watch,   [COMMAND_RUN] = cmd_run,	      [COMMAND_RSS] = cmd_rss,
-	[COMMAND_REPORT] = cmd_report, [COMMAND_DOCTOR] = cmd_doctor,
-};
+#define COMMAND_MAIN(upper, lower, ...) cmd_##lower,
+static int (*const commands[COMMANDS])(int argc, char **argv) = {COMMANDS_EACH(COMMAND_MAIN)};
 
 /*
  * Started without one of the standard descriptors, the next file opened would become it: events

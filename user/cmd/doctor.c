@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "cmd/doctor.h"
+#include "cmd/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,6 @@
 #include "cmd/common.h"
 #include "core/protection.h"
 #include "source/source.h"
-#include "engine/engine.h"
 #include "output/doctor.h"
 #include "output/json.h"
 #include "sense/cgroup.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "cmd/report.h"
+#include "cmd/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,6 @@
 #include "base/util.h"
 #include "cmd/common.h"
 #include "sinks/report_dir.h"
-#include "engine/engine.h"
 #include "output/document.h"
 #include "output/folded.h"
 #include "output/json.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cmd/rss.h"
+#include "cmd/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,6 @@
 #include "base/util.h"
 #include "cmd/common.h"
 #include "source/source.h"
-#include "engine/engine.h"
 #include "output/json.h"
 #include "output/rss.h"
 #include "sense/cgroup_memory.h"

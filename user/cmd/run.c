@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cmd/run.h"
+#include "cmd/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cmd/watch.h"
+#include "cmd/commands.h"
 
 #include <signal.h>
 

@@ -12,26 +12,9 @@
 #include "base/util.h"
 #include "core/option_table.h"
 
-/* In the order of enum command. */
-static const struct command_info commands[COMMANDS] = {
-	{"watch", "(--pid PID | --cgroup PATH | --all) [OPTIONS]",
-	 "guard a process, a cgroup or every limited cgroup",
-	 "Guards until interrupted. Prints one line per event on standard output. SIGUSR1 prints "
-	 "the status."},
-	{"run", "[OPTIONS] [--limit SIZE] -- CMD [ARG...]", "start a command guarded",
-	 "Starts CMD guarded, in a cgroup of its own if --limit asks for one, forwards signals to "
-	 "it, reaps orphans and exits with its status. Prints one line per event on standard "
-	 "error."},
-	{"rss", "PID [--json]", "show the memory of a process now, exact to the page",
-	 "Shows the memory of a process by kind, and the usage, the reclaimable part and the "
-	 "binding limit of its cgroup."},
-	{"report", "[latest | list | ID | FILE] [OPTIONS]", "show what happened, from the reports",
-	 "Shows one report of --report-dir, or lists all of them, the latest last. One report can "
-	 "also be a page for a browser, or its stacks a file for flame graph tools and pprof."},
-	{"doctor", "[--json]", "show what this machine offers for protection",
-	 "Shows what works here, what is lost and how to get it. Exits with 0 if protection is "
-	 "full, 1 if partial, 3 if impossible."},
-};
+#define COMMAND_INFO(upper, lower, synopsis, summary, details) {#lower, synopsis, summary, details},
+
+static const struct command_info commands[COMMANDS] = {COMMANDS_EACH(COMMAND_INFO)};
 
 const struct command_info *command_info(enum command command)
 {

@@ -10,16 +10,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/commands.h"
 #include "core/policy.h"
 
-enum command {
-	COMMAND_WATCH = 0,
-	COMMAND_RUN,
-	COMMAND_RSS,
-	COMMAND_REPORT,
-	COMMAND_DOCTOR,
-	COMMANDS,
-};
+#define COMMAND_ENUM(upper, ...) COMMAND_##upper,
+enum command { COMMANDS_EACH(COMMAND_ENUM) COMMANDS };
+#undef COMMAND_ENUM
 
 struct command_info {
 	const char *name;

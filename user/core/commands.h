@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The subcommands, one row each: ROW(NAME, name, synopsis, summary, details). The enum, the parser, the
+ * help and main()'s table are made from it. A row here and a file user/cmd/NAME.c with
+ * `int cmd_NAME(int argc, char **argv)` are a subcommand; its options are rows of option_table.c.
+ *
+ * synopsis: what follows "apoptosis NAME ". summary: one line, no full stop. details: a paragraph for
+ * --help.
+ */
+#pragma once
+
+#define COMMANDS_EACH(ROW)                                                                         \
+	ROW(WATCH, watch, "(--pid PID | --cgroup PATH | --all) [OPTIONS]",                         \
+	    "guard a process, a cgroup or every limited cgroup",                                   \
+	    "Guards until interrupted. Prints one line per event on standard output. SIGUSR1 "     \
+	    "prints the status.")                                                                  \
+	ROW(RUN, run, "[OPTIONS] [--limit SIZE] -- CMD [ARG...]", "start a command guarded",       \
+	    "Starts CMD guarded, in a cgroup of its own if --limit asks for one, forwards "        \
+	    "signals to it, reaps orphans and exits with its status. Prints one line per event "   \
+	    "on standard error.")                                                                  \
+	ROW(RSS, rss, "PID [--json]", "show the memory of a process now, exact to the page",       \
+	    "Shows the memory of a process by kind, and the usage, the reclaimable part and the "  \
+	    "binding limit of its cgroup.")                                                        \
+	ROW(REPORT, report, "[latest | list | ID | FILE] [OPTIONS]",                               \
+	    "show what happened, from the reports",                                                \
+	    "Shows one report of --report-dir, or lists all of them, the latest last. One report " \
+	    "can also be a page for a browser, or its stacks a file for flame graph tools and "    \
+	    "pprof.")                                                                              \
+	ROW(DOCTOR, doctor, "[--json]", "show what this machine offers for protection",            \
+	    "Shows what works here, what is lost and how to get it. Exits with 0 if protection "   \
+	    "is full, 1 if partial, 3 if impossible.")
