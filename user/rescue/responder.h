@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The fast path: a real-time thread, its memory locked, that raises limits and sends the signals the
- * kernel side could not send itself - to a process that was not running, to a leader, to all of a cgroup, or
- * in place of a signal that would have done nothing. It sleeps until the kernel side wakes it.
+ * kernel side could not send itself: to a process that was not running, to a leader, to all of a cgroup, or
+ * in place of a signal that would have done nothing. It sleeps until the kernel side wakes it; what it
+ * does then is decided in rescue/respond.h.
  *
  * What it did goes through a pipe to the slow path, one struct responder_result per process, and one
  * per airbag.
@@ -15,31 +16,11 @@
 
 #include "core/policy_set.h"
 #include "rescue/airbag.h"
+#include "rescue/respond.h"
 #include "source/source.h"
 #include "sense/cgroup.h"
 
 struct responder;
-
-struct responder_result {
-	uint64_t trip_id;
-	/* An answer about the airbag, and about nothing else. */
-	bool is_airbag;
-	uint64_t limit_cgroup;
-	struct airbag_result airbag;
-	uint64_t time_ns; /* CLOCK_MONOTONIC, when it was done */
-	/* An answer about a signal. */
-	uint64_t start_boottime_ns;
-	pid_t pid; /* 0: no process; with `last`, see there */
-	uint32_t signal;
-	uint32_t action; /* enum apo_action */
-	uint32_t disposition;
-	int32_t error;
-	/*
-	 * The request is dealt with. With target "all" a result for each process comes first, and
-	 * this one has no pid.
-	 */
-	uint32_t last;
-};
 
 struct responder_config {
 	struct source *source;

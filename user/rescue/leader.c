@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rescue/target.h"
+#include "rescue/leader.h"
 
-#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/util.h"
 #include "sense/proc.h"
-
-int target_signal_choose(int proc_fd, pid_t pid, int wanted, bool warn,
-			 enum apo_disposition *ret_disposition)
-{
-	enum apo_disposition disposition = proc_disposition(proc_fd, pid, wanted);
-
-	*ret_disposition = disposition;
-	if (warn)
-		return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED ? wanted
-											  : 0;
-	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
-		return wanted;
-	return proc_disposition(proc_fd, pid, SIGINT) == APO_DISP_HANDLED ? SIGINT : 0;
-}
 
 static bool among(pid_t pid, const pid_t *pids, size_t n)
 {
@@ -39,7 +26,7 @@ static uint64_t leader_rank(const struct proc_info *info, uint32_t ns_level, con
 	return among(info->ppid, pids, n) ? UINT64_MAX : info->start_ticks;
 }
 
-int target_leader(const struct cgroup_tree *tree, int proc_fd, pid_t pid, pid_t *ret)
+int leader_find(const struct cgroup_tree *tree, int proc_fd, pid_t pid, pid_t *ret)
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;
 	_cleanup_free_ pid_t *pids = NULL;

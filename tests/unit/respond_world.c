@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit/respond_world.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct world world;
+struct respond respond;
+static struct policy_set *policies;
+
+static void __attribute__((format(printf, 1, 2))) note(const char *format, ...)
+{
+	size_t length = strlen(world.log);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(world.log + length, sizeof(world.log) - length, format, args);
+	va_end(args);
+}
+
+struct process *world_process(pid_t pid)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(world.processes); i++)
+		if (world.processes[i].pid == pid)
+			return &world.processes[i];
+	cr_assert_fail("nobody has pid %d", pid);
+	return NULL;
+}
+
+static uint64_t now_ns(void *userdata)
+{
+	(void)userdata;
+	return NOW;
+}
+
+static void tell(const struct responder_result *result, void *userdata)
+{
+	static const char *const actions[] = {
+		[APO_ACT_NONE] = "none",
+		[APO_ACT_DISAPPEARED] = "gone",
+		[APO_ACT_FAILED] = "failed",
+		[APO_ACT_SENT_RESPONDER] = "sent",
+	};
+
+	(void)userdata;
+	cr_assert_lt(world.result_count, ARRAY_SIZE(world.results));
+	world.results[world.result_count++] = *result;
+	note("tell %s %d%s\n", result->is_airbag ? "airbag" : actions[result->action], result->pid,
+	     result->last ? " last" : "");
+}
+
+static void raise_limit(uint64_t limit_cgroup, const struct policy *policy, uint64_t grace_ns,
+			uint64_t rate_bytes_s, struct airbag_result *ret, void *userdata)
+{
+	(void)userdata;
+	*ret = world.airbag;
+	note("raise %u by policy of %u%% grace %us rate %" PRIu64 "\n", (unsigned int)limit_cgroup,
+	     policy->airbag_permyriad / 100, (unsigned int)(grace_ns / NSEC_PER_SEC), rate_bytes_s);
+}
+
+static void raise_again(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata)
+{
+	(void)userdata;
+	note("raise again %u rate %" PRIu64 "\n", (unsigned int)limit_cgroup, rate_bytes_s);
+}
+
+static void brake(uint64_t limit_cgroup, void *userdata)
+{
+	(void)userdata;
+	note("brake %u\n", (unsigned int)limit_cgroup);
+}
+
+static void prepare(uint64_t limit_cgroup, void *userdata)
+{
+	(void)userdata;
+	note("prepare %u\n", (unsigned int)limit_cgroup);
+}
+
+static void refresh(uint64_t limit_cgroup, void *userdata)
+{
+	(void)userdata;
+	note("refresh %u\n", (unsigned int)limit_cgroup);
+}
+
+static int leader(pid_t pid, pid_t *ret, void *userdata)
+{
+	(void)userdata;
+	note("leader of %d\n", pid);
+	if (!world.leader)
+		return -ESTALE;
+	*ret = world.leader;
+	return 0;
+}
+
+static int each_process(uint64_t cgroup_id, void (*visit)(pid_t pid, void *walk), void *walk,
+			void *userdata)
+{
+	(void)userdata;
+	note("each of %u\n", (unsigned int)cgroup_id);
+	for (size_t i = 0; !world.cgroup_empty && i < ARRAY_SIZE(world.processes); i++)
+		visit(world.processes[i].pid, walk);
+	return world.each_error;
+}
+
+static enum apo_disposition disposition(pid_t pid, int signal, void *userdata)
+{
+	(void)userdata;
+	return signal == SIGINT ? world_process(pid)->interrupt : world_process(pid)->disposition;
+}
+
+static int hold(pid_t pid, uint64_t start_boottime_ns, struct pidref *ret, void *userdata)
+{
+	const struct process *process = world_process(pid);
+
+	(void)userdata;
+	note("hold %d started %u\n", pid, (unsigned int)start_boottime_ns);
+	if (process->hold_error)
+		return process->hold_error;
+	*ret = (struct pidref){
+		.pid = pid, .pidfd = -1, .start_boottime_ns = process->start_boottime_ns};
+	return 0;
+}
+
+static int send_signal(const struct pidref *held, int signal, void *userdata)
+{
+	(void)userdata;
+	note("send %d to %d\n", signal, held->pid);
+	return world_process(held->pid)->send_error;
+}
+
+static int follow(pid_t pid, const struct apo_signalled *entry, void *userdata)
+{
+	(void)userdata;
+	note("follow %d\n", pid);
+	world.entry = *entry;
+	return world.follow_error;
+}
+
+static int followed(pid_t pid, struct apo_signalled *ret, void *userdata)
+{
+	const struct process *process = world_process(pid);
+
+	(void)userdata;
+	if (!process->followed.trip_id)
+		return -ENOENT;
+	*ret = process->followed;
+	return 0;
+}
+
+static const struct respond_ops fakes = {
+	.now_ns = now_ns,
+	.tell = tell,
+	.raise = raise_limit,
+	.raise_again = raise_again,
+	.brake = brake,
+	.prepare = prepare,
+	.refresh = refresh,
+	.leader = leader,
+	.each_process = each_process,
+	.disposition = disposition,
+	.hold = hold,
+	.send = send_signal,
+	.follow = follow,
+	.followed = followed,
+};
+
+static struct policy_set *policies_make(void)
+{
+	const struct policy table[] = {
+		[PLAIN] = {.cooldown_ns = COOLDOWN, .grace_ns = 3 * NSEC_PER_SEC, .brake = true},
+		[LENDS] = {.airbag = AIRBAG_FIXED,
+			   .airbag_permyriad = 5000,
+			   .grace_ns = 7 * NSEC_PER_SEC,
+			   .brake = true},
+		[TO_LEADER] = {.target = APO_TARGET_LEADER, .cooldown_ns = 2 * COOLDOWN},
+		[TO_ALL] = {.target = APO_TARGET_ALL},
+		[DRY] = {.airbag = AIRBAG_AUTO, .brake = true, .dry_run = true},
+	};
+	struct policy_set *set = policy_set_new(GENERATION);
+
+	cr_assert_not_null(set);
+	for (uint32_t id = 0; id < ARRAY_SIZE(table); id++) {
+		const struct guard guard = {.kind = GUARD_ALL, .policy = id};
+
+		cr_assert_eq(policy_set_add(set, &table[id], &guard), (int)id);
+	}
+	return set;
+}
+
+void world_make(void)
+{
+	static const pid_t pids[] = {GROWER, LEADER, OTHER};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
+		world.processes[i] = (struct process){
+			.pid = pids[i],
+			.start_boottime_ns = pids[i] + 1,
+			.disposition = APO_DISP_HANDLED,
+			.interrupt = APO_DISP_DEFAULT,
+		};
+	world.leader = LEADER;
+	world.airbag = (struct airbag_result){
+		.outcome = INCIDENT_AIRBAG_RAISED, .before_bytes = 100, .raised_bytes = 150};
+	policies = policies_make();
+	respond = (struct respond){
+		.ops = &fakes,
+		.policies = policies,
+		.page_bytes = PAGE,
+		.initial_pid_ns = true,
+	};
+}
+
+void world_end(void)
+{
+	policy_set_free(policies);
+}

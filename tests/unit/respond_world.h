@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A small world for the responder's decisions: three processes in one cgroup, policies, and fakes for
+ * all ops. Those that do something write one line into the log: what was done, to whom, in which order.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/util.h"
+#include "rescue/respond.h"
+
+#define GENERATION 5
+#define TRIP 1000
+#define LIMIT 70
+#define NOW (TRIP + 20 * NSEC_PER_SEC)
+#define COOLDOWN (10 * NSEC_PER_SEC)
+#define PAGE 4096
+
+#define GROWER 100
+#define LEADER 200
+#define OTHER 300
+
+/* Policies by id. */
+enum { PLAIN, LENDS, TO_LEADER, TO_ALL, DRY };
+
+struct process {
+	pid_t pid;
+	uint64_t start_boottime_ns;
+	enum apo_disposition disposition; /* of any signal but SIGINT */
+	enum apo_disposition interrupt;	  /* of SIGINT */
+	int hold_error, send_error;
+	struct apo_signalled followed; /* trip_id 0: it is not */
+};
+
+struct world {
+	struct process processes[3];
+	pid_t leader;	   /* 0: there is none */
+	int each_error;	   /* what the walk of the cgroup ends with */
+	bool cgroup_empty; /* it finds no process */
+	int follow_error;
+	struct airbag_result airbag;
+
+	struct apo_signalled entry; /* the last that was followed */
+	struct responder_result results[4];
+	size_t result_count;
+	char log[2048];
+};
+
+extern struct world world;
+extern struct respond respond; /* over that world */
+
+/* For .init and .fini: everybody handles SIGTERM and nothing fails. */
+void world_make(void);
+void world_end(void);
+
+struct process *world_process(pid_t pid);

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "unit/respond_world.h"
+
+TestSuite(respond, .init = world_make, .fini = world_end);
+
+/* To signal a grower, in a limit of policy PLAIN. */
+static struct apo_request request(uint32_t process_policy)
+{
+	return (struct apo_request){
+		.rec = {.type = APO_REC_REQUEST,
+			.size = sizeof(struct apo_request),
+			.policy = PLAIN,
+			.generation = GENERATION},
+		.trip_id = TRIP,
+		.limit_cgroup = LIMIT,
+		.rate_pages_s = 10,
+		.grower = {.tgid = GROWER, .ns_tgid = OTHER, .start_boottime_ns = GROWER + 1},
+		.process_policy = process_policy,
+		.signal = SIGTERM,
+		.rule = APO_RULE_RESERVE,
+		.flags = APO_REQUEST_SIGNAL,
+	};
+}
+
+static struct apo_request warning(uint32_t process_policy)
+{
+	struct apo_request warn = request(process_policy);
+
+	warn.rule = APO_RULE_WARN;
+	return warn;
+}
+
+static struct apo_request with_airbag(void)
+{
+	struct apo_request both = request(PLAIN);
+
+	both.rec.policy = LENDS;
+	both.flags |= APO_REQUEST_AIRBAG;
+	return both;
+}
+
+static struct apo_request bare(uint32_t type, uint32_t policy, uint64_t limit_cgroup)
+{
+	struct apo_request bare = {
+		.rec = {.type = type,
+			.size = sizeof(struct apo_request),
+			.policy = policy,
+			.generation = GENERATION},
+		.limit_cgroup = limit_cgroup,
+		.process_policy = policy,
+	};
+
+	return bare;
+}
+
+static void expect_in(const char *what, const struct apo_request *asked, const char *log)
+{
+	world.log[0] = '\0';
+	world.result_count = 0;
+	respond_to(&respond, &asked->rec);
+	cr_expect_str_eq(world.log, log, "%s: %s", what, world.log);
+}
+
+static void expect(const struct apo_request *asked, const char *log)
+{
+	expect_in("", asked, log);
+}
+
+/* Whom the signal is sent to; a started of 0 is one that is not known. */
+#define HELD(pid, started) \
+	"hold " #pid " started " #started "\nfollow " #pid "\nsend 15 to " #pid "\n"
+#define GROWER_GETS_IT HELD(100, 101) "tell sent 100 last\n"
+#define LEADER_GETS_IT HELD(200, 0) "tell sent 200 last\n"
+#define LEADER_IS_TRIED "leader of 100\n"
+#define NOBODY "tell none 0 last\n"
+#define RAISED "raise 70 by policy of 50% grace 3s rate 40960\ntell airbag 0 last\n"
+
+/* --- order --------------------------------------------------------------------------------- */
+
+Test(respond, the_limit_is_raised_before_the_signal_by_the_policy_of_each)
+{
+	struct apo_request both = with_airbag();
+
+	/* The size is of the limit's policy, the grace of the process's. */
+	expect(&both, RAISED GROWER_GETS_IT);
+	cr_expect_eq(world.results[0].airbag.outcome, INCIDENT_AIRBAG_RAISED);
+	cr_expect_eq(world.results[0].airbag.raised_bytes, 150);
+	cr_expect_eq(world.results[0].limit_cgroup, LIMIT);
+	cr_expect_eq(world.results[0].trip_id, TRIP);
+	cr_expect_eq(world.results[0].time_ns, NOW);
+	cr_expect_eq(world.results[1].trip_id, TRIP);
+	cr_expect_eq(world.results[1].time_ns, NOW);
+	cr_expect_eq(world.results[1].signal, SIGTERM);
+	cr_expect_eq(world.results[1].disposition, APO_DISP_HANDLED);
+}
+
+Test(respond, an_airbag_that_is_refused_keeps_no_signal_back)
+{
+	struct apo_request both = with_airbag();
+
+	world.airbag = (struct airbag_result){.outcome = INCIDENT_AIRBAG_REFUSED, .error = -ENOMEM};
+	expect(&both, RAISED GROWER_GETS_IT);
+	cr_expect_eq(world.results[0].airbag.error, -ENOMEM);
+}
+
+Test(respond, an_airbag_alone_signals_nobody)
+{
+	struct apo_request airbag = with_airbag();
+
+	airbag.flags = APO_REQUEST_AIRBAG; /* the kernel side has sent the signal */
+	expect(&airbag, RAISED);
+}
+
+Test(respond, without_a_trip_the_limit_is_raised_again_and_nobody_hears_of_it)
+{
+	struct apo_request again = bare(APO_REC_REQUEST, LENDS, LIMIT);
+
+	again.flags = APO_REQUEST_AIRBAG;
+	again.rate_pages_s = 3;
+	expect(&again, "raise again 70 rate 12288\n");
+}
+
+Test(respond, a_rate_beyond_all_numbers_stays_large)
+{
+	struct apo_request again = bare(APO_REC_REQUEST, LENDS, LIMIT);
+
+	again.flags = APO_REQUEST_AIRBAG;
+	again.rate_pages_s = UINT64_MAX / 2;
+	expect(&again, "raise again 70 rate 18446744073709551615\n");
+}
+
+Test(respond, what_takes_its_time_waits_until_the_signals_are_out)
+{
+	struct apo_request refreshed = bare(APO_REC_REFRESH, PLAIN, 71);
+	struct apo_request prepared = bare(APO_REC_PREPARE, LENDS, 72);
+	struct apo_request asked = request(PLAIN);
+
+	expect(&prepared, "");
+	expect(&refreshed, "");
+	expect(&asked, GROWER_GETS_IT);
+	world.log[0] = '\0';
+	respond_to_rest(&respond);
+	cr_expect_str_eq(world.log, "prepare 72\nrefresh 71\n");
+	world.log[0] = '\0';
+	respond_to_rest(&respond);
+	cr_expect_str_eq(world.log, "", "it is done once");
+}
+
+Test(respond, what_is_put_off_beyond_the_maximum_is_left_out)
+{
+	char expected[RESPOND_PUT_OFF_MAX * sizeof("refresh 1000\n")] = "";
+
+	for (unsigned int i = 0; i < RESPOND_PUT_OFF_MAX + 2; i++) {
+		struct apo_request refreshed = bare(APO_REC_REFRESH, PLAIN, 1000 + i);
+
+		expect(&refreshed, "");
+		if (i < RESPOND_PUT_OFF_MAX)
+			sprintf(expected + strlen(expected), "refresh %u\n", 1000 + i);
+	}
+	respond_to_rest(&respond);
+	cr_expect_str_eq(world.log, expected);
+}
+
+/* --- who is signalled, and with what ------------------------------------------------------- */
+
+struct target_case {
+	const char *what;
+	uint32_t process_policy, rule;
+	enum apo_disposition grower, grower_interrupt, leader;
+	const char *log;
+	uint32_t disposition; /* that is told */
+};
+
+#define RESERVE APO_RULE_RESERVE
+#define WARN APO_RULE_WARN
+#define UNKNOWN APO_DISP_UNKNOWN
+#define HANDLED APO_DISP_HANDLED
+#define DEFAULT APO_DISP_DEFAULT
+#define BLOCKED APO_DISP_BLOCKED
+#define IGNORED APO_DISP_IGNORED
+#define INIT APO_DISP_INIT
+
+#define GROWER_GETS_SIGINT "hold 100 started 101\nfollow 100\nsend 2 to 100\ntell sent 100 last\n"
+#define GROWER_IS_WARNED "hold 100 started 101\nsend 15 to 100\ntell sent 100 last\n"
+
+Test(respond, the_target_is_who_can_make_use_of_the_signal)
+{
+	static const struct target_case cases[] = {
+		{"handled", PLAIN, RESERVE, HANDLED, DEFAULT, HANDLED, GROWER_GETS_IT, HANDLED},
+		{"the end", PLAIN, RESERVE, DEFAULT, HANDLED, HANDLED, GROWER_GETS_IT, DEFAULT},
+		{"blocked", PLAIN, RESERVE, BLOCKED, HANDLED, HANDLED, GROWER_GETS_IT, BLOCKED},
+		{"unknown", PLAIN, RESERVE, UNKNOWN, HANDLED, HANDLED, GROWER_GETS_IT, UNKNOWN},
+		{"ignored, but SIGINT is handled", PLAIN, RESERVE, IGNORED, HANDLED, HANDLED,
+		 GROWER_GETS_SIGINT, IGNORED},
+		{"init, but SIGINT is handled", PLAIN, RESERVE, INIT, HANDLED, HANDLED,
+		 GROWER_GETS_SIGINT, INIT},
+		{"ignored: the leader", PLAIN, RESERVE, IGNORED, DEFAULT, HANDLED,
+		 LEADER_IS_TRIED LEADER_GETS_IT, HANDLED},
+		{"init: the leader", PLAIN, RESERVE, INIT, BLOCKED, HANDLED,
+		 LEADER_IS_TRIED LEADER_GETS_IT, HANDLED},
+		{"neither can", PLAIN, RESERVE, INIT, IGNORED, IGNORED, LEADER_IS_TRIED NOBODY,
+		 IGNORED},
+		{"the leader is asked for", TO_LEADER, RESERVE, HANDLED, HANDLED, DEFAULT,
+		 LEADER_IS_TRIED LEADER_GETS_IT, DEFAULT},
+		{"a warning: handled", PLAIN, WARN, HANDLED, DEFAULT, HANDLED, GROWER_IS_WARNED,
+		 HANDLED},
+		{"a warning: waited for", PLAIN, WARN, BLOCKED, DEFAULT, HANDLED, GROWER_IS_WARNED,
+		 BLOCKED},
+		{"a warning: the end", PLAIN, WARN, DEFAULT, HANDLED, HANDLED, NOBODY, DEFAULT},
+		{"a warning: ignored", PLAIN, WARN, IGNORED, HANDLED, HANDLED, NOBODY, IGNORED},
+		{"a warning: unknown", PLAIN, WARN, UNKNOWN, HANDLED, HANDLED, NOBODY, UNKNOWN},
+		{"a warning: the end of the leader", TO_LEADER, WARN, HANDLED, HANDLED, DEFAULT,
+		 LEADER_IS_TRIED NOBODY, DEFAULT},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct target_case *c = &cases[i];
+		struct apo_request asked = request(c->process_policy);
+
+		asked.rule = c->rule;
+		world_process(GROWER)->disposition = c->grower;
+		world_process(GROWER)->interrupt = c->grower_interrupt;
+		world_process(LEADER)->disposition = c->leader;
+		expect_in(c->what, &asked, c->log);
+		cr_expect_eq(world.result_count, 1, "%s", c->what);
+		cr_expect_eq(world.results[0].disposition, c->disposition, "%s", c->what);
+		cr_expect_eq(world.results[0].error, 0, "%s", c->what);
+	}
+}
+
+Test(respond, without_a_leader_nobody_is_signalled)
+{
+	struct apo_request asked = request(TO_LEADER);
+
+	world.leader = 0;
+	expect(&asked, LEADER_IS_TRIED NOBODY);
+	cr_expect_eq(world.results[0].error, -ESRCH);
+}
+
+#define ONE_OF_ALL(pid) HELD(pid, 0) "tell sent " #pid "\n"
+
+Test(respond, all_are_signalled_and_one_result_ends_them)
+{
+	struct apo_request asked = request(TO_ALL);
+
+	world_process(LEADER)->disposition = APO_DISP_IGNORED; /* no word of it */
+	world_process(OTHER)->send_error = -EPERM;
+	expect(&asked, "each of 70\n" ONE_OF_ALL(100) HELD(300, 0) "tell failed 300\n" NOBODY);
+	cr_expect_eq(world.results[0].trip_id, TRIP);
+	cr_expect_eq(world.results[1].error, -EPERM);
+	cr_expect_eq(world.results[2].error, 0);
+	cr_expect_eq(world.results[2].trip_id, TRIP);
+}
+
+Test(respond, of_all_a_warning_is_for_those_who_handle_it)
+{
+	struct apo_request warn = warning(TO_ALL);
+
+	world_process(GROWER)->disposition = APO_DISP_DEFAULT;
+	world_process(OTHER)->disposition = APO_DISP_BLOCKED;
+	expect(&warn, "each of 70\n"
+		      "hold 200 started 0\nsend 15 to 200\ntell sent 200\n"
+		      "hold 300 started 0\nsend 15 to 300\ntell sent 300\n" NOBODY);
+}
+
+Test(respond, a_walk_that_fails_is_an_error_only_where_it_found_nobody)
+{
+	struct apo_request asked = request(TO_ALL);
+
+	world.each_error = -ESTALE;
+	expect(&asked, "each of 70\n" ONE_OF_ALL(100) ONE_OF_ALL(200) ONE_OF_ALL(300) NOBODY);
+	cr_expect_eq(world.results[3].error, 0);
+	world.cgroup_empty = true;
+	expect(&asked, "each of 70\n" NOBODY);
+	cr_expect_eq(world.results[0].error, -ESTALE);
+}
+
+/* --- the process that is signalled --------------------------------------------------------- */
+
+Test(respond, who_is_followed_is_followed_with_the_policies_of_the_request)
+{
+	struct apo_request both = with_airbag();
+
+	world_process(GROWER)->disposition = APO_DISP_IGNORED; /* so that it is the leader */
+	respond_to(&respond, &both.rec);
+	cr_expect_eq(world.entry.trip_id, TRIP);
+	cr_expect_eq(world.entry.policy, LENDS);
+	cr_expect_eq(world.entry.process_policy, PLAIN);
+	cr_expect_eq(world.entry.generation, GENERATION);
+	cr_expect_eq(world.entry.limit_cgroup, LIMIT);
+	cr_expect_eq(world.entry.start_boottime_ns, LEADER + 1);
+	cr_expect_eq(world.entry.time_ns, NOW);
+	cr_expect_eq(world.entry.signal, SIGTERM);
+	cr_expect_eq(world.entry.generate_result, -1);
+	cr_expect_eq(world.entry.generated_ns, 0);
+	cr_expect_eq(world.results[1].start_boottime_ns, LEADER + 1);
+}
+
+/* What a signal is followed with says nothing of a brake: that is the policy's alone. */
+Test(respond, a_brake_is_set_by_the_policy_of_the_limit_and_no_other)
+{
+	struct apo_request wanted = bare(APO_REC_BRAKE, LENDS, LIMIT);
+	struct apo_request no_airbag = bare(APO_REC_BRAKE, PLAIN, LIMIT);
+	struct apo_request dry_run = bare(APO_REC_BRAKE, DRY, LIMIT);
+	struct apo_request outdated = wanted;
+
+	outdated.rec.generation = GENERATION - 1;
+	expect(&wanted, "brake 70\n");
+	expect(&no_airbag, "");
+	expect(&dry_run, "");
+	expect(&outdated, "");
+}
+
+struct error_case {
+	const char *what;
+	int hold_error, follow_error, send_error;
+	const char *log;
+	int error;
+};
+
+Test(respond, an_error_is_told_and_stops_only_what_rests_on_it)
+{
+	static const struct error_case cases[] = {
+		{"gone before it is held", -ESRCH, 0, 0,
+		 "hold 100 started 101\ntell gone 100 last\n", -ESRCH},
+		{"never to be signalled", -EPERM, 0, 0,
+		 "hold 100 started 101\ntell failed 100 last\n", -EPERM},
+		{"gone before it is signalled", 0, 0, -ESRCH, HELD(100, 101) "tell gone 100 last\n",
+		 -ESRCH},
+		{"may not be signalled", 0, 0, -EPERM, HELD(100, 101) "tell failed 100 last\n",
+		 -EPERM},
+		{"cannot be followed", 0, -E2BIG, 0, GROWER_GETS_IT, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct error_case *c = &cases[i];
+		struct apo_request asked = request(PLAIN);
+
+		world_process(GROWER)->hold_error = c->hold_error;
+		world_process(GROWER)->send_error = c->send_error;
+		world.follow_error = c->follow_error;
+		expect_in(c->what, &asked, c->log);
+		cr_expect_eq(world.results[0].error, c->error, "%s", c->what);
+	}
+}
+
+struct cooldown_case {
+	const char *what;
+	uint32_t process_policy;
+	uint64_t trip_id, ago_ns;
+	bool left_alone;
+};
+
+Test(respond, who_was_signalled_is_left_alone_for_the_cooldown_of_its_policy)
+{
+	static const struct cooldown_case cases[] = {
+		{"another trip, a moment ago", PLAIN, TRIP - 1, 0, true},
+		{"just before the end", PLAIN, TRIP - 1, COOLDOWN - 1, true},
+		{"at its end", PLAIN, TRIP - 1, COOLDOWN, false},
+		{"this trip", PLAIN, TRIP, 0, false},
+		{"of a policy without", LENDS, TRIP - 1, 0, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct cooldown_case *c = &cases[i];
+		struct apo_request asked = request(c->process_policy);
+
+		world_process(GROWER)->followed = (struct apo_signalled){
+			.trip_id = c->trip_id,
+			.time_ns = NOW - c->ago_ns,
+		};
+		/* Its leader is not signalled in its place. */
+		expect_in(c->what, &asked, c->left_alone ? NOBODY : GROWER_GETS_IT);
+	}
+}
+
+Test(respond, a_leader_in_its_cooldown_is_left_alone)
+{
+	struct apo_request asked = request(TO_LEADER);
+
+	world_process(LEADER)->followed =
+		(struct apo_signalled){.trip_id = TRIP - 1, .time_ns = NOW - COOLDOWN};
+	expect(&asked, LEADER_IS_TRIED NOBODY);
+}
+
+/* --- what cannot be known ------------------------------------------------------------------ */
+
+Test(respond, of_an_older_generation_the_limit_stays_and_the_grower_is_signalled)
+{
+	struct apo_request both = with_airbag();
+
+	both.process_policy = TO_ALL;
+	both.rec.generation = GENERATION - 1;
+	world_process(GROWER)->followed =
+		(struct apo_signalled){.trip_id = TRIP - 1, .time_ns = NOW}; /* no cooldown known */
+	expect(&both, "tell airbag 0 last\n" GROWER_GETS_IT);
+	cr_expect_eq(world.results[0].airbag.outcome, INCIDENT_AIRBAG_NONE);
+	cr_expect_eq(world.entry.generation, GENERATION - 1);
+}
+
+Test(respond, a_process_that_no_guard_covers_has_no_grace)
+{
+	struct apo_request airbag = with_airbag();
+
+	airbag.flags = APO_REQUEST_AIRBAG;
+	airbag.process_policy = APO_POLICY_NONE;
+	expect(&airbag, "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n");
+}
+
+Test(respond, in_another_pid_namespace_nobody_is_followed_or_known_to_be)
+{
+	struct apo_request asked = request(PLAIN);
+
+	respond.initial_pid_ns = false; /* the grower is OTHER there */
+	world_process(OTHER)->followed =
+		(struct apo_signalled){.trip_id = TRIP - 1, .time_ns = NOW};
+	expect(&asked, "hold 300 started 101\nsend 15 to 300\ntell sent 300 last\n");
+}
+
+Test(respond, records_of_other_kinds_and_short_ones_are_left_alone)
+{
+	struct apo_request asked = request(PLAIN);
+
+	asked.rec.type = APO_REC_TRIP;
+	expect(&asked, "");
+	asked.rec.type = APO_REC_REQUEST;
+	asked.rec.size--;
+	expect(&asked, "");
+	respond_to_rest(&respond);
+	cr_expect_str_eq(world.log, "");
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rescue/respond.h"
+
+#include <signal.h>
+
+#include "base/util.h"
+
+/* NULL: of policies that are no longer in force. */
+static const struct policy *policy_of(const struct respond *respond,
+				      const struct apo_record *record, uint32_t id)
+{
+	return policy_set_of_record(respond->policies, id, record->generation);
+}
+
+static bool is_warning(const struct apo_request *request)
+{
+	return request->rule == APO_RULE_WARN;
+}
+
+/* --- one process --------------------------------------------------------------------------- */
+
+/*
+ * The signal to use on a process: the one of the policy; or SIGINT where that one would do nothing and
+ * SIGINT has a handler; or 0, if neither would help. A warning goes only to those who handle or
+ * wait for it. The same rule as the kernel side's signal_choose().
+ */
+static int choose_signal(const struct respond *respond, const struct apo_request *request,
+			 pid_t pid, uint32_t *ret_disposition)
+{
+	const struct respond_ops *ops = respond->ops;
+	enum apo_disposition disposition =
+		ops->disposition(pid, request->signal, respond->userdata);
+
+	*ret_disposition = disposition;
+	if (is_warning(request))
+		return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED
+			       ? (int)request->signal
+			       : 0;
+	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
+		return request->signal;
+	return ops->disposition(pid, SIGINT, respond->userdata) == APO_DISP_HANDLED ? SIGINT : 0;
+}
+
+/* Whether the process was signalled for another trip a short while ago. */
+static bool in_cooldown(const struct respond *respond, const struct apo_request *request, pid_t pid)
+{
+	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
+	struct apo_signalled entry;
+
+	return policy && respond->initial_pid_ns &&
+	       !respond->ops->followed(pid, &entry, respond->userdata) &&
+	       entry.trip_id != request->trip_id &&
+	       sat_sub(respond->ops->now_ns(respond->userdata), entry.time_ns) <
+		       policy->cooldown_ns;
+}
+
+/*
+ * Lets the kernel side know whom to follow. If it cannot, the process is signalled all the same. A
+ * warning has no end that anybody waits for.
+ */
+static void follow(const struct respond *respond, const struct apo_request *request,
+		   const struct pidref *process, int signal)
+{
+	const struct apo_signalled entry = {
+		.trip_id = request->trip_id,
+		.start_boottime_ns = process->start_boottime_ns,
+		.limit_cgroup = request->limit_cgroup,
+		.time_ns = respond->ops->now_ns(respond->userdata),
+		.policy = request->rec.policy,
+		.process_policy = request->process_policy,
+		.generation = request->rec.generation,
+		.signal = signal,
+		.generate_result = -1,
+	};
+
+	if (respond->initial_pid_ns && !is_warning(request))
+		respond->ops->follow(process->pid, &entry, respond->userdata);
+}
+
+/* The kernel side follows before the signal is sent: its delivery may be seen at once. */
+static void signal_held(const struct respond *respond, const struct apo_request *request, pid_t pid,
+			uint64_t start_boottime_ns, int signal, struct responder_result *result)
+{
+	struct pidref process = {.pidfd = -1};
+	int r = respond->ops->hold(pid, start_boottime_ns, &process, respond->userdata);
+
+	result->pid = pid;
+	result->signal = signal;
+	if (!r) {
+		result->start_boottime_ns = process.start_boottime_ns;
+		follow(respond, request, &process, signal);
+		r = respond->ops->send(&process, signal, respond->userdata);
+	}
+	pidref_close(&process);
+	result->error = r;
+	result->time_ns = respond->ops->now_ns(respond->userdata);
+	result->action = !r	       ? APO_ACT_SENT_RESPONDER
+			 : r == -ESRCH ? APO_ACT_DISAPPEARED
+				       : APO_ACT_FAILED;
+}
+
+/*
+ * Signals a process, unless no signal makes sense for it or it was signalled a short while ago: then the
+ * result has no pid. Returns whether a signal makes sense. start_boottime_ns 0: not known.
+ */
+static bool signal_process(const struct respond *respond, const struct apo_request *request,
+			   pid_t pid, uint64_t start_boottime_ns, struct responder_result *result)
+{
+	int signal = choose_signal(respond, request, pid, &result->disposition);
+
+	result->action = APO_ACT_NONE;
+	if (signal && !in_cooldown(respond, request, pid))
+		signal_held(respond, request, pid, start_boottime_ns, signal, result);
+	return signal;
+}
+
+/* --- the targets --------------------------------------------------------------------------- */
+
+static pid_t grower_pid(const struct respond *respond, const struct apo_request *request)
+{
+	return pidref_local_pid(respond->initial_pid_ns, &request->grower);
+}
+
+static void signal_leader(const struct respond *respond, const struct apo_request *request,
+			  struct responder_result *result)
+{
+	pid_t leader;
+
+	if (respond->ops->leader(grower_pid(respond, request), &leader, respond->userdata)) {
+		result->action = APO_ACT_NONE;
+		result->error = -ESRCH;
+		return;
+	}
+	signal_process(respond, request, leader, 0, result);
+}
+
+static void signal_grower(const struct respond *respond, const struct apo_request *request,
+			  struct responder_result *result)
+{
+	if (!signal_process(respond, request, grower_pid(respond, request),
+			    request->grower.start_boottime_ns, result) &&
+	    !is_warning(request))
+		signal_leader(respond, request, result);
+}
+
+struct all_walk {
+	const struct respond *respond;
+	const struct apo_request *request;
+	size_t signalled; /* or tried */
+};
+
+static void signal_one_of_all(pid_t pid, void *userdata)
+{
+	struct all_walk *walk = userdata;
+	struct responder_result result = {.trip_id = walk->request->trip_id};
+
+	signal_process(walk->respond, walk->request, pid, 0, &result);
+	if (!result.pid)
+		return;
+	walk->signalled++;
+	walk->respond->ops->tell(&result, walk->respond->userdata);
+}
+
+static void signal_all(const struct respond *respond, const struct apo_request *request,
+		       struct responder_result *result)
+{
+	struct all_walk walk = {.respond = respond, .request = request};
+	int r = respond->ops->each_process(request->limit_cgroup, signal_one_of_all, &walk,
+					   respond->userdata);
+
+	result->action = APO_ACT_NONE;
+	result->error = walk.signalled ? 0 : r;
+}
+
+static void signal_target(const struct respond *respond, const struct apo_request *request)
+{
+	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
+	struct responder_result result = {.trip_id = request->trip_id, .last = 1};
+
+	switch (policy ? policy->target : APO_TARGET_GROWER) {
+	case APO_TARGET_GROWER:
+		signal_grower(respond, request, &result);
+		break;
+	case APO_TARGET_LEADER:
+		signal_leader(respond, request, &result);
+		break;
+	case APO_TARGET_ALL:
+		signal_all(respond, request, &result);
+		break;
+	}
+	respond->ops->tell(&result, respond->userdata);
+}
+
+/* --- the limit ----------------------------------------------------------------------------- */
+
+static void raise_limit(const struct respond *respond, const struct apo_request *request)
+{
+	const struct policy *policy = policy_of(respond, &request->rec, request->rec.policy);
+	const struct policy *own = policy_of(respond, &request->rec, request->process_policy);
+	uint64_t rate_bytes_s = sat_mul(request->rate_pages_s, respond->page_bytes);
+	struct responder_result result = {
+		.trip_id = request->trip_id,
+		.is_airbag = true,
+		.last = 1,
+		.limit_cgroup = request->limit_cgroup,
+	};
+
+	if (!request->trip_id) {
+		respond->ops->raise_again(request->limit_cgroup, rate_bytes_s, respond->userdata);
+		return;
+	}
+	if (policy)
+		respond->ops->raise(request->limit_cgroup, policy, own ? own->grace_ns : 0,
+				    rate_bytes_s, &result.airbag, respond->userdata);
+	result.time_ns = respond->ops->now_ns(respond->userdata);
+	respond->ops->tell(&result, respond->userdata);
+}
+
+static void brake(const struct respond *respond, const struct apo_request *request)
+{
+	const struct policy *policy = policy_of(respond, &request->rec, request->rec.policy);
+
+	if (policy && policy_brakes(policy))
+		respond->ops->brake(request->limit_cgroup, respond->userdata);
+}
+
+/* --- records ------------------------------------------------------------------------------- */
+
+/*
+ * Beyond the maximum nothing is kept: a refresh is asked for again, and what was not prepared is opened
+ * at the trip.
+ */
+static void put_off(struct respond *respond, const struct apo_request *request)
+{
+	if (respond->put_off_count == RESPOND_PUT_OFF_MAX)
+		return;
+	respond->put_off[respond->put_off_count].limit_cgroup = request->limit_cgroup;
+	respond->put_off[respond->put_off_count++].type = request->rec.type;
+}
+
+void respond_to(struct respond *respond, const struct apo_record *record)
+{
+	const struct apo_request *request = (const struct apo_request *)record;
+
+	if (record->size < sizeof(*request))
+		return;
+	switch (record->type) {
+	case APO_REC_REQUEST:
+		if (request->flags & APO_REQUEST_AIRBAG)
+			raise_limit(respond, request);
+		if (request->flags & APO_REQUEST_SIGNAL)
+			signal_target(respond, request);
+		break;
+	case APO_REC_BRAKE:
+		brake(respond, request);
+		break;
+	case APO_REC_REFRESH:
+	case APO_REC_PREPARE:
+		put_off(respond, request);
+		break;
+	}
+}
+
+void respond_to_rest(struct respond *respond)
+{
+	for (size_t i = 0; i < respond->put_off_count; i++) {
+		uint64_t limit_cgroup = respond->put_off[i].limit_cgroup;
+
+		if (respond->put_off[i].type == APO_REC_REFRESH)
+			respond->ops->refresh(limit_cgroup, respond->userdata);
+		else
+			respond->ops->prepare(limit_cgroup, respond->userdata);
+	}
+	respond->put_off_count = 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the responder does for one record of the kernel side. The limit is raised before anybody is
+ * signalled. Then, by the target of the process's policy, the grower, its leader, or every process of
+ * the cgroup whose limit binds is signalled; the leader also in place of a grower for whom no signal
+ * makes sense. What takes its time waits until the signals are out.
+ *
+ * Only decisions: what is done goes through struct respond_ops, whose one real set is the
+ * responder's. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apoptosis/abi.h"
+#include "core/policy_set.h"
+#include "rescue/airbag.h"
+#include "sense/pidref.h"
+
+/* What was done for a trip, for its incident: about its airbag, or about one process. */
+struct responder_result {
+	uint64_t trip_id;
+	/* About the airbag, and about nothing else. */
+	bool is_airbag;
+	uint64_t limit_cgroup;
+	struct airbag_result airbag;
+	uint64_t time_ns; /* CLOCK_MONOTONIC, when it was done */
+	/* About a signal. */
+	uint64_t start_boottime_ns;
+	pid_t pid; /* 0: no process was chosen; with `last`, see there */
+	uint32_t signal;
+	uint32_t action; /* enum apo_action */
+	uint32_t disposition;
+	int32_t error;
+	/*
+	 * The airbag, or the signals, of the request are dealt with. With target "all" a result for
+	 * each process comes first, and this one has no pid.
+	 */
+	uint32_t last;
+};
+
+/* userdata is that of struct respond. Errors are -errno, as those of the functions that are named. */
+struct respond_ops {
+	uint64_t (*now_ns)(void *userdata); /* CLOCK_MONOTONIC */
+	void (*tell)(const struct responder_result *result, void *userdata);
+
+	/* airbag_raise(), airbag_raise_again(), airbag_brake(), airbag_prepare_id() */
+	void (*raise)(uint64_t limit_cgroup, const struct policy *policy, uint64_t grace_ns,
+		      uint64_t rate_bytes_s, struct airbag_result *ret, void *userdata);
+	void (*raise_again)(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata);
+	void (*brake)(uint64_t limit_cgroup, void *userdata);
+	void (*prepare)(uint64_t limit_cgroup, void *userdata);
+	/* Has the kernel bring the statistics of the cgroup up to date. */
+	void (*refresh)(uint64_t limit_cgroup, void *userdata);
+
+	/* leader_find() */
+	int (*leader)(pid_t pid, pid_t *ret, void *userdata);
+	/* Calls visit for each process below the cgroup. */
+	int (*each_process)(uint64_t cgroup_id, void (*visit)(pid_t pid, void *walk), void *walk,
+			    void *userdata);
+	/* proc_disposition(), pidref_open(), pidref_signal() */
+	enum apo_disposition (*disposition)(pid_t pid, int signal, void *userdata);
+	int (*hold)(pid_t pid, uint64_t start_boottime_ns, struct pidref *ret, void *userdata);
+	int (*send)(const struct pidref *process, int signal, void *userdata);
+
+	/* source_follow(), source_followed() */
+	int (*follow)(pid_t pid, const struct apo_signalled *entry, void *userdata);
+	int (*followed)(pid_t pid, struct apo_signalled *ret, void *userdata);
+};
+
+#define RESPOND_PUT_OFF_MAX 64
+
+/* All but what is put off is the caller's to fill in. */
+struct respond {
+	const struct respond_ops *ops;
+	void *userdata; /* of the ops */
+	const struct policy_set *policies;
+	uint64_t page_bytes;
+	/* Pids of the kernel side are ours; else the kernel side cannot be told whom to follow. */
+	bool initial_pid_ns;
+
+	struct {
+		uint64_t limit_cgroup;
+		uint32_t type; /* APO_REC_REFRESH, APO_REC_PREPARE */
+	} put_off[RESPOND_PUT_OFF_MAX];
+	size_t put_off_count;
+};
+
+/*
+ * Does what a record of the kernel side asks for: signals, raises, brakes at once, puts the rest off. A
+ * record whose policy is no longer in force raises and brakes nothing; its signal is sent, to the
+ * grower.
+ */
+void respond_to(struct respond *respond, const struct apo_record *record);
+
+/* Does what was put off, when all records that are there have been responded to. */
+void respond_to_rest(struct respond *respond);
