@@ -63,10 +63,10 @@ static void raise_limit(uint64_t limit_cgroup, const struct policy *policy, uint
 	     policy->airbag_permyriad / 100, (unsigned int)(grace_ns / NSEC_PER_SEC), rate_bytes_s);
 }
 
-static void raise_again(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata)
+static void raise_further(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata)
 {
 	(void)userdata;
-	note("raise again %u rate %" PRIu64 "\n", (unsigned int)limit_cgroup, rate_bytes_s);
+	note("raise further %u rate %" PRIu64 "\n", (unsigned int)limit_cgroup, rate_bytes_s);
 }
 
 static void brake(uint64_t limit_cgroup, void *userdata)
@@ -156,7 +156,7 @@ static const struct respond_ops fakes = {
 	.now_ns = now_ns,
 	.tell = tell,
 	.raise = raise_limit,
-	.raise_again = raise_again,
+	.raise_further = raise_further,
 	.brake = brake,
 	.prepare = prepare,
 	.refresh = refresh,

@@ -97,3 +97,88 @@ Test(lending, of_too_many_the_one_that_has_nearly_paid_is_forgotten)
 	lending_take(debts, 1000, 100 * NSEC_PER_SEC);
 	cr_expect(lending_allowed(debts, 1, LENDING_DEBTS * NSEC_PER_SEC));
 }
+
+Test(lending, the_brake_takes_hold_in_the_last_eighth_or_half_way_to_the_end)
+{
+	static const struct {
+		const char *what;
+		uint64_t raised, used, high;
+	} cases[] = {
+		{"much is left: an eighth", 512 * MIB, 256 * MIB, 448 * MIB},
+		{"just as far", 512 * MIB, 384 * MIB, 448 * MIB},
+		{"little is left: half of it", 512 * MIB, 480 * MIB, 496 * MIB},
+		{"whole pages", 512 * MIB, 512 * MIB - 3 * PAGE, 512 * MIB - 2 * PAGE},
+		{"nothing is left", 512 * MIB, 512 * MIB, 512 * MIB},
+		{"beyond it, on v2 for a moment", 512 * MIB, 600 * MIB, 512 * MIB},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_eq(lending_brake_bytes(cases[i].raised, cases[i].used, PAGE),
+			     cases[i].high, "%s", cases[i].what);
+}
+
+Test(lending, a_loan_lasts_for_the_grace_and_what_ending_takes)
+{
+	const uint64_t now = 100 * NSEC_PER_SEC;
+
+	cr_expect_eq(lending_deadline_ns(now, 3 * NSEC_PER_SEC), 105 * NSEC_PER_SEC);
+	cr_expect_eq(lending_deadline_ns(now, 0), now + AIRBAG_GRACE_NS + 2 * NSEC_PER_SEC);
+	cr_expect_eq(lending_deadline_ns(now, UINT64_MAX - 1), UINT64_MAX);
+	cr_expect_eq(lending_closed_deadline_ns(105 * NSEC_PER_SEC, now), 102 * NSEC_PER_SEC);
+	cr_expect_eq(lending_closed_deadline_ns(101 * NSEC_PER_SEC, now), 101 * NSEC_PER_SEC);
+}
+
+Test(lending, a_limit_goes_back_when_need_fits_or_its_time_is_over)
+{
+	static const struct {
+		const char *what;
+		uint64_t need, now_ns;
+		unsigned int open_trips;
+		bool may_end;
+	} cases[] = {
+		{"no trip is open, need fits", 100 * MIB - 1, 0, 0, true},
+		{"it would fill the limit", 100 * MIB, 0, 0, false},
+		{"it would be beyond it", 120 * MIB, 0, 0, false},
+		{"a trip is open, need is below the line", 90 * MIB - 1, 0, 1, true},
+		{"at the line", 90 * MIB, 0, 1, false},
+		{"between line and limit", 95 * MIB, 0, 2, false},
+		{"a number that makes no sense", UINT64_MAX, 0, 1, false},
+		{"just before the deadline", 120 * MIB, NSEC_PER_SEC - 1, 1, false},
+		{"at the deadline", 120 * MIB, NSEC_PER_SEC, 1, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct lent lent = {
+			.limit_bytes = 100 * MIB,
+			.reserve_bytes = 10 * MIB,
+			.deadline_ns = NSEC_PER_SEC,
+			.open_trips = cases[i].open_trips,
+		};
+
+		cr_expect_eq(lending_may_end(&lent, cases[i].need, cases[i].now_ns),
+			     cases[i].may_end, "%s", cases[i].what);
+	}
+}
+
+Test(lending, what_becomes_of_a_loan_whose_limit_was_to_go_back)
+{
+	static const struct {
+		const char *what;
+		int error;
+		bool wanted_again;
+		enum lending_end end;
+	} cases[] = {
+		{"it is back", 0, false, LENDING_ENDED},
+		{"the cgroup is gone", -ENOENT, false, LENDING_ENDED},
+		{"its files are", -ENODEV, false, LENDING_ENDED},
+		{"its id is", -ESTALE, false, LENDING_ENDED},
+		{"v1: more is in use", -EBUSY, false, LENDING_REFUSED},
+		{"not allowed any more", -EACCES, false, LENDING_REFUSED},
+		{"it is back, and another trip came", 0, true, LENDING_RENEWED},
+		{"refused, and another trip came", -EBUSY, true, LENDING_RENEWED},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_eq(lending_end(cases[i].error, cases[i].wanted_again), cases[i].end, "%s",
+			     cases[i].what);
+}

@@ -14,6 +14,10 @@
 /* Each airbag of a cgroup costs this time, of which no more than so many may be owed. */
 #define LEND_NS (60 * NSEC_PER_SEC)
 #define LEND_AHEAD 3
+/* How long an ended process may take to give its memory back, and the end of the grace. */
+#define TEARDOWN_NS (2 * NSEC_PER_SEC)
+/* The brake takes hold in this part of the raised limit, and in half of what is left at most. */
+#define BRAKE_PART 8
 
 uint64_t lending_spare(uint64_t total_bytes, uint64_t available_bytes)
 {
@@ -67,4 +71,45 @@ void lending_take(struct debt debts[LENDING_DEBTS], uint64_t path_hash, uint64_t
 	struct debt *debt = debt_of(debts, path_hash);
 
 	debt->until_ns = MAX(debt->until_ns, now_ns) + LEND_NS;
+}
+
+uint64_t lending_brake_bytes(uint64_t raised_bytes, uint64_t used_bytes, uint64_t page_bytes)
+{
+	uint64_t left = sat_sub(raised_bytes, used_bytes);
+
+	return (raised_bytes - MIN(left / 2, raised_bytes / BRAKE_PART)) / page_bytes * page_bytes;
+}
+
+/* A policy that lends has a grace, unless it was made by hand. */
+uint64_t lending_deadline_ns(uint64_t now_ns, uint64_t grace_ns)
+{
+	return sat_add(now_ns, sat_add(grace_ns ?: AIRBAG_GRACE_NS, TEARDOWN_NS));
+}
+
+uint64_t lending_closed_deadline_ns(uint64_t deadline_ns, uint64_t now_ns)
+{
+	return MIN(deadline_ns, now_ns + TEARDOWN_NS);
+}
+
+bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns)
+{
+	uint64_t reserve_bytes = lent->open_trips ? lent->reserve_bytes : 0;
+
+	return now_ns >= lent->deadline_ns ||
+	       sat_add(need_bytes, reserve_bytes) < lent->limit_bytes;
+}
+
+enum lending_end lending_end(int error, bool wanted_again)
+{
+	if (wanted_again)
+		return LENDING_RENEWED;
+	switch (error) {
+	case 0:
+	case -ENOENT:
+	case -ENODEV:
+	case -ESTALE:
+		return LENDING_ENDED;
+	default:
+		return LENDING_REFUSED;
+	}
 }

@@ -9,51 +9,46 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/util.h"
 #include "core/lending.h"
 #include "rescue/journal.h"
+#include "rescue/loan.h"
 #include "sense/cgroup_memory.h"
 #include "sense/proc.h"
 
 #define BAGS_MAX 64
-/* How long an ended process may take to give its memory back, and the end of the grace. */
-#define TEARDOWN_NS (2 * NSEC_PER_SEC)
-/* The brake takes hold in this part of the raised limit, and in half of what is left at most. */
-#define BRAKE_PART 8
 /* A handler that is entered on another CPU may be told of before its trip. */
 #define OVERTAKEN_NS (10 * NSEC_PER_MSEC)
 /* The kernel may refuse to lower a v1 limit below the usage: said so often. */
 #define COMPLAIN_NS (10 * NSEC_PER_SEC)
 
-enum bag_state { BAG_EMPTY = 0, BAG_FLAT, BAG_INFLATED, BAG_DEFLATING };
+enum bag_state {
+	BAG_EMPTY = 0, /* a free place */
+	BAG_READY,     /* what raising takes is open */
+	BAG_RAISED,
+	BAG_GOING_BACK, /* the limit is put back, without the mutex */
+};
 
+/* The airbag of one limit. */
 struct bag {
 	enum bag_state state;
-	uint64_t cgroup_id;
+	struct loan loan;
 	uint64_t path_hash;
-	int dirfd;
-	unsigned int holders; /* trips that are not closed */
-	struct journal_entry entry;
-	struct policy policy; /* of the limit, when it was raised */
-	uint64_t used_ns;     /* when it was last asked for */
-	bool was_all;	      /* there is no more to lend */
-	uint64_t entered_ns;  /* when a handler was entered last; 0: not since it was raised */
+	unsigned int open_trips; /* it is raised for */
+	uint64_t used_ns;	 /* when it was last asked for */
+	uint64_t entered_ns;	 /* when a handler was entered last; 0: not since it was raised */
 	uint64_t complained_ns;
 };
 
 struct airbag {
-	struct airbag_config config;
-	int journal_fd; /* or -errno */
-	pthread_mutex_t mutex;
+	struct lender lender;  /* its journal_fd may be -errno */
+	pthread_mutex_t mutex; /* of all below */
 	struct bag bags[BAGS_MAX];
 	struct debt debts[LENDING_DEBTS];
 	int prepare_error; /* the first; the slow path warns of it */
 	bool prepare_warned;
 	int wake_fd; /* eventfd */
-	uint64_t start_ticks;
 };
 
 static uint64_t boottime_ns(void)
@@ -77,15 +72,16 @@ static void wake(const struct airbag *airbag)
 static struct bag *bag_find(struct airbag *airbag, uint64_t cgroup_id)
 {
 	for (size_t i = 0; i < BAGS_MAX; i++)
-		if (airbag->bags[i].state != BAG_EMPTY && airbag->bags[i].cgroup_id == cgroup_id)
+		if (airbag->bags[i].state != BAG_EMPTY &&
+		    airbag->bags[i].loan.cgroup_id == cgroup_id)
 			return &airbag->bags[i];
 	return NULL;
 }
 
 static void bag_forget(struct bag *bag)
 {
-	close_fd(bag->dirfd);
-	*bag = (struct bag){.dirfd = -1};
+	close_fd(bag->loan.dirfd);
+	*bag = (struct bag){.loan.dirfd = -1};
 }
 
 /* A free place, or that of a cgroup that is gone, or the one not asked for the longest. */
@@ -99,9 +95,9 @@ static struct bag *bag_place(struct airbag *airbag)
 	for (size_t i = 0; i < BAGS_MAX; i++) {
 		struct bag *bag = &airbag->bags[i];
 
-		if (bag->state != BAG_FLAT || bag->holders)
+		if (bag->state != BAG_READY || bag->open_trips)
 			continue;
-		if (faccessat(bag->dirfd, "cgroup.procs", F_OK, 0)) {
+		if (faccessat(bag->loan.dirfd, "cgroup.procs", F_OK, 0)) {
 			idle = bag;
 			break;
 		}
@@ -124,7 +120,7 @@ static uint64_t hash_of(const char *text)
 
 static int bag_open(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
 {
-	const struct cgroup_tree *tree = airbag->config.tree;
+	const struct cgroup_tree *tree = airbag->lender.tree;
 	struct bag *bag = bag_find(airbag, cgroup_id);
 	_cleanup_free_ char *rel = NULL;
 	_cleanup_close_ int dirfd = -1;
@@ -141,10 +137,11 @@ static int bag_open(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
 			r = -EMFILE;
 		if (r)
 			return r;
-		*bag = (struct bag){.state = BAG_FLAT,
-				    .cgroup_id = cgroup_id,
-				    .path_hash = hash_of(rel),
-				    .dirfd = TAKE_FD(dirfd)};
+		*bag = (struct bag){
+			.state = BAG_READY,
+			.loan = {.cgroup_id = cgroup_id, .dirfd = TAKE_FD(dirfd)},
+			.path_hash = hash_of(rel),
+		};
 	}
 	bag->used_ns = boottime_ns();
 	*ret = bag;
@@ -155,9 +152,9 @@ void airbag_prepare(struct airbag *airbag, const char *rel)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
 	struct bag *bag;
-	int r = airbag->journal_fd < 0 ? airbag->journal_fd : 0;
+	int r = airbag->lender.journal_fd < 0 ? airbag->lender.journal_fd : 0;
 
-	if (cgroup_limit_binding(airbag->config.tree, rel, &limit) || !limit.cgroup)
+	if (cgroup_limit_binding(airbag->lender.tree, rel, &limit) || !limit.cgroup)
 		return;
 	if (!r) {
 		pthread_mutex_lock(&airbag->mutex);
@@ -173,7 +170,7 @@ void airbag_prepare(struct airbag *airbag, const char *rel)
 void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
 {
 	struct bag *bag;
-	int r = airbag->journal_fd < 0 ? airbag->journal_fd : 0;
+	int r = airbag->lender.journal_fd < 0 ? airbag->lender.journal_fd : 0;
 
 	pthread_mutex_lock(&airbag->mutex);
 	if (!r)
@@ -187,163 +184,68 @@ void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
 		wake(airbag);
 }
 
-/* --- inflating ----------------------------------------------------------------------------- */
+/* --- raising ------------------------------------------------------------------------------- */
 
-static uint64_t least(const struct cgroup_limits *limits)
-{
-	return MIN(limits->memory_bytes, limits->memsw_bytes);
-}
-
-static bool are_ours(const struct journal_entry *entry, const struct cgroup_limits *now)
-{
-	struct cgroup_limits taken = *now;
-
-	return journal_take_back(entry, &taken);
-}
-
-/* A policy that lends has a grace, unless it was made by hand. */
-static uint64_t deadline_ns(uint64_t grace_ns)
-{
-	return boottime_ns() + (grace_ns ?: AIRBAG_GRACE_NS) + TEARDOWN_NS;
-}
-
-static int host_spare(int proc_fd, uint64_t *ret)
-{
-	uint64_t total_kib, available_kib;
-	char text[4096];
-	int r = file_read_into(proc_fd, "meminfo", text, sizeof(text));
-
-	if (r)
-		return r;
-	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
-	    parse_field_u64(text, "MemAvailable:", &available_kib))
-		return -EBADMSG;
-	*ret = lending_spare(sat_mul(total_kib, 1024), sat_mul(available_kib, 1024));
-	return 0;
-}
-
-static int bag_inflate(struct airbag *airbag, struct bag *bag, uint64_t grace_ns,
-		       uint64_t rate_bytes_s)
-{
-	const struct airbag_config *config = &airbag->config;
-	bool again = bag->state != BAG_FLAT, was_all = false;
-	struct journal_entry entry = bag->entry;
-	uint64_t now_ns = boottime_ns(), size = 0, spare = 0;
-	struct cgroup_limits now;
-	int r = cgroup_limits_read(config->tree, bag->dirfd, &now);
-
-	if (!r && again && !are_ours(&entry, &now))
-		r = -EBUSY;
-	if (!r && !again && !lending_allowed(airbag->debts, bag->path_hash, now_ns))
-		r = -EAGAIN;
-	if (!r && !again)
-		entry = (struct journal_entry){
-			.cgroup_id = bag->cgroup_id,
-			.deadline_ns = deadline_ns(grace_ns),
-			.before = now,
-			.raised = now,
-			.owner = getpid(),
-			.owner_start_ticks = airbag->start_ticks,
-		};
-	if (!r)
-		r = host_spare(config->proc_fd, &spare);
-	if (!r)
-		r = lending_size(&bag->policy, least(&entry.before), rate_bytes_s, spare,
-				 sysconf(_SC_PAGESIZE), &size, &was_all);
-	if (r)
-		return r;
-	entry.raised_last = entry.raised;
-	entry.raised.high_bytes = entry.before.high_bytes;
-	entry.raised.memory_bytes = sat_add(entry.raised_last.memory_bytes, size);
-	entry.raised.memsw_bytes = sat_add(entry.raised_last.memsw_bytes, size);
-	r = journal_write(airbag->journal_fd, &entry, again);
-	if (r)
-		return r;
-	r = cgroup_limits_write(config->tree, bag->dirfd, &entry.raised);
-	if (r) { /* v1 has two, and may have taken one */
-		cgroup_limits_write(config->tree, bag->dirfd, &now);
-		if (!again)
-			journal_remove(airbag->journal_fd, bag->cgroup_id);
-		return r;
-	}
-	if (!again)
-		lending_take(airbag->debts, bag->path_hash, now_ns);
-	bag->entry = entry;
-	bag->state = BAG_INFLATED;
-	bag->was_all = was_all;
-	return 0;
-}
-
-/* For a trip that comes while the limit is put back. */
-static void bag_raise_again(const struct airbag *airbag, const struct bag *bag)
-{
-	struct cgroup_limits now;
-
-	if (!cgroup_limits_read(airbag->config.tree, bag->dirfd, &now) &&
-	    are_ours(&bag->entry, &now))
-		cgroup_limits_write(airbag->config.tree, bag->dirfd, &bag->entry.raised);
-}
-
-/* Before the end of what is lent, unless somebody has set one. */
-static void bag_brake(struct airbag *airbag, struct bag *bag)
-{
-	const struct cgroup_tree *tree = airbag->config.tree;
-	uint64_t page = sysconf(_SC_PAGESIZE), usage, left;
-	struct journal_entry entry = bag->entry;
-	struct cgroup_limits now;
-
-	if (entry.raised.high_bytes != UINT64_MAX || cgroup_limits_read(tree, bag->dirfd, &now) ||
-	    !are_ours(&entry, &now) || cgroup_usage_read(tree, bag->dirfd, &usage))
-		return;
-	/* Below the usage it would have the kernel reclaim while we wait. */
-	left = sat_sub(entry.raised.memory_bytes, MAX(usage, entry.before.memory_bytes));
-	entry.raised_last = entry.raised;
-	entry.raised.high_bytes = (entry.raised.memory_bytes -
-				   MIN(left / 2, entry.raised.memory_bytes / BRAKE_PART)) /
-				  page * page;
-	if (!journal_write(airbag->journal_fd, &entry, true) &&
-	    !cgroup_limits_write(tree, bag->dirfd, &entry.raised))
-		bag->entry = entry;
-}
-
-/* It is up already: longer, too, as far as it may be lent. */
-static void bag_join(struct airbag *airbag, struct bag *bag, uint64_t grace_ns)
+static int bag_raise(struct airbag *airbag, struct bag *bag, const struct policy *policy,
+		     uint64_t grace_ns, uint64_t rate_bytes_s)
 {
 	uint64_t now_ns = boottime_ns();
+	int r;
 
-	if (bag->state == BAG_DEFLATING)
-		bag_raise_again(airbag, bag);
-	bag->state = BAG_INFLATED;
+	if (sat_sub(now_ns, bag->entered_ns) > OVERTAKEN_NS)
+		bag->entered_ns = 0; /* for a trip that is over */
+	if (!lending_allowed(airbag->debts, bag->path_hash, now_ns))
+		return -EAGAIN;
+	r = loan_raise(&airbag->lender, &bag->loan, policy, lending_deadline_ns(now_ns, grace_ns),
+		       rate_bytes_s);
+	if (r)
+		return r;
+	lending_take(airbag->debts, bag->path_hash, now_ns);
+	bag->state = BAG_RAISED;
+	return 0;
+}
+
+/* It is raised already: for longer, too, as far as it may be lent. */
+static void bag_join(struct airbag *airbag, struct bag *bag, uint64_t grace_ns)
+{
+	uint64_t now_ns = boottime_ns(), *deadline_ns = &bag->loan.entry.deadline_ns;
+
+	if (bag->state == BAG_GOING_BACK)
+		loan_raise_again(&airbag->lender, &bag->loan);
+	bag->state = BAG_RAISED;
 	if (lending_allowed(airbag->debts, bag->path_hash, now_ns)) {
 		lending_take(airbag->debts, bag->path_hash, now_ns);
-		bag->entry.deadline_ns = MAX(bag->entry.deadline_ns, deadline_ns(grace_ns));
+		*deadline_ns = MAX(*deadline_ns, lending_deadline_ns(now_ns, grace_ns));
 	}
 }
 
-void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, const struct policy *policy,
-		    uint64_t grace_ns, uint64_t rate_bytes_s, struct airbag_result *ret)
+/* Where no more can be lent, and a handler is entered. */
+static void bag_brake(struct airbag *airbag, struct bag *bag)
+{
+	if (bag->state == BAG_RAISED && bag->loan.was_all && bag->entered_ns &&
+	    policy_brakes(&bag->loan.policy))
+		loan_brake(&airbag->lender, &bag->loan);
+}
+
+void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy *policy,
+		  uint64_t grace_ns, uint64_t rate_bytes_s, struct airbag_result *ret)
 {
 	struct airbag_result result = {.outcome = INCIDENT_AIRBAG_RAISED};
 	struct bag *bag = NULL;
-	int r = airbag->journal_fd < 0 ? airbag->journal_fd : 0;
+	int r = airbag->lender.journal_fd < 0 ? airbag->lender.journal_fd : 0;
 
 	pthread_mutex_lock(&airbag->mutex);
 	if (!r)
 		r = bag_open(airbag, cgroup_id, &bag);
-	if (!r && bag->state == BAG_FLAT) {
-		if (sat_sub(boottime_ns(), bag->entered_ns) > OVERTAKEN_NS)
-			bag->entered_ns = 0; /* for a trip that is over */
-		bag->policy = *policy;
-		r = bag_inflate(airbag, bag, grace_ns, rate_bytes_s);
-	} else if (!r) {
+	if (!r && bag->state == BAG_READY)
+		r = bag_raise(airbag, bag, policy, grace_ns, rate_bytes_s);
+	else if (!r)
 		bag_join(airbag, bag, grace_ns);
-	}
 	if (!r) {
-		bag->holders++;
-		result.before_bytes = least(&bag->entry.before);
-		result.raised_bytes = least(&bag->entry.raised);
-		if (bag->was_all && bag->entered_ns && policy_brakes(&bag->policy))
-			bag_brake(airbag, bag);
+		bag->open_trips++;
+		result.before_bytes = loan_limit_bytes(&bag->loan.entry.before);
+		result.raised_bytes = loan_limit_bytes(&bag->loan.entry.raised);
+		bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 	if (r) {
@@ -356,17 +258,18 @@ void airbag_inflate(struct airbag *airbag, uint64_t cgroup_id, const struct poli
 	*ret = result;
 }
 
-void airbag_inflate_again(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s)
+void airbag_raise_further(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s)
 {
 	struct bag *bag;
+	int r;
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_INFLATED && bag->holders &&
-	    bag->policy.airbag == AIRBAG_AUTO) { /* else that was all */
-		bag->was_all |= bag_inflate(airbag, bag, 0, rate_bytes_s) == -ENOMEM;
-		if (bag->was_all && bag->entered_ns && policy_brakes(&bag->policy))
-			bag_brake(airbag, bag);
+	if (bag && bag->state == BAG_RAISED && bag->open_trips &&
+	    bag->loan.policy.airbag == AIRBAG_AUTO) { /* else that was all */
+		r = loan_raise_further(&airbag->lender, &bag->loan, rate_bytes_s);
+		bag->loan.was_all |= r == -ENOMEM;
+		bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 }
@@ -379,86 +282,78 @@ void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
 	bag = bag_find(airbag, cgroup_id);
 	if (bag) {
 		bag->entered_ns = boottime_ns();
-		if (bag->state == BAG_INFLATED && bag->was_all && policy_brakes(&bag->policy))
-			bag_brake(airbag, bag);
+		bag_brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
 void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked)
 {
+	static const struct journal_entry none;
+	const struct journal_entry *entry;
 	const struct bag *bag;
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	*ret_bytes = bag ? least(&bag->entry.raised) - least(&bag->entry.before) : 0;
-	*ret_braked = bag && bag->entry.raised.high_bytes != bag->entry.before.high_bytes;
+	entry = bag ? &bag->loan.entry : &none;
+	*ret_bytes = sat_sub(loan_limit_bytes(&entry->raised), loan_limit_bytes(&entry->before));
+	*ret_braked = entry->raised.high_bytes != entry->before.high_bytes;
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
-/* --- letting go ---------------------------------------------------------------------------- */
+/* --- putting back -------------------------------------------------------------------------- */
 
-/*
- * Puts limits back, unless somebody else has set them meanwhile: those stay. 0: done, or nothing
- * left to do. Lowering a limit makes the kernel reclaim, and on v2 kill where that is not enough.
- */
-static int limits_restore(const struct airbag *airbag, int dirfd, const struct journal_entry *entry)
+static void complain(struct bag *bag, int error)
 {
-	struct cgroup_limits now;
-	int r = cgroup_limits_read(airbag->config.tree, dirfd, &now);
+	uint64_t now_ns = boottime_ns();
 
-	if (!r) {
-		if (!journal_take_back(entry, &now))
-			log_info("a limit of cgroup %" PRIu64 " was changed by somebody else while "
-				 "it was raised, and stays as it is",
-				 entry->cgroup_id);
-		r = cgroup_limits_write(airbag->config.tree, dirfd, &now);
-	}
-	/* The cgroup went, and its limit with it. */
-	return r == -ENOENT || r == -ENODEV ? 0 : r;
+	if (sat_sub(now_ns, bag->complained_ns) <= COMPLAIN_NS)
+		return;
+	bag->complained_ns = now_ns;
+	log_warn("cannot put back the limit of cgroup %" PRIu64 ": %s, trying again",
+		 bag->loan.cgroup_id, strerror(-error));
 }
 
 /* Called with the mutex, which is given up while the kernel reclaims. */
-static void bag_deflate(struct airbag *airbag, struct bag *bag)
+static void bag_put_back(struct airbag *airbag, struct bag *bag)
 {
-	struct journal_entry entry = bag->entry;
+	const struct journal_entry entry = bag->loan.entry;
 	int r;
 
-	bag->state = BAG_DEFLATING;
+	bag->state = BAG_GOING_BACK;
 	pthread_mutex_unlock(&airbag->mutex);
-	r = limits_restore(airbag, bag->dirfd, &entry);
+	r = loan_put_back(&airbag->lender, bag->loan.dirfd, &entry);
 	pthread_mutex_lock(&airbag->mutex);
-	if (bag->state == BAG_INFLATED) {
-		bag_raise_again(airbag, bag);
-		return;
+	switch (lending_end(r, bag->state == BAG_RAISED)) {
+	case LENDING_RENEWED:
+		loan_raise_again(&airbag->lender, &bag->loan);
+		break;
+	case LENDING_REFUSED:
+		bag->state = BAG_RAISED;
+		complain(bag, r);
+		break;
+	case LENDING_ENDED:
+		journal_remove(airbag->lender.journal_fd, bag->loan.cgroup_id);
+		bag->state = BAG_READY;
+		break;
 	}
-	if (r) {
-		bag->state = BAG_INFLATED;
-		if (sat_sub(boottime_ns(), bag->complained_ns) > COMPLAIN_NS) {
-			bag->complained_ns = boottime_ns();
-			log_warn("cannot put back the limit of cgroup %" PRIu64
-				 ": %s, trying again",
-				 bag->cgroup_id, strerror(-r));
-		}
-		return;
-	}
-	journal_remove(airbag->journal_fd, bag->cgroup_id);
-	bag->state = BAG_FLAT;
 }
 
-/*
- * Whether memory is below the old limit again: with all trips closed below that, else below its
- * line. Putting it back earlier would have the kernel kill.
- */
-static bool fallen(const struct airbag *airbag, const struct bag *bag)
+/* Reads files. What cannot be read is gone. */
+static bool may_end(const struct airbag *airbag, const struct bag *bag)
 {
-	uint64_t before = least(&bag->entry.before);
-	uint64_t reserve = policy_reserve_bytes(&bag->policy, before, 1);
+	uint64_t limit_bytes = loan_limit_bytes(&bag->loan.entry.before);
+	const struct lent lent = {
+		.limit_bytes = limit_bytes,
+		.reserve_bytes = policy_reserve_bytes(&bag->loan.policy, limit_bytes, 1),
+		.deadline_ns = bag->loan.entry.deadline_ns,
+		.open_trips = bag->open_trips,
+	};
 	struct cgroup_memory memory;
-	int r = cgroup_memory_read(airbag->config.tree, bag->dirfd, &memory);
 
-	return r || sat_add(sat_sub(memory.usage_bytes, memory.file_bytes),
-			    bag->holders ? reserve : 0) < before;
+	return cgroup_memory_read(airbag->lender.tree, bag->loan.dirfd, &memory) ||
+	       lending_may_end(&lent, sat_sub(memory.usage_bytes, memory.file_bytes),
+			       boottime_ns());
 }
 
 static void warn_once(struct airbag *airbag)
@@ -486,14 +381,14 @@ bool airbag_check(struct airbag *airbag)
 		pthread_mutex_lock(&airbag->mutex);
 		seen = *bag;
 		pthread_mutex_unlock(&airbag->mutex);
-		if (seen.state != BAG_INFLATED)
+		if (seen.state != BAG_RAISED)
 			continue;
 		raised = true;
-		if (boottime_ns() < seen.entry.deadline_ns && !fallen(airbag, &seen))
+		if (!may_end(airbag, &seen))
 			continue;
 		pthread_mutex_lock(&airbag->mutex);
-		if (bag->state == BAG_INFLATED && bag->holders <= seen.holders)
-			bag_deflate(airbag, bag);
+		if (bag->state == BAG_RAISED && bag->open_trips <= seen.open_trips)
+			bag_put_back(airbag, bag);
 		pthread_mutex_unlock(&airbag->mutex);
 	}
 	return raised;
@@ -510,8 +405,9 @@ void airbag_release(struct airbag *airbag, uint64_t cgroup_id)
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->holders && --bag->holders == 0)
-		bag->entry.deadline_ns = MIN(bag->entry.deadline_ns, boottime_ns() + TEARDOWN_NS);
+	if (bag && bag->open_trips && --bag->open_trips == 0)
+		bag->loan.entry.deadline_ns =
+			lending_closed_deadline_ns(bag->loan.entry.deadline_ns, boottime_ns());
 	pthread_mutex_unlock(&airbag->mutex);
 	wake(airbag);
 }
@@ -525,12 +421,12 @@ static void recover(const struct journal_entry *entry, void *userdata)
 	uint64_t ticks;
 	int r;
 
-	if (!proc_start_ticks(airbag->config.proc_fd, (pid_t)entry->owner, &ticks) &&
+	if (!proc_start_ticks(airbag->lender.proc_fd, (pid_t)entry->owner, &ticks) &&
 	    ticks == entry->owner_start_ticks)
 		return; /* it lives */
 	r = bag_open(airbag, entry->cgroup_id, &bag);
-	if (r == -ESTALE || r == -ENOENT) {
-		journal_remove(airbag->journal_fd, entry->cgroup_id);
+	if (r && lending_end(r, false) == LENDING_ENDED) {
+		journal_remove(airbag->lender.journal_fd, entry->cgroup_id);
 		return;
 	}
 	if (r) {
@@ -542,9 +438,9 @@ static void recover(const struct journal_entry *entry, void *userdata)
 	log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis left "
 		 "raised",
 		 entry->cgroup_id);
-	bag->entry = *entry;
-	bag_deflate(airbag, bag);
-	if (bag->state == BAG_INFLATED) /* not yet possible: the timer goes on */
+	bag->loan.entry = *entry;
+	bag_put_back(airbag, bag);
+	if (bag->state == BAG_RAISED) /* not yet possible: the timer goes on */
 		wake(airbag);
 }
 
@@ -558,9 +454,10 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 
 	if (!airbag)
 		return -ENOMEM;
-	airbag->config = *config;
+	airbag->lender.tree = config->tree;
+	airbag->lender.proc_fd = config->proc_fd;
 	for (size_t i = 0; i < BAGS_MAX; i++)
-		airbag->bags[i].dirfd = -1;
+		airbag->bags[i].loan.dirfd = -1;
 	/* The responder may wait for the slow path, which then runs at its priority. */
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
@@ -572,13 +469,13 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 		free(airbag);
 		return r;
 	}
-	proc_start_ticks(config->proc_fd, getpid(), &airbag->start_ticks);
-	r = journal_open(config->lends, &airbag->journal_fd);
+	proc_start_ticks(config->proc_fd, getpid(), &airbag->lender.start_ticks);
+	r = journal_open(config->lends, &airbag->lender.journal_fd);
 	if (r) {
-		airbag->journal_fd = r;
+		airbag->lender.journal_fd = r;
 	} else {
 		pthread_mutex_lock(&airbag->mutex);
-		journal_each(airbag->journal_fd, recover, airbag);
+		journal_each(airbag->lender.journal_fd, recover, airbag);
 		pthread_mutex_unlock(&airbag->mutex);
 	}
 	*ret = airbag;
@@ -591,13 +488,13 @@ struct airbag *airbag_free(struct airbag *airbag)
 		return NULL;
 	pthread_mutex_lock(&airbag->mutex);
 	for (size_t i = 0; i < BAGS_MAX; i++) {
-		if (airbag->bags[i].state == BAG_INFLATED)
-			bag_deflate(airbag, &airbag->bags[i]);
-		close_fd(airbag->bags[i].dirfd);
+		if (airbag->bags[i].state == BAG_RAISED)
+			bag_put_back(airbag, &airbag->bags[i]);
+		close_fd(airbag->bags[i].loan.dirfd);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 	pthread_mutex_destroy(&airbag->mutex);
-	close_fd(airbag->journal_fd);
+	close_fd(airbag->lender.journal_fd);
 	close_fd(airbag->wake_fd);
 	free(airbag);
 	return NULL;

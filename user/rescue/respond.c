@@ -206,7 +206,7 @@ static void raise_limit(const struct respond *respond, const struct apo_request 
 	};
 
 	if (!request->trip_id) {
-		respond->ops->raise_again(request->limit_cgroup, rate_bytes_s, respond->userdata);
+		respond->ops->raise_further(request->limit_cgroup, rate_bytes_s, respond->userdata);
 		return;
 	}
 	if (policy)

@@ -47,10 +47,10 @@ struct respond_ops {
 	uint64_t (*now_ns)(void *userdata); /* CLOCK_MONOTONIC */
 	void (*tell)(const struct responder_result *result, void *userdata);
 
-	/* airbag_raise(), airbag_raise_again(), airbag_brake(), airbag_prepare_id() */
+	/* airbag_raise(), airbag_raise_further(), airbag_brake(), airbag_prepare_id() */
 	void (*raise)(uint64_t limit_cgroup, const struct policy *policy, uint64_t grace_ns,
 		      uint64_t rate_bytes_s, struct airbag_result *ret, void *userdata);
-	void (*raise_again)(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata);
+	void (*raise_further)(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata);
 	void (*brake)(uint64_t limit_cgroup, void *userdata);
 	void (*prepare)(uint64_t limit_cgroup, void *userdata);
 	/* Has the kernel bring the statistics of the cgroup up to date. */

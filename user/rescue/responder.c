@@ -56,14 +56,14 @@ static void raise_limit(uint64_t limit_cgroup, const struct policy *policy, uint
 {
 	const struct responder *responder = userdata;
 
-	airbag_inflate(responder->config.airbag, limit_cgroup, policy, grace_ns, rate_bytes_s, ret);
+	airbag_raise(responder->config.airbag, limit_cgroup, policy, grace_ns, rate_bytes_s, ret);
 }
 
-static void raise_again(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata)
+static void raise_further(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata)
 {
 	const struct responder *responder = userdata;
 
-	airbag_inflate_again(responder->config.airbag, limit_cgroup, rate_bytes_s);
+	airbag_raise_further(responder->config.airbag, limit_cgroup, rate_bytes_s);
 }
 
 static void brake(uint64_t limit_cgroup, void *userdata)
@@ -172,7 +172,7 @@ static const struct respond_ops ops = {
 	.now_ns = now_ns,
 	.tell = tell,
 	.raise = raise_limit,
-	.raise_again = raise_again,
+	.raise_further = raise_further,
 	.brake = brake,
 	.prepare = prepare,
 	.refresh = refresh,

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loan on one limit, as files: raising the limit, slowing down what grows on it, putting it back.
+ * It is in the journal before the limit is touched. Which limits are lent to, for whom and how long is
+ * decided in rescue/airbag.h.
+ *
+ * Nothing here locks. Raising and braking are for the responder: they allocate nothing and do not wait
+ * for reclaim. Putting back does wait for it, and is for the slow path. Errors are -errno.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/policy.h"
+#include "rescue/journal.h"
+#include "sense/cgroup.h"
+
+/* Who lends, and where. */
+struct lender {
+	const struct cgroup_tree *tree;
+	int proc_fd;	/* open /proc, kept by the caller */
+	int journal_fd; /* of journal_open() */
+	uint64_t start_ticks;
+};
+
+struct loan {
+	uint64_t cgroup_id;
+	int dirfd; /* of the cgroup; the owner of the loan closes it */
+	struct journal_entry entry;
+	struct policy policy; /* of the limit, when it was raised */
+	bool was_all;	      /* there is no more to lend */
+};
+
+/*
+ * Raises the limit by the size of the policy, at a growth in bytes/s; deadline_ns (CLOCK_BOOTTIME) goes
+ * into the journal. -ENOMEM: the host has none to spare. -EEXIST: another apoptosis has raised it.
+ */
+int loan_raise(const struct lender *lender, struct loan *loan, const struct policy *policy,
+	       uint64_t deadline_ns, uint64_t rate_bytes_s);
+/* Raises a raised limit further, without a brake. -EBUSY: somebody else has changed it. */
+int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t rate_bytes_s);
+/* For a trip that comes while the limit is put back. */
+void loan_raise_again(const struct lender *lender, const struct loan *loan);
+/* Sets memory.high before the end of what is lent, unless somebody has set one. */
+void loan_brake(const struct lender *lender, struct loan *loan);
+
+/*
+ * Puts limits back, unless somebody else has set them meanwhile: those stay, and the log says so. The
+ * kernel reclaims, and on v2 kills where that is not enough. The entry in the journal is the caller's.
+ */
+int loan_put_back(const struct lender *lender, int dirfd, const struct journal_entry *entry);
+
+/* The lower of memory and memory with swap: the limit, in words. */
+uint64_t loan_limit_bytes(const struct cgroup_limits *limits);
