@@ -2,12 +2,15 @@
 #include "sinks/report_dir.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/util.h"
 #include "unit/fixture.h"
 
@@ -71,4 +74,86 @@ Test(reports, the_oldest_go_when_there_are_too_many_or_they_are_too_large)
 	cr_expect_not(is_there("0000000000000002.json"));
 	cr_expect(is_there("0000000000000003.json"));
 	cr_expect(is_there("mine"));
+}
+
+static struct incident closed(const char *reason)
+{
+	return (struct incident){.id = 0xab, .verdict = VERDICT_MISSED, .reason = reason};
+}
+
+static json_t *read_report(void)
+{
+	_cleanup_free_ char *text = NULL;
+
+	cr_assert_eq(file_read(fixture_root(), "00000000000000ab.json", &text, NULL), 0);
+	return json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static const char *reason_of(const json_t *report)
+{
+	return json_string_value(json_object_get(report, "reason"));
+}
+
+Test(reports, a_file_is_private_and_what_was_found_out_since_replaces_it)
+{
+	struct incident first = closed("first"), second = closed("second");
+	json_t *report;
+	struct stat info;
+
+	report_dir_write(fixture_root(), &first);
+	cr_assert_eq(fstatat(fixture_root(), "00000000000000ab.json", &info, 0), 0);
+	cr_expect_eq(info.st_mode, S_IFREG | 0600);
+	report = read_report();
+	cr_expect_str_eq(reason_of(report), "first");
+	cr_expect_str_eq(json_string_value(json_object_get(report, "id")), "00000000000000ab");
+	json_decref(report);
+	report_dir_write(fixture_root(), &second);
+	report = read_report();
+	cr_expect_str_eq(reason_of(report), "second");
+	json_decref(report);
+}
+
+static size_t count_names(void)
+{
+	DIR *dir = fdopendir(openat(fixture_root(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	size_t count = 0;
+
+	cr_assert_not_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count - 2; /* "." and ".." */
+}
+
+Test(reports, a_file_that_cannot_be_written_changes_nothing_else)
+{
+	struct incident incident = closed("lost");
+
+	put("0000000000000001.json", "older", 1);
+	fixture_file("00000000000000ab.json/in", "the way");
+	report_dir_write(fixture_root(), &incident);
+	cr_expect(is_there("0000000000000001.json"));
+	cr_expect(is_there("00000000000000ab.json/in"));
+	cr_expect_eq(count_names(), 2);
+}
+
+Test(reports, a_directory_is_made_and_tried)
+{
+	_cleanup_free_ char *path = NULL, *missing = NULL, *file = NULL;
+	_cleanup_close_ int dirfd = -1;
+	struct stat info;
+	int none = -7;
+
+	cr_assert_geq(asprintf(&path, "%s/new", fixture_path()), 0);
+	cr_assert_geq(asprintf(&missing, "%s/no/where", fixture_path()), 0);
+	cr_assert_geq(asprintf(&file, "%s/file", fixture_path()), 0);
+	fixture_file("file", "");
+	cr_assert_eq(report_dir_open(path, &dirfd), 0);
+	cr_assert_eq(fstat(dirfd, &info), 0);
+	cr_expect_eq(info.st_mode, S_IFDIR | 0700);
+	cr_expect_neq(unlinkat(fixture_root(), "new", AT_REMOVEDIR), -1, "something is left in it");
+	cr_expect_eq(report_dir_open(missing, &none), -ENOENT);
+	cr_expect_eq(report_dir_open(file, &none), -ENOTDIR);
+	cr_expect_lt(report_dir_open("/proc", &none), 0, "it takes no files");
+	cr_expect_eq(none, -7);
 }

@@ -19,6 +19,7 @@
 #include "engine/accounts.h"
 #include "rescue/airbag.h"
 #include "source/source.h"
+#include "sinks/report_dir.h"
 #include "sinks/sinks.h"
 #include "rescue/responder.h"
 #include "engine/swap.h"
@@ -118,10 +119,10 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 	engine->swap.fd = -1;
 	engine->proc_fd = -1;
 	engine->sinks = (struct sinks){
-		.out = config->out,
-		.json = config->json,
-		.colour = isatty(fileno(config->out)) && !getenv("NO_COLOR"),
-		.quiet = config->quiet,
+		.lines = {.out = config->out,
+			  .json = config->json,
+			  .colour = isatty(fileno(config->out)) && !getenv("NO_COLOR"),
+			  .quiet = config->quiet},
 		.terminates = config->is_wrapper,
 		.report_dirfd = -1,
 	};
@@ -384,7 +385,7 @@ static int start(struct engine *engine)
 int engine_start(struct engine *engine, const struct engine_events *events)
 {
 	const char *report_dir = engine->config.report_dir;
-	int r = report_dir ? sinks_open_dir(report_dir, &engine->sinks.report_dirfd) : 0;
+	int r = report_dir ? report_dir_open(report_dir, &engine->sinks.report_dirfd) : 0;
 
 	if (r) {
 		log_error("cannot write reports to %s: %s (--report-dir wants a directory that is "

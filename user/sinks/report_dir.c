@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,41 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/util.h"
+#include "output/event.h"
+#include "output/incident_json.h"
+#include "output/json.h"
+#include "output/recording_json.h"
 
 #define ID_DIGITS 16
+#define PROBE_NAME ".apoptosis-probe"
+
+static int render_nothing(FILE *out, void *userdata)
+{
+	(void)out;
+	(void)userdata;
+	return 0;
+}
+
+int report_dir_open(const char *path, int *ret_dirfd)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Permissions alone do not tell: /proc and /sys take no files from anyone. */
+	r = file_write_atomic(fd, PROBE_NAME, 0600, render_nothing, NULL);
+	if (r)
+		return r;
+	unlinkat(fd, PROBE_NAME, 0);
+	*ret_dirfd = TAKE_FD(fd);
+	return 0;
+}
 
 static bool is_report(const char *name)
 {
@@ -96,4 +129,30 @@ void report_dir_prune(int dirfd, size_t keep, uint64_t keep_bytes)
 		unlinkat(dirfd, files[i].name, 0);
 		bytes = sat_sub(bytes, files[i].size_bytes);
 	}
+}
+
+static int render_file(FILE *out, void *userdata)
+{
+	return json_write_line(out, userdata);
+}
+
+/* What cannot be read again is no report. The rest of an incident is short: see CMDLINE_MAX. */
+_Static_assert(RECORDING_BYTES_MAX + 256UL * 1024 <= FILE_READ_MAX, "reports are read as a whole");
+
+void report_dir_write(int dirfd, const struct incident *incident)
+{
+	json_t *object = incident_json(incident, event_name(incident));
+	json_t *recording = incident->recording ? recording_json(incident) : NULL;
+	char name[32];
+	int r;
+
+	if (recording && json_object_set_new(object, "recording", recording))
+		object = json_finish(object, -1);
+	snprintf(name, sizeof(name), "%016" PRIx64 ".json", incident->id);
+	r = object ? file_write_atomic(dirfd, name, 0600, render_file, object) : -ENOMEM;
+	if (r)
+		log_warn("cannot write report %s: %s, ignoring", name, strerror(-r));
+	else
+		report_dir_prune(dirfd, REPORTS_KEEP, REPORTS_KEEP_BYTES);
+	json_decref(object);
 }

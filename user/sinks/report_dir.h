@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The report directory: a file ID.json for each closed incident, ID in 16 hexadecimal digits. What
- * has another name there is none of ours and is left alone.
+ * The sink of files, the report directory: a file ID.json for each closed incident, ID in 16 hexadecimal
+ * digits. What has another name there is none of ours and is left alone.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+
+#include "core/incident.h"
 
 #define REPORTS_DIR_DEFAULT "/var/lib/apoptosis/reports" /* as deploy/systemd has it */
 #define REPORTS_KEEP 1000				 /* files */
@@ -18,6 +20,17 @@ struct report_file {
 	uint64_t size_bytes;
 	struct timespec written;
 };
+
+/*
+ * Opens the directory (made if missing, mode 0700) and tries it with a file. -errno; logs nothing.
+ */
+int report_dir_open(const char *path, int *ret_dirfd);
+
+/*
+ * Writes the file of a closed incident (mode 0600), anew if it is there, and prunes to what is kept. A
+ * failure is logged, and leaves an older file as it was.
+ */
+void report_dir_write(int dirfd, const struct incident *incident);
 
 /* Those there are, the oldest first; the caller frees them. -errno. */
 int report_dir_list(int dirfd, struct report_file **ret, size_t *ret_count);

@@ -12,7 +12,7 @@
 
 #include "events.h"
 
-TestSuite(notice, .init = live_setup, .fini = live_teardown, .timeout = 300);
+TestSuite(sinks, .init = live_setup, .fini = live_teardown, .timeout = 300);
 
 #define JOURNAL_DIR "/run/systemd/journal"
 #define JOURNAL_SOCKET JOURNAL_DIR "/socket"
@@ -34,7 +34,7 @@ static int listen_at(const char *path)
 	return fd;
 }
 
-Test(notice, journal_gets_the_verdict_with_its_fields)
+Test(sinks, journal_gets_the_verdict_with_its_fields)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "journal", 128 * MIB);
 	int journal = listen_at(JOURNAL_SOCKET);
@@ -62,7 +62,7 @@ Test(notice, journal_gets_the_verdict_with_its_fields)
 	live_stop(guard);
 }
 
-Test(notice, termination_message_of_a_container)
+Test(sinks, termination_message_of_a_container)
 {
 	struct live_spawn spec = {.cgroup = live_cgroup(NULL, "pod", 128 * MIB)};
 	int fd = open(TERMINATION_FILE, O_WRONLY | O_CREAT | O_EXCL, 0600);

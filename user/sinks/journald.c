@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sinks/notice.h"
+#include "sinks/journald.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,16 +9,13 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
+#include <unistd.h>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "base/util.h"
-#include "output/event.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define SYSLOG_SOCKET "/dev/log"
-#define TERMINATION_FILE "/dev/termination-log"
-#define TERMINATION_MAX 4096 /* bytes that Kubernetes keeps */
 /* Of this message in the journal: journalctl MESSAGE_ID=... */
 #define MESSAGE_ID "5b1c7d0f2e8a4c6b9a3d74e0c2f15e86"
 
@@ -34,24 +30,6 @@ static int priority_of(const struct incident *incident)
 	default:
 		return LOG_WARNING;
 	}
-}
-
-/* The line that people see, without its line break; NULL: no memory. */
-static char *line_of(const struct incident *incident)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *memory = open_memstream(&text, &size);
-	int r = memory ? event_line(memory, incident, false) : -ENOMEM;
-
-	if (memory && fclose(memory))
-		r = -ENOMEM;
-	if (r) {
-		free(text);
-		return NULL;
-	}
-	text[strcspn(text, "\n")] = '\0';
-	return text;
 }
 
 static bool send_to(const char *path, const char *text, size_t size)
@@ -94,42 +72,28 @@ static bool send_to_journal(const struct incident *incident, const char *line)
 	return fclose(memory) == 0 && send_to(JOURNAL_SOCKET, text, size);
 }
 
-bool notice_log(const struct incident *incident)
+static void send_to_syslog(const struct incident *incident, const char *line)
 {
-	_cleanup_free_ char *line = line_of(incident);
 	_cleanup_free_ char *text = NULL;
-	int length;
+	int length = asprintf(&text, "<%d>apoptosis[%d]: %s", LOG_DAEMON | priority_of(incident),
+			      getpid(), line);
 
-	if (!line)
-		return false;
-	if (send_to_journal(incident, line))
-		return true;
-	length = asprintf(&text, "<%d>apoptosis[%d]: %s", LOG_DAEMON | priority_of(incident),
-			  getpid(), line);
 	if (length < 0)
 		text = NULL;
 	else
 		send_to(SYSLOG_SOCKET, text, (size_t)length);
+}
+
+bool journald_incident(const struct incident *incident, const char *line)
+{
+	if (send_to_journal(incident, line))
+		return true;
+	send_to_syslog(incident, line);
 	return false;
 }
 
-void notice_termination(const struct incident *incident)
-{
-	_cleanup_free_ char *line = line_of(incident);
-	_cleanup_close_ int fd = -1;
-	struct stat info;
-
-	if (!line)
-		return;
-	fd = open(TERMINATION_FILE, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-	if (fd < 0 || fstat(fd, &info) || !S_ISREG(info.st_mode))
-		return; /* no container of Kubernetes, or its file is elsewhere */
-	if (ftruncate(fd, 0) || write(fd, line, MIN(strlen(line), (size_t)TERMINATION_MAX)) < 0)
-		log_warn("cannot write " TERMINATION_FILE ": %s, ignoring", strerror(errno));
-}
-
 /* systemd tells its services which socket their output is: DEVICE:INODE. */
-bool notice_is_journal(int fd)
+bool journald_reads(int fd)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	char own[48];
