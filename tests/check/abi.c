@@ -4,7 +4,7 @@
 
 #include "apoptosis/abi.h"
 
-_Static_assert(sizeof(struct apo_record) == 8, "apo_record is ABI");
+_Static_assert(sizeof(struct apo_record) == 16, "apo_record is ABI");
 
 /* The reader casts to struct apo_record before it knows the type. */
 _Static_assert(offsetof(struct apo_trip, rec) == 0, "records start with apo_record");
@@ -21,4 +21,4 @@ CHECK_ALIGNED(apo_trip);
 CHECK_ALIGNED(apo_close);
 CHECK_ALIGNED(apo_oom);
 CHECK_ALIGNED(apo_process);
-CHECK_ALIGNED(apo_guard);
+CHECK_ALIGNED(apo_limit);
