@@ -35,6 +35,7 @@ struct ring_callback {
 
 struct source {
 	struct guard_bpf *skel;
+	struct bpf_link *links[HOOKS_MAX]; /* NULL: not attached */
 	struct ring_buffer *records;
 	struct ring_buffer *urgent;
 	struct ring_callback on_record;
@@ -112,9 +113,36 @@ static int size_maps(struct guard_bpf *skel, const struct source_config *config)
 	return r;
 }
 
+/*
+ * A program that is needed is loaded in any case: where it cannot be, loading fails. One without a row, or
+ * a row without a program, is a mistake of ours.
+ */
+static int choose_programs(const struct bpf_object *object, const struct kernel_features *features)
+{
+	bool used[HOOKS_MAX];
+	struct bpf_program *program;
+
+	hooks_choose(features->hooks, used);
+	for (size_t i = 0; i < hook_count; i++) {
+		program = bpf_object__find_program_by_name(object, hooks[i].program);
+		if (!program)
+			return -EPROTO;
+		bpf_program__set_autoload(program, hooks[i].needed || used[i]);
+	}
+	bpf_object__for_each_program(program, object)
+	{
+		if (bpf_program__type(program) == BPF_PROG_TYPE_TRACING &&
+		    !hook_find(bpf_program__name(program)))
+			return -EPROTO;
+	}
+	return 0;
+}
+
 static int configure(struct guard_bpf *skel, const struct source_config *config,
 		     const struct kernel_features *features, bool batched)
 {
+	int r;
+
 	skel->rodata->memcg_v1 = config->memcg_v1;
 	skel->rodata->nr_cpus = config->cpu_ids;
 	skel->rodata->nr_nodes = config->node_ids;
@@ -125,17 +153,8 @@ static int configure(struct guard_bpf *skel, const struct source_config *config,
 		MAX(USAGE_SAMPLES_MAX / config->cpu_ids, USAGE_SAMPLES_PER_CPU_MIN);
 	skel->data_settings->settings.profiling = config->profiling;
 
-	bpf_program__set_autoload(skel->progs.on_tick, features->hrtimer_expire_entry);
-	bpf_program__set_autoload(skel->progs.on_charge, features->page_counter_try_charge);
-	bpf_program__set_autoload(skel->progs.on_switch, !features->page_counter_try_charge);
-	bpf_program__set_autoload(skel->progs.on_reclaim, features->mm_vmscan_memcg_reclaim_begin);
-	bpf_program__set_autoload(skel->progs.on_mark_victim, features->mark_victim);
-	bpf_program__set_autoload(skel->progs.on_signal_generate, features->signal_generate);
-	bpf_program__set_autoload(skel->progs.on_signal_deliver, features->signal_deliver);
-	bpf_program__set_autoload(skel->progs.on_attach, features->cgroup_attach_task);
-	bpf_program__set_autoload(skel->progs.on_rmdir, features->cgroup_rmdir);
-	bpf_program__set_autoload(skel->progs.on_fork, features->sched_process_fork);
-	return size_maps(skel, config);
+	r = choose_programs(skel->obj, features);
+	return r ?: size_maps(skel, config);
 }
 
 static int run_once(int program_fd)
@@ -221,6 +240,8 @@ struct source *source_free(struct source *source)
 		return NULL;
 	ring_buffer__free(source->records);
 	ring_buffer__free(source->urgent);
+	for (size_t i = 0; i < hook_count; i++)
+		bpf_link__destroy(source->links[i]);
 	guard_bpf__destroy(source->skel);
 	free(source);
 	return NULL;
@@ -282,57 +303,40 @@ void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swa
 	source->skel->data_settings->settings.nr_swap_pages_address = nr_swap_pages_address;
 }
 
-/* Attached first to last: what closes a trip is there before anything can trip. */
-int source_attach(struct source *source, struct source_triggers *ret)
+static int attach(struct source *source, size_t i)
 {
-	struct guard_bpf *skel = source->skel;
-	struct {
-		struct bpf_program *program;
-		struct bpf_link **link;
-		bool needed;
-	} order[] = {
-		{skel->progs.on_exit, &skel->links.on_exit, true},
-		{skel->progs.on_fork, &skel->links.on_fork, false},
-		{skel->progs.on_attach, &skel->links.on_attach, false},
-		{skel->progs.on_rmdir, &skel->links.on_rmdir, false},
-		{skel->progs.on_signal_generate, &skel->links.on_signal_generate, false},
-		{skel->progs.on_signal_deliver, &skel->links.on_signal_deliver, false},
-		{skel->progs.on_mark_victim, &skel->links.on_mark_victim, false},
-		{skel->progs.on_reclaim, &skel->links.on_reclaim, false},
-		{skel->progs.on_tick, &skel->links.on_tick, false},
-		{skel->progs.on_switch, &skel->links.on_switch, false},
-		{skel->progs.on_charge, &skel->links.on_charge, false},
-		{skel->progs.on_rss_stat, &skel->links.on_rss_stat, true},
-	};
+	struct bpf_program *program =
+		bpf_object__find_program_by_name(source->skel->obj, hooks[i].program);
+	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		struct bpf_link *link;
-
-		if (!bpf_program__autoload(order[i].program))
-			continue;
-		link = bpf_program__attach(order[i].program);
-		if (link) {
-			*order[i].link = link;
-			continue;
-		}
-		if (order[i].needed) {
-			int r = -errno;
-
-			log_error("cannot attach %s: %s", bpf_program__name(order[i].program),
-				  strerror(-r));
-			return r;
-		}
-		log_warn("cannot attach %s: %s, ignoring", bpf_program__name(order[i].program),
-			 strerror(errno));
+	if (!bpf_program__autoload(program))
+		return 0;
+	source->links[i] = bpf_program__attach(program);
+	if (source->links[i])
+		return 0;
+	r = -errno;
+	if (hooks[i].needed) {
+		log_error("cannot attach %s: %s", hooks[i].program, strerror(-r));
+		return r;
 	}
-	skel->data_settings->settings.has_tick = skel->links.on_tick != NULL;
+	log_warn("cannot attach %s: %s, ignoring", hooks[i].program, strerror(-r));
+	return 0;
+}
+
+int source_attach(struct source *source, struct trigger_names *ret)
+{
+	bool attached[HOOKS_MAX] = {};
+
+	for (size_t i = 0; i < hook_count; i++) {
+		int r = attach(source, i);
+
+		if (r)
+			return r;
+		attached[i] = source->links[i];
+	}
+	source->skel->data_settings->settings.has_tick = attached[hook_find("on_tick") - hooks];
 	malloc_trim(0);
-	*ret = (struct source_triggers){
-		.growth = true,
-		.charge = skel->links.on_charge,
-		.tick = skel->links.on_tick,
-		.reclaim = skel->links.on_reclaim,
-	};
+	hooks_triggers(attached, ret);
 	return 0;
 }
 
