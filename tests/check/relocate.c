@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "source/rss.h"
 #include "source/source.h"
 
 #define MAX_FDS 1024
@@ -478,7 +479,7 @@ static bool load_all(void)
 		fprintf(stderr, "the programs do not load: %s\n", strerror(-features.load_error));
 	if (!grows)
 		fprintf(stderr, "this kernel has no tracepoint %s\n", growth->point);
-	r = source_rss(1, 0, 1, &rss);
+	r = rss_read(1, 0, 1, &rss);
 	if (r)
 		fprintf(stderr, "the iterator does not load: %s\n", strerror(-r));
 	return !features.load_error && grows && r == 0;

@@ -102,9 +102,3 @@ int source_usage_samples(struct source *source, uint64_t limit_cgroup, uint64_t 
 
 /* What this kernel offers, the programs really loaded (and unloaded again). Logs nothing. */
 int source_probe(struct kernel_features *ret);
-
-/*
- * Memory of a process, exact, and its pid in the initial PID namespace. pid is one of the PID
- * namespace with this inode (stat of /proc/self/ns/pid). -ESRCH: no such process.
- */
-int source_rss(pid_t pid, uint32_t pid_ns, uint32_t cpu_ids, struct apo_rss *ret);
