@@ -154,12 +154,12 @@ $(TOP)/gen/output/page.html.h: user/output/page.html | $(TOP)/.deps-build
 		tr a-f A-F | basenc --base16 -d | base64) && \
 	sed -e "s|@SCRIPT@|sha256-$$hash|" -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
 
-# User side. Only the loader, and the bench for its own programs, see skeletons.
+# User side. Only user/source/, and the bench for its own programs, see skeletons.
 $(B)/obj/user/%.o: user/%.c $(B)/.flags | $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(INC) $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
-$(B)/obj/user/source/source.o: INC = -I $(TOP)/gen
-$(B)/obj/user/source/source.o: | $(BPF_SKEL)
+$(B)/obj/user/source/source.o $(B)/obj/user/source/rss.o: INC = -I $(TOP)/gen
+$(B)/obj/user/source/source.o $(B)/obj/user/source/rss.o: | $(BPF_SKEL)
 $(B)/obj/user/output/page.o: INC = -I $(TOP)/gen
 $(B)/obj/user/output/page.o: | $(TOP)/gen/output/page.html.h
 
@@ -253,7 +253,7 @@ bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
 		$(B)/bench/runner $(if $(QUICK),--quick) $(if $(BENCH),--sections $(BENCH)) $(BENCHFLAGS)
 
-# The skeletons are there so that static analysis sees the loader whole.
+# The skeletons are there so that static analysis sees user/source/ whole.
 check: $(B)/apoptosis $(BPF_SKEL) | $(TOP)/.deps-check
 	$(Q)tests/check/run $(B)/apoptosis
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
  * The programs that are always on, and nothing else: each is a hook. One rule, need against limit, is
- * checked at four moments, the triggers (user/source/triggers.c has one row for each):
+ * checked at four moments, the triggers (user/core/hooks.c has a row for each):
  *
  *   growth   an mm counter moved (kmem:rss_stat), in the fault itself
  *   charge   a batch of pages is charged, of whatever kind: where fexit is allowed

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * relocate [-v] IMAGE: the tool's own loader loads the kernel side into a kernel that is not running.
+ * relocate [-v] IMAGE: user/source/ loads the kernel side into a kernel that is not running.
  * IMAGE is an uncompressed kernel, or a BTF file. bpf(2) and the kernel's BTF are answered here, so
  * it takes neither root nor BPF, nor that kernel's architecture. libbpf puts an impossible call in
  * place of whatever this kernel does not have; where such a call can be reached, that kernel's
@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "source/rss.h"
 #include "source/source.h"
 
 #define MAX_FDS 1024
@@ -466,19 +467,22 @@ static bool read_image(const char *path)
 /* Loads everything once; says what failed. */
 static bool load_all(void)
 {
+	const struct hook *growth = hook_find("on_rss_stat");
 	struct kernel_features features = {};
 	struct apo_rss rss;
+	bool grows;
 	int r;
 
 	source_probe(&features);
+	grows = features.hooks[growth - hooks];
 	if (features.load_error)
 		fprintf(stderr, "the programs do not load: %s\n", strerror(-features.load_error));
-	if (!features.rss_stat)
-		fprintf(stderr, "this kernel has no tracepoint rss_stat\n");
-	r = source_rss(1, 0, 1, &rss);
+	if (!grows)
+		fprintf(stderr, "this kernel has no tracepoint %s\n", growth->point);
+	r = rss_read(1, 0, 1, &rss);
 	if (r)
 		fprintf(stderr, "the iterator does not load: %s\n", strerror(-r));
-	return !features.load_error && features.rss_stat && r == 0;
+	return !features.load_error && grows && r == 0;
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 
 #include "base/parse.h"
 #include "base/util.h"
+#include "core/hooks.h"
 #include "events.h"
 
 TestSuite(kernel, .init = live_setup, .fini = live_teardown, .timeout = 300);
@@ -25,20 +26,31 @@ static json_t *doctor(void)
 	return report;
 }
 
-static bool doctor_finds(const char *name)
+/* One of the report's; fails the test if it is not there. */
+static const json_t *finding_of(const json_t *report, const char *name)
 {
-	json_t *report = doctor(), *finding;
-	bool ok = false;
+	json_t *finding;
 	size_t i;
 
 	json_array_foreach (json_object_get(report, "findings"), i, finding)
 		if (strcmp(live_text(finding, "name"), name) == 0)
-			ok = live_bool(finding, "ok");
+			return finding;
+	live_fatal("doctor says nothing of %s", name);
+}
+
+static bool doctor_finds(const char *name)
+{
+	json_t *report = doctor();
+	bool ok = live_bool(finding_of(report, name), "ok");
+
 	json_decref(report);
 	return ok;
 }
 
-/* They do not where a field that they read is not there and nobody asked whether it is. */
+/*
+ * They do not where a field that they read is not there and nobody asked whether it is; nor where a
+ * program has no row in core/hooks.c, or a row no program.
+ */
 Test(kernel, programs_load)
 {
 	json_t *report = doctor();
@@ -51,18 +63,68 @@ Test(kernel, programs_load)
 
 Test(kernel, every_tracepoint_is_there)
 {
-	json_t *report = doctor(), *finding;
-	size_t i, tracepoints = 0;
+	json_t *report = doctor();
 
-	json_array_foreach (json_object_get(report, "findings"), i, finding) {
-		if (strcmp(live_text(finding, "group"), "tracepoint"))
-			continue;
-		tracepoints++;
-		live_check(live_bool(finding, "ok"), "tracepoint %s is not there: lost %s",
-			   live_text(finding, "name"), live_text(finding, "lost"));
+	for (size_t i = 0; i < hook_count; i++) {
+		const json_t *finding = finding_of(report, hooks[i].point);
+
+		if (hooks[i].probe != HOOK_FEXIT)
+			live_check(live_bool(finding, "ok"), "tracepoint %s is not there: lost %s",
+				   hooks[i].point, live_text(finding, "lost"));
 	}
-	live_check(tracepoints > 0, "doctor knows no tracepoints");
 	json_decref(report);
+}
+
+/* How many links of the process say this in their fdinfo. */
+static size_t count_links(const struct live_process *process, const char *line)
+{
+	const char *dir = live_format("/proc/%d/fdinfo", (int)process->pid);
+	DIR *fds = opendir(dir);
+	const struct dirent *fd;
+	size_t count = 0;
+
+	live_check(fds, "%s: %m", dir);
+	while ((fd = readdir(fds)))
+		count += strstr(live_read(live_format("%s/%s", dir, fd->d_name)), line) != NULL;
+	closedir(fds);
+	return count;
+}
+
+/* The table, what the kernel has attached and what the guard says of itself are the same. */
+Test(kernel, each_hook_in_use_is_attached_once)
+{
+	struct live_process *guard = live_watch("--all");
+	const json_t *ready = live_event(guard, "ready", 0);
+	bool there[HOOKS_MAX] = {}, used[HOOKS_MAX];
+	size_t tracepoints = 0, functions = 0;
+	struct trigger_names triggers;
+	json_t *report = doctor();
+
+	for (size_t i = 0; i < hook_count; i++)
+		there[i] = live_bool(finding_of(report, hooks[i].point), "ok");
+	json_decref(report);
+	hooks_choose(there, used);
+	for (size_t i = 0; i < hook_count; i++) {
+		size_t links;
+
+		if (hooks[i].probe == HOOK_FEXIT) {
+			functions += used[i];
+			continue;
+		}
+		tracepoints += used[i];
+		links = count_links(guard, live_format("tp_name:\t%s\n", hooks[i].point));
+		live_check(links == used[i], "%zu links to %s", links, hooks[i].point);
+	}
+	live_check(count_links(guard, "link_type:\traw_tracepoint\n") == tracepoints,
+		   "there are more links than hooks");
+	live_check(count_links(guard, "link_type:\ttracing\n") == functions,
+		   "fexit: %zu are in use", functions);
+	hooks_triggers(used, &triggers);
+	live_check(json_array_size(json_object_get(ready, "triggers")) == triggers.count,
+		   "%zu triggers are in use", triggers.count);
+	for (size_t i = 0; i < triggers.count; i++)
+		live_expect_text(ready, live_format("triggers.%zu", i), triggers.names[i]);
+	live_stop(guard);
 }
 
 /*

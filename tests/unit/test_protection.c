@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -11,19 +12,7 @@
 static struct protection_facts everything(void)
 {
 	struct protection_facts facts = {
-		.features = {.has_btf = true,
-			     .rss_stat = true,
-			     .hrtimer_expire_entry = true,
-			     .mm_vmscan_memcg_reclaim_begin = true,
-			     .mark_victim = true,
-			     .signal_generate = true,
-			     .signal_deliver = true,
-			     .sched_process_exit = true,
-			     .sched_process_fork = true,
-			     .cgroup_attach_task = true,
-			     .cgroup_rmdir = true,
-			     .page_counter_try_charge = true,
-			     .bpf_send_signal_task = true},
+		.features = {.has_btf = true, .bpf_send_signal_task = true},
 		.cgroup_version = 2,
 		.cgroup_mount = "/sys/fs/cgroup",
 		.limits_writable = true,
@@ -32,6 +21,8 @@ static struct protection_facts everything(void)
 		.kernel_release = "6.18.0",
 	};
 
+	for (size_t i = 0; i < hook_count; i++)
+		facts.features.hooks[i] = true;
 	for (size_t i = 0; i < PROTECTION_CAPS; i++)
 		facts.capabilities[i] = true;
 	return facts;
@@ -43,6 +34,19 @@ static struct protection judged(const struct protection_facts *facts)
 
 	protection_judge(facts, &protection);
 	return protection;
+}
+
+/* "growth charge tick reclaim "; overwritten by the next call. */
+static const char *triggers(const struct protection *protection)
+{
+	static char line[64];
+	int end = 0;
+
+	line[0] = '\0';
+	for (size_t i = 0; i < protection->triggers.count; i++)
+		end += snprintf(line + end, sizeof(line) - (size_t)end, "%s ",
+				protection->triggers.names[i]);
+	return line;
 }
 
 static const struct protection_finding *find(const struct protection *protection, const char *name)
@@ -61,64 +65,97 @@ Test(protection, everything_there_is_full)
 	struct protection p = judged(&facts);
 
 	cr_expect_eq(p.level, PROTECTION_FULL);
-	cr_expect(p.growth && p.charge && p.tick && p.reclaim);
+	cr_expect_str_eq(triggers(&p), "growth charge tick reclaim ");
 	cr_expect(p.signal_in_fault && p.signal_other_kernel && p.signal_responder);
 	for (size_t i = 0; i < p.finding_count; i++)
 		cr_expect(p.findings[i].ok, "%s", p.findings[i].name);
 	cr_expect_eq(protection_exit_code(p.level), 0);
 }
 
-Test(protection, each_missing_feature_costs_what_it_gives)
+Test(protection, each_missing_hook_costs_what_it_gives)
 {
 	static const struct {
-		size_t offset;
+		const char *program;
 		enum protection_level level;
-		bool growth, charge, tick, reclaim;
+		const char *triggers;
 	} rows[] = {
-#define LACKS(feature) offsetof(struct kernel_features, feature)
-		{LACKS(has_btf), PROTECTION_IMPOSSIBLE, 0, 0, 0, 0},
-		{LACKS(rss_stat), PROTECTION_PARTIAL, 0, 1, 1, 1},
-		{LACKS(hrtimer_expire_entry), PROTECTION_PARTIAL, 1, 1, 0, 1},
-		{LACKS(mm_vmscan_memcg_reclaim_begin), PROTECTION_PARTIAL, 1, 1, 1, 0},
-		{LACKS(mark_victim), PROTECTION_PARTIAL, 1, 1, 1, 1},
-		{LACKS(signal_generate), PROTECTION_PARTIAL, 1, 1, 1, 1},
-		{LACKS(signal_deliver), PROTECTION_PARTIAL, 1, 1, 1, 1},
-		{LACKS(sched_process_exit), PROTECTION_PARTIAL, 1, 1, 1, 1},
-		{LACKS(sched_process_fork), PROTECTION_PARTIAL, 1, 1, 1, 1},
-		{LACKS(cgroup_attach_task), PROTECTION_PARTIAL, 1, 1, 1, 1},
-		{LACKS(cgroup_rmdir), PROTECTION_PARTIAL, 1, 1, 1, 1},
-		{LACKS(page_counter_try_charge), PROTECTION_FULL, 1, 0, 1, 1},
-		{LACKS(bpf_send_signal_task), PROTECTION_FULL, 1, 1, 1, 1},
-#undef LACKS
+		{"on_rss_stat", PROTECTION_PARTIAL, "charge tick reclaim "},
+		{"on_tick", PROTECTION_PARTIAL, "growth charge reclaim "},
+		{"on_switch", PROTECTION_FULL, "growth charge tick reclaim "},
+		{"on_reclaim", PROTECTION_PARTIAL, "growth charge tick "},
+		{"on_charge", PROTECTION_FULL, "growth tick reclaim "},
+		{"on_mark_victim", PROTECTION_PARTIAL, "growth charge tick reclaim "},
+		{"on_signal_generate", PROTECTION_PARTIAL, "growth charge tick reclaim "},
+		{"on_signal_deliver", PROTECTION_PARTIAL, "growth charge tick reclaim "},
+		{"on_exit", PROTECTION_PARTIAL, "growth charge tick reclaim "},
+		{"on_fork", PROTECTION_PARTIAL, "growth charge tick reclaim "},
+		{"on_attach", PROTECTION_PARTIAL, "growth charge tick reclaim "},
+		{"on_rmdir", PROTECTION_PARTIAL, "growth charge tick reclaim "},
 	};
 
+	cr_expect_eq(ARRAY_SIZE(rows), hook_count);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct protection_facts facts = everything();
+		const struct hook *hook = hook_find(rows[i].program);
 		struct protection p;
 		size_t missing = 0;
 
-		*(bool *)((char *)&facts.features + rows[i].offset) = false;
+		cr_assert_not_null(hook, "%s", rows[i].program);
+		facts.features.hooks[hook - hooks] = false;
 		p = judged(&facts);
-		cr_expect_eq(p.level, rows[i].level, "row %zu", i);
-		cr_expect_eq(p.growth, rows[i].growth, "row %zu", i);
-		cr_expect_eq(p.charge, rows[i].charge, "row %zu", i);
-		cr_expect_eq(p.tick, rows[i].tick, "row %zu", i);
-		cr_expect_eq(p.reclaim, rows[i].reclaim, "row %zu", i);
+		cr_expect_eq(p.level, rows[i].level, "%s", rows[i].program);
+		cr_expect_str_eq(triggers(&p), rows[i].triggers, "%s: %s", rows[i].program,
+				 triggers(&p));
+		cr_expect_not(find(&p, hook->point)->ok, "%s", hook->point);
 		for (size_t n = 0; n < p.finding_count; n++)
 			missing += !p.findings[n].ok;
-		cr_expect_eq(missing, 1, "row %zu", i);
+		cr_expect_eq(missing, 1, "%s", rows[i].program);
 	}
+}
+
+Test(protection, without_btf_it_is_impossible_without_the_kfunc_full)
+{
+	struct protection_facts facts = everything();
+	struct protection p;
+
+	facts.features.bpf_send_signal_task = false;
+	p = judged(&facts);
+	cr_expect_eq(p.level, PROTECTION_FULL);
+	cr_expect_str_eq(triggers(&p), "growth charge tick reclaim ");
+	facts.features.has_btf = false;
+	p = judged(&facts);
+	cr_expect_eq(p.level, PROTECTION_IMPOSSIBLE);
+	cr_expect_str_eq(triggers(&p), "");
 }
 
 Test(protection, without_any_trigger_it_is_impossible)
 {
 	struct protection_facts facts = everything();
 
-	facts.features.rss_stat = false;
-	facts.features.page_counter_try_charge = false;
-	facts.features.hrtimer_expire_entry = false;
-	facts.features.mm_vmscan_memcg_reclaim_begin = false;
+	for (size_t i = 0; i < hook_count; i++)
+		if (hooks[i].trigger)
+			facts.features.hooks[i] = false;
 	cr_expect_eq(judged(&facts).level, PROTECTION_IMPOSSIBLE);
+}
+
+Test(protection, findings_go_by_group_triggers_first)
+{
+	static const char *const groups[] = {"kernel", "tracepoint", "kernel function",
+					     "capability", "cgroup"};
+	struct protection_facts facts = everything();
+	struct protection p = judged(&facts);
+	size_t group = 0;
+
+	for (size_t i = 0; i < p.finding_count; i++) {
+		if (strcmp(p.findings[i].group, groups[group]) != 0) {
+			group++;
+			cr_assert_lt(group, ARRAY_SIZE(groups), "%s again", p.findings[i].group);
+		}
+		cr_expect_str_eq(p.findings[i].group, groups[group], "%s", p.findings[i].name);
+	}
+	cr_expect_eq(group, ARRAY_SIZE(groups) - 1);
+	cr_expect_lt(find(&p, "rss_stat"), find(&p, "hrtimer_expire_entry"));
+	cr_expect_lt(find(&p, "mm_vmscan_memcg_reclaim_begin"), find(&p, "mark_victim"));
 }
 
 Test(protection, each_missing_capability_costs_what_it_gives)
@@ -152,7 +189,7 @@ Test(protection, an_ordinary_user_is_told_which_capabilities_to_get)
 	facts.features.load_error = -EPERM;
 	p = judged(&facts);
 	cr_expect_eq(p.level, PROTECTION_IMPOSSIBLE);
-	cr_expect_not(p.growth || p.charge || p.tick || p.reclaim);
+	cr_expect_eq(p.triggers.count, 0);
 	cr_expect_not(p.signal_in_fault || p.signal_other_kernel || p.signal_responder);
 	cr_expect_not(find(&p, "programs")->ok);
 	cr_expect_not(find(&p, "CAP_BPF")->ok);

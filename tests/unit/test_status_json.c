@@ -25,8 +25,7 @@ static struct ready guarding(void)
 		.limit_bytes = 256 * MIB,
 		.limit_cgroup = "/a",
 		.reserve_bytes = 25 * MIB,
-		.growth = true,
-		.reclaim = true,
+		.triggers = {2, {"growth", "reclaim"}},
 	};
 }
 
@@ -50,7 +49,7 @@ Test(status_json, ready_of_all_and_of_run)
 			      .mode = "all",
 			      .pid = 42,
 			      .version = "0.1.0",
-			      .tick = true,
+			      .triggers = {1, {"tick"}},
 			      .child = 43};
 	_cleanup_free_ char *text = json_line(ready_json(&ready));
 
@@ -72,7 +71,7 @@ Test(status_json, ready_in_words)
 	ready.limit_bytes = APO_UNLIMITED;
 	cr_expect_eq(ready_text(file, &ready), 0);
 	ready.has_guard = false;
-	ready.tick = true;
+	ready.triggers = (struct trigger_names){3, {"growth", "tick", "reclaim"}};
 	cr_expect_eq(ready_text(file, &ready), 0);
 	fclose(file);
 	cr_expect_str_eq(text,

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
-#include "source/source.h"
+#include "source/rss.h"
 #include "output/json.h"
 #include "output/rss.h"
 #include "sense/cgroup_memory.h"
@@ -71,7 +71,7 @@ static int count_pages(int root_fd, int proc_fd, pid_t pid, struct apo_rss *ret)
 		log_error("cannot look at this machine: %s", strerror(-r));
 		return EXIT_CANNOT;
 	}
-	r = source_rss(pid, ns.st_ino, machine.cpu_ids, ret);
+	r = rss_read(pid, ns.st_ino, machine.cpu_ids, ret);
 	if (r == -ESRCH) {
 		log_error("no process %d: give the pid of a running process", pid);
 		return EXIT_USAGE;

@@ -14,32 +14,17 @@ struct rule {
 	const char *gives, *lost, *remedy;
 };
 
-#define NEWER_KERNEL "a kernel that has it; nothing can be set"
 #define GRANT "run as root, or grant it (setcap, AmbientCapabilities=, cap_add)"
-
-#define ASKS_FEATURE(field)                                           \
-	static bool has_##field(const struct protection_facts *facts) \
-	{                                                             \
-		return facts->features.field;                         \
-	}
 
 static bool has_btf(const struct protection_facts *facts)
 {
 	return facts->features.has_btf;
 }
 
-ASKS_FEATURE(rss_stat)
-ASKS_FEATURE(hrtimer_expire_entry)
-ASKS_FEATURE(mm_vmscan_memcg_reclaim_begin)
-ASKS_FEATURE(mark_victim)
-ASKS_FEATURE(signal_generate)
-ASKS_FEATURE(signal_deliver)
-ASKS_FEATURE(sched_process_exit)
-ASKS_FEATURE(sched_process_fork)
-ASKS_FEATURE(cgroup_attach_task)
-ASKS_FEATURE(cgroup_rmdir)
-ASKS_FEATURE(page_counter_try_charge)
-ASKS_FEATURE(bpf_send_signal_task)
+static bool has_signal_task(const struct protection_facts *facts)
+{
+	return facts->features.bpf_send_signal_task;
+}
 
 static bool can_load(const struct protection_facts *facts)
 {
@@ -89,7 +74,7 @@ static bool may_limit(const struct protection_facts *facts)
 	return has_controller(facts) && facts->limits_writable;
 }
 
-static const struct rule rules[] = {
+static const struct rule kernel_rules[] = {
 	{"kernel", "BTF", has_btf, PROTECTION_NEEDED,
 	 "tells the programs how this kernel's structures are laid out", "everything",
 	 "a kernel built with CONFIG_DEBUG_INFO_BTF=y"},
@@ -98,39 +83,11 @@ static const struct rule rules[] = {
 	 "boot with lockdown=integrity or none"},
 	{"kernel", "programs", can_load, PROTECTION_NEEDED, "the programs load into this kernel",
 	 "everything", "what is missing above and below; else the error below says why"},
-	{"tracepoint", "rss_stat", has_rss_stat, PROTECTION_PART,
-	 "growth trigger: looks in the page fault that grows a process",
-	 "the growth trigger: spikes are seen at timer ticks and at the limit only", NEWER_KERNEL},
-	{"tracepoint", "hrtimer_expire_entry", has_hrtimer_expire_entry, PROTECTION_PART,
-	 "tick trigger: looks at the running process at the timer tick",
-	 "early sight of tmpfs writes and kernel memory", NEWER_KERNEL},
-	{"tracepoint", "mm_vmscan_memcg_reclaim_begin", has_mm_vmscan_memcg_reclaim_begin,
-	 PROTECTION_PART, "reclaim trigger: looks when a cgroup is at its limit",
-	 "the last chance at the limit", NEWER_KERNEL},
-	{"tracepoint", "mark_victim", has_mark_victim, PROTECTION_PART,
-	 "sees the kernel's OOM kills",
-	 "OOM kills that no trip preceded, and certainty of the verdict too late", NEWER_KERNEL},
-	{"tracepoint", "signal_generate", has_signal_generate, PROTECTION_PART,
-	 "confirms that a signal was queued", "knowing whether a signal was accepted",
-	 NEWER_KERNEL},
-	{"tracepoint", "signal_deliver", has_signal_deliver, PROTECTION_PART,
-	 "times the entry of the handler", "the time from the line to the handler", NEWER_KERNEL},
-	{"tracepoint", "sched_process_exit", has_sched_process_exit, PROTECTION_PART,
-	 "sees how and when a target ended", "the end of a target in the verdict", NEWER_KERNEL},
-	{"tracepoint", "sched_process_fork", has_sched_process_fork, PROTECTION_PART,
-	 "guards the children of a process from their first instruction",
-	 "children of a guarded process until they are looked at", NEWER_KERNEL},
-	{"tracepoint", "cgroup_attach_task", has_cgroup_attach_task, PROTECTION_PART,
-	 "follows processes into another cgroup", "processes that move, until the next look",
-	 NEWER_KERNEL},
-	{"tracepoint", "cgroup_rmdir", has_cgroup_rmdir, PROTECTION_PART,
-	 "drops the accounts of removed cgroups", "room in the maps, as cgroups come and go",
-	 NEWER_KERNEL},
-	{"kernel function", "page_counter_try_charge", has_page_counter_try_charge,
-	 PROTECTION_EXTRA, "charge trigger: looks when memory of any kind is charged, by fexit",
-	 "exact sight of tmpfs writes and kernel memory: up to a timer tick late",
-	 "a kernel that allows fexit programs"},
-	{"kernel function", "bpf_send_signal_task", has_bpf_send_signal_task, PROTECTION_EXTRA,
+};
+
+/* Those of the hooks stand in between. */
+static const struct rule other_rules[] = {
+	{"kernel function", "bpf_send_signal_task", has_signal_task, PROTECTION_EXTRA,
 	 "signals any process from the kernel side",
 	 "some 100 us when the target is not the one that faults: the responder signals it",
 	 "Linux 6.13 or newer"},
@@ -155,7 +112,9 @@ static const struct rule rules[] = {
 	 "run as root with the cgroup file system mounted read-write"},
 };
 
-static_assert(ARRAY_SIZE(rules) <= PROTECTION_FINDINGS_MAX, "findings fit the result");
+static_assert(ARRAY_SIZE(kernel_rules) + HOOKS_MAX + ARRAY_SIZE(other_rules) <=
+		      PROTECTION_FINDINGS_MAX,
+	      "findings fit the result");
 
 uint64_t protection_counter_error_pages(unsigned int cpus)
 {
@@ -165,43 +124,72 @@ uint64_t protection_counter_error_pages(unsigned int cpus)
 	return n * (batch - 1);
 }
 
+static void add(struct protection *p, const struct protection_finding *finding)
+{
+	enum protection_level level = PROTECTION_FULL;
+
+	if (!finding->ok && finding->weight != PROTECTION_EXTRA)
+		level = finding->weight == PROTECTION_NEEDED ? PROTECTION_IMPOSSIBLE
+							     : PROTECTION_PARTIAL;
+	p->level = MAX(p->level, level);
+	p->findings[p->finding_count++] = *finding;
+}
+
+static void judge_rules(const struct protection_facts *facts, const struct rule *rules,
+			size_t count, struct protection *p)
+{
+	for (size_t i = 0; i < count; i++)
+		add(p, &(struct protection_finding){
+			       .group = rules[i].group,
+			       .name = rules[i].name,
+			       .ok = rules[i].holds(facts),
+			       .weight = rules[i].weight,
+			       .gives = rules[i].gives,
+			       .lost = rules[i].lost,
+			       .remedy = rules[i].remedy,
+		       });
+}
+
+static void judge_hooks(const struct protection_facts *facts, bool functions, struct protection *p)
+{
+	for (size_t i = hook_count; i-- > 0;) {
+		const struct hook *hook = &hooks[i];
+
+		if ((hook->probe == HOOK_FEXIT) != functions)
+			continue;
+		add(p, &(struct protection_finding){
+			       .group = functions ? "kernel function" : "tracepoint",
+			       .name = hook->point,
+			       .ok = facts->features.hooks[i],
+			       .weight = hook->weight,
+			       .gives = hook->gives,
+			       .lost = hook->lost,
+			       .remedy = hook->remedy,
+		       });
+	}
+}
+
 void protection_judge(const struct protection_facts *facts, struct protection *ret)
 {
-	const struct kernel_features *features = &facts->features;
 	struct protection p = {
 		.level = PROTECTION_FULL,
 		.counter_error_pages = protection_counter_error_pages(facts->cpus),
-		.finding_count = ARRAY_SIZE(rules),
 	};
-	bool works = true;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		const struct rule *rule = &rules[i];
-		bool ok = rule->holds(facts);
+	judge_rules(facts, kernel_rules, ARRAY_SIZE(kernel_rules), &p);
+	judge_hooks(facts, false, &p);
+	judge_hooks(facts, true, &p);
+	judge_rules(facts, other_rules, ARRAY_SIZE(other_rules), &p);
+	if (p.level != PROTECTION_IMPOSSIBLE) {
+		bool used[HOOKS_MAX];
 
-		p.findings[i] = (struct protection_finding){
-			.group = rule->group,
-			.name = rule->name,
-			.ok = ok,
-			.weight = rule->weight,
-			.gives = rule->gives,
-			.lost = rule->lost,
-			.remedy = rule->remedy,
-		};
-		if (!ok && rule->weight == PROTECTION_NEEDED)
-			works = false;
-		if (!ok && rule->weight == PROTECTION_PART)
-			p.level = PROTECTION_PARTIAL;
+		hooks_choose(facts->features.hooks, used);
+		hooks_triggers(used, &p.triggers);
+		p.signal_in_fault = true;
+		p.signal_other_kernel = has_signal_task(facts);
+		p.signal_responder = may_kill(facts);
 	}
-
-	p.growth = works && features->rss_stat;
-	p.charge = works && features->page_counter_try_charge;
-	p.tick = works && features->hrtimer_expire_entry;
-	p.reclaim = works && features->mm_vmscan_memcg_reclaim_begin;
-	p.signal_in_fault = works;
-	p.signal_other_kernel = works && features->bpf_send_signal_task;
-	p.signal_responder = works && may_kill(facts);
-	if (!p.growth && !p.charge && !p.tick && !p.reclaim)
+	if (p.triggers.count == 0)
 		p.level = PROTECTION_IMPOSSIBLE;
 	*ret = p;
 }

@@ -8,25 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "apoptosis/abi.h"
+#include "core/hooks.h"
 
-/* What the BPF side found; filled by source_probe(). */
+/* What this kernel offers; filled by source_probe(). */
 struct kernel_features {
-	bool has_btf; /* the kernel describes its types: nothing works without */
-	/* Tracepoints that exist with the arguments we use. */
-	bool rss_stat;
-	bool hrtimer_expire_entry;
-	bool mm_vmscan_memcg_reclaim_begin;
-	bool mark_victim;
-	bool signal_generate;
-	bool signal_deliver;
-	bool sched_process_exit;
-	bool sched_process_fork;
-	bool cgroup_attach_task;
-	bool cgroup_rmdir;
-	bool page_counter_try_charge; /* fexit may attach to it */
-	bool bpf_send_signal_task;    /* kfunc: signals a process other than the current one */
-	int load_error;		      /* 0: all programs really loaded; else -errno */
+	bool has_btf;		   /* the kernel describes its types: nothing works without */
+	bool hooks[HOOKS_MAX];	   /* by row of the table: there, as the row's program needs it */
+	bool bpf_send_signal_task; /* kfunc: signals a process other than the current one */
+	int load_error;		   /* 0: all programs really loaded; else -errno */
 };
 
 enum protection_capability {
@@ -76,16 +65,9 @@ enum protection_level {
 	PROTECTION_IMPOSSIBLE,
 };
 
-/* What a missing thing costs. */
-enum protection_weight {
-	PROTECTION_NEEDED = 0, /* without it: impossible */
-	PROTECTION_PART,       /* without it: partial */
-	PROTECTION_EXTRA,      /* without it: still full */
-};
-
 /* One line of the doctor's table. All text is static. */
 struct protection_finding {
-	const char *group; /* "kernel", "tracepoint", "capability", "cgroup" */
+	const char *group; /* "kernel", "tracepoint", "kernel function", "capability", "cgroup" */
 	const char *name;
 	bool ok;
 	enum protection_weight weight;
@@ -94,15 +76,11 @@ struct protection_finding {
 	const char *remedy; /* how to get it; told when !ok */
 };
 
-#define PROTECTION_FINDINGS_MAX 32
+#define PROTECTION_FINDINGS_MAX (HOOKS_MAX + 16)
 
 struct protection {
 	enum protection_level level;
-	/* Triggers that will work here. */
-	bool growth;
-	bool charge;
-	bool tick;
-	bool reclaim;
+	struct trigger_names triggers; /* that will work here */
 	/* Ways to signal that will work here. */
 	bool signal_in_fault;	      /* the grower, from its own page fault */
 	bool signal_other_kernel;     /* any process, from the kernel side */

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "apoptosis/abi.h"
+#include "core/hooks.h"
 #include "core/incident.h"
 
 #define STATUS_VERDICTS (VERDICT_DRY_RUN + 1)
@@ -27,8 +28,8 @@ struct ready {
 	uint64_t limit_bytes; /* APO_UNLIMITED = none */
 	const char *limit_cgroup;
 	uint64_t reserve_bytes;
-	bool growth, charge, tick, reclaim; /* triggers attached */
-	pid_t child;			    /* run: CMD; 0 = none */
+	struct trigger_names triggers; /* attached */
+	pid_t child;		       /* run: CMD; 0 = none */
 };
 
 struct status_limit {

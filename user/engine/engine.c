@@ -40,7 +40,7 @@ struct engine {
 
 	struct guards *guards;
 	struct source *source;
-	struct source_triggers triggers;
+	struct trigger_names triggers;
 	struct airbag *airbag;
 	struct responder *responder;
 	struct incidents *incidents;
@@ -449,10 +449,7 @@ void engine_ready(struct engine *engine, pid_t child)
 		.mode = engine->config.mode,
 		.pid = getpid(),
 		.version = APO_VERSION,
-		.growth = engine->triggers.growth,
-		.charge = engine->triggers.charge,
-		.tick = engine->triggers.tick,
-		.reclaim = engine->triggers.reclaim,
+		.triggers = engine->triggers,
 		.child = child,
 	};
 

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
 #include "sense/proc.h"
+#include "source/rss.h"
 
 #define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
 
@@ -201,7 +202,7 @@ int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid
 
 	if (r)
 		return r;
-	r = source_rss(pid, guards->config.pid_ns, guards->config.cpu_ids, &rss);
+	r = rss_read(pid, guards->config.pid_ns, guards->config.cpu_ids, &rss);
 	if (r == -ESRCH) {
 		log_error("process %d has ended: give the pid of a running process", pid);
 		return EXIT_USAGE;

@@ -116,9 +116,10 @@ static void print_conclusion(FILE *file, const struct protection_facts *facts,
 		fprintf(file, "  the programs do not load: %s\n",
 			strerror(-facts->features.load_error));
 	if (protection->level != PROTECTION_IMPOSSIBLE) {
-		fprintf(file, "  triggers:%s%s%s%s\n", protection->growth ? " growth" : "",
-			protection->charge ? " charge" : "", protection->tick ? " tick" : "",
-			protection->reclaim ? " reclaim" : "");
+		fputs("  triggers:", file);
+		for (size_t i = 0; i < protection->triggers.count; i++)
+			fprintf(file, " %s", protection->triggers.names[i]);
+		fputc('\n', file);
 		fprintf(file, "  signals: %s%s%s\n",
 			protection->signal_in_fault ? "in the fault" : "none",
 			protection->signal_other_kernel ? ", to any process from the kernel" : "",
@@ -210,32 +211,28 @@ static json_t *machine_json(const struct protection_facts *facts)
 	return json_finish(object, r);
 }
 
-static json_t *names_json(const char *const *names, const bool *present, size_t count)
+static json_t *names_json(const char *const *names, size_t count)
 {
 	json_t *array = json_array();
 	int r = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (present[i])
-			r |= json_array_append_new(array, json_string(names[i]));
-	}
+	for (size_t i = 0; i < count; i++)
+		r |= json_array_append_new(array, json_string(names[i]));
 	return json_finish(array, r);
-}
-
-static json_t *triggers_json(const struct protection *p)
-{
-	static const char *const names[] = {"growth", "charge", "tick", "reclaim"};
-	const bool present[] = {p->growth, p->charge, p->tick, p->reclaim};
-
-	return names_json(names, present, ARRAY_SIZE(names));
 }
 
 static json_t *signals_json(const struct protection *p)
 {
-	static const char *const names[] = {"in the fault", "from the kernel", "by the responder"};
-	const bool present[] = {p->signal_in_fault, p->signal_other_kernel, p->signal_responder};
+	const char *names[3];
+	size_t count = 0;
 
-	return names_json(names, present, ARRAY_SIZE(names));
+	if (p->signal_in_fault)
+		names[count++] = "in the fault";
+	if (p->signal_other_kernel)
+		names[count++] = "from the kernel";
+	if (p->signal_responder)
+		names[count++] = "by the responder";
+	return names_json(names, count);
 }
 
 json_t *doctor_json(const struct protection_facts *facts, const struct protection *protection,
@@ -246,7 +243,9 @@ json_t *doctor_json(const struct protection_facts *facts, const struct protectio
 
 	r |= json_object_set_new(object, "protection",
 				 json_string(protection_level_name(protection->level)));
-	r |= json_object_set_new(object, "triggers", triggers_json(protection));
+	r |= json_object_set_new(object, "triggers",
+				 names_json(protection->triggers.names,
+					    protection->triggers.count));
 	r |= json_object_set_new(object, "signals", signals_json(protection));
 	r |= json_object_set_new(object, "counter_error_pages",
 				 json_u64(protection->counter_error_pages));

@@ -60,9 +60,10 @@ int ready_text(FILE *file, const struct ready *ready)
 		format_size(reserve, sizeof(reserve), ready->reserve_bytes);
 		fprintf(file, "guarding %s: limit %s, reserve %s", cgroup, limit, reserve);
 	}
-	fprintf(file, "; triggers:%s%s%s%s\n", ready->growth ? " growth" : "",
-		ready->charge ? " charge" : "", ready->tick ? " tick" : "",
-		ready->reclaim ? " reclaim" : "");
+	fputs("; triggers:", file);
+	for (size_t i = 0; i < ready->triggers.count; i++)
+		fprintf(file, " %s", ready->triggers.names[i]);
+	fputc('\n', file);
 	return file_result(file);
 }
 

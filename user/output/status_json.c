@@ -55,14 +55,8 @@ static json_t *triggers_json(const struct ready *ready)
 	json_t *array = json_array();
 	int r = 0;
 
-	if (ready->growth)
-		r |= json_array_append_new(array, json_string("growth"));
-	if (ready->charge)
-		r |= json_array_append_new(array, json_string("charge"));
-	if (ready->tick)
-		r |= json_array_append_new(array, json_string("tick"));
-	if (ready->reclaim)
-		r |= json_array_append_new(array, json_string("reclaim"));
+	for (size_t i = 0; i < ready->triggers.count; i++)
+		r |= json_array_append_new(array, json_string(ready->triggers.names[i]));
 	return json_finish(array, r);
 }
 

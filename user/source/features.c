@@ -8,18 +8,18 @@
 
 #include "base/util.h"
 
-static bool has_tracepoint(const struct btf *btf, const char *name)
+/* Id of the type of its programs; negative: there is no such tracepoint. */
+static int tracepoint_type(const struct btf *btf, const char *tracepoint)
 {
 	char type[96];
 
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+	snprintf(type, sizeof(type), "btf_trace_%s", tracepoint);
+	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF);
 }
 
-/* mark_victim carried a bare pid until 6.8 and its backports; ours needs the task. */
-static bool mark_victim_has_task(const struct btf *btf)
+static bool takes_pointer(const struct btf *btf, const char *tracepoint)
 {
-	int id = btf__find_by_name_kind(btf, "btf_trace_mark_victim", BTF_KIND_TYPEDEF);
+	int id = tracepoint_type(btf, tracepoint);
 	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, id) : NULL;
 
 	while (type && (btf_is_typedef(type) || btf_is_ptr(type)))
@@ -55,29 +55,31 @@ static bool fexit_works(const struct btf *btf, const char *function)
 	return link >= 0;
 }
 
+static bool is_there(const struct btf *btf, const struct hook *hook)
+{
+	switch (hook->probe) {
+	case HOOK_TRACEPOINT:
+		return tracepoint_type(btf, hook->point) > 0;
+	case HOOK_TRACEPOINT_POINTER:
+		return takes_pointer(btf, hook->point);
+	case HOOK_FEXIT:
+		return fexit_works(btf, hook->point);
+	}
+	return false;
+}
+
 void features_read(const struct btf *btf, struct kernel_features *ret)
 {
 	*ret = (struct kernel_features){
 		.has_btf = true,
-		.rss_stat = has_tracepoint(btf, "rss_stat"),
-		.hrtimer_expire_entry = has_tracepoint(btf, "hrtimer_expire_entry"),
-		.mm_vmscan_memcg_reclaim_begin =
-			has_tracepoint(btf, "mm_vmscan_memcg_reclaim_begin"),
-		.mark_victim = mark_victim_has_task(btf),
-		.signal_generate = has_tracepoint(btf, "signal_generate"),
-		.signal_deliver = has_tracepoint(btf, "signal_deliver"),
-		.sched_process_exit = has_tracepoint(btf, "sched_process_exit"),
-		.sched_process_fork = has_tracepoint(btf, "sched_process_fork"),
-		.cgroup_attach_task = has_tracepoint(btf, "cgroup_attach_task"),
-		.cgroup_rmdir = has_tracepoint(btf, "cgroup_rmdir"),
-		.page_counter_try_charge = fexit_works(btf, "page_counter_try_charge"),
 		.bpf_send_signal_task =
 			btf__find_by_name_kind(btf, "bpf_send_signal_task", BTF_KIND_FUNC) > 0 &&
 			btf__find_by_name_kind(btf, "bpf_task_from_pid", BTF_KIND_FUNC) > 0,
 	};
+	for (size_t i = 0; i < hook_count; i++)
+		ret->hooks[i] = is_there(btf, &hooks[i]);
 }
 
-/* Before 6.2 the mm counters were plain atomics, fed once per 66 faults of a thread. */
 bool features_counters_batched(const struct btf *btf)
 {
 	return btf__find_by_name_kind(btf, "mm_rss_stat", BTF_KIND_STRUCT) > 0;

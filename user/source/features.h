@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What this kernel offers, told by its BTF, or by trying. With source.c the only user of libbpf. */
+/* What this kernel offers, told by its BTF, or by trying. For this room only. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,10 @@ struct btf;
 /* The kernel's types, to be freed by btf__free(); NULL: it does not describe them. */
 struct btf *features_btf(void);
 
-/* load_error is left to the caller. */
+/*
+ * Probes for every row of core/hooks.h. load_error is 0: whether the programs load is for source.c to
+ * find out.
+ */
 void features_read(const struct btf *btf, struct kernel_features *ret);
 
 /* Before 6.2 the mm counters were plain atomics, fed once per 66 faults of a thread. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel side, as the rest of the daemon sees it: loading, configuring, attaching, and the
- * records and accounts it keeps. With features.c the only module that knows libbpf.
+ * The source of all that is known about growth, as the other rooms see it: the BPF programs, loaded and
+ * attached, what they are told, and the records and accounts that they keep. Only this room knows
+ * libbpf and the maps.
  *
  * Order of use: new (opened and loaded, nothing attached), policies and guards, attach, read.
- * Everything the kernel side does ends with source_free(). Functions return 0 or -errno; new,
- * attach and probe log in words what a user can do about it.
+ * Everything the kernel side does ends with source_free(). Functions return 0 or -errno; new and
+ * attach log in words what a user can do about it.
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <sys/types.h>
 
 #include "apoptosis/abi.h"
+#include "core/hooks.h"
 #include "core/protection.h"
 
 struct source;
@@ -25,11 +27,6 @@ struct source_config {
 	bool profiling;	   /* stacks of what grows, and samples of usage */
 	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
 	uint32_t node_ids; /* highest possible NUMA node number + 1 */
-};
-
-/* Which triggers got attached. */
-struct source_triggers {
-	bool growth, charge, tick, reclaim;
 };
 
 int source_new(struct source **ret, const struct source_config *config);
@@ -57,8 +54,12 @@ int source_guard_children(struct source *source, uint32_t policy);
  */
 void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swap_pages_address);
 
-/* From here on guarded processes may be signalled. */
-int source_attach(struct source *source, struct source_triggers *ret);
+/*
+ * Attaches what this kernel has, in the order of core/hooks.h: from here on guarded processes may be
+ * signalled. Returns the triggers that got attached. What cannot be attached and is not needed is
+ * logged and ignored.
+ */
+int source_attach(struct source *source, struct trigger_names *ret);
 
 /* Records, oldest first. The file descriptors become readable when there are some. */
 typedef int (*source_record_fn)(const struct apo_record *record, void *userdata);
@@ -99,11 +100,5 @@ int source_stack(struct source *source, uint64_t key, struct apo_stack *ret);
 int source_usage_samples(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,
 			 struct apo_usage_sample **ret, size_t *ret_n);
 
-/* What this kernel offers, the programs really loaded (and unloaded again). */
+/* What this kernel offers, the programs really loaded (and unloaded again). Logs nothing. */
 int source_probe(struct kernel_features *ret);
-
-/*
- * Memory of a process, exact, and its pid in the initial PID namespace. pid is one of the PID
- * namespace with this inode (stat of /proc/self/ns/pid). -ESRCH: no such process.
- */
-int source_rss(pid_t pid, uint32_t pid_ns, uint32_t cpu_ids, struct apo_rss *ret);
