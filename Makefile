@@ -73,7 +73,9 @@ LIB_OBJ  := $(filter-out $(B)/obj/user/main.o,$(USER_OBJ))
 SYMBOLS_OBJ := $(call src2obj,$(SYMBOLS_SRC))
 SYMBOLS_LIB_OBJ := $(filter-out $(B)/obj/user/symbols/main.o,$(SYMBOLS_OBJ))
 UNIT_OBJ := $(call src2obj,$(wildcard tests/unit/*.c))
-LIVE_OBJ := $(call src2obj,$(wildcard tests/live/*.c))
+LIVE_BPF  := $(wildcard tests/live/*.bpf.c)
+LIVE_SKEL := $(LIVE_BPF:tests/live/%.bpf.c=$(TOP)/gen/tests/%.skel.h)
+LIVE_OBJ := $(call src2obj,$(filter-out $(LIVE_BPF),$(wildcard tests/live/*.c)))
 BENCH_BPF  := $(wildcard bench/*.bpf.c)
 BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
 BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
@@ -142,6 +144,10 @@ $(TOP)/gen/bench/%.bpf.o: bench/%.bpf.c | $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  BPF   $<'
 	$(Q)$(CLANG) $(BPF_CFLAGS) -idirafter /usr/include/$(MULTIARCH) -MMD -MP -c $< -o $@
 	$(Q)! command -v $(STRIP) >/dev/null || $(STRIP) -g $@
+$(TOP)/gen/tests/%.bpf.o: tests/live/%.bpf.c | $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  BPF   $<'
+	$(Q)$(CLANG) $(BPF_CFLAGS) -idirafter /usr/include/$(MULTIARCH) -MMD -MP -c $< -o $@
+	$(Q)! command -v $(STRIP) >/dev/null || $(STRIP) -g $@
 $(TOP)/gen/%.skel.h: $(TOP)/gen/%.bpf.o
 	@echo '  SKEL  $@'
 	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf > $@
@@ -154,7 +160,7 @@ $(TOP)/gen/output/page.html.h: user/output/page.html | $(TOP)/.deps-build
 		tr a-f A-F | basenc --base16 -d | base64) && \
 	sed -e "s|@SCRIPT@|sha256-$$hash|" -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
 
-# User side. Only user/source/, and the bench for its own programs, see skeletons.
+# User side. Only user/source/, and the bench and the live tests for their own programs, see skeletons.
 $(B)/obj/user/%.o: user/%.c $(B)/.flags | $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(INC) $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
@@ -172,7 +178,9 @@ $(B)/apoptosis-symbols: $(SYMBOLS_OBJ) $(call src2obj,user/base/parse.c user/bas
 
 $(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  CC    $<'
-	$(Q)$(CC) $(CPPFLAGS_ALL) -I tests $(DEPS_CFLAGS) $(TEST_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) -I tests $(INC) $(DEPS_CFLAGS) $(TEST_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(B)/obj/tests/live/%.o: INC = -I $(TOP)/gen/tests
+$(LIVE_OBJ): | $(LIVE_SKEL)
 $(B)/tests/unit: $(UNIT_OBJ) $(LIB_OBJ) $(SYMBOLS_LIB_OBJ)
 $(B)/tests/unit: MORE_LIBS = $(SYMBOLS_LIBS)
 $(B)/tests/live: $(LIVE_OBJ) $(LIB_OBJ)
@@ -283,4 +291,5 @@ clean:
 	rm -rf $(TOP)
 
 -include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
-	$(BPF_SKEL:.skel.h=.bpf.d) $(BENCH_SKEL:.skel.h=.bpf.d) $(WORKLOADS:=.d)
+	$(BPF_SKEL:.skel.h=.bpf.d) $(BENCH_SKEL:.skel.h=.bpf.d) $(LIVE_SKEL:.skel.h=.bpf.d) \
+	$(WORKLOADS:=.d)

@@ -3,15 +3,23 @@
  * This kernel's structures and tracepoints, one by one: a field that is read from the wrong place,
  * or a hook that is gone, fails here by name and not somewhere as a spike that was not caught.
  */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "apoptosis/abi.h"
 #include "base/parse.h"
 #include "base/util.h"
 #include "core/hooks.h"
+#include "counting.skel.h"
 #include "events.h"
 
 TestSuite(kernel, .init = live_setup, .fini = live_teardown, .timeout = 300);
@@ -222,4 +230,70 @@ Test(kernel, charge_trigger_sees_tmpfs_writes)
 	}
 	live_check(strcmp(trigger, "charge") == 0, "the trigger is always '%s'", trigger);
 	live_stop(guard);
+}
+
+/* --- counters ------------------------------------------------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Attached, and counting what this thread does. */
+static struct counting_bpf *counting_begin(void)
+{
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	struct counting_bpf *counting;
+	int r;
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* kernels before 5.11 count it for BPF */
+	counting = counting_bpf__open_and_load();
+	live_check(counting, "the counting programs do not load: %m");
+	r = counting_bpf__attach(counting);
+	live_check(r == 0, "the counting programs do not attach: %s", strerror(-r));
+	r = bpf_prog_test_run_opts(bpf_program__fd(counting->progs.prepare), NULL);
+	live_check(r == 0, "cannot run a program: %s", strerror(-r));
+	return counting;
+}
+
+static uint64_t counted(struct counting_bpf *counting)
+{
+	const uint32_t stat = APO_STAT_CHECKS;
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t values[APO_MAX_CPUS], sum = 0;
+	int r;
+
+	live_check(cpus > 0 && cpus <= APO_MAX_CPUS, "%d CPUs", cpus);
+	r = bpf_map__lookup_elem(counting->maps.stats, &stat, sizeof(stat), values,
+				 (size_t)cpus * sizeof(*values), 0);
+	live_check(r == 0, "cannot read the counters: %s", strerror(-r));
+	for (int cpu = 0; cpu < cpus; cpu++)
+		sum += values[cpu];
+	return sum;
+}
+
+/*
+ * The tick's program interrupts any other on its CPU, also between the load and the store of an addition
+ * that is not atomic. Everything is counted in this thread: when that stops it, none is under way.
+ */
+Test(kernel, counts_survive_interrupts)
+{
+	struct counting_bpf *counting = counting_begin();
+	uint64_t expected, deadline = live_deadline(), ticks = live_bulk(1000);
+
+	while (__atomic_load_n(&counting->bss->tick_runs, __ATOMIC_RELAXED) < ticks) {
+		syscall(SYS_getppid);
+		live_check(now_ns() < deadline, "only %" PRIu64 " of %" PRIu64 " ticks",
+			   (uint64_t)counting->bss->tick_runs, ticks);
+	}
+	__atomic_store_n(&counting->bss->counted_pid, 0, __ATOMIC_SEQ_CST);
+	expected = counting->bss->call_runs * counting->rodata->call_adds +
+		   counting->bss->tick_runs * counting->rodata->tick_adds;
+	live_check(counting->bss->call_runs > ticks, "hardly any calls were counted");
+	live_check(counted(counting) == expected, "%" PRIu64 " of %" PRIu64 " were counted",
+		   counted(counting), expected);
+	counting_bpf__destroy(counting);
 }
