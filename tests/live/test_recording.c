@@ -2,11 +2,13 @@
 /* Who allocated: what a report says against what the workloads are known to do. */
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apoptosis/abi.h"
 #include "base/util.h"
 #include "events.h"
 
@@ -322,5 +324,98 @@ Test(recording, kill_that_nobody_was_told_of)
 	live_check(json_array_size(rows) >= 2 &&
 			   real_at(json_array_get(rows, json_array_size(rows) - 1), "0") <= 0,
 		   "no points before the kill");
+	json_decref(report);
+}
+
+/* Many CPUs: each thread of the workload has one, and nothing of any may be overwritten. */
+
+enum {
+	LEVELS = 9, /* as the workload has them */
+	PATHS_PER_CPU = 20,
+	CPUS_MAX = 24,			   /* whose paths the profiler has room for */
+	PATH_PAGES = 4 * APO_SAMPLE_PAGES, /* each is sampled, if not at the first page */
+};
+
+static unsigned int cpus_used(void)
+{
+	cpu_set_t cpus;
+
+	live_check(sched_getaffinity(0, sizeof(cpus), &cpus) == 0, "sched_getaffinity: %m");
+	return MIN((unsigned int)CPU_COUNT(&cpus), (unsigned int)CPUS_MAX);
+}
+
+/* The function a place is in, whatever was inlined there; "" without a name. */
+static const char *function_at(const json_t *recording, const json_t *index)
+{
+	const json_t *place = json_array_get(json_object_get(recording, "locations"),
+					     (size_t)json_integer_value(index));
+	const json_t *functions = json_object_get(place, "functions");
+	const json_t *last = json_array_get(functions, json_array_size(functions) - 1);
+
+	return json_string_value(json_object_get(last, "name")) ?: "";
+}
+
+/* Which path of the workload a stack is; -1: none. Its innermost place is the highest bit. */
+static int path_of(const json_t *recording, const json_t *stack)
+{
+	const json_t *index;
+	int path = 0, level = 0;
+	size_t i;
+
+	json_array_foreach (json_object_get(stack, "locations"), i, index) {
+		const char *function = function_at(recording, index);
+
+		if (strcmp(function, "left") && strcmp(function, "right"))
+			break;
+		path = path << 1 | (strcmp(function, "right") == 0);
+		level++;
+	}
+	return level == LEVELS ? path : -1;
+}
+
+static void expect_every_path(const json_t *recording, unsigned int paths)
+{
+	const json_t *stacks = json_object_get(recording, "stacks"), *stack;
+	bool seen[1 << LEVELS] = {false};
+	unsigned int missing = 0, last = 0;
+	size_t i;
+
+	json_array_foreach (stacks, i, stack) {
+		int path = path_of(recording, stack);
+
+		if (path >= 0)
+			seen[path] = true;
+	}
+	for (unsigned int path = 0; path < paths; path++) {
+		if (!seen[path]) {
+			missing++;
+			last = path;
+		}
+	}
+	live_check(missing == 0,
+		   "%u of %u paths are not among %zu stacks, path %u of CPU %u for one", missing,
+		   paths, json_array_size(stacks), last % PATHS_PER_CPU, last / PATHS_PER_CPU);
+	live_check(json_array_size(stacks) >= paths, "only %zu stacks", json_array_size(stacks));
+}
+
+/* The base is half the limit, from where on all is recorded; the rest ends at the line. */
+Test(recording, no_stack_is_lost_on_many_cpus)
+{
+	unsigned int cpus = cpus_used(), paths = cpus * PATHS_PER_CPU;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), paths_bytes = paths * PATH_PAGES * page;
+	uint64_t limit = 2 * paths_bytes + 160 * MIB;
+	json_t *report = report_of((const char *const[]){live_workload("paths"),
+							 live_format("%" PRIu64, limit / 2 / page),
+							 live_format("%u", cpus),
+							 live_format("%d", PATHS_PER_CPU),
+							 live_format("%d", PATH_PAGES), NULL},
+				   limit);
+	const json_t *recording = live_member(report, "recording");
+
+	expect_weights(report);
+	expect_every_path(recording, paths);
+	live_expect_int(recording, "lost_bytes", 0);
+	live_check(live_int(recording, "recorded_bytes") >= (json_int_t)paths_bytes,
+		   "less recorded than was grown on the paths");
 	json_decref(report);
 }
