@@ -311,14 +311,37 @@ static __always_inline void spike_update(struct check *check, struct limit *limi
 }
 
 /*
- * Brings the account of the check's process up to date. Growth the mm counters do not show (tmpfs
- * writes, kernel memory) is charged to whoever is running when a tick, a charge or reclaim finds it.
+ * Growth the mm counters do not show (tmpfs writes, kernel memory) is charged to whoever is running
+ * when a tick, a charge or reclaim finds it: what no account explains, and no more of it than its
+ * own cgroup has grown by beyond its RSS. The rest was made elsewhere below the limit.
  */
+static __always_inline __s64 hidden_growth(struct check *check, struct limit *limit,
+					   struct process *process, __u64 rss_pages)
+{
+	struct mem_cgroup *memcg = memcg_of_task(check->owner);
+	__s64 beyond = BPF_CORE_READ(memcg, memory.usage.counter) - rss_pages;
+	__s64 grown = beyond - process->beyond_pages, slack = (__s64)nr_cpus * SLACK_PAGES_PER_CPU;
+	__s64 unexplained = limit->shared.need_pages - limit->explained_pages;
+
+	if (process->shared.cgroup_id != check->cgroup_id || grown < 0) {
+		process->beyond_pages = beyond;
+		return 0;
+	}
+	if (grown > unexplained)
+		grown = unexplained;
+	if (grown <= slack)
+		return 0;
+	process->beyond_pages = beyond - slack;
+	limit->explained_pages += grown - slack;
+	return grown - slack;
+}
+
+/* Brings the account of the check's process up to date. */
 static __noinline struct process *process_update(struct check *check, struct limit *limit)
 {
 	struct process *process = bpf_map_lookup_elem(&processes, &check->tgid);
 	__u64 need = limit->shared.need_pages, rss[APO_KINDS], owned_before;
-	__s64 grown = 0, unexplained, slack = (__s64)nr_cpus * SLACK_PAGES_PER_CPU;
+	__s64 grown = 0, unexplained;
 
 	rss_count(check->mm, check->in_fault ? (void *)bpf_get_current_task() : NULL, rss);
 	if (!process) {
@@ -340,10 +363,8 @@ static __noinline struct process *process_update(struct check *check, struct lim
 		limit->explained_pages = need;
 	else if (grown > 0 && check->trigger == APO_TRIGGER_GROWTH)
 		limit->explained_pages += grown < unexplained ? grown : unexplained;
-	else if (check->trigger != APO_TRIGGER_GROWTH && unexplained > slack) {
-		grown += unexplained - slack;
-		limit->explained_pages = need - slack;
-	}
+	if (check->trigger != APO_TRIGGER_GROWTH || process->shared.cgroup_id != check->cgroup_id)
+		grown += hidden_growth(check, limit, process, rss_total(rss));
 
 	process->score_pages =
 		decay(process->score_pages, since(check->now, process->shared.last_ns)) + grown;

@@ -82,6 +82,17 @@ static __always_inline __u32 policy_of_account(const struct check *check, __u32 
 }
 
 /*
+ * Whether the process that grows most among the accounts may be the grower: where no guard covers the
+ * limit, one without an account may have grown far more.
+ */
+static __always_inline bool top_grew(const struct check *check, const struct limit *limit,
+				     __u64 line)
+{
+	return check->is_covered ||
+	       grew(limit, bpf_map_lookup_elem(&processes, &limit->top_tgid), 0, line);
+}
+
+/*
  * The grower: whom this trip is about. 0: nobody that may be signalled now. Where the accounts name
  * nobody and half the reserve is gone, the process at hand is taken - unless no guard covers the
  * limit, so that the one that grows may have no account.
@@ -97,7 +108,8 @@ static __always_inline __u32 grower_choose(struct check *check, struct limit *li
 	if (level) {
 		if (!mine)
 			return 0;
-	} else if (mine ? top > 2 * rank : limit->top_tgid != tgid) {
+	} else if ((mine ? top > 2 * rank : limit->top_tgid != tgid) &&
+		   top_grew(check, limit, line)) {
 		tgid = limit->top_tgid;
 	} else if (!mine &&
 		   (!check->is_covered || check->reading.headroom_pages >= (__s64)(line / 2))) {

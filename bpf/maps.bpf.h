@@ -92,6 +92,7 @@ struct process {
 	__s64 spike_base_pages;	  /* owned_pages then */
 	__s64 spike_level_pages;  /* up to which its growth has been sampled */
 	__s64 spike_hidden_pages; /* of that, what its RSS does not show */
+	__s64 beyond_pages;	  /* what its cgroup held beyond its RSS and is accounted for */
 	__u64 huge_ns;		  /* when it was last seen to grow by huge pages in a spike */
 	__u64 noted_ns;		  /* when user space was last told of a spike of it */
 	__u64 mm;		  /* identity of the address space: exec starts a new account */
