@@ -7,23 +7,23 @@ NR == 1 { next }
 	boots[++boot_count] = $1
 	width[$1] = length($1)
 }
-$5 == "(boot)" {
+$6 == "(boot)" {
 	release[$1] = $2
-	seconds[$1] = $7
+	seconds[$1] = $8
 }
 {
-	if (!($5 in known)) {
-		known[$5] = 1
-		tests[++test_count] = $5
+	if (!($6 in known)) {
+		known[$6] = 1
+		tests[++test_count] = $6
 	}
-	if (length($5) > test_width)
-		test_width = length($5)
-	result[$5, $1] = $6
-	if (length($6) > width[$1])
-		width[$1] = length($6)
-	if ($6 !~ /^skip/ && $8 != "")
-		notes = notes sprintf("  %s: %s: %s: %s\n", $1, $5, $6, substr($8, 1, 300))
-	count[$1, substr($6, 1, 4)] += $5 != "(boot)" || $6 == "fail"
+	if (length($6) > test_width)
+		test_width = length($6)
+	result[$6, $1] = $7
+	if (length($7) > width[$1])
+		width[$1] = length($7)
+	if ($7 !~ /^skip/ && $9 != "")
+		notes = notes sprintf("  %s: %s: %s: %s\n", $1, $6, $7, substr($9, 1, 300))
+	count[$1, substr($7, 1, 4)] += $6 != "(boot)" || $7 == "fail"
 }
 
 function cell(text, size) { printf "  %-" size "s", text }
