@@ -75,7 +75,9 @@ SYMBOLS_LIB_OBJ := $(filter-out $(B)/obj/user/symbols/main.o,$(SYMBOLS_OBJ))
 UNIT_OBJ := $(call src2obj,$(wildcard tests/unit/*.c))
 LIVE_BPF  := $(wildcard tests/live/*.bpf.c)
 LIVE_SKEL := $(LIVE_BPF:tests/live/%.bpf.c=$(TOP)/gen/tests/%.skel.h)
-LIVE_OBJ := $(call src2obj,$(filter-out $(LIVE_BPF),$(wildcard tests/live/*.c)))
+LIVE_TOOL := tests/live/guards_tool.c
+LIVE_OBJ := $(call src2obj,$(filter-out $(LIVE_BPF) $(LIVE_TOOL),$(wildcard tests/live/*.c)))
+LIVE_TOOL_OBJ := $(call src2obj,$(LIVE_TOOL))
 BENCH_BPF  := $(wildcard bench/*.bpf.c)
 BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
 BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
@@ -183,10 +185,13 @@ $(B)/obj/tests/live/%.o: INC = -I $(TOP)/gen/tests
 $(LIVE_OBJ): | $(LIVE_SKEL)
 $(B)/tests/unit: $(UNIT_OBJ) $(LIB_OBJ) $(SYMBOLS_LIB_OBJ)
 $(B)/tests/unit: MORE_LIBS = $(SYMBOLS_LIBS)
-$(B)/tests/live: $(LIVE_OBJ) $(LIB_OBJ)
+$(B)/tests/live: $(LIVE_OBJ) $(LIB_OBJ) | $(B)/tests/guards
 $(B)/tests/unit $(B)/tests/live:
 	@mkdir -p $(@D); echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(MORE_LIBS) $(TEST_LIBS) -o $@
+$(B)/tests/guards: $(LIVE_TOOL_OBJ) $(LIB_OBJ)
+	@mkdir -p $(@D); echo '  LD    $@'
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
 
 # Workloads are plain programs, also under SANITIZE, and static so that they run in any root; but
 # for the one that is about the code of the C library that is installed.
@@ -290,6 +295,6 @@ uninstall:
 clean:
 	rm -rf $(TOP)
 
--include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
+-include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(LIVE_TOOL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
 	$(BPF_SKEL:.skel.h=.bpf.d) $(BENCH_SKEL:.skel.h=.bpf.d) $(LIVE_SKEL:.skel.h=.bpf.d) \
 	$(WORKLOADS:=.d)

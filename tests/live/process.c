@@ -162,6 +162,8 @@ struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *
 	live_check(process->pidfd >= 0, "pidfd_open: %m");
 	process->output_fds[0] = pipes.out[0];
 	process->output_fds[1] = pipes.err[0];
+	for (int i = 0; i < 2; i++)
+		fcntl(process->output_fds[i], F_SETFL, O_NONBLOCK);
 	process->ready_fd = pipes.ready[0];
 	process->stdin_fd = spec->wants_stdin ? pipes.in[1] : close_fd(pipes.in[1]);
 	close_fd(pipes.failed[1]);
@@ -172,8 +174,6 @@ struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *
 	close_fd(pipes.out[1]);
 	close_fd(pipes.err[1]);
 	close_fd(pipes.ready[1]);
-	for (int i = 0; i < 2; i++)
-		fcntl(process->output_fds[i], F_SETFL, O_NONBLOCK);
 	return process;
 }
 

@@ -412,8 +412,8 @@ Test(recording, no_stack_is_lost_on_many_cpus)
 				   limit);
 	const json_t *recording = live_member(report, "recording");
 
-	expect_weights(report);
 	expect_every_path(recording, paths);
+	expect_weights(report);
 	live_expect_int(recording, "lost_bytes", 0);
 	live_check(live_int(recording, "recorded_bytes") >= (json_int_t)paths_bytes,
 		   "less recorded than was grown on the paths");
