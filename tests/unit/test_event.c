@@ -359,3 +359,25 @@ Test(event, the_airbag_is_told_with_what_was_used_of_it)
 	i.airbag_error = -EROFS;
 	expect_part(i, ", no airbag: Read-only file system, exited 0");
 }
+
+Test(event, what_is_missing_ends_the_line)
+{
+	struct incident i = saved();
+
+	i.missing = INCIDENT_MISSING_RESTART;
+	expect(i, "12:00:00.123Z saved    server[1234] in /docker/ab12 grew 812.0 MiB/s to "
+		  "231.4 MiB of 256.0 MiB: SIGTERM sent in the fault, handler 48 us after "
+		  "the line, exited 0 after 212 ms [apoptosis restarted]\n");
+	i.missing = INCIDENT_MISSING_TRIP;
+	expect(i, "12:00:00.123Z saved    server[1234] in /docker/ab12 at its limit of "
+		  "256.0 MiB: SIGTERM sent, handler 48 us after the line, exited 0 after 212 ms "
+		  "[trip record lost]\n");
+	i.verdict = VERDICT_NEEDLESS;
+	i.reason = "why";
+	i.action = APO_ACT_NONE;
+	i.delivered_ns = i.generated_ns = i.signal_ns = 0;
+	i.exit.known = false;
+	i.missing |= INCIDENT_MISSING_END;
+	expect(i, "12:00:00.123Z needless server[1234] in /docker/ab12 at its limit of "
+		  "256.0 MiB: no signal was seen, gone (why) [trip record lost, end not seen]\n");
+}

@@ -68,3 +68,43 @@ Test(incident, the_brake_held_if_the_kernel_counted_it)
 	i.after.at_high = 0;
 	cr_expect_str_eq(incident_brake(&i), "set");
 }
+
+Test(incident, every_bit_that_may_be_missing_has_its_words)
+{
+	for (unsigned int bit = 1; bit <= INCIDENT_MISSING_ALL; bit <<= 1) {
+		cr_expect_str_neq(incident_missing_sentence(bit), "", "bit %#x", bit);
+		cr_expect_str_neq(incident_missing_word(bit), "", "bit %#x", bit);
+	}
+}
+
+Test(incident, action_of_a_lost_trip_is_known_once_it_is_seen)
+{
+	struct incident i = {.action = APO_ACT_NONE};
+
+	cr_expect(incident_action_is_known(&i));
+	i.missing = INCIDENT_MISSING_RESTART | INCIDENT_MISSING_END;
+	cr_expect(incident_action_is_known(&i));
+	i.missing = INCIDENT_MISSING_TRIP;
+	cr_expect_not(incident_action_is_known(&i));
+	i.action = APO_ACT_SENT;
+	cr_expect(incident_action_is_known(&i));
+	cr_expect_not(incident_is_measured(&i));
+}
+
+Test(incident, the_first_peak_of_a_lost_trip_has_none_before_it)
+{
+	struct incident i = {.peak_need_bytes = 100, .least_headroom_bytes = 50};
+
+	incident_note_peak(&i, 90, 60);
+	cr_expect_eq(i.peak_need_bytes, 100);
+	cr_expect_eq(i.least_headroom_bytes, 50);
+	incident_note_peak(&i, 120, 30);
+	cr_expect_eq(i.peak_need_bytes, 120);
+	cr_expect_eq(i.least_headroom_bytes, 30);
+	i = (struct incident){.missing = INCIDENT_MISSING_TRIP};
+	incident_note_peak(&i, 90, 60);
+	cr_expect_eq(i.peak_need_bytes, 90);
+	cr_expect_eq(i.least_headroom_bytes, 60);
+	incident_note_peak(&i, 80, 70);
+	cr_expect_eq(i.least_headroom_bytes, 60);
+}

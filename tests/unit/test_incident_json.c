@@ -171,6 +171,51 @@ Test(incident_json, an_end_that_nobody_saw_is_not_still_running)
 	i.exit.known = false;
 	text = text_of(&i, "verdict");
 	cr_expect_not_null(strstr(text, "\"exit\":{\"code\":null,\"signal\":null}"), "%s", text);
+	cr_expect_not_null(strstr(text, "\"signal_to_exit_ms\":null"), "%s", text);
+}
+
+Test(incident_json, what_is_missing_is_a_list_of_sentences)
+{
+	struct incident i = saved();
+	_cleanup_free_ char *text = text_of(&i, "verdict"), *more = NULL;
+
+	cr_expect_null(strstr(text, "missing"));
+	i.missing = INCIDENT_MISSING_END | INCIDENT_MISSING_RESTART;
+	more = text_of(&i, "verdict");
+	cr_expect_not_null(
+		strstr(more, ",\"missing\":[\"the end was not seen: how the process ended is not "
+			     "known\",\"apoptosis was restarted during this trip: what happened in "
+			     "between, and who allocated, is not known\"]}\n"),
+		"%s", more);
+}
+
+Test(incident_json, of_a_trip_whose_record_was_lost_memory_and_action_are_null)
+{
+	struct incident i = {
+		.crossed_ns = 1,
+		.limit_bytes = MIB,
+		.missing = INCIDENT_MISSING_TRIP,
+	};
+	_cleanup_free_ char *text = text_of(&i, "verdict"), *later = NULL;
+
+	cr_expect_not_null(
+		strstr(text,
+		       "\"memory\":{\"need_bytes\":null,\"usage_bytes\":null,"
+		       "\"reclaimable_bytes\":null,\"swap_room_bytes\":null,"
+		       "\"limit_bytes\":1048576,\"limit_cgroup\":null,\"headroom_bytes\":null,"
+		       "\"reserve_bytes\":null,\"rate_bytes_per_s\":null,\"forecast_ms\":null,"
+		       "\"rss_bytes\":null,\"peak_need_bytes\":null,"
+		       "\"least_headroom_bytes\":null},\"faults\":null,"),
+		"%s", text);
+	cr_expect_not_null(strstr(text, "\"result\":null"), "%s", text);
+	i.reserve_bytes = 2;
+	i.action = APO_ACT_SENT;
+	incident_note_peak(&i, 5, -3);
+	later = text_of(&i, "verdict");
+	cr_expect_not_null(strstr(later, "\"reserve_bytes\":2"), "%s", later);
+	cr_expect_not_null(strstr(later, "\"result\":\"sent\""), "%s", later);
+	cr_expect_not_null(strstr(later, "\"peak_need_bytes\":5,\"least_headroom_bytes\":-3}"),
+			   "%s", later);
 }
 
 Test(incident_json, times_out_of_order_are_zero_not_negative)

@@ -210,3 +210,23 @@ Test(report, what_was_not_recorded_is_told)
 	json_decref(missing);
 	json_decref(document);
 }
+
+Test(report, what_an_incident_lacks_is_told)
+{
+	static const char lost[] =
+		"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\",\"trigger\":null,"
+		"\"memory\":{\"need_bytes\":null,\"limit_bytes\":4194304,"
+		"\"limit_cgroup\":\"/a\"},\"action\":{\"signal\":\"TERM\"},"
+		"\"missing\":[\"the trip\\u001b was lost\",7]}";
+	_cleanup_free_ char *text = page_of(lost);
+
+	cr_expect_not_null(strstr(text, "\n  signal    TERM to ?"), "%s", text);
+	cr_expect_null(strstr(text, "\n  need "), "%s", text);
+	cr_expect_null(strstr(text, "\n  growth "), "%s", text);
+	cr_expect_not_null(strstr(text, "\nThe trip\\x1B was lost.\n?.\n"), "%s", text);
+	expect_summary(lost, "? (pid ?) in cgroup ? came near its limit of 4.0 MiB.");
+	/* Where only the end is missing, the rest is as ever. */
+	expect_part("{\"verdict\":\"saved\",\"trigger\":\"growth\",\"memory\":{\"need_bytes\":1},"
+		    "\"missing\":[\"the end was not seen\"]}",
+		    "\n  need      1 B: usage ? less ? reclaimable\n");
+}

@@ -406,3 +406,50 @@ Test(verdict, no_combination_is_left_open_or_saved_by_the_oom_killer)
 		}
 	}
 }
+
+/* A trip whose record was lost: neither the state of memory nor the counters before it are known. */
+static struct incident lost(void)
+{
+	struct incident i = signalled();
+
+	i.missing = INCIDENT_MISSING_TRIP;
+	i.trigger = 0;
+	i.rule = 0;
+	i.target.disposition = APO_DISP_UNKNOWN;
+	i.reserve_bytes = 0;
+	i.headroom_bytes = i.least_headroom_bytes = 0;
+	i.before.known = false;
+	return i;
+}
+
+Test(verdict, trip_whose_record_was_lost_is_judged_by_what_there_is)
+{
+	struct incident i = lost();
+
+	i.delivered_ns = 1300;
+	i.exit = (struct incident_exit){.known = true, .code = 0};
+	expect(i, VERDICT_SAVED, "shut down and exited with status 0");
+	i.exit = (struct incident_exit){.known = true, .code = -1, .signal = SIGKILL};
+	expect(i, VERDICT_TOO_LATE, "ended in a way not known, perhaps by the kernel's OOM killer");
+	i.oom_victim = true;
+	expect(i, VERDICT_TOO_LATE, "killed by the kernel's OOM killer during its shutdown");
+	i = lost();
+	i.oom_victim = true;
+	expect(i, VERDICT_TOO_LATE, "killed by the kernel's OOM killer after the signal");
+	i = lost();
+	i.exit_ns = 5000;
+	expect(i, VERDICT_TOO_LATE, "ended in a way not known, perhaps by the kernel's OOM killer");
+}
+
+Test(verdict, trip_whose_record_was_lost_and_whose_signal_nobody_saw_was_not_sent)
+{
+	struct incident i = lost();
+
+	i.action = APO_ACT_NONE;
+	i.generated_ns = 0;
+	i.oom_victim = true;
+	expect(i, VERDICT_TOO_LATE, "the signal was never sent; killed by the kernel's OOM killer");
+	i.oom_victim = false;
+	i.exit = (struct incident_exit){.known = true, .code = 0};
+	expect(i, VERDICT_NEEDLESS, "no signal was sent, and it ended by itself");
+}

@@ -55,6 +55,58 @@ const char *verdict_name(enum verdict verdict)
 	return "open";
 }
 
+bool incident_is_measured(const struct incident *incident)
+{
+	return !(incident->missing & INCIDENT_MISSING_TRIP);
+}
+
+bool incident_action_is_known(const struct incident *incident)
+{
+	return incident_is_measured(incident) || incident->action != APO_ACT_NONE;
+}
+
+void incident_note_peak(struct incident *incident, uint64_t need_bytes, int64_t headroom_bytes)
+{
+	/* Where the record of the trip was lost, the first peak has none before it. */
+	bool first = !incident_is_measured(incident) && !incident->peak_need_bytes;
+
+	incident->peak_need_bytes = MAX(incident->peak_need_bytes, need_bytes);
+	incident->least_headroom_bytes =
+		first ? headroom_bytes : MIN(incident->least_headroom_bytes, headroom_bytes);
+}
+
+const char *incident_missing_sentence(enum incident_missing missing)
+{
+	switch (missing) {
+	case INCIDENT_MISSING_TRIP:
+		return "the record of the trip was lost: memory, growth and action at the trip are "
+		       "not known";
+	case INCIDENT_MISSING_END:
+		return "the end was not seen: how the process ended is not known";
+	case INCIDENT_MISSING_RESTART:
+		return "apoptosis was restarted during this trip: what happened in between, and "
+		       "who allocated, is not known";
+	case INCIDENT_MISSING_ALL:
+		break;
+	}
+	return "";
+}
+
+const char *incident_missing_word(enum incident_missing missing)
+{
+	switch (missing) {
+	case INCIDENT_MISSING_TRIP:
+		return "trip record lost";
+	case INCIDENT_MISSING_END:
+		return "end not seen";
+	case INCIDENT_MISSING_RESTART:
+		return "apoptosis restarted";
+	case INCIDENT_MISSING_ALL:
+		break;
+	}
+	return "";
+}
+
 uint64_t incident_airbag_used(const struct incident *incident)
 {
 	return incident->airbag_bytes ? sat_sub(incident->peak_need_bytes, incident->limit_bytes)

@@ -59,6 +59,14 @@ enum incident_airbag {
 	INCIDENT_AIRBAG_FAILED,	 /* see the error */
 };
 
+/* What is not known of an incident, and should be: bits. */
+enum incident_missing {
+	INCIDENT_MISSING_TRIP = 1 << 0,	   /* the record of the trip */
+	INCIDENT_MISSING_END = 1 << 1,	   /* the record of the end */
+	INCIDENT_MISSING_RESTART = 1 << 2, /* what happened while no instance ran */
+	INCIDENT_MISSING_ALL = (1 << 3) - 1,
+};
+
 struct incident {
 	uint64_t id;	      /* of the trip; unique since boot */
 	uint64_t realtime_ns; /* CLOCK_REALTIME of the crossing */
@@ -102,6 +110,7 @@ struct incident {
 	uint64_t crossed_ns, airbag_ns, signal_ns, generated_ns, delivered_ns, exit_ns;
 	uint64_t killed_ns; /* by the kernel, without a trip */
 
+	unsigned int missing; /* enum incident_missing */
 	struct incident_exit exit;
 	bool oom_victim; /* the kernel had chosen the target as OOM victim */
 	struct incident_events before, after;
@@ -114,6 +123,19 @@ struct incident *incident_new(void);
 
 /* Frees the incident and its strings; takes NULL. Returns NULL. */
 struct incident *incident_free(struct incident *incident);
+
+/* Whether the state of memory at the trip is known: whatever the record of the trip would have told. */
+bool incident_is_measured(const struct incident *incident);
+
+/* Whether it is known what was done: told by the record of the trip, or seen. */
+bool incident_action_is_known(const struct incident *incident);
+
+/* Takes in a peak of need and the headroom that was left then. */
+void incident_note_peak(struct incident *incident, uint64_t need_bytes, int64_t headroom_bytes);
+
+/* What one bit of `missing` means: a sentence without its full stop, and two or three words. */
+const char *incident_missing_sentence(enum incident_missing missing);
+const char *incident_missing_word(enum incident_missing missing);
 
 /* How far need went beyond the limit there was: what the airbag was good for. */
 uint64_t incident_airbag_used(const struct incident *incident);

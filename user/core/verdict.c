@@ -129,6 +129,9 @@ static enum sent classify_sent(const struct incident *incident)
 		/* The kernel's word counts for more than the responder's silence. */
 		return incident->generated_ns || incident->delivered_ns ? SENT_YES : SENT_FAILED;
 	case APO_ACT_NONE:
+		if (!incident_action_is_known(incident)) /* no signal was seen, and one was due */
+			return SENT_FAILED;
+		break;
 	case APO_ACT_DRY_RUN:
 		break;
 	}
@@ -218,6 +221,8 @@ static enum danger classify_danger(const struct incident *incident)
 {
 	int64_t least = incident->least_headroom_bytes;
 
+	if (!incident_is_measured(incident))
+		return DANGER_YES;
 	return least < 0 || (uint64_t)least < incident->reserve_bytes ? DANGER_YES : DANGER_NO;
 }
 

@@ -7,7 +7,8 @@
  * sent     yes         the signal went out: by the kernel side, by the responder, or the kernel
  *                      was seen queueing or delivering it
  *          none        no process could make use of it, so nothing was sent
- *          failed      the system call failed, or the responder never answered
+ *          failed      the system call failed, the responder never answered, or the record of the
+ *                      trip was lost and no signal was seen
  *          gone        the process was gone before the responder could signal it
  *
  * end      oom         ended by SIGKILL (or not seen ending) as OOM victim, or while the kernel's
@@ -31,7 +32,7 @@
  *          no          the signal was seen being queued, a handler is installed, no entry was seen
  *          unseen      anything else
  *
- * danger   yes         least headroom since the trip was below the reserve
+ * danger   yes         least headroom since the trip was below the reserve, or is not known
  *          no          it never was (a forecast that did not come true)
  *
  * A process that the kernel marked as OOM victim while it was already ending by its own shutdown

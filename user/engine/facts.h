@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Facts of an incident, out of records of the kernel side and the files of the machine. A fact
- * that cannot be had any more stays empty. Silent.
+ * that cannot be had any more stays empty. Whose facts they are is a pidref, resolved by the caller
+ * and not again here. Silent. New incidents are the caller's; NULL: no memory.
  */
 #pragma once
 
 #include "core/incident.h"
+#include "core/policy_set.h"
 #include "sense/cgroup.h"
+#include "sense/pidref.h"
 
-/* Who it is: names, command line, cgroup, container. pid: in our namespace. */
-void facts_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
+struct facts_config {
+	const struct cgroup_tree *tree;
+	const struct policy_set *policies;
+	int proc_fd;
+	uint64_t page_bytes;
+};
+
+/* Who it is: names, command line, cgroup, container. A process that is gone is what the task says. */
+void facts_process(const struct facts_config *config, const struct pidref *process,
 		   const struct apo_task *task, struct incident_process *ret);
 
 /*
@@ -18,8 +28,16 @@ void facts_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
  */
 void facts_args(const struct apo_trip *trip, struct incident_process *process);
 
-/* The state of the binding limit, in bytes; not its path. */
-void facts_reading(const struct apo_reading *reading, uint64_t page_bytes,
-		   struct incident *incident);
-
 void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_events *ret);
+
+/* Of a trip or a warning. grower: its process, also where another one is the target. */
+struct incident *facts_trip(const struct facts_config *config, const struct apo_trip *trip,
+			    const struct pidref *grower);
+/* Of a record whose trip is not known: what it says itself. */
+struct incident *facts_orphan_close(const struct facts_config *config,
+				    const struct apo_close *record, const struct pidref *process);
+struct incident *facts_orphan_oom(const struct facts_config *config, const struct apo_oom *record,
+				  const struct pidref *process);
+/* Of a kill that no trip preceded. */
+struct incident *facts_missed(const struct facts_config *config, const struct apo_oom *record,
+			      const struct pidref *process);

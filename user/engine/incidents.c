@@ -1,277 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/incidents.h"
 
-#include <signal.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "base/util.h"
 #include "core/tally.h"
-#include "core/verdict.h"
-#include "engine/facts.h"
+#include "engine/open_incident.h"
 #include "profile/symbolize_queue.h"
-#include "profile/profiler.h"
-#include "sense/pidref.h"
-#include "sense/cgroup_memory.h"
-
-/* Without a grace: how long a signalled process may run on before the trip is judged. */
-#define SETTLE_MS 10000
-/* After our SIGKILL, or once the process is known to be gone: for its record to arrive. */
-#define LINGER_MS 1000
 
 /* An answer of the responder that took longer is counted as late. */
 #define LATE_NS (10 * NSEC_PER_MSEC)
 
-/* Records of ends that may overtake the responder's answer: of the grower and of the target. */
-#define LATE_MAX 4
-
-struct open_incident {
-	struct open_incident *next;
-	struct incidents *incidents;
-	struct incident *incident;
-	struct pidref target; /* held from the trip on */
-	uint64_t limit_cgroup;
-	struct apo_limit_key limit; /* its account */
-	int limit_dirfd;	    /* of the cgroup whose limit binds; -1: gone */
-	bool raised;		    /* its limit, by the airbag: to be released */
-	bool lingering;
-	unsigned int awaited;		 /* answers of the responder that are still to come */
-	struct apo_close late[LATE_MAX]; /* what came before its answer */
-	size_t late_count;
-	uv_timer_t timer;
-
-	struct profiler_subject subject;
-	struct capture *capture; /* NULL: no reports are asked for */
-};
-
-#define CLOSED_MAX 64 /* trips that are remembered as closed */
-
 struct incidents {
 	struct incidents_config config;
-	struct profiler *profiler; /* NULL: no reports are asked for */
+	struct open_config shared;
 	struct open_incident *open;
-	uint64_t closed[CLOSED_MAX]; /* ids, the oldest is overwritten */
-	size_t closed_next;
+	struct closed_trips closed;
 	struct symbolize_queue *queue;
 	struct tallies tallies;
 	uint64_t responder_late;
 };
 
-static uint64_t clock_ns(clockid_t clock)
+static uint64_t now_ns(void)
 {
 	struct timespec now;
 
-	clock_gettime(clock, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
-/* --- opening ------------------------------------------------------------------------------- */
-
-static void facts_of(const struct incidents *incidents, const struct apo_task *task,
-		     struct incident_process *ret)
+static struct open_incident *find(struct incidents *incidents, uint64_t trip_id)
 {
-	facts_process(incidents->config.tree, incidents->config.proc_fd,
-		      pidref_local_pid(incidents->config.initial_pid_ns, task), task, ret);
-}
-
-static struct incident *incident_of_trip(const struct incidents *incidents,
-					 const struct apo_trip *trip)
-{
-	const struct policy *policy = policy_set_of_record(
-		incidents->config.policies, trip->process_policy, trip->rec.generation);
-	struct incident *incident = incident_new();
-
-	if (!incident)
-		return NULL;
-	incident->id = trip->id;
-	incident->crossed_ns = trip->crossed_ns;
-	incident->realtime_ns =
-		clock_ns(CLOCK_REALTIME) - sat_sub(clock_ns(CLOCK_MONOTONIC), trip->crossed_ns);
-	incident->trigger = trip->trigger;
-	incident->rule = trip->rule;
-	incident->level = trip->level;
-	facts_reading(&trip->reading, incidents->config.page_bytes, incident);
-	incident->rate_bytes_s = trip->rate_pages_s * incidents->config.page_bytes;
-	incident->forecast_ns = trip->forecast_ns;
-	for (int kind = 0; kind < APO_KINDS; kind++)
-		incident->rss_bytes[kind] = trip->rss_pages[kind] * incidents->config.page_bytes;
-	incident->faults = trip->faults;
-	incident->peak_need_bytes = incident->need_bytes;
-	incident->least_headroom_bytes = incident->headroom_bytes;
-	facts_of(incidents, &trip->grower, &incident->grower);
-	facts_args(trip, &incident->grower);
-	incident->target_policy = trip->target_kind;
-	if (trip->target.tgid || trip->target_kind == APO_TARGET_ALL)
-		facts_of(incidents, &trip->grower, &incident->target);
-	facts_args(trip, &incident->target);
-	if (policy)
-		incident->wanted_signal = trip->rule == APO_RULE_WARN ? policy->warn_signal
-								      : policy->signal;
-	incident->signal = trip->signal;
-	incident->action = trip->action;
-	incident->error = trip->error;
-	incident->signal_ns = trip->signal_ns;
-	incident->targets_signalled = trip->action == APO_ACT_SENT;
-	incident->grace_ns = policy ? policy->grace_ns : 0;
-	return incident;
-}
-
-static void on_timer(uv_timer_t *timer);
-
-static void timer_set(struct open_incident *open, uint64_t ms)
-{
-	uv_timer_start(&open->timer, on_timer, ms, 0);
-}
-
-/* Counted from the trip, not from when its record was read. */
-static uint64_t time_left_ms(const struct incident *incident)
-{
-	uint64_t window_ns = incident->grace_ns ?: SETTLE_MS * NSEC_PER_MSEC;
-	uint64_t elapsed_ns = sat_sub(clock_ns(CLOCK_MONOTONIC), incident->crossed_ns);
-
-	return sat_sub(window_ns, elapsed_ns) / NSEC_PER_MSEC;
-}
-
-static uint64_t rss_bytes(const struct incident *incident)
-{
-	return incident->rss_bytes[APO_FILE] + incident->rss_bytes[APO_ANON] +
-	       incident->rss_bytes[APO_SHMEM];
-}
-
-/* Whether the responder will raise the limit, and say so. */
-static bool lends(const struct incidents *incidents, const struct apo_record *record)
-{
-	const struct policy *policy = policy_set_of_record(incidents->config.policies,
-							   record->policy, record->generation);
-
-	return policy && policy_lends(policy);
-}
-
-static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
-{
-	struct incident *incident = incident_of_trip(incidents, trip);
-	struct open_incident *open = incident ? calloc(1, sizeof(*open)) : NULL;
-	_cleanup_free_ char *rel = NULL;
-
-	if (!open) {
-		log_warn("a trip is lost for the report: out of memory, ignoring");
-		incident_free(incident);
-		return;
-	}
-	open->incidents = incidents;
-	open->incident = incident;
-	open->target.pidfd = -1;
-	open->awaited = (trip->action == APO_ACT_DELEGATED) +
-			(lends(incidents, &trip->rec) && trip->action != APO_ACT_DRY_RUN);
-	open->limit_cgroup = trip->reading.limit_cgroup;
-	open->limit =
-		(struct apo_limit_key){.cgroup_id = open->limit_cgroup, .policy = trip->rec.policy};
-	open->limit_dirfd = -1;
-	if (!cgroup_path_of_id(incidents->config.tree, open->limit_cgroup, &rel) &&
-	    !cgroup_open(incidents->config.tree, rel, &open->limit_dirfd))
-		facts_events(incidents->config.tree, open->limit_dirfd, &incident->before);
-	incident->limit_cgroup = TAKE_PTR(rel);
-	if (incident->target.pid)
-		pidref_open(incidents->config.proc_fd,
-			    pidref_local_pid(incidents->config.initial_pid_ns, &trip->grower),
-			    trip->grower.start_boottime_ns, &open->target);
-
-	open->subject = (struct profiler_subject){
-		.tgid = trip->grower.tgid,
-		.pid = pidref_local_pid(incidents->config.initial_pid_ns, &trip->grower),
-		.ns_pid = incident->grower.ns_pid,
-		.start_boottime_ns = trip->grower.start_boottime_ns,
-		.limit_cgroup = trip->reading.limit_cgroup,
-		.time_ns = trip->crossed_ns,
-		.spike_ns = trip->spike_ns,
-		.rss_bytes = rss_bytes(incident),
-		.grown_bytes = trip->spike_pages * incidents->config.page_bytes,
-	};
-	if (incidents->profiler)
-		open->capture = profiler_capture(incidents->profiler, &open->subject);
-	uv_timer_init(incidents->config.loop, &open->timer);
-	open->timer.data = open;
-	open->next = incidents->open;
-	incidents->open = open;
-	sinks_incident(incidents->config.sinks, incident);
-	timer_set(open, trip->action == APO_ACT_DRY_RUN ? 0 : time_left_ms(incident));
-}
-
-static void on_warn(struct incidents *incidents, const struct apo_trip *trip)
-{
-	struct incident *incident = incident_of_trip(incidents, trip);
-
-	if (!incident)
-		return;
-	if (cgroup_path_of_id(incidents->config.tree, trip->reading.limit_cgroup,
-			      &incident->limit_cgroup))
-		incident->limit_cgroup = NULL;
-	sinks_incident(incidents->config.sinks, incident);
-	incident_free(incident);
+	for (struct open_incident *open = incidents->open; open; open = open->next)
+		if (open->incident->id == trip_id)
+			return open;
+	return NULL;
 }
 
 /* --- closing ------------------------------------------------------------------------------- */
-
-static void free_after_close(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void unlink_and_free(struct open_incident *open)
-{
-	struct open_incident **link = &open->incidents->open;
-
-	while (*link != open)
-		link = &(*link)->next;
-	*link = open->next;
-	if (open->raised)
-		airbag_release(open->incidents->config.airbag, open->limit_cgroup);
-	pidref_close(&open->target);
-	close_fd(open->limit_dirfd);
-	capture_free(open->capture);
-	incident_free(open->incident);
-	uv_close((uv_handle_t *)&open->timer, free_after_close);
-}
-
-/* What the binding limit looks like at the end, from its files. */
-static void read_closing(struct open_incident *open)
-{
-	const struct incidents *incidents = open->incidents;
-	struct incident *incident = open->incident;
-	struct cgroup_memory memory;
-	struct apo_limit account;
-	uint64_t raised_bytes;
-	bool braked;
-
-	if (!source_limit(incidents->config.source, &open->limit, &account)) {
-		incident->peak_need_bytes =
-			MAX(incident->peak_need_bytes,
-			    account.trip_peak_need_pages * incidents->config.page_bytes);
-		if (apo_stage_level(account.stage))
-			incident->least_headroom_bytes =
-				MIN(incident->least_headroom_bytes,
-				    account.trip_least_headroom_pages *
-					    (int64_t)incidents->config.page_bytes);
-	}
-	if (open->raised) { /* perhaps again since */
-		airbag_state(incidents->config.airbag, open->limit_cgroup, &raised_bytes, &braked);
-		incident->brake_set |= braked;
-		incident->airbag_bytes = MAX(incident->airbag_bytes, raised_bytes);
-	}
-	if (open->limit_dirfd < 0)
-		return;
-	facts_events(incidents->config.tree, open->limit_dirfd, &incident->after);
-	if (!cgroup_memory_read(incidents->config.tree, open->limit_dirfd, &memory)) {
-		incident->closing_known = true;
-		incident->closing_headroom_bytes = sat_diff(
-			sat_add(incident->airbag_bytes ? incident->limit_bytes : memory.limit_bytes,
-				incident->swap_bytes),
-			sat_sub(memory.usage_bytes, memory.file_bytes));
-	}
-}
 
 /* A closed one. Takes both; there may be no capture. */
 static void report(struct incidents *incidents, struct incident *incident, struct capture *capture)
@@ -287,152 +57,177 @@ static void report(struct incidents *incidents, struct incident *incident, struc
 		incident_free(incident);
 }
 
-static void close_incident(struct open_incident *open)
+static void on_verdict(struct open_incident *open, void *userdata)
 {
-	struct incidents *incidents = open->incidents;
+	struct incidents *incidents = userdata;
+	const struct incident *incident = open->incident;
 
-	read_closing(open);
-	verdict_close(open->incident);
-	tallies_add(&incidents->tallies, &open->limit, open->incident->verdict);
+	tallies_add(&incidents->tallies, &open->limit, incident->verdict);
 	if (open->capture)
-		profiler_follow(incidents->profiler, &open->subject, open->capture);
-	incidents->closed[incidents->closed_next++ % CLOSED_MAX] = open->incident->id;
+		profiler_follow(incidents->shared.profiler, &open->subject, open->capture);
+	if (incident->verdict != VERDICT_MISSED) {
+		closed_trips_add(&incidents->closed, incident->id);
+		handover_remove(incidents->shared.handover, incident->id);
+	}
 	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
-	unlink_and_free(open);
 }
 
-/* The end of the grace: SIGKILL, unless the process is gone or memory is ample again. */
-static bool kill_after_grace(struct open_incident *open)
+/* --- opening ------------------------------------------------------------------------------- */
+
+/* The process of a record, resolved here and nowhere else; *ret_error: why it could not be. */
+static struct pidref resolve(const struct incidents *incidents, const struct apo_task *task,
+			     int *ret_error)
 {
-	struct incident *incident = open->incident;
-	int r;
+	struct pidref process = PIDREF_NONE;
 
-	if (!incident->grace_ns || incident->killed_after_grace ||
-	    incident->action == APO_ACT_DRY_RUN || pidref_exited(&open->target))
-		return false;
-	read_closing(open);
-	if (incident->closing_known &&
-	    incident->closing_headroom_bytes >= (int64_t)incident->reserve_bytes)
-		return false;
-	r = pidref_signal(&open->target, SIGKILL);
-	if (r) {
-		log_warn("cannot kill %d after the grace: %s, ignoring", open->target.pid,
-			 strerror(-r));
-		return false;
-	}
-	incident->killed_after_grace = true;
-	return true;
+	*ret_error = pidref_of_task(incidents->config.proc_fd, incidents->config.initial_pid_ns,
+				    task, &process);
+	return process;
 }
 
-static void on_timer(uv_timer_t *timer)
+/* Whether the responder will raise the limit, and say so. */
+static bool lends(const struct incidents *incidents, const struct apo_record *record)
 {
-	struct open_incident *open = timer->data;
+	const struct policy *policy = policy_set_of_record(incidents->config.policies,
+							   record->policy, record->generation);
 
-	if (kill_after_grace(open)) {
-		timer_set(open, LINGER_MS);
-	} else if (!open->lingering && open->target.pidfd >= 0 && pidref_exited(&open->target)) {
-		open->lingering = true; /* it is gone: its record must be on the way */
-		timer_set(open, LINGER_MS);
-	} else {
-		if (open->lingering) /* its record was lost: gone, and nobody saw how */
-			open->incident->exit_ns = clock_ns(CLOCK_MONOTONIC);
-		close_incident(open);
-	}
+	return policy && policy_lends(policy);
 }
 
-static struct open_incident *find(struct incidents *incidents, uint64_t trip_id)
+static uint64_t rss_bytes(const struct incident *incident)
 {
-	for (struct open_incident *open = incidents->open; open; open = open->next)
-		if (open->incident->id == trip_id)
-			return open;
-	return NULL;
+	return incident->rss_bytes[APO_FILE] + incident->rss_bytes[APO_ANON] +
+	       incident->rss_bytes[APO_SHMEM];
 }
 
-/* Takes in the confirmation or the end of the target; returns whether it is gone. */
-static bool take_close(struct open_incident *open, const struct apo_close *record)
+static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
 {
-	const struct incidents *incidents = open->incidents;
-	struct incident *incident = open->incident;
-	uint64_t page = incidents->config.page_bytes;
+	const struct apo_limit_key limit = {.cgroup_id = trip->reading.limit_cgroup,
+					    .policy = trip->rec.policy};
+	struct open_incident *held = find(incidents, trip->id), *open;
+	struct pidref grower;
+	int error;
 
-	if (incidents->config.initial_pid_ns && incident->target.pid != (pid_t)record->task.tgid)
-		return false; /* another of several processes */
-	incident->generated_ns = record->generated_ns;
-	incident->delivered_ns = record->delivered_ns;
-	if (!incident->signal_ns && record->generated_ns)
-		incident->signal_ns = record->generated_ns;
-	if (record->rec.type != APO_REC_EXIT)
-		return false;
-	incident->peak_need_bytes = MAX(incident->peak_need_bytes, record->peak_need_pages * page);
-	incident->least_headroom_bytes =
-		MIN(incident->least_headroom_bytes, record->least_headroom_pages * (int64_t)page);
-	incident->oom_victim |= record->oom_victim;
-	incident->exit_ns = record->time_ns;
-	incident->exit.known = true;
-	incident->exit.code = WIFEXITED(record->exit_code) ? WEXITSTATUS(record->exit_code) : -1;
-	incident->exit.signal = WIFSIGNALED(record->exit_code) ? WTERMSIG(record->exit_code) : 0;
-	return true;
+	if (closed_trips_has(&incidents->closed, trip->id) ||
+	    (held && !(held->flow.awaits & FLOW_AWAIT_TRIP)))
+		return; /* it was made an incident without its record */
+	grower = resolve(incidents, &trip->grower, &error);
+	open = open_incident_new(&incidents->shared, &incidents->open,
+				 facts_trip(&incidents->shared.facts, trip, &grower), grower,
+				 &limit);
+	if (!open)
+		return;
+	if (open->limit_dirfd >= 0)
+		facts_events(incidents->config.tree, open->limit_dirfd, &open->incident->before);
+	open_incident_capture(
+		open, &(const struct profiler_subject){
+			      .time_ns = trip->crossed_ns,
+			      .spike_ns = trip->spike_ns,
+			      .rss_bytes = rss_bytes(open->incident),
+			      .grown_bytes = trip->spike_pages * incidents->config.page_bytes,
+			      .error = error,
+		      });
+	if (held)
+		open_incident_replace(open, held);
+	/* In another PID namespace it may only live in one that we do not see. */
+	if (open_incident_run(open, (struct flow_event){.type = FLOW_TRIP,
+							.lends = lends(incidents, &trip->rec)}) &&
+	    error == -ESRCH && open->target && incidents->config.initial_pid_ns)
+		open_incident_run(open, (struct flow_event){.type = FLOW_GONE});
 }
+
+static void on_warn(struct incidents *incidents, const struct apo_trip *trip)
+{
+	int error;
+	struct pidref grower = resolve(incidents, &trip->grower, &error);
+	struct incident *incident = facts_trip(&incidents->shared.facts, trip, &grower);
+	struct flow flow = {.page_bytes = incidents->config.page_bytes};
+
+	pidref_close(&grower);
+	if (!incident)
+		return;
+	if (flow_step(&flow, incident, &(const struct flow_event){.type = FLOW_WARNING}, now_ns()) &
+	    FLOW_REPORT)
+		sinks_incident(incidents->config.sinks, incident);
+	incident_free(incident);
+}
+
+/* A record of a trip that is not known: its own may still be on the way from another CPU. */
+static struct open_incident *open_orphan(struct incidents *incidents, struct incident *incident,
+					 struct pidref process, const struct apo_limit_key *limit,
+					 const struct profiler_subject *subject)
+{
+	struct open_incident *open =
+		open_incident_new(&incidents->shared, &incidents->open, incident, process, limit);
+
+	if (!open)
+		return NULL;
+	open_incident_capture(open, subject);
+	open_incident_run(open, (struct flow_event){.type = FLOW_ORPHAN});
+	return open;
+}
+
+/* --- records and answers ------------------------------------------------------------------- */
 
 static void on_close_record(struct incidents *incidents, const struct apo_close *record)
 {
+	const struct apo_limit_key limit = {.cgroup_id = record->limit_cgroup,
+					    .policy = record->rec.policy};
+	struct profiler_subject subject = {.time_ns = record->id,
+					   .rss_bytes = PROFILER_RSS_UNKNOWN};
 	struct open_incident *open = find(incidents, record->id);
+	struct pidref process;
 
-	if (open && open->awaited && open->late_count < LATE_MAX)
-		open->late[open->late_count++] = *record;
-	else if (open && take_close(open, record))
-		close_incident(open);
-}
-
-static bool was_closed(const struct incidents *incidents, uint64_t trip_id)
-{
-	for (size_t i = 0; i < CLOSED_MAX; i++)
-		if (incidents->closed[i] == trip_id)
-			return true;
-	return false;
-}
-
-static void on_oom(struct incidents *incidents, const struct apo_oom *oom)
-{
-	struct open_incident *open = oom->trip_id ? find(incidents, oom->trip_id) : NULL;
-	struct profiler_subject subject;
-	struct incident *incident;
-
-	if (open) {
-		open->incident->oom_victim = true;
-		return;
+	if (!open && closed_trips_has(&incidents->closed, record->id))
+		return; /* it ran on for long */
+	if (!open) {
+		process = resolve(incidents, &record->task, &subject.error);
+		open = open_orphan(incidents,
+				   facts_orphan_close(&incidents->shared.facts, record, &process),
+				   process, &limit, &subject);
 	}
-	/* The trip's record is still on the way from another CPU. Its end will tell of this too. */
-	if (oom->trip_id && !was_closed(incidents, oom->trip_id))
-		return;
-	incident = incident_new();
-	if (!incident)
-		return;
-	incident->id = incident->killed_ns = oom->time_ns;
-	incident->realtime_ns = clock_ns(CLOCK_REALTIME);
-	incident->oom_victim = true;
-	facts_reading(&oom->reading, incidents->config.page_bytes, incident);
-	facts_of(incidents, &oom->victim, &incident->grower);
-	if (cgroup_path_of_id(incidents->config.tree, oom->limit_cgroup, &incident->limit_cgroup))
-		incident->limit_cgroup = NULL;
-	verdict_close(incident);
-	tallies_add(&incidents->tallies,
-		    &(const struct apo_limit_key){.cgroup_id = oom->limit_cgroup,
-						  .policy = oom->rec.policy},
-		    incident->verdict);
-	subject = (struct profiler_subject){
-		.tgid = oom->victim.tgid,
-		.pid = pidref_local_pid(incidents->config.initial_pid_ns, &oom->victim),
-		.ns_pid = incident->grower.ns_pid,
-		.start_boottime_ns = oom->victim.start_boottime_ns,
-		.limit_cgroup = oom->limit_cgroup,
-		.time_ns = oom->time_ns,
-		.spike_ns = oom->spike_ns,
+	if (open)
+		open_incident_run(open,
+				  (struct flow_event){.type = FLOW_CLOSE_RECORD, .close = record});
+}
+
+/* The victim of a kill that no trip preceded, or one that was over; or of a trip that is not known. */
+static struct open_incident *open_victim(struct incidents *incidents, const struct apo_oom *record,
+					 bool missed)
+{
+	const struct facts_config *facts = &incidents->shared.facts;
+	const struct apo_limit_key limit = {.cgroup_id = record->limit_cgroup,
+					    .policy = record->rec.policy};
+	struct profiler_subject subject = {
+		.time_ns = record->time_ns,
+		.spike_ns = record->spike_ns,
 		.rss_bytes = PROFILER_RSS_UNKNOWN,
-		.grown_bytes = oom->spike_pages * incidents->config.page_bytes,
+		.grown_bytes = record->spike_pages * incidents->config.page_bytes,
 	};
-	report(incidents, incident,
-	       incidents->profiler ? profiler_capture(incidents->profiler, &subject) : NULL);
+	struct pidref victim = resolve(incidents, &record->victim, &subject.error);
+	struct open_incident *open;
+
+	if (!missed)
+		return open_orphan(incidents, facts_orphan_oom(facts, record, &victim), victim,
+				   &limit, &subject);
+	open = open_incident_new(&incidents->shared, &incidents->open,
+				 facts_missed(facts, record, &victim), victim, &limit);
+	if (open)
+		open_incident_capture(open, &subject);
+	return open;
+}
+
+static void on_oom(struct incidents *incidents, const struct apo_oom *record)
+{
+	struct open_incident *open = record->trip_id ? find(incidents, record->trip_id) : NULL;
+
+	if (!open)
+		open = open_victim(incidents, record,
+				   !record->trip_id ||
+					   closed_trips_has(&incidents->closed, record->trip_id));
+	if (open)
+		open_incident_run(open,
+				  (struct flow_event){.type = FLOW_OOM_RECORD, .oom = record});
 }
 
 int incidents_on_record(const struct apo_record *record, void *userdata)
@@ -447,83 +242,136 @@ int incidents_on_record(const struct apo_record *record, void *userdata)
 		 record->size >= sizeof(struct apo_close))
 		on_close_record(incidents, (const struct apo_close *)record);
 	else if (record->type == APO_REC_SPIKE && record->size >= sizeof(struct apo_spike) &&
-		 incidents->profiler)
-		profiler_on_spike(incidents->profiler, (const struct apo_spike *)record);
+		 incidents->shared.profiler)
+		profiler_on_spike(incidents->shared.profiler, (const struct apo_spike *)record);
 	else if (record->type == APO_REC_OOM && record->size >= sizeof(struct apo_oom))
 		on_oom(incidents, (const struct apo_oom *)record);
 	return 0;
 }
 
-/* What the responder did with one process. */
-static void take_result(struct open_incident *open, const struct responder_result *result)
+static void on_airbag_answer(struct incidents *incidents, struct open_incident *open,
+			     const struct responder_result *result)
 {
-	const struct incidents *incidents = open->incidents;
-	struct incident *incident = open->incident;
-	struct apo_task task = {
-		.tgid = result->pid,
-		.ns_tgid = result->pid,
-		.start_boottime_ns = result->start_boottime_ns,
-		.disposition = result->disposition,
+	const struct flow_airbag_answer answer = {
+		.outcome = result->airbag.outcome,
+		.error = result->airbag.error,
+		.added_bytes = sat_sub(result->airbag.raised_bytes, result->airbag.before_bytes),
+		.time_ns = result->time_ns,
 	};
+	const struct flow_event event = {.type = FLOW_AIRBAG_ANSWER, .airbag = &answer};
+	struct flow over = {.stage = FLOW_STAGE_CLOSED};
 
-	if (result->action == APO_ACT_SENT_RESPONDER)
-		incident->targets_signalled++;
-	if (incident->action == APO_ACT_SENT_RESPONDER)
-		return; /* one of several, and not the first */
-	incident->action = result->action;
-	incident->error = result->error;
-	incident->signal = result->signal;
-	if (result->action == APO_ACT_SENT_RESPONDER)
-		incident->signal_ns = result->time_ns;
-	if (!result->pid || incident->target_policy == APO_TARGET_ALL)
-		return;
-	if (open->target.pid != result->pid) {
-		pidref_close(&open->target);
-		pidref_open(incidents->config.proc_fd, result->pid, result->start_boottime_ns,
-			    &open->target);
-	}
-	incident_process_clear(&incident->target);
-	facts_of(incidents, &task, &incident->target);
-}
-
-static void on_airbag(struct incidents *incidents, struct open_incident *open,
-		      const struct responder_result *result)
-{
-	const struct airbag_result *airbag = &result->airbag;
-	bool raised = airbag->outcome == INCIDENT_AIRBAG_RAISED;
-
-	if (open) {
-		open->raised = raised;
-		open->incident->airbag = airbag->outcome;
-		open->incident->airbag_error = airbag->error;
-		open->incident->airbag_bytes = sat_sub(airbag->raised_bytes, airbag->before_bytes);
-		open->incident->airbag_ns = raised ? result->time_ns : 0;
-	} else if (raised) { /* over before we heard of it */
+	if (open)
+		open_incident_run(open, event);
+	else if (flow_step(&over, NULL, &event, now_ns()) & FLOW_RELEASE)
 		airbag_release(incidents->config.airbag, result->limit_cgroup);
-	}
 }
 
 void incidents_on_result(struct incidents *incidents, const struct responder_result *result)
 {
 	struct open_incident *open = find(incidents, result->trip_id);
+	const struct flow_signal_answer answer = {
+		.pid = result->pid,
+		.start_boottime_ns = result->start_boottime_ns,
+		.action = result->action,
+		.disposition = result->disposition,
+		.signal = (int)result->signal,
+		.error = result->error,
+		.time_ns = result->time_ns,
+		.last = result->last,
+	};
 
 	/* The id of a trip is when it was decided. */
 	if (sat_sub(result->time_ns, result->trip_id) > LATE_NS)
 		incidents->responder_late++;
 	if (result->is_airbag)
-		on_airbag(incidents, open, result);
+		on_airbag_answer(incidents, open, result);
+	else if (open)
+		open_incident_run(open, (struct flow_event){.type = FLOW_SIGNAL_ANSWER,
+							    .signal = &answer});
+}
+
+/* --- taking over --------------------------------------------------------------------------- */
+
+/* What our policies say of a limit or process that an earlier instance's policies were about. */
+static uint32_t policy_now(const struct incidents *incidents, const char *cgroup, pid_t pid)
+{
+	const struct guard *guard = NULL;
+
+	if (cgroup)
+		guard = policy_set_find(incidents->config.policies,
+					&(const struct policy_subject){.cgroup = cgroup,
+								       .pid = pid});
+	return guard ? guard->policy : APO_POLICY_NONE;
+}
+
+/* So that its exit becomes a record, and that nobody signals it a second time. */
+static void follow(const struct incidents *incidents, const struct open_incident *open)
+{
+	const struct incident *incident = open->incident;
+	const struct apo_signalled entry = {
+		.trip_id = incident->id,
+		.start_boottime_ns = incident->target.start_boottime_ns,
+		.limit_cgroup = open->limit.cgroup_id,
+		.time_ns = incident->crossed_ns,
+		.generated_ns = incident->generated_ns,
+		.delivered_ns = incident->delivered_ns,
+		.policy = open->limit.policy,
+		.process_policy = policy_now(incidents, incident->target.cgroup, open->grower.pid),
+		.generation = policy_set_generation(incidents->config.policies),
+		.signal = incident->signal,
+		.generate_result = -1,
+	};
+
+	/* In another PID namespace our pids mean nothing to the kernel side. */
+	if (incidents->config.initial_pid_ns)
+		source_follow(incidents->config.source, incident->target.pid, &entry);
+}
+
+static void renew_process(const struct incidents *incidents, const struct pidref *process,
+			  struct incident_process *ret)
+{
+	struct apo_task task = {
+		.tgid = ret->pid,
+		.ns_tgid = ret->ns_pid,
+		.start_boottime_ns = ret->start_boottime_ns,
+		.cgroup_id = ret->cgroup_id,
+		.disposition = ret->disposition,
+	};
+
+	if (!ret->pid)
+		return;
+	strncpy(task.comm, ret->comm ?: "", sizeof(task.comm));
+	incident_process_clear(ret);
+	facts_process(&incidents->shared.facts, process, &task, ret);
+}
+
+static void on_taken_over(const struct handover_entry *entry, void *userdata)
+{
+	struct incidents *incidents = userdata;
+	struct incident *incident = entry->incident;
+	struct apo_limit_key limit = {.cgroup_id = entry->limit_cgroup};
+	struct pidref target = PIDREF_NONE;
+	struct open_incident *open;
+	int r = pidref_open(incidents->config.proc_fd, (pid_t)entry->target_pid,
+			    incident->target.start_boottime_ns, &target);
+	bool same = incident->grower.pid == incident->target.pid;
+
+	target.cgroup_id = incident->target.cgroup_id;
+	renew_process(incidents, same ? &target : &PIDREF_NONE, &incident->grower);
+	renew_process(incidents, &target, &incident->target);
+	if (cgroup_path_of_id(incidents->config.tree, limit.cgroup_id, &incident->limit_cgroup))
+		incident->limit_cgroup = NULL;
+	limit.policy = policy_now(incidents, incident->limit_cgroup, 0);
+	open = open_incident_new(&incidents->shared, &incidents->open, incident, target, &limit);
 	if (!open)
 		return;
-	if (!result->is_airbag)
-		take_result(open, result);
-	if (!result->last || --open->awaited)
-		return;
-	for (size_t i = 0; i < open->late_count; i++) {
-		if (take_close(open, &open->late[i])) {
-			close_incident(open);
-			return;
-		}
-	}
+	log_info("going on with trip %016" PRIx64 ", which an earlier apoptosis left open",
+		 incident->id);
+	if (!r)
+		follow(incidents, open);
+	open_incident_run(open,
+			  (struct flow_event){.type = FLOW_TAKEN_OVER, .is_gone = r == -ESRCH});
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
@@ -535,8 +383,9 @@ static void renew_report(const struct incident *incident, void *userdata)
 	sinks_file(incidents->config.sinks, incident);
 }
 
-int incidents_new(struct incidents **ret, const struct incidents_config *config)
+static int make_parts(struct incidents *incidents)
 {
+	const struct incidents_config *config = &incidents->config;
 	const struct profiler_config profiler = {
 		.loop = config->loop,
 		.source = config->source,
@@ -544,19 +393,43 @@ int incidents_new(struct incidents **ret, const struct incidents_config *config)
 		.initial_pid_ns = config->initial_pid_ns,
 		.page_bytes = config->page_bytes,
 	};
-	struct incidents *incidents = calloc(1, sizeof(*incidents));
 	int r = 0;
+
+	if (config->sinks->report_dirfd >= 0)
+		r = profiler_new(&incidents->shared.profiler, &profiler);
+	incidents->queue = symbolize_queue_new(config->loop, renew_report, incidents);
+	if (!r && !incidents->queue)
+		r = -ENOMEM;
+	return r ?: handover_new(&incidents->shared.handover, config->proc_fd);
+}
+
+int incidents_new(struct incidents **ret, const struct incidents_config *config)
+{
+	struct incidents *incidents = calloc(1, sizeof(*incidents));
+	int r;
 
 	if (!incidents)
 		return -ENOMEM;
 	incidents->config = *config;
-	if (config->sinks->report_dirfd >= 0)
-		r = profiler_new(&incidents->profiler, &profiler);
-	incidents->queue = symbolize_queue_new(config->loop, renew_report, incidents);
-	if (r || !incidents->queue) {
+	incidents->shared = (struct open_config){
+		.loop = config->loop,
+		.source = config->source,
+		.airbag = config->airbag,
+		.sinks = config->sinks,
+		.facts = {.tree = config->tree,
+			  .policies = config->policies,
+			  .proc_fd = config->proc_fd,
+			  .page_bytes = config->page_bytes},
+		.initial_pid_ns = config->initial_pid_ns,
+		.on_verdict = on_verdict,
+		.userdata = incidents,
+	};
+	r = make_parts(incidents);
+	if (r) {
 		incidents_free(incidents);
-		return -ENOMEM;
+		return r;
 	}
+	handover_take(incidents->shared.handover, on_taken_over, incidents);
 	*ret = incidents;
 	return 0;
 }
@@ -566,9 +439,10 @@ struct incidents *incidents_free(struct incidents *incidents)
 	if (!incidents)
 		return NULL;
 	while (incidents->open)
-		unlink_and_free(incidents->open);
+		open_incident_drop(incidents->open);
 	symbolize_queue_free(incidents->queue);
-	profiler_free(incidents->profiler);
+	profiler_free(incidents->shared.profiler);
+	handover_free(incidents->shared.handover);
 	free(incidents);
 	return NULL;
 }
@@ -593,7 +467,7 @@ bool incidents_await_grace(const struct incidents *incidents)
 void incidents_close_all(struct incidents *incidents)
 {
 	while (incidents->open)
-		close_incident(incidents->open);
+		open_incident_run(incidents->open, (struct flow_event){.type = FLOW_STOP});
 }
 
 bool incidents_is_naming(const struct incidents *incidents)

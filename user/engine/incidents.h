@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From records to incidents: gathers the facts of each trip while the process still lives, waits
- * for its end (or for the grace, or for the process to have settled), judges, and hands every
- * event to the sinks. Slow path, one thread, on the engine's loop. Its only act is the SIGKILL
- * at the end of the grace.
+ * From records to incidents: resolves each process once, when its record comes, gathers the facts of
+ * each trip while the process still lives, runs core/incident_flow.h, which decides what is awaited
+ * and when the trip is judged, and hands every event to the sinks. Slow path, one thread, on the
+ * engine's loop. Its only act is the SIGKILL at the end of the grace.
+ *
+ * No trip disappears: where the record of a trip was lost, the others of that trip become an incident;
+ * what an instance that is gone has left open is taken over (engine/handover.h). Both say what is
+ * missing.
  */
 #pragma once
 
@@ -33,8 +37,15 @@ struct incidents_config {
 	uint64_t page_bytes;
 };
 
+/*
+ * Takes over what an earlier instance has left open. Before the kernel side is attached: from then on
+ * it would signal a process a second time that it does not know to be signalled. -ENOMEM.
+ */
 int incidents_new(struct incidents **ret, const struct incidents_config *config);
-/* Closes what is open without waiting, then frees. The loop must be run once more after it. */
+/*
+ * At any time before the loop is closed. What is open is not judged any more, and left to the next instance.
+ * Takes NULL. Returns NULL.
+ */
 struct incidents *incidents_free(struct incidents *incidents);
 
 /* For source_on_record(); userdata is the incidents. */

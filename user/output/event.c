@@ -103,6 +103,11 @@ static void print_level(FILE *file, const struct incident *incident, const struc
 	format_size(need, sizeof(need), incident->need_bytes);
 	format_size(limit, sizeof(limit), incident->limit_bytes);
 	format_size(rate, sizeof(rate), incident->rate_bytes_s);
+	if (!incident_is_measured(incident)) {
+		if (limited)
+			fprintf(file, " at its limit of %s", limit);
+		return;
+	}
 	if (incident->rate_bytes_s)
 		fprintf(file, " grew %s/s to %s", rate, need);
 	else
@@ -121,20 +126,22 @@ static void print_level(FILE *file, const struct incident *incident, const struc
 static const char *where_sent(const struct incident *incident)
 {
 	if (incident->action == APO_ACT_SENT_RESPONDER)
-		return "by the responder";
+		return " by the responder";
+	if (!incident_is_measured(incident)) /* by one of the two */
+		return "";
 	if (incident->target.pid != incident->grower.pid)
-		return "from the kernel";
+		return " from the kernel";
 	switch (incident->trigger) {
 	case APO_TRIGGER_GROWTH:
-		return "in the fault";
+		return " in the fault";
 	case APO_TRIGGER_CHARGE:
-		return "at the charge";
+		return " at the charge";
 	case APO_TRIGGER_TICK:
-		return "at the timer tick";
+		return " at the timer tick";
 	case APO_TRIGGER_RECLAIM:
-		return "at the limit";
+		return " at the limit";
 	}
-	return "from the kernel";
+	return " from the kernel";
 }
 
 /* " to nginx[1]", unless it is the grower; " to 5 processes". */
@@ -176,6 +183,10 @@ static void print_not_sent(FILE *file, const struct incident *incident)
 /* ": SIGTERM sent in the fault" */
 static void print_action(FILE *file, const struct incident *incident, const struct names *names)
 {
+	if (!incident_action_is_known(incident)) {
+		fputs(": no signal was seen", file);
+		return;
+	}
 	if (incident->action == APO_ACT_NONE) {
 		print_not_sent(file, incident);
 		return;
@@ -199,7 +210,7 @@ static void print_action(FILE *file, const struct incident *incident, const stru
 	case APO_ACT_SENT_RESPONDER:
 		fputs(" sent", file);
 		print_target(file, "to", incident, names);
-		fprintf(file, " %s", where_sent(incident));
+		fputs(where_sent(incident), file);
 		break;
 	case APO_ACT_DELEGATED:
 		fputs(" handed to the responder", file);
@@ -294,6 +305,21 @@ static void print_reason(FILE *file, const struct incident *incident)
 		fprintf(file, " (%s)", incident->reason);
 }
 
+/* " [trip record lost, end not seen]" */
+static void print_missing(FILE *file, unsigned int missing)
+{
+	const char *before = " [";
+
+	for (unsigned int bit = 1; bit <= INCIDENT_MISSING_ALL; bit <<= 1) {
+		if (!(missing & bit))
+			continue;
+		fprintf(file, "%s%s", before, incident_missing_word(bit));
+		before = ", ";
+	}
+	if (missing)
+		fputc(']', file);
+}
+
 int event_line(FILE *file, const struct incident *incident, bool colour)
 {
 	_cleanup_(names_clear) struct names names = {0};
@@ -318,6 +344,7 @@ int event_line(FILE *file, const struct incident *incident, bool colour)
 			print_reason(file, incident);
 		}
 	}
+	print_missing(file, incident->missing);
 	fputc('\n', file);
 	return file_result(file);
 }

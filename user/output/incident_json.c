@@ -64,22 +64,29 @@ static json_t *forecast_json(uint64_t forecast_ns)
 	return json_real((double)forecast_ns / (double)NSEC_PER_MSEC);
 }
 
-/* Of an OOM kill without a trip only the reading of the limit is known. */
+/*
+ * Of an OOM kill without a trip only the reading of the limit is known; of a trip whose record was lost
+ * only the limit, and perhaps what came after it.
+ */
 static json_t *memory_json(const struct incident *incident)
 {
-	bool tripped = incident->crossed_ns != 0;
+	bool read = incident_is_measured(incident), tripped = read && incident->crossed_ns;
+	bool followed = tripped || incident->peak_need_bytes;
 	json_t *object = json_object();
 	int r = 0;
 
-	r |= json_object_set_new(object, "need_bytes", json_u64(incident->need_bytes));
-	r |= json_object_set_new(object, "usage_bytes", json_u64(incident->usage_bytes));
+	r |= json_object_set_new(object, "need_bytes", json_known(read, incident->need_bytes));
+	r |= json_object_set_new(object, "usage_bytes", json_known(read, incident->usage_bytes));
 	r |= json_object_set_new(object, "reclaimable_bytes",
-				 json_u64(incident->reclaimable_bytes));
-	r |= json_object_set_new(object, "swap_room_bytes", json_u64(incident->swap_bytes));
+				 json_known(read, incident->reclaimable_bytes));
+	r |= json_object_set_new(object, "swap_room_bytes", json_known(read, incident->swap_bytes));
 	r |= json_object_set_new(object, "limit_bytes", json_u64(incident->limit_bytes));
 	r |= json_object_set_new(object, "limit_cgroup", json_text(incident->limit_cgroup));
-	r |= json_object_set_new(object, "headroom_bytes", json_integer(incident->headroom_bytes));
-	r |= json_object_set_new(object, "reserve_bytes", json_u64(incident->reserve_bytes));
+	r |= json_object_set_new(object, "headroom_bytes",
+				 read ? json_integer(incident->headroom_bytes) : json_null());
+	r |= json_object_set_new(object, "reserve_bytes",
+				 json_known(read || incident->reserve_bytes,
+					    incident->reserve_bytes));
 	r |= json_object_set_new(object, "rate_bytes_per_s",
 				 json_known(tripped, incident->rate_bytes_s));
 	r |= json_object_set_new(object, "forecast_ms",
@@ -87,10 +94,10 @@ static json_t *memory_json(const struct incident *incident)
 	r |= json_object_set_new(object, "rss_bytes",
 				 tripped ? json_kinds(incident->rss_bytes, 1) : json_null());
 	r |= json_object_set_new(object, "peak_need_bytes",
-				 json_known(tripped, incident->peak_need_bytes));
+				 json_known(followed, incident->peak_need_bytes));
 	r |= json_object_set_new(object, "least_headroom_bytes",
-				 tripped ? json_integer(incident->least_headroom_bytes)
-					 : json_null());
+				 followed ? json_integer(incident->least_headroom_bytes)
+					  : json_null());
 	return json_finish(object, r);
 }
 
@@ -101,7 +108,10 @@ static json_t *action_json(const struct incident *incident)
 
 	r |= json_object_set_new(object, "signal", signal_json(incident->signal));
 	r |= json_object_set_new(object, "wanted_signal", signal_json(incident->wanted_signal));
-	r |= json_object_set_new(object, "result", json_string(action_name(incident->action)));
+	r |= json_object_set_new(object, "result",
+				 incident_action_is_known(incident)
+					 ? json_string(action_name(incident->action))
+					 : json_null());
 	r |= json_object_set_new(object, "error",
 				 incident->error ? json_text(strerror(-incident->error))
 						 : json_null());
@@ -137,6 +147,8 @@ static json_t *airbag_json(const struct incident *incident)
 static json_t *timing_json(const struct incident *incident)
 {
 	uint64_t margin_ns = incident_margin_ns(incident);
+	uint64_t exit_ns = incident->exit.known ? incident->exit_ns
+						: 0; /* else when we heard of it */
 	json_t *object = json_object();
 	int r = 0;
 
@@ -154,7 +166,7 @@ static json_t *timing_json(const struct incident *incident)
 					 ? json_null()
 					 : json_real((double)margin_ns / (double)NSEC_PER_MSEC));
 	r |= json_object_set_new(object, "signal_to_exit_ms",
-				 json_span(incident->signal_ns, incident->exit_ns, NSEC_PER_MSEC));
+				 json_span(incident->signal_ns, exit_ns, NSEC_PER_MSEC));
 	r |= json_object_set_new(
 		object, "grace_ms",
 		incident->grace_ns ? json_real((double)incident->grace_ns / (double)NSEC_PER_MSEC)
@@ -198,6 +210,18 @@ static json_t *kernel_json(const struct incident_events *before,
 	return json_finish(object, r);
 }
 
+static json_t *missing_json(unsigned int missing)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (unsigned int bit = 1; bit <= INCIDENT_MISSING_ALL; bit <<= 1)
+		if (missing & bit)
+			r |= json_array_append_new(list,
+						   json_string(incident_missing_sentence(bit)));
+	return json_finish(list, r);
+}
+
 json_t *incident_json(const struct incident *incident, const char *event)
 {
 	json_t *object = json_event(event, incident->realtime_ns);
@@ -215,12 +239,15 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "target", target_json(incident));
 	r |= json_object_set_new(object, "memory", memory_json(incident));
 	r |= json_object_set_new(object, "faults",
-				 json_known(incident->crossed_ns != 0, incident->faults));
+				 json_known(incident->crossed_ns && incident_is_measured(incident),
+					    incident->faults));
 	r |= json_object_set_new(object, "action", action_json(incident));
 	r |= json_object_set_new(object, "airbag", airbag_json(incident));
 	r |= json_object_set_new(object, "timing", timing_json(incident));
 	r |= json_object_set_new(object, "exit", exit_json(incident));
 	r |= json_object_set_new(object, "kernel",
 				 kernel_json(&incident->before, &incident->after));
+	if (incident->missing)
+		r |= json_object_set_new(object, "missing", missing_json(incident->missing));
 	return json_finish(object, r);
 }

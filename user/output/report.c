@@ -113,7 +113,8 @@ static void print_missing(FILE *file, const json_t *document, const json_t *miss
 	size_t i;
 
 	/* Of old reports nobody expects it. */
-	if (!json_array_size(missing) || !document_at(document, "recording"))
+	if (!json_array_size(missing) ||
+	    (!document_at(document, "recording") && !document_at(document, "missing")))
 		return;
 	fputc('\n', file);
 	json_array_foreach (missing, i, text)

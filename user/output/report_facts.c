@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "output/report_facts.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,13 @@ static bool used_airbag(const json_t *document)
 static bool was_delivered(const json_t *document)
 {
 	return json_is_true(document_at(document, "action.delivered"));
+}
+
+/* The record of the trip was: what was missing then is in the document. */
+static bool was_lost(const json_t *document)
+{
+	return json_array_size(document_at(document, "missing")) > 0 &&
+	       !document_is_known(document, "memory.need_bytes");
 }
 
 static bool takes_no_signal(const json_t *document)
@@ -123,13 +131,10 @@ static void add_airbag(struct facts *facts)
 		add(facts, "airbag", "%t: %t", PATHS("airbag.result", "airbag.error"));
 }
 
-static void add_trip(struct facts *facts)
+static void add_growth(struct facts *facts)
 {
 	const json_t *document = facts->document;
 
-	add(facts, "signal", "%t to %t (%t): %t, handler entered after %u",
-	    PATHS("action.signal", "target.comm", "target.policy", "action.result",
-		  "timing.crossing_to_handler_us"));
 	add(facts, "growth", "%s/s, the limit was %m away",
 	    PATHS("memory.rate_bytes_per_s", "memory.forecast_ms"));
 	add(facts, "resident", "anon %s, file %s, shmem %s, swap %s",
@@ -140,6 +145,17 @@ static void add_trip(struct facts *facts)
 		    PATHS("recording.mappings.heap", "recording.mappings.stack",
 			  "recording.mappings.anon", "recording.mappings.file",
 			  "recording.mappings.shmem"));
+}
+
+static void add_trip(struct facts *facts)
+{
+	const json_t *document = facts->document;
+
+	add(facts, "signal", "%t to %t (%t): %t, handler entered after %u",
+	    PATHS("action.signal", "target.comm", "target.policy", "action.result",
+		  "timing.crossing_to_handler_us"));
+	if (!was_lost(document))
+		add_growth(facts);
 	add(facts, "peak", "%s; least headroom %s, %m at that rate",
 	    PATHS("memory.peak_need_bytes", "memory.least_headroom_bytes", "timing.margin_ms"));
 	add_airbag(facts);
@@ -166,9 +182,10 @@ json_t *report_facts(const json_t *document)
 		add(&facts, "container", "%t", PATHS("process.container_id"));
 	add(&facts, "limit", "%s of %t, reserve %s",
 	    PATHS("memory.limit_bytes", "memory.limit_cgroup", "memory.reserve_bytes"));
-	add(&facts, "need", "%s: usage %s less %s reclaimable",
-	    PATHS("memory.need_bytes", "memory.usage_bytes", "memory.reclaimable_bytes"));
-	if (document_text(document, "trigger"))
+	if (!was_lost(document))
+		add(&facts, "need", "%s: usage %s less %s reclaimable",
+		    PATHS("memory.need_bytes", "memory.usage_bytes", "memory.reclaimable_bytes"));
+	if (document_text(document, "trigger") || was_lost(document))
 		add_trip(&facts);
 	if (document_is_known(document, "recording.recorded_bytes"))
 		add(&facts, "recorded",
@@ -250,9 +267,14 @@ char *report_summary(const json_t *document)
 
 	if (!file)
 		return NULL;
-	document_print(file, document, "%t (pid %n) in cgroup %t needed %s of its limit of %s",
-		       PATHS("process.comm", "process.pid", "process.cgroup", "memory.need_bytes",
-			     "memory.limit_bytes"));
+	document_print(file, document, "%t (pid %n) in cgroup %t ",
+		       PATHS("process.comm", "process.pid", "process.cgroup"));
+	if (was_lost(document))
+		document_print(file, document, "came near its limit of %s",
+			       PATHS("memory.limit_bytes"));
+	else
+		document_print(file, document, "needed %s of its limit of %s",
+			       PATHS("memory.need_bytes", "memory.limit_bytes"));
 	if (document_is_known(document, "memory.forecast_ms"))
 		document_print(file, document, " and grew by %s/s: the limit was %m away",
 			       PATHS("memory.rate_bytes_per_s", "memory.forecast_ms"));
@@ -324,13 +346,33 @@ static void tell_lost(FILE *file, const json_t *recording)
 			       PATHS("lost_bytes"));
 }
 
+/* What the document says itself. */
+static int tell_own(json_t *list, const json_t *document)
+{
+	const json_t *text;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach (document_at(document, "missing"), i, text) {
+		_cleanup_free_ char *safe = text_escape_line(json_string_value(text) ?: "?");
+
+		if (!safe)
+			r = -1;
+		else if (*safe) /* a sentence */
+			r |= json_array_append_new(list, json_sprintf("%c%s.",
+								      toupper((unsigned char)*safe),
+								      safe + 1));
+	}
+	return r;
+}
+
 json_t *report_missing(const json_t *document)
 {
 	static void (*const tellers[])(FILE * file, const json_t *recording) = {
 		tell_nothing, tell_trouble, tell_lost, tell_silent_modules};
 	const json_t *recording = document_at(document, "recording");
 	json_t *list = json_array();
-	int r = 0;
+	int r = tell_own(list, document);
 
 	for (size_t i = 0; i < ARRAY_SIZE(tellers); i++) {
 		_cleanup_free_ char *text = NULL;

@@ -16,5 +16,5 @@ char *report_summary(const json_t *document);
 /* What to do about it; static text, "" if there is nothing to say. */
 const char *report_advice(const json_t *document);
 
-/* [TEXT, ...]: what the recording lacks, and why. NULL: no memory. */
+/* [TEXT, ...]: what the incident and its recording lack, and why. NULL: no memory. */
 json_t *report_missing(const json_t *document);

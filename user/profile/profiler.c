@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "profile/profiler.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/loop.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "profile/snapshot.h"
-#include "sense/pidref.h"
 
 #define BEFORE_NS (10 * NSEC_PER_SEC) /* of the flight profiler that is kept */
 #define STACKS_MAX 1024		      /* the heaviest */
@@ -30,10 +28,9 @@ struct kept {
 	uint64_t start_boottime_ns;
 	uint64_t taken_ms; /* by the loop's clock */
 	struct snapshot snapshot;
-	struct pidref target;
-	uv_poll_t poll;
-	uv_timer_t timer;
-	int open_handles;
+	struct pidref process;
+	uv_poll_t *poll; /* its end */
+	uv_timer_t *timer;
 };
 
 struct profiler {
@@ -190,33 +187,19 @@ static int take_files(struct capture *capture, const struct snapshot *snapshot, 
 
 /* --- what is kept ahead -------------------------------------------------------------------- */
 
-static int open_process(const struct profiler *profiler, pid_t pid, uint64_t start_boottime_ns,
-			struct pidref *ret_target)
-{
-	_cleanup_close_ int fd = -1;
-	char name[16];
-	int r;
-
-	snprintf(name, sizeof(name), "%d", pid);
-	fd = openat(profiler->config.proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* Opened before it is known to be the right one: then no other can have come after. */
-	r = pidref_open(profiler->config.proc_fd, pid, start_boottime_ns, ret_target);
-	return r ?: TAKE_FD(fd);
-}
-
-static void on_kept_closed(uv_handle_t *handle)
-{
-	struct kept *kept = handle->data;
-
-	if (--kept->open_handles == 0)
-		free(kept);
-}
-
 static size_t fds_of(const struct kept *kept)
 {
 	return kept->snapshot.file_count + 2; /* its root, and its pidfd */
+}
+
+static struct kept *kept_free(struct kept *kept)
+{
+	loop_poll_drop(kept->poll); /* before what it polls is closed */
+	loop_timer_drop(kept->timer);
+	snapshot_clear(&kept->snapshot);
+	pidref_close(&kept->process);
+	free(kept);
+	return NULL;
 }
 
 static void drop(struct kept *kept)
@@ -228,10 +211,7 @@ static void drop(struct kept *kept)
 	*link = kept->next;
 	kept->profiler->kept_count--;
 	kept->profiler->kept_fds -= fds_of(kept);
-	uv_close((uv_handle_t *)&kept->poll, on_kept_closed); /* before what it polls is closed */
-	uv_close((uv_handle_t *)&kept->timer, on_kept_closed);
-	snapshot_clear(&kept->snapshot);
-	pidref_close(&kept->target);
+	kept_free(kept);
 }
 
 static void on_kept_timer(uv_timer_t *timer)
@@ -247,7 +227,7 @@ static void on_kept_end(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	uv_poll_stop(poll);
-	uv_timer_start(&kept->timer, on_kept_timer, LINGER_MS, 0);
+	uv_timer_start(kept->timer, on_kept_timer, LINGER_MS, 0);
 }
 
 static struct kept *find_kept(struct profiler *profiler, uint32_t tgid, uint64_t start_boottime_ns)
@@ -268,49 +248,43 @@ static void drop_oldest(struct profiler *profiler)
 	drop(last);
 }
 
-static int keep(struct profiler *profiler, struct kept *kept, pid_t pid)
+/* What can be had of the process now. NULL: it is gone already. */
+static struct kept *keep(struct profiler *profiler, const struct apo_task *task)
 {
-	_cleanup_close_ int pid_dirfd =
-		open_process(profiler, pid, kept->start_boottime_ns, &kept->target);
-	int r = pid_dirfd < 0 ? pid_dirfd : snapshot_take(pid_dirfd, &kept->snapshot);
+	const struct profiler_config *config = &profiler->config;
+	struct kept *kept = calloc(1, sizeof(*kept));
+	_cleanup_close_ int dirfd = -1;
 
-	if (!r)
-		r = uv_poll_init(profiler->config.loop, &kept->poll, kept->target.pidfd);
-	if (r) {
-		snapshot_clear(&kept->snapshot);
-		pidref_close(&kept->target);
-		return r;
-	}
-	uv_timer_init(profiler->config.loop, &kept->timer);
-	kept->poll.data = kept->timer.data = kept;
-	kept->open_handles = 2;
-	kept->taken_ms = uv_now(profiler->config.loop);
-	uv_poll_start(&kept->poll, UV_READABLE, on_kept_end);
-	return 0;
+	if (!kept)
+		return NULL;
+	*kept = (struct kept){
+		.profiler = profiler,
+		.tgid = task->tgid,
+		.start_boottime_ns = task->start_boottime_ns,
+		.taken_ms = uv_now(config->loop),
+		.snapshot.root_fd = -1,
+		.process = PIDREF_NONE,
+	};
+	if (pidref_of_task(config->proc_fd, config->initial_pid_ns, task, &kept->process))
+		return kept_free(kept);
+	dirfd = pidref_open_dir(&kept->process, config->proc_fd);
+	if (dirfd < 0 || snapshot_take(dirfd, &kept->snapshot))
+		return kept_free(kept);
+	kept->timer = loop_timer_new(config->loop, kept);
+	kept->poll = loop_poll_new(config->loop, kept->process.pidfd, on_kept_end, kept);
+	return kept->timer && kept->poll ? kept : kept_free(kept);
 }
 
 void profiler_on_spike(struct profiler *profiler, const struct apo_spike *spike)
 {
-	pid_t pid = pidref_local_pid(profiler->config.initial_pid_ns, &spike->task);
 	struct kept *earlier = find_kept(profiler, spike->task.tgid, spike->task.start_boottime_ns);
 	struct kept *kept;
 
 	if (earlier && uv_now(profiler->config.loop) - earlier->taken_ms < RENEW_MS)
 		return;
-	kept = calloc(1, sizeof(*kept));
+	kept = keep(profiler, &spike->task);
 	if (!kept)
 		return;
-	*kept = (struct kept){
-		.profiler = profiler,
-		.tgid = spike->task.tgid,
-		.start_boottime_ns = spike->task.start_boottime_ns,
-		.snapshot.root_fd = -1,
-		.target.pidfd = -1,
-	};
-	if (keep(profiler, kept, pid)) { /* gone already */
-		free(kept);
-		return;
-	}
 	if (earlier) /* libraries may have come since, code been compiled */
 		drop(earlier);
 	kept->next = profiler->kept;
@@ -369,14 +343,12 @@ static int take_names(struct profiler *profiler, const struct profiler_subject *
 		      struct capture *capture)
 {
 	struct recording *recording = capture->recording;
-	struct pidref target = {.pidfd = -1};
 	_cleanup_close_ int pid_dirfd =
-		open_process(profiler, subject->pid, subject->start_boottime_ns, &target);
+		subject->error ?: pidref_open_dir(subject->process, profiler->config.proc_fd);
 	const struct kept *kept = find_kept(profiler, subject->tgid, subject->start_boottime_ns);
 	struct snapshot now = {.root_fd = -1};
 	int r = pid_dirfd < 0 ? pid_dirfd : snapshot_take(pid_dirfd, &now);
 
-	pidref_close(&target);
 	if (!r)
 		r = take_files(capture, &now, subject->ns_pid);
 	else if (kept)

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "core/recording.h"
+#include "sense/pidref.h"
 #include "source/source.h"
 
 struct profiler;
@@ -24,7 +25,7 @@ struct profiler_config {
 };
 
 int profiler_new(struct profiler **ret, const struct profiler_config *config);
-/* Takes NULL. The loop must be run once more after it. */
+/* Takes NULL. Returns NULL. */
 struct profiler *profiler_free(struct profiler *profiler);
 
 /* A trip may follow: keeps what a process that ends at once would take with it. */
@@ -34,8 +35,10 @@ void profiler_on_spike(struct profiler *profiler, const struct apo_spike *spike)
 
 /* Whose growth. */
 struct profiler_subject {
-	uint32_t tgid;	   /* as the kernel side counts */
-	pid_t pid, ns_pid; /* in our PID namespace; in its own */
+	const struct pidref *process; /* borrowed; may be gone */
+	int error;		      /* why it could not be opened; 0: it was */
+	uint32_t tgid;		      /* as the kernel side counts */
+	pid_t ns_pid;		      /* in its own PID namespace */
 	uint64_t start_boottime_ns;
 	uint64_t limit_cgroup;
 	uint64_t time_ns;     /* of the trip */

@@ -19,7 +19,7 @@ typedef void (*symbolize_queue_fn)(const struct incident *incident, void *userda
 /* NULL: no memory. */
 struct symbolize_queue *symbolize_queue_new(uv_loop_t *loop, symbolize_queue_fn renew,
 					    void *userdata);
-/* Gives up what is still unnamed. Takes NULL. The loop must be run once more after it. */
+/* Gives up what is still unnamed. Takes NULL. Returns NULL. */
 struct symbolize_queue *symbolize_queue_free(struct symbolize_queue *queue);
 
 /* Takes both, whatever happens. The incident is closed and its file written, without names. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "profile/symbols_reply.h"
 
@@ -29,9 +30,8 @@ struct symbolizer {
 	int answer_fd; /* memfd */
 	int pidfd;
 	pid_t pid;
-	uv_poll_t poll;
-	uv_timer_t timer;
-	int open_handles;
+	uv_poll_t *poll; /* its end */
+	uv_timer_t *timer;
 	bool killed;
 };
 
@@ -133,15 +133,16 @@ static int spawn(const struct symbolizer *symbolizer, const char *path, int requ
 
 /* --- the whole ----------------------------------------------------------------------------- */
 
-static void on_closed(uv_handle_t *handle)
+static struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
 {
-	struct symbolizer *symbolizer = handle->data;
-
-	if (--symbolizer->open_handles)
-		return;
+	if (!symbolizer)
+		return NULL;
+	loop_poll_drop(symbolizer->poll); /* before what it polls is closed */
+	loop_timer_drop(symbolizer->timer);
 	close_fd(symbolizer->answer_fd);
 	close_fd(symbolizer->pidfd);
 	free(symbolizer);
+	return NULL;
 }
 
 void symbolizer_stop(struct symbolizer *symbolizer)
@@ -151,8 +152,7 @@ void symbolizer_stop(struct symbolizer *symbolizer)
 	syscall(SYS_pidfd_send_signal, symbolizer->pidfd, SIGKILL, NULL, 0);
 	/* If run has not; and without waiting for one that cannot end. */
 	waitid(P_PIDFD, (id_t)symbolizer->pidfd, &(siginfo_t){}, WEXITED | WNOHANG);
-	uv_close((uv_handle_t *)&symbolizer->poll, on_closed);
-	uv_close((uv_handle_t *)&symbolizer->timer, on_closed);
+	symbolizer_free(symbolizer);
 }
 
 static void finish(struct symbolizer *symbolizer)
@@ -204,18 +204,19 @@ static int start(struct symbolizer *symbolizer, uv_loop_t *loop, const char *pat
 	if (r)
 		return r;
 	symbolizer->pidfd = (int)syscall(SYS_pidfd_open, symbolizer->pid, 0);
-	r = symbolizer->pidfd < 0 ? -errno
-				  : uv_poll_init(loop, &symbolizer->poll, symbolizer->pidfd);
+	if (symbolizer->pidfd < 0) {
+		r = -errno;
+	} else {
+		symbolizer->timer = loop_timer_new(loop, symbolizer);
+		symbolizer->poll = loop_poll_new(loop, symbolizer->pidfd, on_end, symbolizer);
+		r = symbolizer->timer && symbolizer->poll ? 0 : -ENOMEM;
+	}
 	if (r) { /* ours alone: nobody else has waited for it */
 		kill(symbolizer->pid, SIGKILL);
 		waitpid(symbolizer->pid, NULL, 0);
 		return r;
 	}
-	uv_timer_init(loop, &symbolizer->timer);
-	symbolizer->open_handles = 2;
-	symbolizer->poll.data = symbolizer->timer.data = symbolizer;
-	uv_poll_start(&symbolizer->poll, UV_READABLE, on_end);
-	uv_timer_start(&symbolizer->timer, on_patience, PATIENCE_MS, 0);
+	uv_timer_start(symbolizer->timer, on_patience, PATIENCE_MS, 0);
 	return 0;
 }
 
@@ -247,10 +248,5 @@ struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, sy
 		return symbolizer;
 	log_warn("cannot start %s: %s, ignoring", path, strerror(-r));
 	capture->recording->trouble = PROGRAM " could not be started";
-	if (symbolizer) {
-		close_fd(symbolizer->answer_fd);
-		close_fd(symbolizer->pidfd);
-		free(symbolizer);
-	}
-	return NULL;
+	return symbolizer_free(symbolizer);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sense/pidref.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -59,6 +60,41 @@ int pidref_open(int proc_fd, pid_t pid, uint64_t start_boottime_ns, struct pidre
 		.start_boottime_ns = start_boottime_ns ?: ticks * tick_ns,
 	};
 	return 0;
+}
+
+int pidref_of_task(int proc_fd, bool initial_pid_ns, const struct apo_task *task,
+		   struct pidref *ret)
+{
+	struct pidref pidref;
+	int r = pidref_open(proc_fd, pidref_local_pid(initial_pid_ns, task),
+			    task->start_boottime_ns, &pidref);
+
+	if (r)
+		return r;
+	pidref.cgroup_id = task->cgroup_id;
+	*ret = pidref;
+	return 0;
+}
+
+bool pidref_is(const struct pidref *pidref, pid_t pid, uint64_t start_boottime_ns)
+{
+	return pidref->pidfd >= 0 && pidref->pid == pid &&
+	       same_start(pidref->start_boottime_ns, start_boottime_ns);
+}
+
+int pidref_open_dir(const struct pidref *pidref, int proc_fd)
+{
+	_cleanup_close_ int fd = -1;
+	char name[16];
+
+	if (pidref->pidfd < 0)
+		return -ESRCH;
+	snprintf(name, sizeof(name), "%d", pidref->pid);
+	fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	/* Asked after the directory is open: as long as it lives, the pid is no other's. */
+	return pidref_exited(pidref) ? -ESRCH : TAKE_FD(fd);
 }
 
 void pidref_close(struct pidref *pidref)

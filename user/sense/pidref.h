@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A process by what no other process can have: a pidfd and its start time. Whoever is to be signalled
- * is held so, never by a bare pid, which may belong to another process a moment later. Silent.
+ * is held so, never by a bare pid, which may belong to another process a moment later. A process is
+ * resolved once, when it is first heard of; from then on its pidref stands for it. Silent.
  */
 #pragma once
 
@@ -15,7 +16,9 @@ struct pidref {
 	pid_t pid;		    /* in our PID namespace */
 	int pidfd;		    /* -1: not open */
 	uint64_t start_boottime_ns; /* CLOCK_BOOTTIME at its start */
+	uint64_t cgroup_id; /* memory cgroup it was charged to when it was resolved; 0: not known */
 };
+#define PIDREF_NONE ((struct pidref){.pidfd = -1})
 
 /*
  * The pid of a process in our own PID namespace. The kernel side knows pids of the initial one;
@@ -29,7 +32,20 @@ pid_t pidref_local_pid(bool initial_pid_ns, const struct apo_task *task);
  * never signalled (host init, ourselves, a kernel thread).
  */
 int pidref_open(int proc_fd, pid_t pid, uint64_t start_boottime_ns, struct pidref *ret);
+
+/*
+ * Opens the process of a record. Errors as pidref_open(); outside of the initial PID namespace -ESRCH may
+ * also mean that it lives in another one.
+ */
+int pidref_of_task(int proc_fd, bool initial_pid_ns, const struct apo_task *task,
+		   struct pidref *ret);
 void pidref_close(struct pidref *pidref);
+
+/* Whether that pid, started then, is this process. */
+bool pidref_is(const struct pidref *pidref, pid_t pid, uint64_t start_boottime_ns);
+
+/* Its /proc directory, a new descriptor. -ESRCH: it has exited, or is not open. */
+int pidref_open_dir(const struct pidref *pidref, int proc_fd);
 
 /* 0 or -errno; -ESRCH: it has exited. */
 int pidref_signal(const struct pidref *pidref, int signal);

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine/open_incident.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/util.h"
+#include "sense/cgroup_memory.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* --- executing effects --------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer);
+static void on_target_end(uv_poll_t *poll, int status, int events);
+
+static void set_timer(struct open_incident *open)
+{
+	uint64_t left_ns = sat_sub(open->flow.deadline_ns, now_ns());
+
+	uv_timer_start(open->timer, on_timer, (left_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC, 0);
+}
+
+/* Without the poll the timer finds out. */
+static void watch_target(struct open_incident *open, const struct pidref *target)
+{
+	open->target = target;
+	open->poll = loop_poll_drop(open->poll);
+	if (target->pidfd >= 0)
+		open->poll = loop_poll_new(open->config->loop, target->pidfd, on_target_end, open);
+}
+
+/* The responder has named the target, which may be another than the grower. False: it is gone. */
+static bool hold_target(struct open_incident *open)
+{
+	const struct open_config *config = open->config;
+	struct incident *incident = open->incident;
+	struct incident_process *target = &incident->target;
+	struct apo_task task = {
+		.tgid = target->pid,
+		.ns_tgid = target->pid,
+		.start_boottime_ns = target->start_boottime_ns,
+		.disposition = target->disposition,
+	};
+	int r = 0;
+
+	if (pidref_is(&open->grower, target->pid, target->start_boottime_ns)) {
+		watch_target(open, &open->grower);
+	} else {
+		open->poll = loop_poll_drop(open->poll);
+		pidref_close(&open->other);
+		r = pidref_open(config->facts.proc_fd, target->pid, target->start_boottime_ns,
+				&open->other);
+		watch_target(open, &open->other);
+	}
+	facts_process(&config->facts, open->target, &task, target);
+	return r != -ESRCH;
+}
+
+static void save(const struct open_incident *open)
+{
+	const struct handover_entry entry = {
+		.incident = open->incident,
+		.limit_cgroup = open->limit.cgroup_id,
+		.target_pid = open->target && open->target->pidfd >= 0 ? open->target->pid : 0,
+	};
+
+	handover_write(open->config->handover, &entry);
+}
+
+/* What the binding limit looks like at the end, from its files. */
+static void read_closing(struct open_incident *open)
+{
+	const struct open_config *config = open->config;
+	struct incident *incident = open->incident;
+	uint64_t page = config->facts.page_bytes, raised_bytes;
+	struct cgroup_memory memory;
+	struct apo_limit account;
+	bool braked;
+
+	if (!source_limit(config->source, &open->limit, &account)) {
+		uint64_t peak_bytes = account.trip_peak_need_pages * page;
+
+		if (apo_stage_level(account.stage))
+			incident_note_peak(incident, peak_bytes,
+					   account.trip_least_headroom_pages * (int64_t)page);
+		else if (incident_is_measured(incident))
+			incident->peak_need_bytes = MAX(incident->peak_need_bytes, peak_bytes);
+	}
+	if (open->flow.raised) { /* perhaps again since */
+		airbag_state(config->airbag, open->limit.cgroup_id, &raised_bytes, &braked);
+		incident->brake_set |= braked;
+		incident->airbag_bytes = MAX(incident->airbag_bytes, raised_bytes);
+	}
+	if (open->limit_dirfd < 0)
+		return;
+	facts_events(config->facts.tree, open->limit_dirfd, &incident->after);
+	if (!cgroup_memory_read(config->facts.tree, open->limit_dirfd, &memory)) {
+		incident->closing_known = true;
+		incident->closing_headroom_bytes = sat_diff(
+			sat_add(incident->airbag_bytes ? incident->limit_bytes : memory.limit_bytes,
+				incident->swap_bytes),
+			sat_sub(memory.usage_bytes, memory.file_bytes));
+	}
+}
+
+/* -EBADF: it could not be held. */
+static int kill_target(const struct open_incident *open)
+{
+	int r = open->target && open->target->pidfd >= 0 ? pidref_signal(open->target, SIGKILL)
+							 : -EBADF;
+
+	if (r && r != -ESRCH && r != -EBADF)
+		log_warn("cannot kill %d after the grace: %s, ignoring", open->target->pid,
+			 strerror(-r));
+	return r;
+}
+
+void open_incident_drop(struct open_incident *open)
+{
+	struct open_incident **link = open->list;
+
+	while (*link != open)
+		link = &(*link)->next;
+	*link = open->next;
+	if (open->flow.raised && open->flow.stage != FLOW_STAGE_CLOSED)
+		airbag_release(open->config->airbag, open->limit.cgroup_id);
+	loop_poll_drop(open->poll); /* before what it polls is closed */
+	loop_timer_drop(open->timer);
+	pidref_close(&open->grower);
+	pidref_close(&open->other);
+	close_fd(open->limit_dirfd);
+	capture_free(open->capture);
+	incident_free(open->incident);
+	free(open);
+}
+
+/* Returns whether there is an answer to feed back at once, in *ret_next. */
+static bool execute(struct open_incident *open, unsigned int effects, struct flow_event *ret_next)
+{
+	bool is_gone = effects & FLOW_TARGET && !hold_target(open);
+
+	if (effects & FLOW_SAVE)
+		save(open);
+	if (effects & FLOW_REPORT)
+		sinks_incident(open->config->sinks, open->incident);
+	if (effects & FLOW_SET_TIMER)
+		set_timer(open);
+	if (effects & FLOW_READ_CLOSING) {
+		read_closing(open);
+		*ret_next = (struct flow_event){.type = FLOW_CLOSING_WAS_READ};
+		return true;
+	}
+	if (effects & FLOW_KILL) {
+		*ret_next = (struct flow_event){.type = FLOW_KILL_WAS_TRIED,
+						.error = kill_target(open)};
+		return true;
+	}
+	if (effects & FLOW_REPORT_VERDICT)
+		open->config->on_verdict(open, open->config->userdata);
+	if (effects & FLOW_RELEASE)
+		airbag_release(open->config->airbag, open->limit.cgroup_id);
+	*ret_next = (struct flow_event){.type = FLOW_GONE};
+	return is_gone;
+}
+
+bool open_incident_run(struct open_incident *open, struct flow_event event)
+{
+	while (execute(open, flow_step(&open->flow, open->incident, &event, now_ns()), &event))
+		;
+	if (open->flow.stage != FLOW_STAGE_CLOSED)
+		return true;
+	open_incident_drop(open);
+	return false;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct open_incident *open = timer->data;
+
+	if (open->target && open->target->pidfd >= 0 && pidref_exited(open->target) &&
+	    !open_incident_run(open, (struct flow_event){.type = FLOW_GONE}))
+		return;
+	open_incident_run(open, (struct flow_event){.type = FLOW_TIME});
+}
+
+static void on_target_end(uv_poll_t *poll, int status, int events)
+{
+	struct open_incident *open = poll->data;
+
+	(void)status;
+	(void)events;
+	open->poll = loop_poll_drop(poll);
+	open_incident_run(open, (struct flow_event){.type = FLOW_GONE});
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+struct open_incident *open_incident_new(const struct open_config *config,
+					struct open_incident **list, struct incident *incident,
+					struct pidref process, const struct apo_limit_key *limit)
+{
+	struct open_incident *open = incident ? calloc(1, sizeof(*open)) : NULL;
+	uv_timer_t *timer = open ? loop_timer_new(config->loop, open) : NULL;
+
+	if (!timer) {
+		log_warn("a trip is lost for the report: out of memory, ignoring");
+		incident_free(incident);
+		pidref_close(&process);
+		free(open);
+		return NULL;
+	}
+	*open = (struct open_incident){
+		.next = *list,
+		.list = list,
+		.config = config,
+		.incident = incident,
+		.flow = {.page_bytes = config->facts.page_bytes,
+			 .matches_pids = config->initial_pid_ns},
+		.grower = process,
+		.other = PIDREF_NONE,
+		.limit = *limit,
+		.limit_dirfd = -1,
+		.timer = timer,
+	};
+	*list = open;
+	if (incident->limit_cgroup)
+		cgroup_open(config->facts.tree, incident->limit_cgroup, &open->limit_dirfd);
+	if (incident->target.pid)
+		watch_target(open, &open->grower);
+	return open;
+}
+
+void open_incident_capture(struct open_incident *open, const struct profiler_subject *subject)
+{
+	const struct incident *incident = open->incident;
+
+	open->subject = *subject;
+	open->subject.process = &open->grower;
+	open->subject.tgid = incident->grower.pid;
+	open->subject.ns_pid = incident->grower.ns_pid;
+	open->subject.start_boottime_ns = incident->grower.start_boottime_ns;
+	open->subject.limit_cgroup = open->limit.cgroup_id;
+	if (open->config->profiler)
+		open->capture = profiler_capture(open->config->profiler, &open->subject);
+}
+
+void open_incident_replace(struct open_incident *open, struct open_incident *held)
+{
+	struct incident *incident = open->incident;
+
+	open->flow = held->flow;
+	held->flow.raised = false; /* the loan goes on with it */
+	incident->oom_victim = held->incident->oom_victim;
+	incident->generated_ns = held->incident->generated_ns;
+	incident->delivered_ns = held->incident->delivered_ns;
+	open_incident_drop(held);
+}
