@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Accounts: whose policy a process and a limit have, and what is known of limits and processes, brought
- * up to date by each check. Nothing here decides.
+ * Accounts: whose policy a process and a limit have, and what is known of limits and processes.
+ * Each check brings them up to date. Nothing here decides.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ struct check {
 /* --- whose policy -------------------------------------------------------------------------- */
 
 /*
- * Both as core/policy_set.h says. The guard that covers a limit: that of the nearest cgroup at or
- * above it, else that of everything; APO_POLICY_NONE. A global function: verified once.
+ * The rule is in core/policy_set.h. A limit has the policy of the nearest guarded cgroup at or
+ * above, else that of everything, else APO_POLICY_NONE. A global function: verified once.
  */
 __noinline __u32 policy_of_limit(__u64 memcg_address)
 {
@@ -48,7 +48,7 @@ __noinline __u32 policy_of_limit(__u64 memcg_address)
 	return settings.guard_all;
 }
 
-/* Of a process that is charged to that cgroup. */
+/* The policy of a process that is charged to that cgroup. */
 static __always_inline __u32 policy_of_process(struct mem_cgroup *memcg, __u32 tgid)
 {
 	__u32 *policy = settings.guard_pids ? bpf_map_lookup_elem(&guard_pids, &tgid) : NULL;
@@ -160,7 +160,7 @@ static __always_inline void cpus_update(struct check *check, struct limit *limit
 	}
 }
 
-#define TRIP_FOLLOW_NS (10 * NSEC_PER_SEC) /* peaks are kept so long, whatever the airbag does */
+#define TRIP_FOLLOW_NS (10 * NSEC_PER_SEC) /* peaks of a trip are followed, re-armed or not */
 
 /* Races between CPUs lose or double single updates of estimates; nothing here decides alone. */
 static __always_inline void limit_update(struct check *check, struct limit *limit,
@@ -216,7 +216,7 @@ static __always_inline __u64 rss_total(const __u64 pages[APO_KINDS])
 	return pages[APO_FILE] + pages[APO_ANON] + pages[APO_SHMEM];
 }
 
-/* Who a task's process is; not what a signal would do to it. */
+/* Describes the process of a task, all but its disposition. */
 static __always_inline void task_describe(struct task_struct *task, __u64 cgroup_id,
 					  struct apo_task *ret)
 {
@@ -256,7 +256,7 @@ static __always_inline void process_begin(struct check *check, struct process *p
 
 /*
  * Usage runs ahead of the mm counters by the stock of each CPU (64 pages) and the batch of each
- * counter (32): not growth that nobody owns, only growth not seen yet.
+ * counter (32). That is growth that is not seen yet, not growth without an owner.
  */
 #define SLACK_PAGES_PER_CPU 96
 
@@ -269,7 +269,7 @@ static __always_inline __s64 hidden_pages(const struct process *process)
 }
 
 #define SPIKE_SHIFT 6 /* growing fast: by a 64th of the limit in about a second */
-#define CALM_SHIFT 8  /* not to speak of: less than a 256th */
+#define CALM_SHIFT 8  /* hardly growing: by less than a 256th */
 
 #define HUGE_RATIO 8 /* pages per event: some are huge */
 
@@ -278,7 +278,7 @@ static __always_inline void spike_begin(struct check *check, struct process *pro
 {
 	__s64 owned = process->owned_pages, grown = owned - owned_before;
 
-	/* Several events with huge pages among them: nobody knows whose those were. */
+	/* It is not known which of several events were huge pages: they do not count. */
 	if (check->events > 1 && grown >= (__s64)check->events * HUGE_RATIO) {
 		process->huge_ns = check->now;
 		grown = 0;
@@ -289,10 +289,10 @@ static __always_inline void spike_begin(struct check *check, struct process *pro
 }
 
 /*
- * Whether this process is in a spike, and since when. Sampled is what grows fast, and anything
- * that grows while its limit is half full. A spike begins when a calm process starts to grow fast,
- * or grows again after it gave back half of what it had grown: so that what is sampled is what led
- * to here, and not what came and went before.
+ * Updates whether this process is in a spike, and since when. A process is in a spike while it
+ * grows fast, and while its limit is half full. A spike begins anew when a calm process starts to
+ * grow fast, and when a process has given back half of what it had grown: so the samples cover the
+ * growth that led to the present, and not what was given back.
  */
 static __always_inline void spike_update(struct check *check, struct limit *limit,
 					 struct process *process, __s64 owned_before)
@@ -311,9 +311,9 @@ static __always_inline void spike_update(struct check *check, struct limit *limi
 }
 
 /*
- * Growth the mm counters do not show (tmpfs writes, kernel memory) is charged to whoever is running
- * when a tick, a charge or reclaim finds it: what no account explains, and no more of it than its
- * own cgroup has grown by beyond its RSS. The rest was made elsewhere below the limit.
+ * Growth the mm counters do not show (tmpfs writes, kernel memory) is charged to the process that a
+ * tick, a charge or reclaim finds running: what no account explains, and no more of it than its own
+ * cgroup has grown by beyond its RSS. The rest was made elsewhere below the limit.
  */
 static __always_inline __s64 hidden_growth(struct check *check, struct limit *limit,
 					   struct process *process, __u64 rss_pages)
@@ -398,7 +398,7 @@ static __noinline struct process *process_update(struct check *check, struct lim
 	return process;
 }
 
-/* Standing among the growers: recent growth first, and with little weight all it owns. */
+/* Rank among the growers: recent growth, and a sixteenth of all it owns. */
 static __always_inline __s64 process_rank(const struct process *process)
 {
 	return process->score_pages + ((__u64)process->owned_pages >> 4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Acting on a decision: a stage is moved on once over all CPUs, the signal goes out, who was signalled is
- * remembered, and user space is told.
+ * Acts on a decision: one CPU moves the stage, remembers the target, sends the signal, and tells
+ * user space.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 enum stage_kind { STAGE_TRIP, STAGE_WARN };
 
 /*
- * Moves a stage of the limit's account on from what it was read as. Whoever gets true is the only one on
- * all CPUs that did, and acts. The latch keeps others out while it is compared and written, and is gone
- * afterwards: whoever comes late finds another stage.
+ * Moves a stage of the limit's account from the value that the decision rests on. It returns true
+ * on one CPU only, which then acts. The latch keeps other CPUs out while the stage is compared and
+ * written; a CPU that comes later finds another stage.
  */
 static __noinline bool stage_move(struct check *check, struct limit *limit, __u32 what, __u64 from,
 				  __u64 to)
@@ -55,10 +55,10 @@ static __always_inline void signal_other(struct decision *decision, __u32 wanted
 	}
 }
 
-/* The signal was chosen before. */
+/* Sends decision->signal, which is chosen already, to the running process. */
 static __always_inline void signal_current(struct decision *decision, bool warn)
 {
-	if (!decision->signal) { /* the responder looks for a leader that can take it */
+	if (!decision->signal) { /* the responder tries the leader */
 		decision->action = warn ? APO_ACT_NONE : APO_ACT_DELEGATED;
 		return;
 	}
@@ -75,7 +75,7 @@ static __always_inline void signal_current(struct decision *decision, bool warn)
 	decision->signal_ns = bpf_ktime_get_ns();
 }
 
-/* Remembers whom the signal is for. Before it is sent: its delivery may be seen at once. */
+/* Remembers whom the signal is for, before it is sent: its delivery may follow at once. */
 static __noinline void signalled_remember(struct check *check, const struct decision *decision,
 					  __u32 signal)
 {
@@ -97,7 +97,7 @@ static __noinline void signalled_remember(struct check *check, const struct deci
 		stat_add(APO_STAT_MAP_FULL);
 }
 
-/* -EBUSY: another user of BPF holds this CPU's one slot for signals. Tried until it is free. */
+/* -EBUSY: another user of BPF holds this CPU's one slot for signals. Tried again for so long. */
 #define PENDING_NS NSEC_PER_SEC
 
 static __always_inline void pending_retry(struct check *check)
@@ -118,8 +118,8 @@ static __always_inline void pending_retry(struct check *check)
 }
 
 /*
- * Sends, remembers and reports. The signal goes out before anything that can fail. `policy` is the
- * target's own. Returns the action that succeeded.
+ * Remembers the target, sends the signal, and reports both. A full map or ring does not keep the
+ * signal back. `policy` is the target's own. Returns the action, APO_ACT_NONE if sending failed.
  */
 static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 				      const struct apo_policy *policy, struct decision *decision)
@@ -164,7 +164,7 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 	}
 	verifier_forget(decision);
 	trip_emit(check, limit, policy, decision);
-	/* After the trip: the slow path matches the answers to it. */
+	/* After the trip: the slow path matches the responder's results to it. */
 	flags = decision->action == APO_ACT_DELEGATED ? APO_REQUEST_SIGNAL : 0;
 	if (!warn && (limit_policy->flags & APO_POLICY_AIRBAG) &&
 	    decision->action != APO_ACT_DRY_RUN)
@@ -174,7 +174,7 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 	return decision->error ? APO_ACT_NONE : decision->action;
 }
 
-/* Requests to the responder that a decision wants beside a signal. */
+/* Does what a decision wants besides a signal. */
 static __always_inline void request_wanted(struct check *check, struct limit *limit,
 					   const struct decision *decision)
 {
@@ -191,7 +191,7 @@ static __always_inline void request_wanted(struct check *check, struct limit *li
 		pending_retry(check);
 }
 
-/* A trip or a warning that no other CPU has made meanwhile. */
+/* Counts a trip or a warning. Only the CPU that has moved the stage comes here. */
 static __always_inline void count_decision(struct check *check, struct limit *limit,
 					   const struct decision *decision)
 {
@@ -209,7 +209,7 @@ static __always_inline void count_decision(struct check *check, struct limit *li
 	stat_add(APO_STAT_TRIPS);
 }
 
-/* Where a decision leads to. A stage of warnings is odd while warned; see apo_stage() for trips. */
+/* The stage after a decision. That of warnings is odd while warned; see apo_stage() for trips. */
 static __always_inline __u64 next_stage(const struct decision *decision)
 {
 	if (decision->rule != APO_RULE_WARN && decision->wants & WANT_REARM)
@@ -217,7 +217,7 @@ static __always_inline __u64 next_stage(const struct decision *decision)
 	return decision->stage + 1;
 }
 
-/* Does what was decided. Returns whether anybody was to be signalled: then check again at once. */
+/* Does what was decided. Returns whether a signal was due: then the next event is checked too. */
 static __always_inline bool act(struct check *check, struct limit *limit, struct decision *decision)
 {
 	__u32 kind = decision->rule == APO_RULE_WARN ? STAGE_WARN : STAGE_TRIP;
@@ -238,7 +238,7 @@ static __always_inline bool act(struct check *check, struct limit *limit, struct
 	action = signal_target(check, limit, policy, decision);
 	if (action == APO_ACT_SENT)
 		stat_add(APO_STAT_SENT);
-	if (action == APO_ACT_DISAPPEARED && kind == STAGE_TRIP) /* the same line, for another */
+	if (action == APO_ACT_DISAPPEARED && kind == STAGE_TRIP) /* the line stays for others */
 		stage_move(check, limit, kind, decision->stage + 1,
 			   apo_stage(apo_stage_epoch(decision->stage) + 1,
 				     apo_stage_level(decision->stage)));

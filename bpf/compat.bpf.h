@@ -242,7 +242,7 @@ static __always_inline void *compat_gen_sizes(void *node, __u32 *ret_bytes)
 	return NULL;
 }
 
-/* Words of struct pt_regs (x86-64) and struct user_pt_regs (arm64), as user space knows them too. */
+/* Words of struct pt_regs (x86-64) and struct user_pt_regs (arm64), whose layout is uapi. */
 #ifdef __TARGET_ARCH_arm64
 #define REGISTERS 34
 #define REGISTER_FP 29
@@ -257,7 +257,7 @@ static __always_inline void *compat_gen_sizes(void *node, __u32 *ret_bytes)
 #define REGISTERS_ARE_USER(registers) ((registers)[17] == 0x33 && (registers)[20] == 0x2b)
 #endif
 
-#define KERNEL_STACK_MIN 0x4000 /* THREAD_SIZE, twice that with KASAN; 64 KiB with such pages */
+#define KERNEL_STACK_MIN 0x4000 /* THREAD_SIZE; KASAN doubles it, 64 KiB pages make it 64 KiB */
 #define KERNEL_STACK_MAX 0x10000
 
 static __always_inline bool compat_registers_at(void *address, __u64 registers[APO_REGISTERS])

@@ -12,7 +12,7 @@
 
 #include "account.bpf.h"
 
-/* What is wanted beside, or in place of, a signal. */
+/* What a decision wants besides a signal, or instead of one. */
 enum want {
 	WANT_PREPARE = 1, /* half full: the responder opens what raising the limit takes */
 	WANT_REFRESH = 2, /* statistics of the cgroup are to be brought up to date */
@@ -21,7 +21,7 @@ enum want {
 	WANT_REARM = 16,  /* the stage is over: headroom is ample, or need below the warn level */
 };
 
-/* From the rules to the act, and from there to the record. On the stack, so small. */
+/* The rules write it, act.bpf.h and emit.bpf.h read it. It is on the stack, so small. */
 struct decision {
 	__u64 stage;	   /* of the kind of rule, as it was read */
 	__u64 signal_ns;   /* when the signal was queued; 0: it was not */
@@ -49,20 +49,21 @@ static __always_inline bool untouchable(__u32 tgid)
 	return tgid <= 1 || tgid == settings.self_tgid;
 }
 
-/* SIGKILL, of the OOM killer say, or exit: a signal would be too late for it, whatever it still does. */
+/* It was killed, by the OOM killer for example, or exits: a signal would be too late. */
 static __always_inline bool is_dying(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
 }
 
 /*
- * Whether the check's process made a good part of the recent growth. A process that only happens
- * to touch a page while another one spikes did not. Where nothing grew fast, anyone may have.
+ * Whether the check's process made a good part, a quarter, of the recent growth. A process that
+ * only happens to touch a page while another one spikes did not. Where the recent growth is less
+ * than a sixteenth of the line, any process counts.
  */
 static __always_inline bool grew(const struct limit *limit, const struct process *process,
 				 __u32 level, __u64 line)
 {
-	if (level) /* since the last signal: a quarter of what brought us to this line */
+	if (level) /* a quarter of the growth between the last line and this one */
 		return process && process->owned_pages > process->mark_pages &&
 		       (__u64)(process->owned_pages - process->mark_pages) * 4 >= line;
 	return limit->score_pages * 16 < (__s64)line ||
@@ -82,8 +83,8 @@ static __always_inline __u32 policy_of_account(const struct check *check, __u32 
 }
 
 /*
- * Whether the process that grows most among the accounts may be the grower: where no guard covers the
- * limit, one without an account may have grown far more.
+ * Whether the process that grows most among the accounts may be the grower: where no guard covers
+ * the limit, one without an account may have grown far more.
  */
 static __always_inline bool top_grew(const struct check *check, const struct limit *limit,
 				     __u64 line)
@@ -93,9 +94,9 @@ static __always_inline bool top_grew(const struct check *check, const struct lim
 }
 
 /*
- * The grower: whom this trip is about. 0: nobody that may be signalled now. Where the accounts name
- * nobody and half the reserve is gone, the process at hand is taken - unless no guard covers the
- * limit, so that the one that grows may have no account.
+ * The tgid of the grower; 0: nobody that may be signalled now. Where the accounts name nobody and
+ * half the reserve is gone, the check's process is taken, unless no guard covers the limit: then
+ * the process that grows may have no account.
  */
 static __always_inline __u32 grower_choose(struct check *check, struct limit *limit,
 					   struct process *process, __u32 level, __u64 line)
@@ -146,13 +147,13 @@ static __always_inline void warn_decide(struct check *check, const struct limit 
 
 #define REFRESH_NS 100000000ULL	       /* at most one refresh in this time */
 #define REFRESH_WAIT_NS 5000000ULL     /* how long a trip waits for one */
-#define REFRESH_LEISURE_NS 20000000ULL /* it does not where the limit is nearer than this */
-#define FLIGHT_PAGES 512	       /* charged and not yet on a list, per thread: a huge page */
+#define REFRESH_LEISURE_NS 20000000ULL /* no trip waits where the limit is nearer */
+#define FLIGHT_PAGES 512	       /* per thread, charged and not on a list yet: a huge page */
 
 /*
- * Near the line, where kernel memory is a good part of the usage: some of it may be slab that can
- * be shrunk but is not counted yet. Has the responder bring the statistics up to date, and holds
- * the trip for a moment - not when it is nearly too late. True: wait.
+ * Near the line, where kernel memory is at least half the reserve, some of it may be slab that can
+ * be shrunk but is not counted yet. Then the responder is to bring the statistics up to date, and
+ * this returns true while the trip waits for that, which it does only while there is time.
  */
 static __always_inline bool refresh_wait(struct check *check, struct limit *limit,
 					 struct decision *decision)
@@ -190,8 +191,8 @@ static __always_inline bool airbag_wanted_again(const struct check *check, struc
 
 /*
  * A tick or a charge finds a process that also faults: its next fault will trip, on the way back
- * to user mode where the signal is taken at once. At a tick or a switch the thread is about to be
- * sent away, and the pages of a charge are still to come.
+ * to user mode where the signal is taken at once. At a tick or a switch the thread is about to lose
+ * the CPU, and the pages of a charge are still to come.
  */
 static __always_inline bool leave_to_fault(const struct check *check, const struct process *process,
 					   __u64 line)
@@ -241,8 +242,8 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 }
 
 /*
- * What is to be done about the limit of a check, by its policy. A trip comes before a warning; where it
- * only wants something beside, the warning is looked at as well.
+ * Decides what to do about the limit of a check, by the limit's policy. A trip comes before a
+ * warning: the warn rule is evaluated only where the trip rules neither signal nor re-arm.
  */
 static __always_inline void decide(struct check *check, struct limit *limit,
 				   struct process *process, const struct apo_policy *policy,

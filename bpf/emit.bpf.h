@@ -13,10 +13,10 @@
 #define WAKE_DELAY_NS 3000000ULL
 
 /*
- * For records between a signal and the end of its handler. Waking anyone on this CPU makes the
- * scheduler notice that the running thread has used up its slice, and a thread sent away here
- * comes back after the others have had theirs: 3 to 16 ms were seen with more threads than CPUs.
- * What the responder has to do for the airbag cannot wait all the same.
+ * For records between a signal and the end of its handler. A wake-up on this CPU makes the
+ * scheduler notice that the running thread has used up its slice; the thread then waits until the
+ * others have had theirs, 3 to 16 ms as measured with more threads than CPUs. Requests for the
+ * airbag cannot wait and do wake the responder.
  */
 static __always_inline __u64 wake_later(void)
 {
@@ -97,7 +97,7 @@ static __always_inline void request_emit(struct check *check, const struct limit
 		stat_add(APO_STAT_DELEGATED);
 }
 
-/* What is about a limit, and about no process. */
+/* A request that is about a limit, without a process. Returns whether there was room for it. */
 static __always_inline bool request_bare(__u32 type, __u64 limit_cgroup, __u32 policy,
 					 __u64 rate_pages_s, __u32 flags)
 {
@@ -250,7 +250,7 @@ static __always_inline void oom_emit(struct task_struct *victim, __u64 cgroup_id
 	bpf_ringbuf_submit(rec, WAKE_NOW);
 }
 
-/* In time for the slow path to read, before the trip, what will be gone after it. */
+/* Tells the slow path of a spike, so that it can read before the trip what is gone after it. */
 static __always_inline void spike_emit(struct check *check, struct process *process)
 {
 	struct apo_spike *spike = bpf_ringbuf_reserve(&records, sizeof(*spike), 0);

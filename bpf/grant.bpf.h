@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Grants: how much may happen before the next check, so that the check is rare far from a line and
- * comes at every event near it; and calling grants back when what they rested on has changed.
+ * comes at every event near it; and how grants are recalled when what they rested on has changed.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 
 /* --- recalls ------------------------------------------------------------------------------- */
 
-/* Which of the recalls a limit has. */
+/* The index of a limit's count in recalls. */
 static __always_inline __u32 recall_index(__u64 limit_cgroup)
 {
 	return limit_cgroup * 0x9e3779b97f4a7c15ULL >> 32 & (RECALLS - 1);
@@ -33,11 +33,11 @@ static __always_inline __u32 recalls_seen(void)
 
 static __always_inline void recall_grants(__u64 limit_cgroup)
 {
-	__sync_fetch_and_add(&recall_count, 1); /* first, see there */
+	__sync_fetch_and_add(&recall_count, 1); /* first, see maps.bpf.h */
 	__sync_fetch_and_add(&recalls[recall_index(limit_cgroup)], 1);
 }
 
-/* No CPU holds a grant for this address space any more. A global function: verified once. */
+/* Drops the grants of all CPUs for an address space. A global function: verified once. */
 __noinline int slots_forget(__u64 mm_address)
 {
 	for (__u32 cpu = 0; cpu < APO_MAX_CPUS && cpu < nr_cpus; cpu++) {
@@ -88,8 +88,8 @@ static __always_inline __u32 bits_of(__u64 mask)
 /*
  * How far this process may grow before the next check. A grant is for one CPU; the grants of all
  * CPUs that lately worked for the limit add up to half the distance to the line, and when the
- * distance has halved since the first of them, all are called back. What that leaves open: CPUs
- * that join within one grant of each other, each faulting in huge pages.
+ * distance has halved since the first of them, all are recalled. One gap is left: CPUs that join
+ * within one grant of each other, each of which faults in huge pages.
  */
 static __always_inline __u64 grant_pages(struct check *check, struct limit *limit,
 					 const struct apo_policy *policy)
@@ -119,8 +119,8 @@ static __always_inline __u64 grant_pages(struct check *check, struct limit *limi
 }
 
 /*
- * What a check found, in one number, because a global function returns one: how far the process may
- * grow, and which recalls call that back. Negative: nobody guards it.
+ * The result of a check in one number, because a global function returns one: how far the process
+ * may grow (low half), and the index of its limit's recalls (high half). Negative: not guarded.
  */
 #define GRANT_UNGUARDED (-1)
 #define GRANT_PAGES_MAX 0x7fffffffULL

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * The programs that are always on, and nothing else: each is a hook. One rule, need against limit, is
- * checked at four moments, the triggers (user/core/hooks.c has a row for each):
+ * The hooks: programs that are attached as long as the guard runs. Four of them are triggers, which
+ * check need against the limit (user/core/hooks.c has a row for each):
  *
  *   growth   an mm counter moved (kmem:rss_stat), in the fault itself
  *   charge   a batch of pages is charged, of whatever kind: where fexit is allowed
- *   tick     a guarded process was found running by the timer tick, or (without charge) stops
- *            running, and its cgroup has grown: tmpfs writes, kernel memory
- *   reclaim  the cgroup reached its limit: the last moment
+ *   tick     the timer tick found a guarded process running, or (without charge) it stops running,
+ *            and its cgroup has grown: tmpfs writes, kernel memory
+ *   reclaim  the cgroup reached its limit: the last chance
  *
- * The rest closes a trip: signal queued, handler entered, process gone, OOM victim chosen.
+ * Others close a trip: signal queued, handler entered, process gone, OOM victim chosen. The rest
+ * follows processes and cgroups that come and go.
  */
 #include "grant.bpf.h"
 #include "profile.bpf.h"
@@ -63,7 +64,7 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 		return GRANT_UNGUARDED;
 	check.tgid = BPF_CORE_READ(owner, tgid);
 	check.in_fault = current_mm == mm && current_tgid == check.tgid;
-	/* fork fills the child's mm, exec the next one, before they belong to anyone else */
+	/* fork fills the child's mm, exec the next one, while their owner has the caller's tgid */
 	if (current_mm != mm && current_tgid == check.tgid)
 		return 0;
 	if (!check_begin(&check))
@@ -93,7 +94,7 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 
 /* --- the triggers -------------------------------------------------------------------------- */
 
-/* Run once by user space through BPF_PROG_TEST_RUN, in its own context, before anything attaches. */
+/* User space runs it once by BPF_PROG_TEST_RUN, in its own context, before anything attaches. */
 SEC("raw_tp")
 int prepare(void *ctx)
 {
@@ -167,7 +168,7 @@ int BPF_PROG(on_tick)
 	return 0;
 }
 
-/* Who stops running before a tick finds it; still the running task here. */
+/* Finds a process that stops running before a tick does; it is still the running task here. */
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch)
 {
@@ -175,7 +176,7 @@ int BPF_PROG(on_switch)
 	return 0;
 }
 
-/* In place of on_switch where fexit is allowed: once per 64 pages of a CPU, when they are charged. */
+/* Replaces on_switch where fexit is allowed: once per 64 pages of a CPU, when they are charged. */
 SEC("fexit/page_counter_try_charge")
 int BPF_PROG(on_charge)
 {
@@ -276,8 +277,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 /*
- * A process that moves takes no grant with it. It has moved already: a CPU that asks again finds the
- * new cgroup.
+ * Grants do not follow a process into another cgroup. It has moved already: the next check finds
+ * the new cgroup.
  */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct *task)
@@ -295,7 +296,7 @@ int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 	struct apo_limit_key key = {.cgroup_id = BPF_CORE_READ(cgroup, kn, id)};
 	__u64 memcg = 0;
 
-	/* v1: fires for every hierarchy, and each numbers its cgroups for itself. */
+	/* v1: this fires for every hierarchy, and their cgroup ids overlap. */
 	bpf_probe_read_kernel(&memcg, sizeof(memcg),
 			      (void *)cgroup + bpf_core_field_offset(struct cgroup, subsys) +
 				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
@@ -324,7 +325,7 @@ static __always_inline void count_oom_kill(struct limit *limit, bool caught)
 		__sync_fetch_and_add(&limit->shared.oom_kills_uncaught, 1);
 }
 
-/* Context: whoever was charged; the victim is the argument. */
+/* The running task is the one that was charged; the victim is the argument. */
 SEC("tp_btf/mark_victim")
 int BPF_PROG(on_mark_victim, struct task_struct *victim)
 {
@@ -349,7 +350,7 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	reading.reserve_pages = reserve_of(policy, reading.limit_pages);
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
 	if (entry && since(bpf_ktime_get_ns(), entry->time_ns) > FORGOTTEN_NS)
-		entry = NULL; /* that trip is history: this kill was not caught */
+		entry = NULL; /* that trip is over: this kill was not caught */
 	if (entry)
 		entry->oom_victim = 1;
 	count_oom_kill(limit_find(reading.limit_cgroup, id), entry != NULL);

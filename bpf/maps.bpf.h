@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Every map and every setting of the kernel side, but for the counters in stats.bpf.h and the two maps in
- * rss.bpf.h, which other objects share. Facts about the machine are constants, known to the verifier;
- * what a reload changes is data.
+ * Every map and every setting of the kernel side, except the counters in stats.bpf.h and the two
+ * maps in rss.bpf.h, which other objects share. Facts about the machine are constants, known to the
+ * verifier; what a reload changes is data.
  */
 #pragma once
 
@@ -15,11 +15,11 @@
 const volatile __u32 nr_nodes = 1; /* highest possible NUMA node number + 1 */
 const volatile __u32 page_shift = 12;
 const volatile bool memcg_v1 = false;
-/* vm.swappiness is not 0: else reclaim at a limit never swaps, and room in swap saves nobody. */
+/* vm.swappiness is not 0: at 0 reclaim at a limit never swaps, so swap adds no headroom. */
 const volatile bool may_swap = true;
-/* 66 faults are one event where the counters are batched per task (before 6.2). */
+/* Before 6.2 the counters are batched per task, and one event stands for 66 faults. */
 const volatile __u32 pages_per_event = 1;
-/* Of the ring of each CPU. */
+/* Usage samples in the ring of each CPU. */
 const volatile __u32 usage_samples_per_cpu = 1;
 
 struct apo_settings settings SEC(".data.settings") = {.guard_all = APO_POLICY_NONE};
@@ -49,7 +49,7 @@ struct {
 
 /* --- accounts ------------------------------------------------------------------------------ */
 
-/* The account of a limit; user space knows its first member. */
+/* The account of a limit; user space reads only its first member. */
 struct limit {
 	struct apo_limit shared;
 	__u64 window_ns; /* start of the present window of the growth rate */
@@ -57,16 +57,16 @@ struct limit {
 	__u64 previous_ns; /* start of the one before */
 	__u64 previous_need_pages;
 	__u64 explained_pages;	/* need that is in some process's account */
-	__u64 grant_base_pages; /* distance to the line when the checks now due were put off */
-	__u64 cpus_now;		/* CPUs that checked it in this window, and in the one before: */
-	__u64 cpus_before;	/* bit CPU % 64 */
+	__u64 grant_base_pages; /* greatest distance to the line since grants were recalled */
+	__u64 cpus_now;		/* CPUs that checked it in this window, bit CPU % 64 */
+	__u64 cpus_before;	/* and in the window before */
 	__u64 cpus_ns;
 	__u64 warn_stage;     /* odd: warned, and not re-armed yet */
 	__s64 score_pages;    /* net growth of need, halved every APO_HALF_LIFE_NS */
 	__s64 top_rank_pages; /* of the process that grows most */
 	__u64 top_ns;
-	__u64 refresh_ns;      /* when a refresh was last thought about */
-	__u64 refresh_wait_ns; /* until when a trip waits for its answer */
+	__u64 refresh_ns;      /* when a refresh was last considered */
+	__u64 refresh_wait_ns; /* until when a trip waits for a refresh */
 	__u64 airbag_ns;       /* when the responder was last asked to raise the limit again */
 	__u64 sample_ns;       /* of the last usage sample */
 	__u64 sample_pages;    /* usage then */
@@ -80,7 +80,7 @@ struct {
 	__uint(max_entries, 4096);
 } limits SEC(".maps");
 
-/* The account of a process; user space knows its first member. */
+/* The account of a process; user space reads only its first member. */
 struct process {
 	struct apo_process shared;
 	__u64 fault_ns;		  /* of the last check that an mm counter event caused */
@@ -93,15 +93,15 @@ struct process {
 	__s64 spike_level_pages;  /* up to which its growth has been sampled */
 	__s64 spike_hidden_pages; /* of that, what its RSS does not show */
 	__s64 beyond_pages;	  /* what its cgroup held beyond its RSS and is accounted for */
-	__u64 huge_ns;		  /* when it was last seen to grow by huge pages in a spike */
+	__u64 huge_ns;		  /* when it last grew by huge pages in a spike */
 	__u64 noted_ns;		  /* when user space was last told of a spike of it */
 	__u64 mm;		  /* identity of the address space: exec starts a new account */
-	__u32 calm;		  /* 1: it did not grow to speak of at the last check */
+	__u32 calm;		  /* 1: it has hardly grown since it last grew fast */
 	__u32 pad;
 };
 /*
- * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128 entries to
- * itself, so user space sizes it by CPUs.
+ * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128
+ * entries to itself, so user space sizes it by CPUs.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -120,9 +120,9 @@ struct {
 /* --- stages -------------------------------------------------------------------------------- */
 
 /*
- * Held by the CPU that moves a stage of an account on, see stage_move(): inserted and deleted again
- * by one program, so that there is at most one for each CPU. An insert rather than a compare-and-swap
- * because 5.10 has no atomics that return a value.
+ * A latch is held by the CPU that moves a stage of an account, see stage_move(). One program
+ * inserts and deletes it, so a program holds at most one. It is an insert and not a
+ * compare-and-swap because 5.10 has no atomics that return a value.
  */
 struct latch_key {
 	__u64 limit_cgroup;
@@ -133,8 +133,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct latch_key);
 	__type(value, __u8);
-	__uint(max_entries,
-	       64); /* set to four times the CPU count by user space, if that is more */
+	__uint(max_entries, 64); /* at least: user space sets four for each CPU */
 } latches SEC(".maps");
 
 /* --- grants -------------------------------------------------------------------------------- */
@@ -155,7 +154,7 @@ struct slot {
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* nobody maps it: it puts slots on cache lines */
+	__uint(map_flags, BPF_F_MMAPABLE); /* not mapped: it aligns slots to cache lines */
 	__type(key, __u32);
 	__type(value, struct slot);
 	__uint(max_entries, 1); /* set to the CPU count by user space */
@@ -182,9 +181,9 @@ struct {
 } usage_grants SEC(".maps");
 
 /*
- * Grants are called back by limit, hashed: a count that moves on makes every grant of the limits that
- * share it stale. recall_count counts them all, and before the limit's own: a check during which it has
- * moved may have read what was true before, and grants nothing.
+ * Grants are recalled by limit, hashed: a grant remembers the count of its limit and is stale when
+ * that has moved, for this limit or for another one that shares it. recall_count counts all recalls
+ * and moves first: a check during which it moves may rest on old facts and grants nothing.
  */
 #define RECALLS 1024
 __u32 recalls[RECALLS] SEC(".data.recalls") = {};
@@ -202,15 +201,15 @@ struct {
 	__uint(max_entries, 64 * 1024);
 } urgent SEC(".maps"); /* for the responder: only what it must act on */
 
-/* Since when records wait for a wake-up; 0: none do. */
+/* When the reader of records is to be woken at the latest; 0: no record waits for it. */
 __u64 wake_due_ns = 0;
 
 /* --- the profiler -------------------------------------------------------------------------- */
 
 /*
- * Stacks by hash, weights by spike, process and stack. Hashes that do not evict, each with a queue of
- * its keys, the oldest first: LRU maps lose entries on many CPUs before 6.16, where each CPU keeps
- * up to 128 to itself. User space sizes them, if anything is profiled.
+ * Stacks by hash, weights by spike, process and stack. Both are hashes that do not evict, each with
+ * a queue of its keys, the oldest first: LRU maps lose entries on many CPUs before 6.16, because
+ * each CPU keeps up to 128 to itself. User space sizes them, if anything is profiled.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -247,10 +246,10 @@ struct {
 	__uint(max_entries, 1); /* usage_samples_per_cpu times the CPU count */
 } usage_samples SEC(".maps");
 
-/* A stack in the making, per CPU and trigger: a tick may come while a fault is at work. */
+/* A stack that is being taken, by CPU and trigger: a tick can interrupt a fault. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct apo_stack);
-	__uint(max_entries, 1); /* times the CPU count */
+	__uint(max_entries, 1); /* APO_TRIGGERS times the CPU count */
 } scratches SEC(".maps");

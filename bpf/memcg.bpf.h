@@ -15,7 +15,7 @@
 
 #include "maps.bpf.h"
 
-/* page_counter's "no limit" is LONG_MAX / PAGE_SIZE; anything in that region is none. */
+/* page_counter's "no limit" is LONG_MAX / PAGE_SIZE; so is anything from here on. */
 #define LIMIT_NONE_PAGES (1ULL << 44)
 
 #define LRU_LISTS 5 /* enum lru_list: inactive/active anon, inactive/active file, unevictable */
@@ -61,8 +61,8 @@ static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
 #define lru_other(pages) ((__u64)(pages) >> LRU_OTHER)
 
 /*
- * Both of one node of one cgroup, not its descendants. Global functions: two small stack frames,
- * and not inlined into a loop, see verifier_branch().
+ * Both sums for one node of one cgroup, without its descendants. Global functions: two small stack
+ * frames, and not inlined into a loop, see verifier_branch().
  */
 __noinline __u64 node_lru_pages(__u64 node_address)
 {
@@ -108,7 +108,7 @@ __noinline __u64 node_gen_pages(__u64 node_address)
 	return sum;
 }
 
-/* Of one cgroup, not its descendants. A global function: verified once. */
+/* Both sums for one cgroup, without its descendants. A global function: verified once. */
 __noinline __u64 memcg_lru_pages(__u64 memcg_address)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
@@ -166,7 +166,7 @@ __noinline __u64 subtree_part_lru_pages(__u64 cursor, __u64 root)
 	return sum;
 }
 
-/* Where the next part begins; 0: nowhere. */
+/* The cursor where the next part begins; 0 at the end. */
 __noinline __u64 subtree_part_end(__u64 cursor, __u64 root)
 {
 	for (__u32 i = 0; i < SUBTREE_STRIDE && cursor; i++)
@@ -175,8 +175,8 @@ __noinline __u64 subtree_part_end(__u64 cursor, __u64 root)
 }
 
 /*
- * Of a cgroup and all its descendants. Returns APO_UNLIMITED if the subtree is larger than
- * APO_MAX_SUBTREE.
+ * Both sums for a cgroup and all its descendants. Returns APO_UNLIMITED if the subtree is larger
+ * than APO_MAX_SUBTREE.
  */
 __noinline __u64 memcg_subtree_lru_pages(__u64 memcg_address)
 {
@@ -340,8 +340,8 @@ __noinline __u64 swap_room(__u64 memcg_address)
 
 /*
  * The binding limit of a cgroup: least headroom over it and its ancestors, and the cgroup it
- * belongs to. NULL, and limit_pages APO_UNLIMITED, where there is none. reserve_pages is the
- * caller's to set.
+ * belongs to. NULL, and limit_pages APO_UNLIMITED, where there is none. The caller sets
+ * reserve_pages.
  */
 static __always_inline struct mem_cgroup *memcg_read(struct mem_cgroup *memcg,
 						     struct apo_reading *reading)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The profiler: user stacks of what grows, and samples of usage. It only takes part while a process is
- * in a spike (spike_update() in account.bpf.h), and decides nothing.
+ * The profiler: user stacks of what grows, and samples of usage. It runs only while a process is in
+ * a spike (spike_update() in account.bpf.h), and decides nothing.
  *
  * Stacks are kept as registers and a copy of their top, not as frames: most programs and libraries
- * are built without frame pointers, and only unwind tables, which user space reads, know better.
+ * are built without frame pointers, and their unwind tables are read in user space.
  */
 #pragma once
 
 #include "emit.bpf.h"
 
 #define USAGE_SAMPLE_NS 1000000ULL
-#define USAGE_SAMPLE_SHIFT 9 /* moved: by a 512th of the limit */
+#define USAGE_SAMPLE_SHIFT 9 /* usage has moved by a 512th of the limit */
 
 static __always_inline void usage_sample_add(struct check *check, struct limit *limit,
 					     const struct process *process)
@@ -49,9 +49,9 @@ static __always_inline void usage_sample_add(struct check *check, struct limit *
 
 #define CHUNK_BYTES 512	 /* the copy ends with the mapping, to that precision */
 #define FRAMES_HASHED 32 /* of the chain of frame pointers */
-#define FRAMES_TRUSTED 3 /* so many in a row are no accident */
+#define FRAMES_TRUSTED 3 /* fewer may be chance: then the place on the stack counts too */
 #define WORDS_HASHED 64	 /* of the top of the stack */
-#define SP_BITS 0xfff	 /* are the same in every thread */
+#define SP_BITS 0xfff	 /* of the stack pointer: these are the same in every thread */
 
 static __always_inline __u64 hash_add(__u64 hash, __u64 value)
 {
@@ -65,8 +65,9 @@ static __always_inline __u64 word_at(const struct apo_stack *stack, __u64 offset
 }
 
 /*
- * What tells paths through the code apart: the chain of frame pointers where there is one, and what
- * looks like a return into the program itself. Taking data for one only makes two stacks of one.
+ * A hash that differs between paths through the code: of the chain of frame pointers, where there
+ * is one, and of the words that look like returns into the program itself. Data that is taken for a
+ * return only makes two stacks of one.
  */
 static __noinline __u64 stack_hash(struct apo_stack *stack, __u64 code_start, __u64 code_end)
 {
@@ -74,7 +75,7 @@ static __noinline __u64 stack_hash(struct apo_stack *stack, __u64 code_start, __
 	__u64 at = stack->registers[REGISTER_FP] - stack->sp;
 	__u32 frames = 0;
 
-	/* Before the frames: the verifier walks this once for each way there is to it. */
+	/* Before the frames: the verifier walks this loop once for each path that leads to it. */
 	for (__u32 i = 0; i < WORDS_HASHED; i++) {
 		__u64 word = word_at(stack, i * 8);
 
@@ -92,7 +93,7 @@ static __noinline __u64 stack_hash(struct apo_stack *stack, __u64 code_start, __
 	return frames < FRAMES_TRUSTED ? hash_add(hash, stack->sp & SP_BITS) : hash;
 }
 
-/* In place of the oldest, if there is no more room. What is sampled on comes back at its next sample. */
+/* Replaces the oldest if there is no room. A stack that was replaced returns at its next sample. */
 static __always_inline void stack_add(const __u64 *hash, const struct apo_stack *stack)
 {
 	int r = bpf_map_update_elem(&stacks, hash, stack, BPF_NOEXIST);
@@ -106,7 +107,7 @@ static __always_inline void stack_add(const __u64 *hash, const struct apo_stack 
 		bpf_map_push_elem(&stack_queue, hash, 0);
 }
 
-/* The stack of the running task; 0: it could not be had. */
+/* Takes the stack of the running task and returns its key; 0: it cannot be read. */
 static __noinline __u64 stack_take(struct check *check)
 {
 	__u32 key = bpf_get_smp_processor_id() * APO_TRIGGERS + check->trigger - 1, bytes = 0;
@@ -130,11 +131,11 @@ static __noinline __u64 stack_take(struct check *check)
 	return hash;
 }
 
-#define WEIGHTS_TRIED 4 /* for one of a spike that is over */
+#define WEIGHTS_TRIED 4 /* at most, to find one whose spike is over */
 
 /*
- * Makes room for a weight: the oldest goes, unless its spike is still on. Those are put off, to be
- * asked again when all others have been.
+ * Makes room for a weight: drops the oldest whose spike is over, or the last one tried. The others
+ * that were tried go to the end of the queue.
  */
 static __always_inline void weight_evict(void)
 {
@@ -185,10 +186,11 @@ static __noinline void stack_sample(struct check *check, __u64 spike_ns, __u64 p
 #define HUGE_NS 100000000ULL /* for how long more of them are expected */
 
 /*
- * After the decision. The check that trips takes what is due, however little, and ends the spike:
- * what the shutdown allocates is another one. What the mm counters show is left to the faults, for
- * a tick finds any of the threads. Returns whether each event is worth a check, because huge pages
- * would be put down to whoever faults most often.
+ * Runs after the decision. The check that trips samples what is due, however little, and ends the
+ * spike: what the shutdown allocates is another one. Triggers other than growth sample only what
+ * the mm counters do not show: the rest is left to the faults, because a tick finds any of the
+ * threads. Returns whether each event is to be checked: else huge pages would be put down to the
+ * thread that faults most often.
  */
 static __noinline bool profile_growth(struct check *check)
 {

@@ -44,8 +44,8 @@ __noinline __u32 disposition_of(__u64 task_address, __u32 signal)
 
 /*
  * The signal to use on a task: the one wanted, or SIGINT where that one would do nothing and
- * SIGINT has a handler (many runtimes handle only that), or 0: no signal would help. A warning
- * goes only to those who take it: the default action of most signals is to end the process.
+ * SIGINT has a handler (many runtimes handle only that), or 0: no signal would help. A warning goes
+ * only to a process that handles or blocks it: the default action of most signals ends the process.
  */
 static __always_inline __u32 signal_choose(__u64 task_address, __u32 wanted, bool warn,
 					   __u32 *ret_disposition)
@@ -62,7 +62,7 @@ static __always_inline __u32 signal_choose(__u64 task_address, __u32 wanted, boo
 }
 
 /*
- * Sends the signal that makes sense for a process that is not running here. -ENOSYS: the kernel
+ * Sends what signal_choose() chooses to a process that is not running here. -ENOSYS: the kernel
  * cannot, -ESRCH: it is gone. *ret_signal is 0 where no signal would help; then nothing is sent.
  */
 static __always_inline int signal_other_send(__u32 tgid, __u64 start_boottime_ns, __u32 wanted,

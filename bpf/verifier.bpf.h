@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What is written for the verifier's sake and not for the machine's, each with the kernels that need
- * it. Two rules have no macro:
+ * Code that only the verifier needs, each with the kernels that need it. Two rules have no macro:
  *
- *   A function that takes and returns numbers is global (__noinline, not static): it is verified once,
- *   and not once for each state in which it is called (all kernels; before 5.6 there are none).
+ *   A function that takes and returns numbers is global (__noinline, not static): it is verified
+ *   once, not for each state in which it is called (all kernels; before 5.6 there are none).
  *
- *   The stack of a whole call chain is 512 bytes before 6.18 (which counts each function by itself):
- *   large objects live in maps, and templates for inserts in .rodata.
+ *   The stack of a whole call chain is 512 bytes before 6.18 (which counts each function by
+ *   itself): large objects live in maps, and templates for inserts in .rodata.
  */
 #pragma once
 
@@ -15,8 +14,8 @@
 #include <linux/types.h>
 
 /*
- * Read over itself, an object holds nothing the verifier knows: it goes through what follows once,
- * and not once for every value it has seen so far (all kernels).
+ * After an object is read over itself, the verifier knows none of its values: it walks what follows
+ * once, and not once for each value that it has seen (all kernels).
  */
 #define verifier_forget(object) bpf_probe_read_kernel(object, sizeof(*(object)), object)
 
@@ -24,7 +23,7 @@
  * To the compiler the offset of a field is a constant, which it may fetch ahead of the branch that
  * asks whether the field exists; where it does not, the verifier then meets an instruction that
  * could not be relocated. So each such branch begins with this, and no such branch may be inlined
- * into a loop: hoisting out of loops comes later and knows no barrier (seen on 5.10 and 6.1).
+ * into a loop: hoisting out of loops comes later and ignores the barrier (fails on 5.10 and 6.1).
  */
 #define verifier_branch() asm volatile("" ::: "memory")
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What the kernel side and the user side say to each other: settings, policies and guards going
- * down, records and accounts coming up. The only header both sides include.
+ * The interface of the kernel side and user space: settings, policies and guards go down, records
+ * and accounts come up. It is the only header that both include.
  *
  * Fixed-width integers, explicit padding, no pointers, no enums as members, a size assert each.
  * Every record starts with struct apo_record; new kinds of record are added, old ones are never
@@ -21,10 +21,10 @@
 #define APO_MAX_DEPTH 16      /* cgroup levels walked towards the root */
 #define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
 #define APO_MAX_POLICIES 64   /* policies in force at a time */
-#define APO_POLICY_NONE (~0U) /* no policy: nobody guards it, or the record does not know */
+#define APO_POLICY_NONE (~0U) /* no policy: no guard covers it, or it is not known */
 #define APO_MAX_CPUS 8192     /* Debian's NR_CPUS; bounds the per-CPU offset table */
-#define APO_REGISTERS 34      /* words of user-mode registers at most: arm64; x86-64 has 21 */
-#define APO_STACK_BYTES 8192  /* of a user stack that are kept, from its top */
+#define APO_REGISTERS 34      /* words of user-mode registers: arm64 has 34, x86-64 21 */
+#define APO_STACK_BYTES 8192  /* kept of a user stack, from its top */
 #define APO_UNLIMITED (~0ULL) /* a limit, reserve or headroom that does not exist */
 
 /* Memory kinds, in the order of the kernel's own mm counters (enum in mm_types.h). */
@@ -44,8 +44,8 @@ enum apo_target {
 
 enum apo_policy_flag {
 	APO_POLICY_DRY_RUN = 1, /* decide and report, signal nothing */
-	APO_POLICY_AIRBAG = 2,	/* at a trip the responder raises the limit */
-	APO_POLICY_BRAKE = 4,	/* and slows growth down when the handler is entered */
+	APO_POLICY_AIRBAG = 2,	/* the responder raises the limit at a trip */
+	APO_POLICY_BRAKE = 4,	/* and slows growth when the handler is entered */
 };
 
 /*
@@ -68,8 +68,8 @@ struct apo_policy {
 _Static_assert(sizeof(struct apo_policy) == 56, "apo_policy is ABI");
 
 /*
- * What holds for the whole kernel side and may change while it runs: the value of the map
- * `.data.settings`. Written by user space but for self_tgid.
+ * Settings of the whole kernel side that may change while it runs: the value of the map
+ * `.data.settings`. User space writes all of them but self_tgid.
  */
 struct apo_settings {
 	__u64 swap_pages;	     /* free swap when it was last turned on or off */
@@ -130,8 +130,8 @@ enum apo_record_type {
 	APO_REC_REQUEST = 6,   /* what the responder is to do for a trip */
 	APO_REC_REFRESH = 7,   /* statistics of limit_cgroup are to be brought up to date */
 	APO_REC_PREPARE = 8,   /* limit_cgroup is half full: open what raising its limit takes */
-	APO_REC_BRAKE = 9, /* a handler is entered: what grows on in limit_cgroup is to slow down */
-	APO_REC_SPIKE = 10, /* a process's growth is recorded, and its guard half full */
+	APO_REC_BRAKE = 9,     /* a handler is entered: slow down what grows on in limit_cgroup */
+	APO_REC_SPIKE = 10,    /* the growth of a process is sampled, and its limit is half full */
 };
 
 struct apo_record {
@@ -180,7 +180,7 @@ struct apo_trip {
 	struct apo_task target;	    /* whom the signal is for; tgid 0: nobody, or see target_kind */
 	__u64 rss_pages[APO_KINDS]; /* of the grower, exact */
 	__u64 faults;		    /* mm counter events of the grower since it was first seen */
-	__u64 spike_ns;		    /* since when its growth is recorded; 0: it is not */
+	__u64 spike_ns;		    /* since when its growth is sampled; 0: it is not */
 	__u64 spike_pages;	    /* how much it has grown since then */
 	__u32 trigger;		    /* enum apo_trigger */
 	__u32 rule;		    /* enum apo_rule */
@@ -190,7 +190,7 @@ struct apo_trip {
 	__u32 action;		    /* enum apo_action */
 	__s32 error;		    /* of the last attempt to send, 0 or -errno */
 	__u32 level;		    /* 0 for the first signal of a crossing, then 1, 2, ... */
-	__u32 args_len;		    /* bytes in args; 0: not readable from where we were */
+	__u32 args_len;		    /* bytes in args; 0: not read, as where it was not running */
 	__u32 pad;
 	char args[APO_ARGS_LEN]; /* command line of the grower, arguments ended by NUL */
 };
@@ -203,8 +203,8 @@ enum apo_request_flag {
 
 /*
  * What the responder needs of a trip; the trip itself goes to the slow path. Refresh, prepare and
- * brake have the same layout and use only limit_cgroup; so has a request without a trip, which is
- * about a limit that is raised already and nearly reached again.
+ * brake have the same layout and use only limit_cgroup. A request without a trip has it too: it
+ * asks to raise a limit again that is raised already and nearly reached.
  */
 struct apo_request {
 	struct apo_record rec;
@@ -214,14 +214,14 @@ struct apo_request {
 	struct apo_task grower;
 	__u32 process_policy; /* id of the grower's own policy: its target */
 	__u32 signal;	      /* of that policy */
-	__u32 rule;	      /* enum apo_rule: a warning is for those who handle it, nobody else */
-	__u32 flags;	      /* enum apo_request_flag */
+	__u32 rule;  /* enum apo_rule; a warning is sent only to who handles or awaits it */
+	__u32 flags; /* enum apo_request_flag */
 };
 _Static_assert(sizeof(struct apo_request) == 104, "apo_request is ABI");
 
 /*
- * Confirmation and end of a signalled process. It says enough to stand for itself where the record of
- * its trip was lost.
+ * The delivery of a signal, or the end of a signalled process. An incident can be made from it
+ * alone where the record of its trip was lost.
  */
 struct apo_close {
 	struct apo_record rec;
@@ -250,7 +250,7 @@ struct apo_oom {
 	__u64 generated_ns; /* of that trip's signal, as in apo_close */
 	__u64 delivered_ns;
 	__u64 limit_cgroup; /* binding limit of the victim */
-	__u64 spike_ns;	    /* since when its growth is recorded; 0: it is not */
+	__u64 spike_ns;	    /* since when its growth is sampled; 0: it is not */
 	__u64 spike_pages;  /* how much it has grown since then */
 	struct apo_task victim;
 	struct apo_reading reading;
@@ -259,7 +259,7 @@ struct apo_oom {
 };
 _Static_assert(sizeof(struct apo_oom) == 192, "apo_oom is ABI");
 
-/* A trip may follow, and the process be gone at once: what is needed of it is to be taken now. */
+/* A spike that may lead to a trip, after which the process may be gone: user space reads it now. */
 struct apo_spike {
 	struct apo_record rec;
 	__u64 spike_ns;
@@ -284,7 +284,7 @@ struct apo_process {
 };
 _Static_assert(sizeof(struct apo_process) == 112, "apo_process is ABI");
 
-#define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: growth older than that fades */
+#define APO_HALF_LIFE_NS (1ULL << 30) /* 1.07 s: past growth loses half its weight */
 
 /*
  * Key of the account of a limit. A limit that a guard covers has one account, with that guard's
@@ -323,7 +323,7 @@ _Static_assert(sizeof(struct apo_limit) == 112, "apo_limit is ABI");
 #define apo_stage_level(stage) ((__u32)(stage))
 #define apo_stage_epoch(stage) ((__u32)((stage) >> 32))
 
-/* A process that was signalled, key: tgid. Lives until the process exits or the cooldown ends. */
+/* A process that was signalled, key: tgid. Lives until the process exits. */
 struct apo_signalled {
 	__u64 trip_id;
 	__u64 start_boottime_ns; /* of the process */
@@ -344,19 +344,19 @@ _Static_assert(sizeof(struct apo_signalled) == 80, "apo_signalled is ABI");
 
 /*
  * The profiler: who allocated what in a spike. A spike is the growth of one process since it was
- * last calm; its growth is sampled every APO_SAMPLE_PAGES, each sample weighted with the pages since
+ * last calm; its growth is sampled every APO_SAMPLE_PAGES, and each sample weighs the pages since
  * the one before. So the weights of a spike add up to what the process has grown.
  */
 #define APO_SAMPLE_PAGES 64
 
 /*
- * A thread in user mode, key: a hash of what tells one path through the code from another. The
- * frames are found in it later, in user space.
+ * The registers and the top of the stack of a thread in user mode, key: a hash that differs between
+ * paths through the code. User space finds the frames in it later.
  */
 struct apo_stack {
 	__u64 registers[APO_REGISTERS]; /* struct pt_regs (x86-64), struct user_pt_regs (arm64) */
 	__u64 sp;			/* address of the copy */
-	__u32 bytes;			/* there are of it; 0: not readable */
+	__u32 bytes;			/* of the copy that were readable */
 	__u32 pad;
 	__u8 copy[APO_STACK_BYTES];
 };
@@ -376,7 +376,10 @@ struct apo_weight {
 };
 _Static_assert(sizeof(struct apo_weight) == 16, "apo_weight is ABI");
 
-/* The state of a limit at a moment: taken where something moved, at most one a millisecond. */
+/*
+ * The state of a limit at one time: taken at a trip, and where usage has moved by a 512th of the
+ * limit, then at most once a millisecond.
+ */
 struct apo_usage_sample {
 	__u64 time_ns; /* 0: none yet */
 	__u64 limit_cgroup;
@@ -390,7 +393,7 @@ struct apo_usage_sample {
 };
 _Static_assert(sizeof(struct apo_usage_sample) == 88, "apo_usage_sample is ABI");
 
-/* Answer of the one-shot reader of one process's memory. */
+/* The memory of one process, from the one-shot reader (bpf/rss.bpf.c). */
 struct apo_rss {
 	__u64 pages[APO_KINDS]; /* exact */
 	__u32 tgid;		/* in the initial PID namespace */
@@ -400,16 +403,16 @@ _Static_assert(sizeof(struct apo_rss) == 40, "apo_rss is ABI");
 
 /* What the kernel side counts about itself. One slot each, per CPU. */
 enum apo_stat {
-	APO_STAT_CHECKS = 0, /* evaluations of the rule */
+	APO_STAT_CHECKS = 0, /* evaluations of the rules */
 	APO_STAT_TRIPS,	     /* trips decided */
 	APO_STAT_WARNS,
 	APO_STAT_SENT,	       /* signals queued by the kernel side */
-	APO_STAT_BUSY,	       /* -EBUSY, retried at the next look */
+	APO_STAT_BUSY,	       /* -EBUSY, tried again at the next check */
 	APO_STAT_DELEGATED,    /* handed to the responder */
 	APO_STAT_LOST_RECORDS, /* ring buffer full */
 	APO_STAT_MAP_FULL,     /* a limit, process or trip had no room in its map */
 	APO_STAT_SUBTREE_CUT,  /* page cache of an ancestor not summed to the end */
 	APO_STAT_OOM_KILLS,    /* OOM victims in guarded cgroups */
-	APO_STAT_SAMPLES,      /* stacks recorded */
+	APO_STAT_SAMPLES,      /* stacks sampled */
 	APO_STATS,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tool as a live test sees it: its JSON lines, and what a save looks like in them. */
+/* The tool in live tests: how it is started, its JSON lines, and checks of them. */
 #pragma once
 
 #include "harness.h"
@@ -17,7 +17,7 @@ struct live_process *live_watch_argv(const char *const args[]);
 #define live_run(spec, ...) \
 	live_run_argv(spec, (const char *const[]){__VA_ARGS__, (const char *)NULL})
 struct live_process *live_run_argv(const struct live_spawn *spec, const char *const args[]);
-/* Interrupts a watch; its last word, the status event. It must exit with 0. */
+/* Interrupts a watch, which must exit with 0. Returns its last event, the status. */
 json_t *live_stop(struct live_process *guard);
 
 /* The nth (from 0) event of that type and grower, or NULL; pid 0: any. Does not wait. */
@@ -26,7 +26,10 @@ size_t live_count_events(const struct live_process *guard, const char *type, pid
 /* Waits for it. */
 json_t *live_event(struct live_process *guard, const char *type, pid_t pid);
 
-/* Members by dotted path, "memory.need_bytes", "guards.0.trips"; absent or of another type fails the test. */
+/*
+ * Members by dotted path, "memory.need_bytes", "limits.0.trips"; one that is absent or of another
+ * type fails the test.
+ */
 json_int_t live_int(const json_t *document, const char *path);
 const char *live_text(const json_t *document, const char *path);
 bool live_bool(const json_t *document, const char *path);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a live test needs: cgroups, programs in them, the tool, and the end of everything. One test
+ * What a live test needs: cgroups, programs in them, the tool, and their removal. One test
  * is one process, so there is one set of these, without handles to pass around: live_setup() makes
  * it, live_teardown() (also after a failure) kills every process left in the cgroups, removes
  * them, unmounts and deletes. What a crashed or timed-out test leaves is swept by the runner.
  *
  * Nothing here returns an error: what goes wrong fails the test and shows what the tool said.
- * Every wait is for an event, with LIVE_TIMEOUT_S times live_slowness() as the end of patience.
+ * Every wait is for an event, and fails the test after LIVE_TIMEOUT_S times live_slowness().
  *
  * Environment: APOPTOSIS (build/apoptosis), APOPTOSIS_WORKLOADS or WORKLOADS (build/workloads),
  * APO_LIVE_DIR (build/live; must be on a disk for the tests of the page cache), APO_REPEAT (3),
@@ -68,7 +68,7 @@ struct live_spawn {
 	enum live_events events;
 };
 
-/* The part of a runner: before and after all tests. */
+/* The runner calls them before and after all tests. */
 void live_runner_begin(void);
 void live_runner_end(void);
 
@@ -107,11 +107,11 @@ bool live_dir_is_memory(void);
 const char *live_program(const char *name);
 /* A program or script of tests/workloads; skips if it was not built. */
 const char *live_workload(const char *name);
-/* How often to repeat. */
+/* APO_REPEAT: how often to repeat. */
 unsigned int live_repeat(void);
-/* Patience is multiplied by it, and rates are divided. */
+/* Timeouts are multiplied by it, and rates are divided. */
 unsigned int live_slowness(void);
-/* Work that proves nothing by its amount: an eighth of it on a slow machine. */
+/* An amount of work that proves nothing by its size: an eighth of it on a slow machine. */
 unsigned int live_bulk(unsigned int amount);
 /* Part of /sys or /proc as text; "" if it is not there. */
 const char *live_read(const char *path);

@@ -138,7 +138,7 @@ static int render_file(int fd, int (*render)(FILE *out, void *userdata), void *u
 	return r;
 }
 
-/* Makes the rename last through a power cut. What cannot sync a directory has no need to. */
+/* Makes the rename last through a power cut, where the file system can sync a directory. */
 static int sync_directory(int dirfd)
 {
 	_cleanup_close_ int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

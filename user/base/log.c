@@ -52,7 +52,7 @@ static void write_line(enum log_level level, const char *text)
 		vector[i] = (struct iovec){(void *)parts[i], strlen(parts[i])};
 	if (poll(&standard_error, 1, LOG_PATIENCE_MS) == 0)
 		return;
-	/* There is nobody to tell that stderr is gone or full. */
+	/* A failure cannot be reported: stderr is gone or full. */
 	ignored = writev(STDERR_FILENO, vector, ARRAY_SIZE(vector));
 	(void)ignored;
 }

@@ -6,7 +6,8 @@
  * so a hostile process name cannot forge or break a line. Colour only where stderr is a terminal
  * and NO_COLOR is unset or empty.
  *
- * A stderr that takes nothing for LOG_PATIENCE_MS loses the line: the guard never waits for its reader.
+ * If stderr takes nothing for LOG_PATIENCE_MS, the line is lost: the guard never waits for its
+ * reader.
  *
  * The level is the one piece of global state in this program. errno is kept by every function.
  */

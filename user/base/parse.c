@@ -369,7 +369,7 @@ void format_size(char *buf, size_t size, uint64_t bytes)
 		return;
 	}
 
-	/* The fraction apart, so that nothing overflows; what rounds up to 1024 takes the next unit. */
+	/* Whole and fraction apart do not overflow. What rounds up to 1024 takes the next unit. */
 	for (;; i++, unit *= 1024) {
 		tenths = bytes / unit * 10 + rounded(bytes % unit * 5, unit / 2);
 		if (tenths < 10240 || letters[i + 1] == '\0')
@@ -402,7 +402,7 @@ void format_duration(char *buf, size_t size, uint64_t ns)
 
 		snprintf(buf, size, "%" PRIu64 ".%" PRIu64 " s", tenths / 10, tenths % 10);
 	} else if (seconds < 3600) {
-		/* 59.96 s is no longer 59.9, and not to be called 0 minutes. */
+		/* 59.96 s rounds to a minute: "1m00s", not "0m59s". */
 		seconds = MAX(seconds, (uint64_t)60);
 		snprintf(buf, size, "%" PRIu64 "m%02" PRIu64 "s", seconds / 60, seconds % 60);
 	} else {

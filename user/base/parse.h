@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What people and kernel files write, into numbers, and back into words for people.
+ * Parsers of numbers as people and kernel files write them, and their formatters for people.
  *
  * Every parser takes the whole string: leading or trailing white space, a sign and anything after
  * the value are refused. They return 0, -EINVAL for what is not such a value, and -ERANGE for one
@@ -52,14 +52,15 @@ int parse_pid(const char *s, pid_t *ret_pid);
 const char *parse_field(const char *text, const char *key);
 
 /*
- * The same for a decimal value; what follows after a blank ("kB") is left to the caller. -ENOENT
- * if the key is not there, -EBADMSG if its value is no number.
+ * The same for a decimal value; text after a blank ("kB") is ignored. -ENOENT if the key is not
+ * there, -EBADMSG if its value is no number.
  */
 int parse_field_u64(const char *text, const char *key, uint64_t *ret);
 
 /*
- * A number of a longer text, in base 10 or 16 (there "0x" may come first), and then one `end`
- * character, which is skipped. Returns where to go on; NULL if it is not there or does not fit.
+ * Parses the number at the start of a longer text, in base 10 or 16 ("0x" may precede the latter),
+ * and one `end` character. Returns the text after that; NULL if either is missing, or if the number
+ * does not fit.
  */
 const char *parse_number(const char *text, int base, char end, uint64_t *ret);
 

@@ -9,9 +9,9 @@
 #include <stddef.h>
 
 /*
- * One printable line. Line break, tab and carriage return become \n, \t and \r. Byte by byte as
- * \xNN go other control characters (DEL and the C1 set too), invalid UTF-8, and the Unicode line
- * separators and direction overrides, which make a line read as another. A backslash stays single,
+ * One printable line. Line break, tab and carriage return become \n, \t and \r. Other control
+ * characters (DEL and the C1 set too), invalid UTF-8, and the Unicode line separators and direction
+ * overrides, which make a line read as another, become \xNN byte by byte. A backslash stays single,
  * because systemd's cgroup names are full of them: for a reversible form use JSON.
  */
 char *text_escape_line(const char *raw);
@@ -19,7 +19,7 @@ char *text_escape_line(const char *raw);
 /* Valid UTF-8: each byte that is not part of a valid sequence becomes U+FFFD. */
 char *text_utf8(const char *raw);
 
-/* The most bytes that text_utf8() of it takes as a JSON string, quotation marks included. */
+/* The most bytes that text_utf8(raw) takes as a JSON string, quotation marks included. */
 size_t text_json_size(const char *raw);
 
 /*
@@ -37,7 +37,7 @@ bool text_ends_with(const char *s, const char *suffix);
 bool text_has_word(const char *list, const char *separators, const char *word);
 
 /*
- * A line for the user that says what is refused and what to give instead, into *ret_error (freed by
- * the caller). Always an error: -EINVAL; or -ENOMEM, and then *ret_error is NULL.
+ * Formats a line for the user, which says what is refused and what to give instead, into *ret_error
+ * (freed by the caller). Returns -EINVAL; or -ENOMEM, and then *ret_error is NULL.
  */
 __attribute__((format(printf, 2, 3))) int text_refuse(char **ret_error, const char *format, ...);

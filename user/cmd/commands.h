@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The subcommands' entries: argv[0] is the name of the subcommand, the result the exit status: 0; or
- * EXIT_RUNTIME, EXIT_USAGE, EXIT_CANNOT of base/util.h. `run` has its command's instead (128 + N if
- * signal N ended it, 127 not found, 126 not executable), `doctor` 1 where protection is partial.
+ * The entries of the subcommands: argv[0] is the name of the subcommand, the result the exit
+ * status: 0; or EXIT_RUNTIME, EXIT_USAGE, EXIT_CANNOT of base/util.h. `run` returns its command's
+ * instead (128 + N if signal N ended it, 127 not found, 126 not executable), `doctor` 1 where
+ * protection is partial.
  */
 #pragma once
 

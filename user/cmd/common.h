@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What every command starts with. */
+/* The start of every command: options, log level, configuration of the engine. */
 #pragma once
 
 #include <stdio.h>
@@ -14,5 +14,5 @@ int common_options(enum command command, int argc, char **argv, struct options *
 
 struct engine_config;
 
-/* What the engine wants to know of the options: but for mode and is_wrapper. */
+/* Fills *ret from the options, except mode and is_wrapper. */
 void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret);

@@ -22,7 +22,7 @@
 #include "output/pprof.h"
 #include "output/report.h"
 
-/* NULL, and why in *ret_why: it cannot be read, or is no report. */
+/* Reads a report. NULL, with the reason in *ret_why: it cannot be read, or is no report. */
 static json_t *load(int dirfd, const char *name, const char **ret_why)
 {
 	_cleanup_free_ char *text = NULL;
@@ -56,7 +56,7 @@ static const char *set_variable(const char *name)
 	return value && *value ? value : NULL;
 }
 
-/* By the same variables as setlocale(3), whether that locale is installed or not. */
+/* Reads the variables of setlocale(3), so that the locale need not be installed. */
 static struct terminal terminal(void)
 {
 	const char *locale =
@@ -73,7 +73,7 @@ static int render_page(FILE *out, void *userdata)
 	return page_write(out, userdata);
 }
 
-/* What is no plain file, such as /dev/null, must not be replaced by one. */
+/* Refuses to replace what is no plain file, such as /dev/null. */
 static int check_replaced(int dirfd, const char *name)
 {
 	struct stat st;
@@ -159,7 +159,7 @@ static int show(int dirfd, const char *name, const char *what, const struct opti
 	return status;
 }
 
-/* What cannot be read is told and passed over: it may be written just now. */
+/* A file that cannot be read is logged and passed over: it may be in the writing. */
 static int list(int dirfd, const struct report_file *files, size_t count,
 		const struct options *options)
 {

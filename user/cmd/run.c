@@ -49,7 +49,7 @@ struct run {
 
 /* --- a cgroup of its own ------------------------------------------------------------------- */
 
-/* A name may be taken: by the run of an earlier process of this pid that was killed. */
+/* A name may be taken by an earlier run of the same pid that was killed. */
 static int make_cgroup_below(const struct cgroup_tree *tree, const char *parent, char **ret)
 {
 	const char *prefix = strcmp(parent, "/") ? parent : "";
@@ -73,8 +73,9 @@ static int make_cgroup_below(const struct cgroup_tree *tree, const char *parent,
 }
 
 /*
- * Below our own cgroup, so that its limits hold for the command too. On v2 a cgroup with processes
- * cannot have children with a memory controller; then below the nearest ancestor that can.
+ * Makes a cgroup below our own, whose limits then hold for the command too. On v2 a cgroup with
+ * processes cannot have children with a memory controller; then below the nearest ancestor that
+ * can.
  */
 static int make_cgroup(struct run *run)
 {
@@ -83,7 +84,7 @@ static int make_cgroup(struct run *run)
 	_cleanup_free_ char *own = NULL, *parent = NULL;
 	int r = cgroup_path_of_pid(tree, proc_fd, getpid(), &own);
 
-	if (r && r != -EXDEV) /* out of what a container sees: below the top of that */
+	if (r && r != -EXDEV) /* -EXDEV: a container does not show it; use the top */
 		return r;
 	parent = strdup(own ?: "/");
 	if (!parent)
@@ -217,8 +218,8 @@ static void remove_cgroup(struct run *run)
 		return;
 	r = remove_tree(run);
 	/*
-	 * The last processes may still be on their way out, and the kernel takes a removed child
-	 * down later than it says: nothing tells when, so look again.
+	 * The last processes may still be exiting, and the kernel takes down a removed child only
+	 * after rmdir(2) has returned. No event tells when, so this tries again.
 	 */
 	for (int i = 1; r == -EBUSY && i < REMOVE_TRIES; i++) {
 		while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -244,7 +245,7 @@ _Noreturn static void child_main(const struct run *run, int gate, int failed)
 	char byte;
 
 	if (read(gate, &byte, 1) != 1)
-		_exit(EXIT_CANNOT); /* our parent is gone: nobody would guard us */
+		_exit(EXIT_CANNOT); /* the parent is gone: the command would not be guarded */
 	if (run->cgroup)
 		failure.error = -cgroup_attach(run->cgroup_dirfd, 0);
 	if (!failure.error) {
@@ -279,9 +280,9 @@ static int spawn(struct run *run)
 }
 
 /*
- * A signal that asked us to end while the kernel side was loading; 0: none. Looked for when the
- * child is there but waits at the gate: what came before is pending here, what comes later is
- * passed on, or reaches it from the terminal.
+ * A signal to end that came while the kernel side was loading; 0: none. Called when the child waits
+ * at the gate: an earlier signal is pending here, a later one is passed on to the child or reaches
+ * it from the terminal.
  */
 static int pending_end(void)
 {
@@ -296,7 +297,7 @@ static int pending_end(void)
 	return MAX(sigtimedwait(&ends, NULL, &now), 0);
 }
 
-/* Lets the child go without having become the command. */
+/* Ends the child before it becomes the command: a closed gate has it exit. */
 static void call_off(struct run *run)
 {
 	run->gate = close_fd(run->gate);
@@ -329,8 +330,8 @@ static int let_go(struct run *run)
 }
 
 /*
- * Job control: when the terminal stops its foreground job, stop with the command, or the shell
- * would wait on. Otherwise guard on.
+ * Job control: when the terminal stops its foreground job, this process stops with the command, or
+ * the shell would wait on. At any other stop of the command it goes on.
  */
 static void stop_with_command(int signal_number)
 {
@@ -343,7 +344,7 @@ static void stop_with_command(int signal_number)
 		raise(SIGSTOP);
 }
 
-/* Everything that ended: the command, and as a subreaper the orphans it left. */
+/* Reaps what has ended: the command, and the orphans it left, since we are their subreaper. */
 static void reap(struct run *run)
 {
 	int status;
@@ -371,9 +372,9 @@ static bool asks_to_end(uint32_t signal_number)
 }
 
 /*
- * What the terminal sends (SI_KERNEL) has reached the command already, but for a hangup, which
- * goes to the leader of its session alone. What we cause ourselves, SIGPIPE when the reader of the
- * events is gone, is none of its business.
+ * Signals of the terminal (SI_KERNEL) reach the command without us, except a hangup, which goes to
+ * the leader of the session alone. Signals that we cause, as SIGPIPE when the reader of the events
+ * is gone, are not for the command.
  */
 static bool is_for_command(const struct run *run, const struct signalfd_siginfo *info)
 {
@@ -436,7 +437,7 @@ int cmd_run(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	/* Inherited as ignored, children would vanish without a signal or a status. */
+	/* If SIGCHLD were inherited as ignored, children would end without a signal or a status. */
 	signal(SIGCHLD, SIG_DFL);
 	common_engine_config(&options, stderr, &config);
 	config.mode = "run";

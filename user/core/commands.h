@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The subcommands, one row each: ROW(NAME, name, synopsis, summary, details). The enum, the parser, the
- * help and main()'s table are made from it. A row here and a file user/cmd/NAME.c with
+ * The subcommands, one row each: ROW(NAME, name, synopsis, summary, details). The enum, the parser,
+ * the help and main()'s table are made from it. A row here and a file user/cmd/NAME.c with
  * `int cmd_NAME(int argc, char **argv)` are a subcommand; its options are rows of option_table.c.
  *
- * synopsis: what follows "apoptosis NAME ". summary: one line, no full stop. details: a paragraph for
- * --help.
+ * synopsis: what follows "apoptosis NAME ". summary: one line, no full stop. details: a paragraph
+ * for --help.
  */
 #pragma once
 

@@ -20,7 +20,7 @@ static bool is_off(const char *value)
 	return strcmp(value, "off") == 0;
 }
 
-/* -EEXIST: a second word on what to guard. */
+/* -EEXIST: what to guard was given already. */
 static int set_mode(struct options *o, enum guard_mode mode)
 {
 	if (o->mode != MODE_NONE)

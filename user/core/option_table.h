@@ -20,8 +20,8 @@ struct option_row {
 	unsigned int commands; /* bit (1 << enum command) for each command that takes it */
 	const char *help;
 	/*
-	 * Sets it. -EEXIST: a second word on what to guard. -EINVAL, -ERANGE: not a value of the
-	 * range, or refused for what *ret_why then says.
+	 * Sets it. -EEXIST: what to guard was given already. -EINVAL, -ERANGE: not a value of the
+	 * range, or refused for the reason in *ret_why.
 	 */
 	int (*set)(struct options *options, const char *value, const char **ret_why);
 };

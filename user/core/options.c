@@ -210,7 +210,7 @@ enum output_format options_format(const struct options *options)
 				 : FORMAT_TEXT;
 }
 
-/* What only holds of the options together. */
+/* Checks that concern several options. */
 static int check_together(const struct options *o, char **ret_error)
 {
 	const char *name = commands[o->command].name;

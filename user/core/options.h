@@ -52,7 +52,7 @@ struct options {
 
 	struct policy policy; /* of what is guarded */
 	bool json;
-	const char *report_dir; /* NULL = none, or for report the usual one */
+	const char *report_dir; /* NULL = none; for report, the default one */
 	const char *report;	/* report: which; NULL = the latest */
 	bool folded, pprof;	/* report: stacks, in those formats */
 	const char *html;	/* report: file of the page, "-" = standard output; NULL = none */
@@ -75,7 +75,7 @@ int command_find(const char *name, enum command *ret);
 int options_parse(enum command command, int argc, char **argv, struct options *ret,
 		  char **ret_error);
 
-/* The one that was asked for; the parser has refused two of them. */
+/* The format that was asked for; options_parse() refuses more than one. */
 enum output_format options_format(const struct options *options);
 
 /* "pid", "cgroup", "all", "none". Never NULL. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A policy: what to do for the processes of a guard. It is built once, from option rows
- * (core/option_table.h) of a command line or a file, and from then on it is the only answer to that
- * question: the kernel side gets its part of it by policy_kernel(), the responder and the incidents look
- * it up by the id that a record carries (core/policy_set.h). Pure.
+ * (core/option_table.h) of a command line or a file, and is the only source of that: the kernel
+ * side gets its part by policy_kernel(), the responder and the incidents find it by the id that a
+ * record carries (core/policy_set.h). Pure.
  */
 #pragma once
 
@@ -13,14 +13,14 @@
 #include "apoptosis/abi.h"
 
 /*
- * The reserve is for the shutdown, whose needs do not grow with the limit: `make bench` saw
- * cooperative programs need 1 MiB to a few tens.
+ * The reserve is for the shutdown, whose needs do not grow with the limit: cooperative programs
+ * need 1 MiB to a few tens, as measured by `make bench`.
  */
 #define RESERVE_MAX_DEFAULT_BYTES (64ULL * 1024 * 1024)
 
-#define PERMYRIAD 10000 /* the whole, in the 1/10000 that percents are kept in */
+#define PERMYRIAD 10000 /* 100 %, in the 1/10000 in which percents are kept */
 
-/* With an airbag a shutdown has an end: the limit cannot stay raised for ever. */
+/* The grace with an airbag unless one is given: the limit must not stay raised for ever. */
 #define AIRBAG_GRACE_NS (10ULL * 1000 * 1000 * 1000)
 
 /* How far the limit is raised at a trip. */
@@ -61,14 +61,14 @@ uint64_t policy_reserve_bytes(const struct policy *policy, uint64_t limit_bytes,
 			      uint64_t page_bytes);
 
 /*
- * The rules that need no limit (many_limits: the policy will hold for limits of any size): 0; -EINVAL
- * with one line that names the bad value and the remedy in *ret_error (freed by the caller);
- * -ENOMEM.
+ * Checks the rules that need no limit (many_limits: the policy will hold for limits of any size).
+ * 0; -EINVAL with one line that names the bad value and the remedy in *ret_error (freed by the
+ * caller); -ENOMEM.
  */
 int policy_check(const struct policy *policy, bool many_limits, char **ret_error);
 /*
- * The rules that need the limit in bytes: the reserve must be below it and the warn level must come
- * before the line. Returns as policy_check().
+ * Checks the rules that need the limit in bytes: the reserve must be below it and the warn level
+ * must come before the line. Returns as policy_check().
  */
 int policy_check_limit(const struct policy *policy, uint64_t limit_bytes, char **ret_error);
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything that is guarded, and how: policies by id, and guards, each a match that leads to one of
- * them. `watch` and `run` are sets of one. A set does not change; other policies are another set, with
- * another generation, so that a record of the kernel side, which carries both, is never judged by a
- * policy that was not in force when it was written. Pure.
+ * Everything that is guarded, and how: policies by id, and guards, each a match that leads to one
+ * of them. `watch` and `run` are sets of one. A set does not change; other policies are another
+ * set, with another generation, so that a record of the kernel side, which carries both, is never
+ * judged by a policy that was not in force when it was written. Pure.
  *
  * Whose policy (the kernel side's policy_of_process() and policy_of_limit() follow the same rules):
  *
- *   A process has the policy of the guard that matches it most closely: by its pid or that of an ancestor,
- *   else by the nearest cgroup at or above its own, else the guard of everything.
+ *   A process has the policy of the guard that matches it most closely: by its pid or that of an
+ *   ancestor, else by the nearest cgroup at or above its own, else the guard of everything.
  *
- *   A limit has the policy of the guard that covers the cgroup whose limit it is, the nearest at or above it,
- *   else the guard of everything. Lines, loans and the account are the limit's, so that two policies
- *   below it cannot fight over one state; signals, target, grace and cooldown are those of the process
- *   that is signalled.
+ *   A limit has the policy of the guard that covers the cgroup whose limit it is, the nearest at or
+ *   above it, else the guard of everything. Lines, loans and the account are the limit's, so that
+ *   two policies below it cannot fight over one state; signals, target, grace and cooldown are
+ *   those of the process that is signalled.
  *
  *   A limit that no guard covers is judged for each process by that process's policy, in an account
  *   of that policy.
@@ -36,10 +36,9 @@ enum guard_kind {
 
 struct guard {
 	enum guard_kind kind;
-	uint32_t policy; /* id */
-	const char *
-		cgroup; /* GUARD_CGROUP: path below the memory hierarchy's root; owned by the set */
-	pid_t pid;	/* GUARD_PID: in our PID namespace */
+	uint32_t policy;    /* id */
+	const char *cgroup; /* GUARD_CGROUP: below the memory hierarchy's root; owned by the set */
+	pid_t pid;	    /* GUARD_PID: in our PID namespace */
 };
 
 struct policy_set;
@@ -49,7 +48,7 @@ struct policy_set *policy_set_new(uint32_t generation);
 /* Takes NULL. Returns NULL. */
 struct policy_set *policy_set_free(struct policy_set *set);
 
-/* Adds a policy and its guard. The id, from 0 on; -ENOSPC: APO_MAX_POLICIES there are; -ENOMEM. */
+/* Adds a policy and its guard. The id, from 0 on; -ENOSPC: there are APO_MAX_POLICIES; -ENOMEM. */
 int policy_set_add(struct policy_set *set, const struct policy *policy, const struct guard *guard);
 
 uint32_t policy_set_generation(const struct policy_set *set);
@@ -62,20 +61,19 @@ const struct guard *policy_set_guard(const struct policy_set *set, uint32_t id);
 const struct policy *policy_set_of_record(const struct policy_set *set, uint32_t id,
 					  uint32_t generation);
 
-/* What is known of a process whose guard is asked for. */
+/* A process or a limit whose guard is asked for. */
 struct policy_subject {
-	const char *
-		cgroup; /* that it is charged to, "/a/b"; for a limit, the cgroup whose limit it is */
-	pid_t pid;	/* 0: a limit, which no guard of a process covers */
+	const char *cgroup; /* that it is charged to, or whose limit it is: "/a/b" */
+	pid_t pid;	    /* 0: a limit, which no guard of a process covers */
 	bool is_our_child;
 };
 
-/* The guard that covers it; NULL: none. The rule above. */
+/* The guard that covers it by the rule above; NULL: none. */
 const struct guard *policy_set_find(const struct policy_set *set,
 				    const struct policy_subject *subject);
 
 /*
- * Why that guard covers it, for people: "--cgroup /a, the nearest guard at or above /a/b". The caller frees it;
- * NULL: no memory. guard: of policy_set_find().
+ * Why that guard covers it, for people: "--cgroup /a, the nearest guard at or above /a/b". The
+ * caller frees it; NULL: no memory. guard: of policy_set_find().
  */
 char *policy_set_why(const struct guard *guard, const struct policy_subject *subject);

@@ -45,7 +45,7 @@ struct recording *recording_free(struct recording *recording)
 
 /* --- who it was ---------------------------------------------------------------------------- */
 
-/* Modules in which nobody's own code is. */
+/* Modules that hold no code of the program itself. */
 static const char *const runtime_modules[] = {
 	"libc.so.*",	 "libc-2.*.so",	  "ld-linux*.so.*",   "ld-2.*.so",
 	"ld-musl-*",	 "libm.so.*",	  "libpthread*.so.*", "libstdc++.so.*",
@@ -56,7 +56,7 @@ static const char *const runtime_modules[] = {
 	"libcoreclr.so",
 };
 
-/* The same linked into a program; and helpers that allocate for whoever calls them. */
+/* The same linked into a program; and helpers that allocate for their callers. */
 static const char *const runtime_functions[] = {
 	"malloc",	"calloc",	  "realloc",	   "reallocarray",
 	"free",		"posix_memalign", "aligned_alloc", "memset",

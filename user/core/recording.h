@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the profiler kept of one incident: the stacks that allocated, and the moments before and
- * after the trip. Plain data, filled by the engine. Strings are raw, as the program that is looked
- * at chose them: whoever renders them escapes them. Missing ones are NULL.
+ * What the profiler kept of one incident: the stacks that allocated, and usage samples from before
+ * and after the trip. Plain data, filled by profile/. Strings are raw, as the profiled program
+ * chose them: renderers escape them. Missing ones are NULL.
  */
 #pragma once
 
@@ -41,7 +41,7 @@ struct recording_location {
 struct recording_stack {
 	uint64_t bytes; /* grown since the sample before, summed */
 	uint64_t samples;
-	uint32_t *locations; /* innermost first; none as long as it is not unwound */
+	uint32_t *locations; /* innermost first; none before it is unwound */
 	size_t count;
 };
 
@@ -52,7 +52,7 @@ struct recording_mappings {
 };
 
 struct recording {
-	uint64_t spike_ns;	 /* CLOCK_MONOTONIC: since when it was recorded */
+	uint64_t spike_ns;	 /* CLOCK_MONOTONIC: since when growth was sampled */
 	uint64_t grown_bytes;	 /* by the process, since then and until the trip */
 	uint64_t recorded_bytes; /* of all stacks */
 	uint64_t lost_bytes;	 /* of stacks overwritten unread, or too many for a report */
@@ -77,23 +77,24 @@ struct recording *recording_free(struct recording *recording);
 void recording_location_clear(struct recording_location *location);
 
 /*
- * The function a stack's memory is put down to: the innermost one that is not part of an allocator,
- * a libc or a language's runtime, for it is what a programmer can change. Its location, and the
- * index of the function there; RECORDING_NONE for an empty stack. Where there is none: the innermost
- * place outside of such modules; or else the function within that asked its allocator, a collector
- * for example.
+ * The function that a stack's memory is put down to: the innermost one that is not part of an
+ * allocator, a libc or a language's runtime, because a programmer can change that one. Returns the
+ * index of its location, and in *ret_function that of the function there; RECORDING_NONE for an
+ * empty stack. Where there is no such function, it is the innermost place without a name outside of
+ * runtime modules; else the innermost function in them that is not an allocator's, a collector for
+ * example; else the innermost place.
  */
 uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
 			 size_t *ret_function);
 
-/* Of a recording, as a report has it: well below what file_read() takes, and 15 reports are kept. */
+/* The most that a report's recording takes: well below FILE_READ_MAX, and 15 reports are kept. */
 #define RECORDING_BYTES_MAX (4UL * 1024 * 1024)
 #define RECORDING_TOP_MAX 20	 /* functions in the list of those that allocated most */
 #define RECORDING_PATH_MAX 255UL /* bytes of a module's path; of longer ones the end is kept */
 
 /*
- * Lets go of what would make its report longer than that: points in between, and the lightest of
- * the stacks, which are then counted as lost. Before they are unwound all are of one size: the
- * others stay in their places.
+ * Drops what would make its report longer than that: usage samples in between, and the lightest of
+ * the stacks, which then count as lost. Before they are unwound all stacks are of one size, so
+ * those that stay keep their indices.
  */
 void recording_fit(struct recording *recording);

@@ -6,13 +6,13 @@
 #include "base/util.h"
 #include "core/recording.h"
 
-/* What output/recording_json.c writes of each at most, without what varies. */
+/* The most that output/recording_json.c writes for each, without what varies. */
 #define DOCUMENT_BYTES 2048
 #define LOCATION_BYTES 128
 #define FUNCTION_BYTES 56
 #define STACK_BYTES 96
 #define MODULE_BYTES 48
-#define POINT_BYTES 32 /* with the time, a real */
+#define USAGE_SAMPLE_BYTES 32 /* with the time, a real */
 #define TOP_BYTES 160
 
 static size_t number_size(uint64_t number)
@@ -29,34 +29,35 @@ static size_t text_size(const char *raw)
 	return raw ? text_json_size(raw) : strlen("null");
 }
 
-/* --- points -------------------------------------------------------------------------------- */
+/* --- usage samples ------------------------------------------------------------------------- */
 
-static size_t point_size(const struct recording *recording, const struct apo_usage_sample *point)
+static size_t usage_sample_size(const struct recording *recording,
+				const struct apo_usage_sample *sample)
 {
-	const uint64_t pages[] = {point->usage_pages, point->reclaimable_pages, point->limit_pages,
-				  point->rate_pages_s};
-	size_t size = POINT_BYTES + number_size(point->tgid);
+	const uint64_t pages[] = {sample->usage_pages, sample->reclaimable_pages,
+				  sample->limit_pages, sample->rate_pages_s};
+	size_t size = USAGE_SAMPLE_BYTES + number_size(sample->tgid);
 
 	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
 		size += number_size(sat_mul(pages[i], recording->page_bytes));
 	for (size_t i = 0; i < APO_KINDS; i++)
-		size += number_size(sat_mul(point->rss_pages[i], recording->page_bytes));
+		size += number_size(sat_mul(sample->rss_pages[i], recording->page_bytes));
 	return size;
 }
 
-static size_t points_size(const struct recording *recording)
+static size_t usage_samples_size(const struct recording *recording)
 {
 	size_t size = 0;
 
 	for (size_t i = 0; i < recording->usage_sample_count; i++)
-		size += point_size(recording, &recording->usage_samples[i]);
+		size += usage_sample_size(recording, &recording->usage_samples[i]);
 	return size;
 }
 
-/* Every second one goes, never the last. */
-static size_t fit_points(struct recording *recording, size_t most)
+/* Drops every second one, never the last. */
+static size_t fit_usage_samples(struct recording *recording, size_t most)
 {
-	size_t size = points_size(recording);
+	size_t size = usage_samples_size(recording);
 
 	while (size > most) {
 		size_t kept = 0;
@@ -65,7 +66,7 @@ static size_t fit_points(struct recording *recording, size_t most)
 		     i < recording->usage_sample_count; i += 2)
 			recording->usage_samples[kept++] = recording->usage_samples[i];
 		recording->usage_sample_count = kept;
-		size = points_size(recording);
+		size = usage_samples_size(recording);
 	}
 	return size;
 }
@@ -119,7 +120,7 @@ static size_t top_size(const struct recording *recording)
 	return RECORDING_TOP_MAX * (TOP_BYTES + function + module);
 }
 
-/* With the places that no stack before it has; they are marked, if it is to be kept. */
+/* The size with the places that no stack before it has; it marks those, see unmark(). */
 static size_t stack_size(const struct recording *recording, const struct recording_stack *stack,
 			 uint32_t *marks, uint32_t mark)
 {
@@ -144,7 +145,7 @@ static void unmark(const struct recording_stack *stack, uint32_t *marks, uint32_
 			marks[stack->locations[i]] = 0;
 }
 
-/* Of the places only those that are marked stay; marks become their new index, plus one. */
+/* Drops the places without a mark. Marks become the new index, plus one. */
 static void keep_marked(struct recording *recording, uint32_t *marks)
 {
 	uint32_t kept = 0;
@@ -190,7 +191,7 @@ static void fit_stacks(struct recording *recording, size_t most)
 
 void recording_fit(struct recording *recording)
 {
-	size_t used = DOCUMENT_BYTES + fit_points(recording, RECORDING_BYTES_MAX / 4) +
+	size_t used = DOCUMENT_BYTES + fit_usage_samples(recording, RECORDING_BYTES_MAX / 4) +
 		      fit_modules(recording);
 
 	used += top_size(recording);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Plain pictures of a running watch, filled by the engine and rendered by output/: ready (what is
+ * Plain data of a running guard, filled by the engine and rendered by output/: ready (what is
  * guarded, once at the start) and status (the accounts, at the end and on request).
  */
 #pragma once
@@ -35,7 +35,7 @@ struct ready {
 struct status_limit {
 	char *path; /* of the cgroup whose limit it is, raw; NULL = gone */
 	struct apo_limit_key key;
-	char *why; /* it has that policy, policy_set_why(); NULL = not known */
+	char *why; /* why it has that policy, policy_set_why(); NULL = not known */
 	struct apo_limit account;
 	uint64_t verdicts[STATUS_VERDICTS]; /* as below */
 };
@@ -54,6 +54,6 @@ struct status {
 	struct status_process *processes;
 	size_t process_count;
 	uint64_t counters[APO_STATS];	    /* summed over CPUs */
-	uint64_t responder_late;	    /* answers that took more than 10 ms */
+	uint64_t responder_late;	    /* results that took more than 10 ms */
 	uint64_t verdicts[STATUS_VERDICTS]; /* by enum verdict; open = not closed yet */
 };

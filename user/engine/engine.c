@@ -64,7 +64,7 @@ static uint64_t realtime_ns(void)
 	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
-/* --- looking at the machine ---------------------------------------------------------------- */
+/* --- the machine --------------------------------------------------------------------------- */
 
 static int open_machine(struct engine *engine)
 {
@@ -91,8 +91,8 @@ static bool may_swap(int proc_fd)
 }
 
 /*
- * All signals, but those whose default ends us and that we were started without: by nohup(1), or
- * by a shell in the background. Blocked they would no longer be ignored.
+ * Takes all signals except HUP, INT and QUIT where they are ignored, as by nohup(1) or for a job in
+ * the background of a shell. A signal that is blocked would no longer be ignored.
  */
 static void take_signals(struct engine *engine)
 {
@@ -224,7 +224,7 @@ static void on_finish(uv_prepare_t *prepare)
 		engine_stop(engine);
 }
 
-/* Of the only guard, if that is a process. */
+/* The pidfd of the only guard, if that is a process; else -1. */
 static int only_pidfd(const struct engine *engine)
 {
 	return policy_set_count(guards_policies(engine->guards)) == 1
@@ -313,7 +313,7 @@ static bool any_lends(const struct policy_set *policies)
 	return false;
 }
 
-/* Opened before a trip, so that bad news comes at the start. */
+/* Opens the limits before a trip, so that failures show at the start. */
 static void prepare_airbag(struct engine *engine)
 {
 	const struct policy_set *policies = guards_policies(engine->guards);
@@ -343,7 +343,7 @@ static int start_rescue(struct engine *engine)
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
 		.may_lock_memory = machine_has_capability(&engine->machine, CAP_IPC_LOCK),
 	};
-	/* Also where nobody lends: an earlier instance may have left a limit raised. */
+	/* Also where no policy lends: an earlier instance may have left a limit raised. */
 	int r = airbag_new(&engine->airbag, &airbag);
 
 	if (r)
@@ -408,9 +408,9 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 
 /*
  * The slow path must not run between a signal and its handler: a batch thread never preempts the
- * thread it was woken by. Without it, a report was seen to hold up the handler for 0.6 ms, and with
- * more threads than CPUs for 10. Called when the
- * command of `run` has been forked, which would inherit it.
+ * thread it was woken by. As measured without this, a report holds up the handler for 0.6 ms, with
+ * more threads than CPUs for 10. Called when the command of `run` has been forked, which would
+ * inherit it.
  */
 static void step_back(void)
 {

@@ -3,8 +3,8 @@
  * One run of the guard, whatever it guards: machine facts, the kernel side, the responder, the
  * incidents, and the event loop that ties them together. It owns them all.
  *
- *   engine_new      looks at the machine; nothing loaded, nothing signalled
- *   engine_guards   what to guard is added there; bad input is found there
+ *   engine_new      reads the facts of the machine; nothing is loaded or signalled
+ *   engine_guards   guards are added to these; bad input is refused
  *   engine_start    loads and attaches; from here on guarded processes may be signalled
  *   engine_loop     until engine_stop()
  *   engine_free     everything is as it was before
@@ -29,7 +29,7 @@ struct engine_config {
 	FILE *out; /* events go here; borrowed */
 	bool json;
 	bool quiet;	  /* only incidents */
-	bool is_wrapper;  /* `run`: what happens to its command may be the end of a container */
+	bool is_wrapper;  /* `run`: verdicts also go to the termination message of a container */
 	const char *mode; /* "pid", "cgroup", "all", "run": for the ready event; static */
 	const char *report_dir; /* NULL: no reports; borrowed */
 };
@@ -41,8 +41,8 @@ struct engine_events {
 };
 
 /*
- * Blocks the signals of the process, but for HUP, INT and QUIT where they are ignored already: they
- * stay so.
+ * Blocks the signals of the process, except HUP, INT and QUIT where they are ignored already: those
+ * stay ignored.
  */
 int engine_new(struct engine **ret, const struct engine_config *config);
 struct engine *engine_free(struct engine *engine);
@@ -50,7 +50,7 @@ struct engine *engine_free(struct engine *engine);
 const struct cgroup_tree *engine_cgroups(const struct engine *engine);
 /* The signal mask before engine_new(), for a child. */
 const sigset_t *engine_inherited_mask(const struct engine *engine);
-/* To add to, before engine_start(). */
+/* Guards are added to them before engine_start(). */
 struct guards *engine_guards(struct engine *engine);
 
 /* Opens the report directory, loads, attaches. */
@@ -62,8 +62,8 @@ void engine_ready(struct engine *engine, pid_t child);
 void engine_status(struct engine *engine);
 
 /*
- * Until engine_stop(). Where the only guard is that of a process, also when that has ended, as by
- * engine_finish().
+ * Runs until engine_stop(). Where the only guard is that of a process, it also ends when that has
+ * ended, as by engine_finish().
  */
 void engine_loop(struct engine *engine);
 /* Ends engine_loop() after this turn. */

@@ -88,7 +88,7 @@ static int check_limit(const struct guards *guards, const struct policy *policy,
 	return 0;
 }
 
-/* The kernel side sees who is charged, and never a cgroup that nothing is charged to. */
+/* Refuses a cgroup that nothing is charged to: the kernel side would never see it. */
 static int check_charged(const struct guards *guards, const char *rel, const char *what)
 {
 	_cleanup_free_ char *charged = NULL;
@@ -108,7 +108,7 @@ static int check_charged(const struct guards *guards, const char *rel, const cha
 
 /* --- adding -------------------------------------------------------------------------------- */
 
-/* Takes what was resolved, whatever happens. */
+/* Takes what was resolved, also when it fails. */
 static int add(struct guards *guards, const struct policy *policy, const struct guard *guard,
 	       struct resolved *resolved)
 {
@@ -194,7 +194,7 @@ static int check_pid(const struct guards *guards, const struct policy *policy, p
 
 int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid)
 {
-	/* First of all, so that it is the process whose facts are read below, or has ended. */
+	/* Opened first: the facts that are read below are this process's, or it has ended. */
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	_cleanup_free_ char *rel = NULL;
 	struct apo_rss rss;
@@ -208,7 +208,7 @@ int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid
 		return EXIT_USAGE;
 	}
 	if (r)
-		return EXIT_CANNOT; /* said by the source */
+		return EXIT_CANNOT; /* logged by source_rss() */
 	return add(guards, policy, &(const struct guard){.kind = GUARD_PID, .pid = pid},
 		   &(struct resolved){
 			   .host_pid = rss.tgid, .pidfd = TAKE_FD(pidfd), .rel = TAKE_PTR(rel)});

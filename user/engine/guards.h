@@ -33,14 +33,14 @@ struct guards *guards_free(struct guards *guards);
 /* A cgroup, as the user wrote it, and its subtree. It must have a limit, its own or inherited. */
 int guards_add_cgroup(struct guards *guards, const struct policy *policy, const char *path);
 int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid);
-/* Every child of ours; they live in the cgroup we live in. */
+/* Every child that we fork from now on; its cgroup is ours. */
 int guards_add_children(struct guards *guards, const struct policy *policy);
 int guards_add_all(struct guards *guards, const struct policy *policy);
 
 const struct policy_set *guards_policies(const struct guards *guards);
-/* The cgroup of guard `id`, or the one its process is in; NULL: that of everything. */
+/* The cgroup of guard `id`, or the one its process is in; NULL: the guard of everything. */
 const char *guards_cgroup(const struct guards *guards, uint32_t id);
-/* Of the process of a guard by pid, readable when it has ended; -1: of no process. */
+/* The pidfd of a guard's process, readable when that has ended; -1: not a guard by pid. */
 int guards_pidfd(const struct guards *guards, uint32_t id);
 
 /* Gives policies and guards to the kernel side. 0 or -errno. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Keeps the kernel side told of the machine's swap: at the start, and whenever it is turned on or
- * off. Slow path.
+ * Tells the kernel side of the machine's swap: at the start, and whenever it is turned on or off.
+ * Slow path.
  */
 #pragma once
 

@@ -27,8 +27,8 @@ bool document_is_known(const json_t *document, const char *path);
 	}
 
 /*
- * In the format %t, %n, %s, %u and %m stand for a member each, whose path is the next one: text, a
- * number, a size in bytes, a time in us or in ms. What is not known is "?".
+ * Prints a format in which %t, %n, %s, %u and %m each stand for the member at the next path: text,
+ * a number, a size in bytes, a time in us, a time in ms. What is not known is "?".
  */
 void document_print(FILE *file, const json_t *document, const char *format,
 		    const char *const paths[]);
@@ -37,7 +37,7 @@ void document_print(FILE *file, const json_t *document, const char *format,
 const char *document_basename(const char *path);
 
 /*
- * What a place in the code is called that has no function: "libc.so.6+0x96c98", or its address, or
- * "[unknown]". Raw; the caller frees it. NULL: no memory. module may be NULL.
+ * The name of a place in the code that has no function: "libc.so.6+0x96c98", or its address, or
+ * "[unknown]". Raw; the caller frees it. NULL: no memory. Each argument may be NULL.
  */
 char *document_place(const char *module, const char *offset, const char *address);

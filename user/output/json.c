@@ -7,7 +7,7 @@
 #include "base/util.h"
 #include "output/format.h"
 
-/* Digits of a real: nanoseconds in an hour of milliseconds still show. */
+/* Digits of a real: an hour in ms is exact to the ns. */
 #define REAL_DIGITS 13
 
 json_t *json_event(const char *event, uint64_t realtime_ns)

@@ -16,8 +16,8 @@ static const char page[] =
 #define PLACE "@REPORT@"
 
 /*
- * JSON inside of a script element. What could end that, or a line of a script, is only ever part of
- * a string in JSON, where it can be written in another way. U+2028 is E2 80 A8 in UTF-8.
+ * Writes JSON inside of a script element. Characters that could end the element, or a line of a
+ * script, occur in JSON only in strings, where they are escaped. U+2028 is E2 80 A8 in UTF-8.
  */
 static void write_json(FILE *file, const char *json)
 {

@@ -13,7 +13,7 @@
 #define STEPS 8		 /* in a character's height */
 #define BEFORE_LEAST 0.6 /* of the width is for what led to the trip */
 #define LABEL_COLUMN 12	 /* where the plot begins */
-#define TIME_MAX_MS 1e12 /* more is no time */
+#define TIME_MAX_MS 1e12 /* more counts as not known */
 #define BYTES_MAX 9.2e18 /* likewise */
 
 struct plot {
@@ -65,7 +65,7 @@ static size_t place(const struct plot *plot, double ms)
 	return MIN((size_t)(part * COLUMNS), (size_t)COLUMNS - 1);
 }
 
-/* Where there is no point, on the line between its neighbours. */
+/* Fills columns without a sample from the line between their neighbours. */
 static void fill_gaps(double values[COLUMNS])
 {
 	size_t last = SIZE_MAX;
@@ -80,7 +80,7 @@ static void fill_gaps(double values[COLUMNS])
 	}
 }
 
-/* False: there are not two points. */
+/* False: there are not two samples at different times. */
 static bool measure(struct plot *plot, const json_t *rows, size_t ms)
 {
 	const json_t *row;

@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 /*
- * The memory of a report's cgroup before and after the trip, against its limit, after an empty
- * line. Nothing, where there are fewer than two points. unicode: block characters in UTF-8, else
- * ASCII. A shutdown that takes longer than the growth before it is drawn at a scale of its own.
+ * Prints an empty line, then the memory of a report's cgroup before and after the trip against its
+ * limit. Prints nothing where there are fewer than two samples. unicode: block characters in UTF-8,
+ * else ASCII. A shutdown that takes longer than the growth before it has a scale of its own.
  */
 void plot_timeline(FILE *file, const json_t *document, bool unicode);

@@ -99,7 +99,7 @@ static FILE *message_begin(struct profile *profile, struct message *message)
 	if (message->file)
 		return message->file;
 	profile->failed = -ENOMEM;
-	/* So that nobody has to ask; what is in it is not used any more. */
+	/* Callers need not check: after a failure the file is not used. */
 	return profile->file;
 }
 
@@ -215,7 +215,7 @@ static void put_type(struct profile *profile, const char *type, const char *unit
 }
 
 /*
- * Where a module was mapped is not in the report, but what was seen of it is, and that places it.
+ * What the report has of a module, in place of its mapping, which the report does not have.
  */
 struct extent {
 	uint64_t start, end, offset;
@@ -255,7 +255,7 @@ static struct extent extent_of(const json_t *locations, size_t module)
 	return extent;
 }
 
-/* What is claimed to be there, pprof does not look up by itself. */
+/* pprof looks up only what a mapping lacks: it has what every place in it has. */
 static void put_mapping(struct profile *profile, size_t index, const json_t *module)
 {
 	struct extent extent = extent_of(document_at(profile->recording, "locations"), index);
@@ -278,7 +278,7 @@ static void put_mapping(struct profile *profile, size_t index, const json_t *mod
 	message_end(profile, profile->file, PROFILE_MAPPING, &message);
 }
 
-/* The last line of a location is the function that the others were inlined into, as in the report. */
+/* The last line of a location is the function that the others are inlined into. */
 static void put_location(struct profile *profile, size_t index, const json_t *location)
 {
 	size_t i, module_count = json_array_size(document_at(profile->recording, "modules"));

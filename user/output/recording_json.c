@@ -216,28 +216,28 @@ static const char *const columns[] = {
 	"swap_bytes",  "shmem_bytes",
 };
 
-/* What times count from: the crossing of the line, or the kill that none preceded. */
+/* Times count from the crossing of the line, or from the kill where no trip preceded it. */
 static uint64_t origin_of(const struct incident *incident)
 {
 	return incident->crossed_ns ?: incident->killed_ns;
 }
 
-static json_t *point_json(const struct recording *recording, const struct apo_usage_sample *point,
-			  uint64_t origin_ns)
+static json_t *usage_sample_json(const struct recording *recording,
+				 const struct apo_usage_sample *sample, uint64_t origin_ns)
 {
-	double ns = (double)sat_diff(point->time_ns, origin_ns);
+	double ns = (double)sat_diff(sample->time_ns, origin_ns);
 	uint64_t page = recording->page_bytes;
 	json_t *row = json_array();
 	int r = 0;
 
 	r |= json_array_append_new(row, json_real(ns / (double)NSEC_PER_MSEC));
-	r |= json_array_append_new(row, json_u64(point->tgid));
-	r |= json_array_append_new(row, json_u64(sat_mul(point->usage_pages, page)));
-	r |= json_array_append_new(row, json_u64(sat_mul(point->reclaimable_pages, page)));
-	r |= json_array_append_new(row, json_u64(sat_mul(point->limit_pages, page)));
-	r |= json_array_append_new(row, json_u64(sat_mul(point->rate_pages_s, page)));
+	r |= json_array_append_new(row, json_u64(sample->tgid));
+	r |= json_array_append_new(row, json_u64(sat_mul(sample->usage_pages, page)));
+	r |= json_array_append_new(row, json_u64(sat_mul(sample->reclaimable_pages, page)));
+	r |= json_array_append_new(row, json_u64(sat_mul(sample->limit_pages, page)));
+	r |= json_array_append_new(row, json_u64(sat_mul(sample->rate_pages_s, page)));
 	for (enum apo_kind kind = APO_FILE; kind < APO_KINDS; kind++)
-		r |= json_array_append_new(row, json_u64(sat_mul(point->rss_pages[kind], page)));
+		r |= json_array_append_new(row, json_u64(sat_mul(sample->rss_pages[kind], page)));
 	return json_finish(row, r);
 }
 
@@ -253,7 +253,7 @@ static json_t *timeline_json(const struct incident *incident)
 	const struct {
 		const char *name;
 		uint64_t time_ns;
-	} moments[] = {
+	} times[] = {
 		{"line", incident->crossed_ns},	 {"kill", incident->killed_ns},
 		{"signal", incident->signal_ns}, {"handler", incident->delivered_ns},
 		{"airbag", incident->airbag_ns}, {"exit", incident->exit_ns},
@@ -266,12 +266,13 @@ static json_t *timeline_json(const struct incident *incident)
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
 		r |= json_array_append_new(names, json_string(columns[i]));
 	for (size_t i = 0; i < recording->usage_sample_count; i++)
-		r |= json_array_append_new(rows, point_json(recording, &recording->usage_samples[i],
-							    origin_ns));
-	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
-		if (moments[i].time_ns && origin_ns)
-			r |= json_array_append_new(marks, mark_json(moments[i].name, origin_ns,
-								    moments[i].time_ns));
+		r |= json_array_append_new(rows, usage_sample_json(recording,
+								   &recording->usage_samples[i],
+								   origin_ns));
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		if (times[i].time_ns && origin_ns)
+			r |= json_array_append_new(marks, mark_json(times[i].name, origin_ns,
+								    times[i].time_ns));
 	r |= json_object_set_new(object, "origin",
 				 json_text(incident->crossed_ns	 ? "line"
 					   : incident->killed_ns ? "kill"

@@ -49,7 +49,7 @@ static void print_facts(FILE *file, const json_t *facts)
 
 /* --- who allocated ------------------------------------------------------------------------- */
 
-/* Cut at a character, where it is longer than a line is good for. */
+/* Prints a name, cut at a character where it is too long for a line. */
 static void print_function(FILE *file, const char *raw)
 {
 	_cleanup_free_ char *safe = text_escape_line(raw);
@@ -112,7 +112,7 @@ static void print_missing(FILE *file, const json_t *document, const json_t *miss
 	const json_t *text;
 	size_t i;
 
-	/* Of old reports nobody expects it. */
+	/* An old report has neither: nothing is said of what it lacks. */
 	if (!json_array_size(missing) ||
 	    (!document_at(document, "recording") && !document_at(document, "missing")))
 		return;

@@ -10,7 +10,7 @@
 #include "output/format.h"
 #include "output/json.h"
 
-/* In the order to read them: what usually is most comes first. */
+/* The order of output: the kind that usually is the largest comes first. */
 static const enum apo_kind kinds[] = {APO_ANON, APO_FILE, APO_SHMEM, APO_SWAP};
 
 static uint64_t resident_bytes(const struct rss_report *report)

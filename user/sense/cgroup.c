@@ -18,7 +18,7 @@
 struct cgroup_tree {
 	struct cgroup_mounts mounts;
 	const struct cgroup_mount *memory; /* the one of mounts that is used */
-	char *ns_root; /* rel of our cgroup namespace's root; NULL: not in sight */
+	char *ns_root;			   /* rel of our cgroup namespace's root; NULL: not known */
 	int root_fd;
 	int fd; /* of the mount */
 };
@@ -66,14 +66,14 @@ static int copy_path(const char *path, char **ret)
 	return 0;
 }
 
-/* A path as /proc/PID/cgroup has it, which is relative to our cgroup namespace, as a rel. */
+/* Makes a rel of a path in /proc/PID/cgroup, which is relative to our cgroup namespace. */
 static int rel_of_kernel_path(const struct cgroup_tree *tree, const char *path, char **ret_rel)
 {
 	char buf[PATH_MAX] = "";
 	const char *below = cgroup_mount_path_below(path, tree->memory->root);
 	int r;
 
-	/* -EINVAL: it leaves again what the mount shows, as "/../x" does below "/". */
+	/* -EINVAL: the path leaves what the mount shows, as "/../x" does below "/". */
 	if (below) {
 		r = path_append(buf, sizeof(buf), below, false);
 		if (r != -EINVAL)
@@ -132,8 +132,9 @@ static int visit_for_self(int dirfd, const char *path, void *userdata)
 }
 
 /*
- * Where our cgroup namespace begins in the mount. Above it the kernel gives no names, only "..",
- * so we look for ourselves: our path in the mount, less our path in the namespace.
+ * Finds where our cgroup namespace begins in the mount. Above it the kernel gives no names, only
+ * "..", so the mount is searched for the cgroup of this process: its path there, less its path in
+ * the namespace, is where it begins.
  */
 static int find_namespace_root(struct cgroup_tree *tree)
 {
@@ -183,7 +184,7 @@ int cgroup_tree_new(struct cgroup_tree **ret, int root_fd)
 	r = cgroup_mounts_open_memory(&tree->mounts, root_fd, &tree->memory, &tree->fd);
 	if (r < 0)
 		return r;
-	/* Not found: processes in sight are still told by their paths, others are -EXDEV. */
+	/* If it is not found, paths that begin with the mount's root work, others are -EXDEV. */
 	if (cgroup_mount_levels_up(tree->memory) > 0 && find_namespace_root(tree) == -ENOMEM)
 		return -ENOMEM;
 
@@ -250,7 +251,7 @@ int cgroup_path_normalize(const struct cgroup_tree *tree, const char *user_path,
 		return copy_path(below, ret_rel);
 	if (mount->version != tree->memory->version)
 		return -EINVAL;
-	/* Another mount of the same hierarchy: by way of what the kernel calls it. */
+	/* Another mount of the same hierarchy: converted by way of the kernel's path. */
 	if (snprintf(kernel_path, sizeof(kernel_path), "%s%s",
 		     strcmp(mount->root, "/") == 0 && *below ? "" : mount->root,
 		     below) >= (int)sizeof(kernel_path))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the memory controller is, and its cgroups by path, id and process. What they use and may
- * use is in sense/cgroup_memory.h.
+ * The mounted memory controller, and its cgroups by path, id and process. Usage and limits are in
+ * sense/cgroup_memory.h.
  *
  * A cgroup is named by its path below the mount of the memory hierarchy, "/a/b" ("/" is the mount
  * itself), called `rel`. Where the mount shows the whole hierarchy that is the path known to
@@ -48,18 +48,18 @@ bool cgroup_tree_hybrid(const struct cgroup_tree *tree);
 
 /*
  * What a person wrote, as a rel: a path below the cgroup root with or without the first slash, or
- * an absolute path that begins with the mount point. Text only: whether it exists is
- * cgroup_open()'s to say. -EINVAL: empty, has "..", or lies below another cgroup mount (another v1
- * controller, or the unified hierarchy where memory is on v1). -ENAMETOOLONG.
+ * an absolute path that begins with the mount point. Text only: the cgroup need not exist. -EINVAL:
+ * empty, has "..", or lies below another cgroup mount (another v1 controller, or the unified
+ * hierarchy where memory is on v1). -ENAMETOOLONG.
  */
 int cgroup_path_normalize(const struct cgroup_tree *tree, const char *user_path, char **ret_rel);
 
-/* The directory, for what takes a dirfd. It stays this cgroup if the path is used again. */
+/* Opens the directory, for what takes a dirfd. It stays this cgroup's if the path is reused. */
 int cgroup_open(const struct cgroup_tree *tree, const char *rel, int *ret_dirfd);
 
 /*
- * By file handle (needs CAP_DAC_READ_SEARCH), else by walking the tree. -ESTALE: the cgroup is
- * gone, or out of this mount's sight.
+ * Finds the cgroup by file handle (needs CAP_DAC_READ_SEARCH), else by walking the tree. -ESTALE:
+ * it is gone, or this mount does not show it.
  */
 int cgroup_path_of_id(const struct cgroup_tree *tree, uint64_t id, char **ret_rel);
 

@@ -51,7 +51,7 @@ static const struct file_names *names_of(const struct cgroup_tree *tree)
  */
 static int file_error(int dirfd, int error)
 {
-	/* The file was opened before the cgroup went. */
+	/* The cgroup was removed after the file was opened. */
 	if (error == -ENODEV)
 		return -ENOENT;
 	if (error == -ENOENT && faccessat(dirfd, "cgroup.procs", F_OK, 0) == 0)
@@ -79,7 +79,7 @@ static int read_limit(int dirfd, const char *name, uint64_t *ret)
 	return r;
 }
 
-/* Swap files are missing where swap is not accounted or not built in: not an error. */
+/* Where swap is not accounted or not built in, its files are missing and *memory stays as it is. */
 static int read_swap(int dirfd, const struct file_names *names, struct cgroup_memory *memory)
 {
 	uint64_t usage = 0, limit = 0;
@@ -249,7 +249,7 @@ void cgroup_limit_done(struct cgroup_limit *limit)
 	*limit = (struct cgroup_limit){.limit_bytes = UINT64_MAX, .headroom_bytes = INT64_MAX};
 }
 
-/* Adds the OOM kills in one v1 cgroup. Those below without the counter have vanished. */
+/* Adds the OOM kills in one v1 cgroup. A descendant that cannot be read was removed meanwhile. */
 static int visit_for_oom_kills(int dirfd, const char *path, void *userdata)
 {
 	_cleanup_free_ char *text = NULL;

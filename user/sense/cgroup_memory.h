@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory of a cgroup as its files tell it: usage, page cache, limits, kernel counters; and the one
- * file written, its limit. For start-up, reports and the commands; the decision to trip never
- * reads these files.
+ * Memory of a cgroup by its files: reads usage, page cache, limits and kernel counters, and writes
+ * limits. For start-up, the responder, reports and the commands; the decision to trip never reads
+ * these files.
  *
  * dirfd comes from cgroup_open(). All sizes are bytes; UINT64_MAX is "no limit", which v1 writes
  * as the largest multiple of the page size in 63 bits and v2 as "max".
@@ -33,8 +33,8 @@ struct cgroup_memory {
 int cgroup_memory_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_memory *ret);
 
 /*
- * The cgroup that the memory of what runs in this one is charged to: itself, or, on v2 where it has
- * not the memory controller (a threaded one cannot), the nearest ancestor that has.
+ * The cgroup that the memory of processes in this one is charged to: itself, or on v2, where it
+ * lacks the memory controller (a threaded cgroup cannot have it), the nearest ancestor that has it.
  */
 int cgroup_charged(const struct cgroup_tree *tree, const char *rel, char **ret_rel);
 
@@ -82,17 +82,17 @@ int cgroup_events_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_
  */
 int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes);
 
-/* The limits that are written here. UINT64_MAX: none, or no such file. */
+/* The limits that cgroup_limits_write() sets. UINT64_MAX: none, or no such file. */
 struct cgroup_limits {
 	uint64_t memory_bytes;
 	uint64_t memsw_bytes; /* v1: memory and swap together */
-	uint64_t high_bytes;  /* v2 memory.high: who charges more is slowed down, by up to 2 s */
+	uint64_t high_bytes;  /* v2 memory.high: threads that charge more sleep, up to 2 s */
 };
 
-/* All three allocate nothing and are short, for those in a hurry. Errors as above. */
+/* All three allocate nothing and are callable from the responder. Errors as above. */
 int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
-/* What differs, in the order that the kernel accepts: memsw is never below memory. */
+/* Writes the limits that differ, in the order that keeps memsw at or above memory. */
 int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
 
 /* Whether the limit file is there and could be opened for writing (permissions, mount). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mounted cgroup hierarchies, and which of them shows most of the memory controller. For
- * sense/cgroup.c, which is what everybody else uses.
+ * The mounted cgroup hierarchies, and which of them shows most of the memory controller. Only
+ * sense/cgroup.c uses it.
  */
 #pragma once
 

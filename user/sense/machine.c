@@ -68,7 +68,6 @@ static int read_list(int root_fd, const char *path, uint32_t *ret_count, uint32_
 	return 0;
 }
 
-/* What is the same for the life of the kernel. */
 static int read_kernel(int root_fd, struct machine *machine)
 {
 	static const char *const lockdowns[] = {"", "none", "integrity", "confidentiality"};

@@ -41,7 +41,7 @@ struct machine {
 /* -ENOMEM, or an error of root_fd itself. */
 int machine_read(int root_fd, struct machine *ret);
 
-/* Address of a kernel symbol, from proc/kallsyms (slow); 0: there is none, or it is kept from us. */
+/* Address of a kernel symbol, from proc/kallsyms (slow); 0: there is none, or it is hidden. */
 uint64_t machine_kernel_symbol(int root_fd, const char *name);
 
 /* Whether the effective set has this capability: CAP_BPF, CAP_PERFMON, ... */

@@ -126,7 +126,7 @@ const struct mapping *mappings_find(const struct mappings *mappings, uint64_t ad
 
 /* --- sums ---------------------------------------------------------------------------------- */
 
-/* Where the pages of this mapping belong; anonymous pages of a private file mapping go apart. */
+/* The sum for the pages of a mapping. The caller counts anonymous pages of a file mapping apart. */
 static uint64_t *kind_of(const struct mapping *mapping, struct mapping_sums *sums)
 {
 	if (strcmp(mapping->path, "[heap]") == 0)

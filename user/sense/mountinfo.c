@@ -11,7 +11,7 @@ static bool is_octal(char c)
 	return c >= '0' && c <= '7';
 }
 
-/* Undoes the kernel's mangle_path(): \040 and the like. A result is never longer than its source. */
+/* Undoes the kernel's mangle_path() (\040 and the like) in place: the result is never longer. */
 static char *unescape(char *text)
 {
 	char *out = text;

@@ -70,7 +70,7 @@ static int stat_number(const char *stat, enum stat_field field, uint64_t *ret)
 	return end == at + 1 || errno ? -EBADMSG : 0;
 }
 
-/* The last number of the NSpid line and how many came before it; kernels without have one level. */
+/* The last number of the NSpid line and how many come before it; without the line one level. */
 static void namespace_pid(const char *status, pid_t pid, pid_t *ret_pid, uint32_t *ret_level)
 {
 	const char *at = parse_field(status, "NSpid");
@@ -169,7 +169,7 @@ int proc_info_read(int proc_fd, pid_t pid, struct proc_info **ret)
 	if (size > 0 && info->comm[size - 1] == '\n')
 		info->comm[size - 1] = '\0';
 
-	/* Arguments beyond what file_read() takes are not worth an error. */
+	/* A command line that is longer than file_read() takes, or not readable, counts as none. */
 	r = read_process_file(fd, "cmdline", &cmdline, &cmdline_size);
 	if (r < 0 && r != -EFBIG && r != -EACCES && r != -EPERM)
 		return r;

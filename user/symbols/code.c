@@ -11,7 +11,7 @@
 
 #define FILES_MAX 256
 #define BUILD_ID_MAX 64 /* bytes; SHA-1 has 20 */
-#define THREAD 1	/* libdwfl wants numbers for what has none here */
+#define THREAD 1	/* the id that libdwfl asks for; any number */
 
 struct file {
 	Dwfl_Module *module;
@@ -27,12 +27,12 @@ struct code {
 	bool attached;
 	struct file files[FILES_MAX];
 	size_t count;
-	const struct apo_stack *stack; /* that is unwound just now */
+	const struct apo_stack *stack; /* the one that is being unwound */
 };
 
 /* --- files --------------------------------------------------------------------------------- */
 
-/* Only what a file itself holds: no search in our directories, and none on the network. */
+/* Debug information is taken from the file itself, not searched for on disk or on the network. */
 static int find_nothing(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
 			const char *file_name, const char *link, GElf_Word crc, char **ret_name)
 {
@@ -147,7 +147,7 @@ bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const 
 	ok = elf && find_bias(elf, start, offset, &file.bias);
 	elf_end(elf);
 	snprintf(name, sizeof(name), "file%zu", code->count);
-	/* A program that is not to be moved has its own idea of the base, and the same. */
+	/* For a program at a fixed address libdwfl ignores this base: its own is the same. */
 	if (ok)
 		file.module = dwfl_report_elf(code->dwfl, name, name, fd, file.bias, true);
 	if (!file.module) {
@@ -159,7 +159,7 @@ bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const 
 	return true;
 }
 
-/* After the last file has been added. */
+/* Ends the adding of files, at the first use of them. */
 static void report(struct code *code)
 {
 	if (code->reported)
@@ -208,7 +208,7 @@ static bool get_thread(Dwfl *dwfl, pid_t tid, void *userdata, void **ret_thread)
 	return true;
 }
 
-/* Nothing but the copy: what a program's code or data hold is no stack. */
+/* Reads from the copy alone: code and data of the program are no stack. */
 static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *ret, void *userdata)
 {
 	const struct apo_stack *stack = ((struct code *)userdata)->stack;
@@ -282,8 +282,8 @@ static int on_frame(Dwfl_Frame *state, void *userdata)
 }
 
 /*
- * A function that is in no table and has no frame of its own, as some in assembly: it returns to
- * what is on top of the stack, or in the link register.
+ * Steps out of a function that is in no table and has no frame of its own, as some in assembly: its
+ * return address is on top of the stack, or in the link register.
  */
 static bool step_out_of_leaf(const struct apo_stack *stack, struct apo_stack *ret)
 {
@@ -325,7 +325,7 @@ size_t code_unwind(struct code *code, const struct apo_stack *stack,
 		code->attached =
 			dwfl_attach_state(code->dwfl, NULL, THREAD, &thread_callbacks, code);
 	walk_frames(code, stack, &walk);
-	/* Without any file that can be read, libdwfl does not begin. */
+	/* libdwfl finds no frame at all where no file can be read. */
 	if (!walk.count && is_code(stack->registers[PC_WORD], userdata))
 		frames[walk.count++] = (struct frame){.address = stack->registers[PC_WORD]};
 	if (walk.count == 1 && step_out_of_leaf(stack, &outer)) {

@@ -8,7 +8,10 @@
 
 #define MANGLED_MAX 4096
 
-/* A part may stand for an earlier one twice, so that 300 bytes become more than there is time for. */
+/*
+ * A name as it is expanded. Parts can refer to earlier parts, so that 300 bytes expand to more than
+ * there is time for: the expansion ends when the room is full.
+ */
 struct name {
 	char *text;
 	size_t length;
@@ -30,7 +33,7 @@ static void take(const char *part, size_t length, void *userdata)
 typedef int (*demangle_fn)(const char *mangled, int options, demangle_callbackref callback,
 			   void *userdata);
 
-/* Nothing is allocated on the way that would have to be given back. */
+/* The longjmp() of take() leaks nothing: these functions allocate nothing that must be freed. */
 static bool expand(demangle_fn fn, const char *mangled, char ret[SYMBOL_NAME_MAX])
 {
 	struct name name = {.text = ret};

@@ -17,7 +17,7 @@ struct entry {
 };
 
 /*
- * Where a compilation unit has code. Looked up here, because libdwfl's own search wants a section
+ * Where a compilation unit has code. Searched here, because libdwfl's own search needs a section
  * (.debug_aranges) that neither Go nor clang writes.
  */
 struct range {
@@ -156,7 +156,7 @@ static void source_place(struct range *range, uint64_t address, struct symbol *r
 	ret->line = number > 0 ? (unsigned int)number : 0;
 }
 
-#define SCOPES_MAX 64 /* within each other; a level of recursion each */
+#define SCOPES_MAX 64 /* nested in each other; each is a level of recursion */
 
 /* The scopes that hold an address, outermost first. */
 struct scopes {
@@ -172,8 +172,8 @@ static bool has_code(Dwarf_Die *die, const struct scopes *scopes)
 }
 
 /*
- * Returns whether a function was found. Not dwarf_getscopes(), which looks into neither namespaces,
- * where clang and Rust define functions, nor types.
+ * Returns whether a function was found. dwarf_getscopes() does not serve: it descends into neither
+ * namespaces, where clang and Rust define functions, nor types.
  */
 static bool find_scopes(Dwarf_Die *parent, struct scopes *scopes, unsigned int depth)
 {
@@ -271,7 +271,7 @@ static void read_entries(struct elf_names *names)
 		qsort(names->entries, names->entry_count, sizeof(*names->entries), by_start);
 }
 
-#define NEAR_ENTRIES 64 /* looked at: functions that are split, and markers within them */
+#define NEAR_ENTRIES 64 /* tried: functions may be split, and have markers within */
 
 /* NULL: no symbol reaches to there. */
 static const char *symbol_at(struct elf_names *names, uint64_t address)

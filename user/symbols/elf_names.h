@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an ELF file's own tables call an address: DWARF, with the functions inlined there, else the
- * symbol table. Both are read when first asked for.
+ * Names of addresses from an ELF file's own tables: DWARF, with the functions inlined there, else
+ * the symbol table. Both are read at the first use.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct elf_names;
 struct elf_names *elf_names_new(Dwfl_Module *module);
 
 /*
- * Address in the process. Adds to an empty list; where there is no name but a source line, the line
- * is in the first symbol, which does not count.
+ * address: in the process. *ret: an empty list. Where there is a source line but no name, the line
+ * is in the first symbol, and the count stays 0.
  */
 void elf_names_find(struct elf_names *names, uint64_t address, struct symbol_list *ret);

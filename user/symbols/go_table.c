@@ -104,7 +104,7 @@ bool go_table_find(const struct go_table *table, uint64_t address, struct symbol
 	end = table->names + name;
 	while (end < table->size && table->section[end])
 		end++;
-	if (end >= table->size) /* no end in sight, or none at all */
+	if (end >= table->size) /* the name does not end within the section */
 		return false;
 	*ret = (struct symbol){};
 	snprintf(ret->function, sizeof(ret->function), "%s",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * apoptosis-symbols: frames and names for the stacks of an incident. Started by the daemon for one
- * report; a program of its own, because it reads files and memory of the program that is looked
- * at. It opens them, gives up every privilege, and only then looks inside.
+ * apoptosis-symbols: frames and names for the stacks of an incident. The daemon starts it for one
+ * report. It is a program of its own because files and memory of the profiled program are hostile
+ * input: it opens them, gives up every privilege, and only then reads them.
  *
  * In:  {"stacks": FD, "modules": [{"fd": FD, "kind": "elf" | "perf-map"}, ...],
  *       "mappings": [[MODULE, START, END, OFFSET], ...]}, the executable ones by address.
@@ -29,7 +29,7 @@
 
 #define MODULES_MAX 256
 #define STACKS_MAX 4096
-#define NAMES_BYTES_MAX (8UL << 20) /* of an answer; places beyond that stay without */
+#define NAMES_BYTES_MAX (8UL << 20) /* of a reply; places beyond that get none */
 
 struct module {
 	int fd;
@@ -69,7 +69,7 @@ static uint64_t number_at(const json_t *array, size_t index)
 	return (uint64_t)json_integer_value(json_array_get(array, index));
 }
 
-/* A path descriptor keeps a file, deleted or not, without having it opened: here it is. */
+/* Opens the file, deleted or not, that a path descriptor keeps. */
 static void reopen(const json_t *item, struct module *ret)
 {
 	const char *kind = json_string_value(json_object_get(item, "kind"));
@@ -81,7 +81,7 @@ static void reopen(const json_t *item, struct module *ret)
 	ret->fd = -1;
 	if (fd < 0)
 		return;
-	/* To open anything else may wait for someone, or have a device do something. */
+	/* Opening anything but a regular file can block, or make a device do something. */
 	if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
 		ret->error = "it is no file that can be read";
 		return;
@@ -156,8 +156,8 @@ static bool in_perf_map(uint64_t address, struct symbol *ret)
 }
 
 /*
- * A runtime may have been at work on its code when the mappings were read, and the code not been
- * executable for that moment: then the perf map still knows it.
+ * A runtime may take away execute permission while it changes its code. Mappings that were read in
+ * that time lack the code, and the perf map still has it.
  */
 static bool is_code(uint64_t address, const void *userdata)
 {
@@ -241,7 +241,7 @@ static struct frame *collect(const struct stack *stacks, size_t count, size_t *r
 	return places;
 }
 
-/* --- the answer ---------------------------------------------------------------------------- */
+/* --- the reply ----------------------------------------------------------------------------- */
 
 /* Names are any bytes; JSON is UTF-8. */
 static json_t *text_json(const char *raw)
@@ -282,7 +282,7 @@ static json_t *functions_json(const struct symbol_list *found)
 	return list;
 }
 
-/* Whether these names still have their place in the answer. */
+/* Whether these names fit into the reply; takes their room. */
 static bool have_room(const struct symbol_list *found, size_t *room)
 {
 	size_t bytes = 0;
@@ -340,7 +340,7 @@ static json_t *stacks_json(const struct stack *stacks, size_t count, const struc
 	return list;
 }
 
-static json_t *answer(const struct apo_stack *raw, size_t count)
+static json_t *make_reply(const struct apo_stack *raw, size_t count)
 {
 	struct stack *stacks = calloc(count + 1, sizeof(*stacks));
 	struct frame *places = NULL;
@@ -367,7 +367,7 @@ int main(void)
 	json_t *request, *reply;
 	size_t count;
 
-	/* Whatever else runs comes first, the shutdown above all. */
+	/* Runs only where nothing else does: the shutdown comes first. */
 	sched_setscheduler(0, SCHED_IDLE, &none);
 	request = json_loadf(stdin, 0, NULL);
 	if (!request)
@@ -377,7 +377,7 @@ int main(void)
 	if (!privileges_drop())
 		return fail("cannot give up privileges: looking at nothing");
 	stacks = read_stacks((int)json_integer_value(json_object_get(request, "stacks")), &count);
-	reply = stacks ? answer(stacks, count) : NULL;
+	reply = stacks ? make_reply(stacks, count) : NULL;
 	if (!reply)
 		return fail("out of memory");
 	if (json_dumpf(reply, stdout, JSON_COMPACT) || fflush(stdout))

@@ -10,7 +10,7 @@
 #include "symbols/symbols.h"
 
 #define ENTRIES_MAX 1000000
-#define LINES_MAX 2000000 /* a file may be nothing but holes */
+#define LINES_MAX 2000000 /* a sparse file may have any number of them */
 #define LINE_ROOM (SYMBOL_NAME_MAX + 64)
 
 struct entry {
@@ -31,7 +31,7 @@ static bool append(struct perf_map *map, const char *line)
 
 	name = name ? parse_number(name, 16, ' ', &entry.size) : NULL;
 	if (!name || !entry.size || !*name)
-		return true; /* not for us; a line may be half written */
+		return true; /* not an entry; a line may be half written */
 	if (map->count == map->room) {
 		size_t larger = map->room ? map->room * 2 : 1024;
 		struct entry *grown = reallocarray(map->entries, larger, sizeof(*grown));
@@ -97,7 +97,7 @@ void perf_map_close(struct perf_map *map)
 
 /*
  * V8 compiles a function again as it gets hot, and marks the name with how: "JS:~name" interpreted,
- * "^" baseline, "+" and "*" optimized. It is one function.
+ * "^" baseline, "+" and "*" optimized. The mark is dropped, since it is one function.
  */
 static void copy_name(const char *name, char ret[SYMBOL_NAME_MAX])
 {
@@ -111,7 +111,7 @@ static void copy_name(const char *name, char ret[SYMBOL_NAME_MAX])
 		snprintf(ret, SYMBOL_NAME_MAX, "%s", name);
 }
 
-/* Code is collected and its room used again, so that ranges overlap: the newest of a few wins. */
+/* Code is freed and its memory reused, so ranges overlap: the newest of this many wins. */
 #define OVERLAPS 64
 
 bool perf_map_find(const struct perf_map *map, uint64_t address, struct symbol *ret)

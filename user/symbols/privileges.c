@@ -16,9 +16,9 @@
 
 #include "base/util.h"
 
-#define MEMORY_MAX (4ULL << 30)	 /* address space: files are mapped, debug information expanded */
-#define SECONDS_MAX 20		 /* of CPU time */
-#define ANSWER_MAX (16ULL << 20) /* the daemon takes no more */
+#define MEMORY_MAX (4ULL << 30) /* address space: files are mapped, debug information expanded */
+#define SECONDS_MAX 20		/* of CPU time */
+#define REPLY_MAX (16ULL << 20) /* the daemon takes no more */
 #define NOBODY 65534
 
 static void limit(int resource, rlim_t most)
@@ -26,14 +26,14 @@ static void limit(int resource, rlim_t most)
 	setrlimit(resource, &(struct rlimit){.rlim_cur = most, .rlim_max = most});
 }
 
-/* If memory is short, this is what can be spared; what started it may have exempted itself. */
+/* The OOM killer takes this process first. The daemon may be exempt, which is inherited. */
 static void be_first_to_go(void)
 {
 	static const char most[] = "1000";
 	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0 && write(fd, most, sizeof(most) - 1) < 0)
-		return; /* as it was */
+		return; /* it stays as inherited */
 }
 
 static bool change_user(void)
@@ -42,7 +42,7 @@ static bool change_user(void)
 	       setresuid(NOBODY, NOBODY, NOBODY) == 0;
 }
 
-/* Those that a service manager has handed on are kept by another user too. */
+/* A user other than root can have capabilities too, from a service manager. */
 static bool drop_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -69,8 +69,8 @@ static bool drop_capabilities(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /*
- * No path, no other process and no new descriptor within reach. Everything else fails with -EPERM,
- * as it might for other reasons, and ends nothing.
+ * After this no path, no other process and no new descriptor is within reach. Other system calls
+ * fail with EPERM, an error that callers must handle anyway, instead of ending the process.
  */
 static bool confine(void)
 {
@@ -123,12 +123,12 @@ bool privileges_drop(void)
 	if (!SANITIZED)
 		limit(RLIMIT_AS, MEMORY_MAX);
 	limit(RLIMIT_CPU, SECONDS_MAX);
-	limit(RLIMIT_FSIZE, ANSWER_MAX);
+	limit(RLIMIT_FSIZE, REPLY_MAX);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NPROC, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return false;
-	/* Not every root may become someone else: services are seldom given CAP_SETUID. */
+	/* Without CAP_SETUID, as in most services, root cannot change user: confine() decides. */
 	if (!harmless)
 		harmless = change_user();
 	if (!drop_capabilities() || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))

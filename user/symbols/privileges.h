@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a process may still do that is about to read what is not to be trusted: compute, use the
+ * Gives up privileges before untrusted files are read. Afterwards the process can compute, use the
  * descriptors it has, and end.
  */
 #pragma once
@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /*
- * For good. Bounds memory, time and output; gives up user, groups and capabilities as far as there
- * is one that allows it; and all system calls but those that reading and answering take. False: it
- * could still act as root.
+ * Bounds memory, time and output; gives up capabilities, user and groups, these two where that is
+ * permitted; and allows only the system calls that reading and replying take. There is no way back.
+ * False: the process could still act as root.
  */
 bool privileges_drop(void);

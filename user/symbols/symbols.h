@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The frames of a stack, and what their functions are called. All that is read here comes from the
- * program that is looked at, and is trusted in nothing: this runs in a process of its own, without
- * privileges and with little memory and time (main.c).
+ * The frames of a stack, and the names of their functions. All input comes from the program that is
+ * profiled, and none of it is trusted: this runs in a process of its own, without privileges and
+ * with little memory and time (main.c).
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct symbol {
 	unsigned int line;
 };
 
-/* What is at one address: innermost first. */
+/* The functions at one address, innermost first. */
 struct symbol_list {
 	size_t count;
 	struct symbol symbols[SYMBOL_DEPTH];
@@ -33,14 +33,14 @@ struct frame {
 	bool is_return; /* the place is the call just before the address */
 };
 
-/* The code of one process: the ELF files mapped in it, at their addresses. Is never freed. */
+/* The code of one process: the ELF files mapped in it, at their addresses. It is never freed. */
 struct code;
 
 struct code *code_new(void);
 
 /*
- * A file of which the part at `offset` is mapped at address `start`. Takes the descriptor, whatever
- * happens. False, and why in *ret_error (static text): it is no ELF file, or a broken one.
+ * Adds a file whose part at `offset` is mapped at address `start`. Takes the descriptor, also when
+ * it fails. False, with the reason in *ret_error (static text): it is no ELF file, or a broken one.
  */
 bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const char **ret_error);
 
@@ -51,14 +51,14 @@ bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const 
 const char *code_build_id(struct code *code, uint64_t address);
 
 /*
- * Frames, innermost first: by unwind tables where the code has some, else by the frame pointer. Ends
- * where `is_code` says that an address is not in executable memory.
+ * Unwinds a stack into frames, innermost first: by unwind tables where the code has some, else by
+ * the frame pointer. Ends where `is_code` says that an address is not in executable memory.
  */
 size_t code_unwind(struct code *code, const struct apo_stack *stack,
 		   bool (*is_code)(uint64_t address, const void *userdata), const void *userdata,
 		   struct frame frames[FRAMES_MAX]);
 
-/* What is at a frame. Nothing, if no file has a name for it. */
+/* The functions at a frame; an empty list if no file has a name for it. */
 void code_find(struct code *code, const struct frame *frame, struct symbol_list *ret);
 
 /*
@@ -79,5 +79,5 @@ struct perf_map *perf_map_open(int fd, const char **ret_error);
 void perf_map_close(struct perf_map *map);
 bool perf_map_find(const struct perf_map *map, uint64_t address, struct symbol *ret);
 
-/* Readable for people: C++, without parameters, and Rust. Anything else as it is, cut to size. */
+/* Makes names readable: C++, without parameters, and Rust. Others are copied, cut to size. */
 void demangle(const char *name, char ret[SYMBOL_NAME_MAX]);
