@@ -353,10 +353,11 @@ Test(incident_flow, the_exit_record_is_taken_in)
 	incident_free(incident);
 }
 
-/* No account: its numbers would be zeros, and zero headroom a danger. */
-Test(incident_flow, a_limit_without_an_account_says_nothing_of_need)
+/* As after a restart: its numbers are zeros, and zero headroom would be a danger. */
+Test(incident_flow, an_account_that_has_seen_no_trip_says_nothing_of_need)
 {
-	const struct apo_close end = {.rec.type = APO_REC_EXIT, .task.tgid = GROWER};
+	const struct apo_close end = {
+		.rec.type = APO_REC_EXIT, .limit_pages = 1000, .task.tgid = GROWER};
 	const struct step trip = TRIPPED;
 	struct incident *incident = sent();
 	struct flow flow = {.page_bytes = FLOW_PAGE, .matches_pids = true};

@@ -78,7 +78,7 @@ static void take_exit(const struct flow *flow, struct incident *incident,
 {
 	int status = record->exit_code;
 
-	if (record->limit_pages) /* else its account is gone */
+	if (record->peak_need_pages) /* else its account is gone, or has seen no trip */
 		incident_note_peak(incident, sat_mul(record->peak_need_pages, flow->page_bytes),
 				   record->least_headroom_pages * (int64_t)flow->page_bytes);
 	incident->oom_victim |= record->oom_victim;
