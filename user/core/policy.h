@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A policy: what to do for the processes of a guard. It is built once, from option rows
- * (core/option_table.h) of a command line or a file, and is the only source of that: the kernel
+ * (core/option_table.h) of a command line, and is the only source of that: the kernel
  * side gets its part by policy_kernel(), the responder and the incidents find it by the id that a
  * record carries (core/policy_set.h). Pure.
  */

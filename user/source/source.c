@@ -107,7 +107,7 @@ static int set_constants(const struct bpf_object *object, const struct source_co
 	constants->nr_nodes = config->node_ids;
 	constants->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	constants->may_swap = config->may_swap;
-	constants->pages_per_event = batched ? 64 : 1;
+	constants->pages_per_event = batched ? 66 : 1;
 	constants->usage_samples_per_cpu = usage_samples_per_cpu(config);
 	return bpf_map__set_initial_value(map, copy, size);
 }
