@@ -48,7 +48,7 @@ int BPF_PROG(witness, struct mm_struct *mm)
 	    crossed_ns)
 		return 0;
 	crossed_ns = now;
-	rss_exact(mm, task, pages);
+	rss_exact((void *)verifier_number(mm), task, pages);
 	crossed_rss_pages = pages[APO_FILE] + pages[APO_ANON] + pages[APO_SHMEM];
 	bpf_probe_read_user(&crossed_claimed, sizeof(crossed_claimed), (void *)claimed_address);
 	return 0;
