@@ -44,6 +44,27 @@ static void expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit)
 		live_pump(deadline, "the limit to be put back");
 }
 
+/* Whether a file's name is that of a limit or of its record. */
+static bool is_ours(const char *name)
+{
+	return strstr(name, "memory.max") || strstr(name, "memory.high") ||
+	       strstr(name, "limit_in_bytes") || strstr(name, "/limit-") ||
+	       strncmp(name, "limit-", 6) == 0;
+}
+
+static bool has_records(void)
+{
+	DIR *dir = opendir(getenv("RUNTIME_DIRECTORY"));
+	struct dirent *item;
+	bool any = false;
+
+	live_check(dir, "$RUNTIME_DIRECTORY: %m");
+	while ((item = readdir(dir)))
+		any |= is_ours(item->d_name);
+	closedir(dir);
+	return any;
+}
+
 /*
  * Stays above its line until it ends, for longer than the limit alone would let it. A cgroup of its
  * own each time: airbags are lent three times in a row.
@@ -212,6 +233,42 @@ Test(airbag, deaf_process_is_killed_and_the_limit_put_back)
 	live_stop(guard);
 }
 
+/*
+ * v1 refuses a limit below what is used, for ever where that is tmpfs of the dead. Nobody keeps what was
+ * lent all the same: the limit follows what is left, and nothing more is lent meanwhile.
+ */
+Test(airbag, tmpfs_of_the_dead_is_paid_back_as_it_goes)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "left", 64 * MIB);
+	const char *dir = live_tmpfs(512);
+	struct live_process *guard, *writer, *victim;
+	uint64_t deadline = live_deadline(), left;
+
+	if (cgroup_tree_version(live_tree()) != 1)
+		live_skip("v1", "v2 takes a limit below what is used");
+	guard = live_watch("--airbag", "auto", "--grace", "1s", "--cgroup", cgroup->rel);
+	writer = live_start(cgroup, "/bin/sh", "-c",
+			    "trap '' TERM INT; exec dd if=/dev/zero of=\"$0\"/left bs=1M count=120",
+			    dir);
+	live_wait_exit(writer);
+	live_check(live_exit_code(writer) == 0, "status %d", live_exit_code(writer));
+	left = live_memory(cgroup).usage_bytes;
+	live_check(left > 100 * MIB, "tmpfs went with its writer");
+	while (limit_of(cgroup) > left + 4 * MIB)
+		live_pump(deadline, "the limit to follow what is used");
+
+	victim = live_victim(cgroup, "--rate", "200");
+	live_expect_text(live_event(guard, "verdict", victim->pid), "airbag.result", "refused");
+	live_wait_exit(victim);
+	live_check(limit_of(cgroup) <= left + 4 * MIB, "more was lent");
+
+	live_wait_exit(live_start(NULL, "/bin/sh", "-c", "rm -f \"$0\"/*", dir));
+	expect_limit_back(cgroup, 64 * MIB);
+	while (has_records())
+		live_pump(deadline, "the record of the loan to go");
+	live_stop(guard);
+}
+
 /* Gives memory back and lives: the limit does not wait for the end of the grace. */
 Test(airbag, limit_is_back_when_memory_has_fallen)
 {
@@ -306,14 +363,6 @@ static struct traced trace(pid_t pid)
 	return traced;
 }
 
-/* Whether a file's name is that of a limit or of its record. */
-static bool is_ours(const char *name)
-{
-	return strstr(name, "memory.max") || strstr(name, "memory.high") ||
-	       strstr(name, "limit_in_bytes") || strstr(name, "/limit-") ||
-	       strncmp(name, "limit-", 6) == 0;
-}
-
 /* Whether the thread is at the beginning or end of a call that opens, writes or removes these. */
 static bool is_step(struct traced_thread *thread)
 {
@@ -385,19 +434,6 @@ static bool kill_at(struct traced *traced, unsigned int nth, struct live_process
 		}
 		live_pump(deadline, "the save to be over");
 	}
-}
-
-static bool has_records(void)
-{
-	DIR *dir = opendir(getenv("RUNTIME_DIRECTORY"));
-	struct dirent *item;
-	bool any = false;
-
-	live_check(dir, "$RUNTIME_DIRECTORY: %m");
-	while ((item = readdir(dir)))
-		any |= is_ours(item->d_name);
-	closedir(dir);
-	return any;
 }
 
 /* Whatever was done when we were killed, the next start undoes it. (A slow machine skips steps.) */

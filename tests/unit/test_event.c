@@ -355,6 +355,8 @@ Test(event, the_airbag_is_told_with_what_was_used_of_it)
 	expect_part(i, ", no airbag: the machine has no memory to spare, exited 0");
 	i.airbag_error = -EAGAIN;
 	expect_part(i, ", no airbag: too many in the last minutes, exited 0");
+	i.airbag_error = -EBUSY;
+	expect_part(i, ", no airbag: what was lent before is still in use, exited 0");
 	i.airbag = INCIDENT_AIRBAG_FAILED;
 	i.airbag_error = -EROFS;
 	expect_part(i, ", no airbag: Read-only file system, exited 0");

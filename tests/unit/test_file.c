@@ -94,6 +94,7 @@ Test(file, write_needs_an_existing_file)
 	cr_expect_eq(file_write(fixture_root(), "f", "-1"), 0);
 	cr_assert_eq(file_read(fixture_root(), "f", &text, NULL), 0);
 	cr_expect_str_eq(text, "-1");
+	cr_expect_eq(file_write_nonblock(fixture_root(), "none", "1"), -ENOENT);
 	cr_expect_eq(file_write(fixture_root(), "none", "1"), -ENOENT);
 }
 

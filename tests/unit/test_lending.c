@@ -182,3 +182,24 @@ Test(lending, what_becomes_of_a_loan_whose_limit_was_to_go_back)
 		cr_expect_eq(lending_end(cases[i].error, cases[i].wanted_again), cases[i].end, "%s",
 			     cases[i].what);
 }
+
+Test(lending, a_limit_that_cannot_go_back_follows_what_is_used)
+{
+	const struct {
+		const char *what;
+		uint64_t before, now, used, to;
+	} cases[] = {
+		{"with what is used", 128 * MIB, 1024 * MIB, 500 * MIB, 501 * MIB},
+		{"in whole pages", 128 * MIB, 1024 * MIB, 500 * MIB + 1, 501 * MIB},
+		{"never below what it was", 128 * MIB, 1024 * MIB, 10 * MIB, 128 * MIB},
+		{"not by less than it is worth", 128 * MIB, 502 * MIB - 1, 500 * MIB,
+		 502 * MIB - 1},
+		{"by what it is worth", 128 * MIB, 502 * MIB, 500 * MIB, 501 * MIB},
+		{"not up", 128 * MIB, 300 * MIB, 500 * MIB, 300 * MIB},
+		{"what is used is not known", 128 * MIB, 300 * MIB, UINT64_MAX, 300 * MIB},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_eq(lending_step_bytes(cases[i].before, cases[i].now, cases[i].used, PAGE),
+			     cases[i].to, "%s", cases[i].what);
+}

@@ -96,9 +96,9 @@ int file_read_u64(int dirfd, const char *path, uint64_t *ret)
 	return parse_u64(text, ret) < 0 ? -EBADMSG : 0;
 }
 
-int file_write(int dirfd, const char *path, const char *text)
+static int write_once(int dirfd, const char *path, const char *text, int flags)
 {
-	_cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | flags);
 	size_t size = strlen(text);
 	ssize_t n;
 
@@ -110,6 +110,16 @@ int file_write(int dirfd, const char *path, const char *text)
 	if (n < 0)
 		return -errno;
 	return (size_t)n == size ? 0 : -EIO;
+}
+
+int file_write(int dirfd, const char *path, const char *text)
+{
+	return write_once(dirfd, path, text, 0);
+}
+
+int file_write_nonblock(int dirfd, const char *path, const char *text)
+{
+	return write_once(dirfd, path, text, O_NONBLOCK);
 }
 
 /* Lets render write the whole content to fd, which it takes over, and brings it to the disk. */

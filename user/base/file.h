@@ -30,6 +30,8 @@ int file_read_u64(int dirfd, const char *path, uint64_t *ret);
 
 /* Writes text into an existing file in one write(2), as kernel files want it. */
 int file_write(int dirfd, const char *path, const char *text);
+/* The same with O_NONBLOCK, for files of which some kernels wait in the write if they may. */
+int file_write_nonblock(int dirfd, const char *path, const char *text);
 
 /*
  * Creates or replaces dirfd/name, so that others see all of it or nothing: a temporary file of the

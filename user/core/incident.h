@@ -55,8 +55,9 @@ struct incident_events {
 enum incident_airbag {
 	INCIDENT_AIRBAG_NONE = 0, /* not asked for, or no answer yet */
 	INCIDENT_AIRBAG_RAISED,
-	INCIDENT_AIRBAG_REFUSED, /* -ENOMEM: the host has none to spare; -EAGAIN: too often */
-	INCIDENT_AIRBAG_FAILED,	 /* see the error */
+	/* -ENOMEM: the host has none to spare; -EAGAIN: too often; -EBUSY: an earlier one is still owed */
+	INCIDENT_AIRBAG_REFUSED,
+	INCIDENT_AIRBAG_FAILED, /* see the error */
 };
 
 /* What is not known of an incident, and should be: bits. */

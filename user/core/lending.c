@@ -19,6 +19,10 @@
 /* The brake takes hold in this part of the raised limit, and in half of what is left at most. */
 #define BRAKE_PART 8
 
+/* A limit that is stepped down stays so much above what is used, and goes by so much at least. */
+#define STEP_ABOVE_BYTES (1ULL << 20)
+#define STEP_LEAST_BYTES (1ULL << 20)
+
 uint64_t lending_spare(uint64_t total_bytes, uint64_t available_bytes)
 {
 	return sat_sub(available_bytes, total_bytes / PERMYRIAD * HOST_MARGIN_PERMYRIAD);
@@ -97,6 +101,15 @@ bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_
 
 	return now_ns >= lent->deadline_ns ||
 	       sat_add(need_bytes, reserve_bytes) < lent->limit_bytes;
+}
+
+uint64_t lending_step_bytes(uint64_t before_bytes, uint64_t now_bytes, uint64_t used_bytes,
+			    uint64_t page_bytes)
+{
+	uint64_t to = MAX(before_bytes, sat_add(used_bytes, STEP_ABOVE_BYTES));
+
+	return sat_add(to, STEP_LEAST_BYTES) <= now_bytes ? to / page_bytes * page_bytes
+							  : now_bytes;
 }
 
 enum lending_end lending_end(int error, bool wanted_again)

@@ -58,11 +58,19 @@ struct lent {
  */
 bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns);
 
+/*
+ * Where a limit goes that the kernel refuses to lower to what it was, because more is in use: as near to
+ * it as that allows, in whole pages. now_bytes: what the limit is; that is the result where there is
+ * nothing to gain yet.
+ */
+uint64_t lending_step_bytes(uint64_t before_bytes, uint64_t now_bytes, uint64_t used_bytes,
+			    uint64_t page_bytes);
+
 /* What becomes of a loan, and of its entry in the journal, after the attempt to put its limit back. */
 enum lending_end {
 	LENDING_ENDED = 0, /* the limit is back, or gone with its cgroup: the entry goes */
-	LENDING_REFUSED,   /* by the kernel: the entry stays, and it is tried again */
-	LENDING_RENEWED,   /* a trip came meanwhile: the limit is raised again */
+	LENDING_REFUSED, /* by the kernel: the entry stays, it is tried again, and nothing is lent */
+	LENDING_RENEWED, /* a trip came meanwhile: the limit is raised again */
 };
 
 /* error: of the attempt, 0 or -errno. wanted_again: such a trip came. */

@@ -272,6 +272,18 @@ static void print_end(FILE *file, const struct incident *incident)
 	}
 }
 
+static const char *refusal_text(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+		return "too many in the last minutes";
+	case -EBUSY:
+		return "what was lent before is still in use";
+	default:
+		return "the machine has no memory to spare";
+	}
+}
+
 /* ", airbag of 64.0 MiB (12.5 MiB used, braked)" */
 static void print_airbag(FILE *file, const struct incident *incident)
 {
@@ -287,10 +299,7 @@ static void print_airbag(FILE *file, const struct incident *incident)
 			strcmp(incident_brake(incident), "held") == 0 ? ", braked" : "");
 		break;
 	case INCIDENT_AIRBAG_REFUSED:
-		fputs(incident->airbag_error == -EAGAIN
-			      ? ", no airbag: too many in the last minutes"
-			      : ", no airbag: the machine has no memory to spare",
-		      file);
+		fprintf(file, ", no airbag: %s", refusal_text(incident->airbag_error));
 		break;
 	case INCIDENT_AIRBAG_FAILED:
 		fprintf(file, ", no airbag: %s", strerror(-incident->airbag_error));

@@ -38,6 +38,7 @@ struct bag {
 	unsigned int open_trips; /* it is raised for */
 	uint64_t used_ns;	 /* when it was last asked for */
 	uint64_t entered_ns;	 /* when a handler was entered last; 0: not since it was raised */
+	bool is_owed;		 /* the kernel refused to put it back: nothing more is lent */
 	uint64_t complained_ns;
 };
 
@@ -227,6 +228,12 @@ static void bag_brake(struct airbag *airbag, struct bag *bag)
 		loan_brake(&airbag->lender, &bag->loan);
 }
 
+/* By a rule of ours, not by an error. */
+static bool is_refusal(int error)
+{
+	return error == -ENOMEM || error == -EAGAIN || error == -EBUSY;
+}
+
 void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy *policy,
 		  uint64_t grace_ns, uint64_t rate_bytes_s, struct airbag_result *ret)
 {
@@ -237,7 +244,9 @@ void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy
 	pthread_mutex_lock(&airbag->mutex);
 	if (!r)
 		r = bag_open(airbag, cgroup_id, &bag);
-	if (!r && bag->state == BAG_READY)
+	if (!r && bag->is_owed)
+		r = -EBUSY;
+	else if (!r && bag->state == BAG_READY)
 		r = bag_raise(airbag, bag, policy, grace_ns, rate_bytes_s);
 	else if (!r)
 		bag_join(airbag, bag, grace_ns);
@@ -249,8 +258,7 @@ void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 	if (r) {
-		result.outcome = r == -ENOMEM || r == -EAGAIN ? INCIDENT_AIRBAG_REFUSED
-							      : INCIDENT_AIRBAG_FAILED;
+		result.outcome = is_refusal(r) ? INCIDENT_AIRBAG_REFUSED : INCIDENT_AIRBAG_FAILED;
 		result.error = r;
 	} else {
 		wake(airbag);
@@ -265,7 +273,7 @@ void airbag_raise_further(struct airbag *airbag, uint64_t cgroup_id, uint64_t ra
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_RAISED && bag->open_trips &&
+	if (bag && bag->state == BAG_RAISED && bag->open_trips && !bag->is_owed &&
 	    bag->loan.policy.airbag == AIRBAG_AUTO) { /* else that was all */
 		r = loan_raise_further(&airbag->lender, &bag->loan, rate_bytes_s);
 		bag->loan.was_all |= r == -ENOMEM;
@@ -314,27 +322,50 @@ static void complain(struct bag *bag, int error)
 		 bag->loan.cgroup_id, strerror(-error));
 }
 
+/*
+ * Puts the limit back, or nearer to where it was. v1 refuses what is below the usage, for ever if that
+ * is tmpfs of the dead: then it is tried again only when need fits, because each try has the kernel
+ * reclaim.
+ */
+static int pay_back(const struct airbag *airbag, struct loan *loan, bool is_owed)
+{
+	struct cgroup_memory memory;
+	int r = -EBUSY;
+
+	if (!is_owed || cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) ||
+	    sat_sub(memory.usage_bytes, memory.file_bytes) <= loan_limit_bytes(&loan->entry.before))
+		r = loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
+	if (r == -EBUSY)
+		loan_step_down(&airbag->lender, loan);
+	return r;
+}
+
 /* Called with the mutex, which is given up while the kernel reclaims. */
 static void bag_put_back(struct airbag *airbag, struct bag *bag)
 {
-	const struct journal_entry entry = bag->loan.entry;
+	struct loan loan = bag->loan;
+	bool is_owed = bag->is_owed;
 	int r;
 
 	bag->state = BAG_GOING_BACK;
 	pthread_mutex_unlock(&airbag->mutex);
-	r = loan_put_back(&airbag->lender, bag->loan.dirfd, &entry);
+	r = pay_back(airbag, &loan, is_owed);
 	pthread_mutex_lock(&airbag->mutex);
+	bag->loan.entry.raised = loan.entry.raised;
+	bag->loan.entry.raised_last = loan.entry.raised_last;
 	switch (lending_end(r, bag->state == BAG_RAISED)) {
 	case LENDING_RENEWED:
 		loan_raise_again(&airbag->lender, &bag->loan);
 		break;
 	case LENDING_REFUSED:
 		bag->state = BAG_RAISED;
+		bag->is_owed = true;
 		complain(bag, r);
 		break;
 	case LENDING_ENDED:
 		journal_remove(airbag->lender.journal_fd, bag->loan.cgroup_id);
 		bag->state = BAG_READY;
+		bag->is_owed = false;
 		break;
 	}
 }

@@ -5,7 +5,8 @@
  * touched, and put back when the last trip it was for is closed, when memory has fallen below the
  * old line, or at its deadline; by the next start if we are killed. A limit that somebody else
  * changed meanwhile is theirs and stays. Three in a row, then one a minute: what crashes again and
- * again is not to live on lent memory.
+ * again is not to live on lent memory. Where the kernel refuses to lower a limit (v1, below the usage), it
+ * is stepped down with the usage, and nothing more is lent to it until it is where it was.
  *
  * The brake is for the end of what can be lent, on v2: memory.high a little before the raised limit.
  * Threads that go on allocating beyond it sleep, the longer the further they are, so that the rest
@@ -35,7 +36,8 @@ struct airbag_config {
 /* What came of raising a limit, for the incident. */
 struct airbag_result {
 	enum incident_airbag outcome;
-	int error; /* -errno where it failed; refused: -ENOMEM, the host; -EAGAIN, too often */
+	/* -errno where it failed; refused: -ENOMEM, the host; -EAGAIN, too often; -EBUSY, still owed */
+	int error;
 	uint64_t before_bytes, raised_bytes;
 };
 

@@ -139,3 +139,33 @@ int loan_put_back(const struct lender *lender, int dirfd, const struct journal_e
 			 entry->cgroup_id);
 	return cgroup_limits_write(lender->tree, dirfd, &now);
 }
+
+int loan_step_down(const struct lender *lender, struct loan *loan)
+{
+	struct journal_entry entry = loan->entry;
+	uint64_t used_bytes, page_bytes = sysconf(_SC_PAGESIZE), by_bytes;
+	struct cgroup_limits now;
+	int r = cgroup_limits_read(lender->tree, loan->dirfd, &now);
+
+	if (!r && !are_ours(&entry, &now))
+		r = -EBUSY;
+	if (!r)
+		r = cgroup_usage_read(lender->tree, loan->dirfd, &used_bytes);
+	if (r)
+		return r;
+	by_bytes = now.memory_bytes - lending_step_bytes(entry.before.memory_bytes,
+							 now.memory_bytes, used_bytes, page_bytes);
+	if (!by_bytes)
+		return 0;
+	entry.raised_last = now;
+	entry.raised = now;
+	entry.raised.memory_bytes -= by_bytes;
+	if (now.memsw_bytes != UINT64_MAX) /* memory with swap stays as far above */
+		entry.raised.memsw_bytes =
+			MAX(sat_sub(now.memsw_bytes, by_bytes), entry.before.memsw_bytes);
+	r = journal_write(lender->journal_fd, &entry, true);
+	if (r)
+		return r;
+	loan->entry = entry; /* is_ours() knows either value */
+	return cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised);
+}

@@ -51,5 +51,11 @@ void loan_brake(const struct lender *lender, struct loan *loan);
  */
 int loan_put_back(const struct lender *lender, int dirfd, const struct journal_entry *entry);
 
+/*
+ * Where that was refused with -EBUSY: lowers the limit as far as what is used allows, and says so in the
+ * journal and in the loan. Nothing happens where somebody else has changed it, or nothing is to gain.
+ */
+int loan_step_down(const struct lender *lender, struct loan *loan);
+
 /* The lower of memory and memory with swap: the limit, in words. */
 uint64_t loan_limit_bytes(const struct cgroup_limits *limits);

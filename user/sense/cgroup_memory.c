@@ -298,7 +298,8 @@ int cgroup_events_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_
 	return r;
 }
 
-static int write_limit(const struct cgroup_tree *tree, int dirfd, const char *name, uint64_t bytes)
+static int write_limit(const struct cgroup_tree *tree, int dirfd, const char *name, uint64_t bytes,
+		       int (*write_file)(int dirfd, const char *path, const char *text))
 {
 	char text[24];
 
@@ -306,12 +307,12 @@ static int write_limit(const struct cgroup_tree *tree, int dirfd, const char *na
 		snprintf(text, sizeof(text), "%s", cgroup_tree_version(tree) == 1 ? "-1" : "max");
 	else
 		snprintf(text, sizeof(text), "%" PRIu64, bytes);
-	return file_write(dirfd, name, text);
+	return write_file(dirfd, name, text);
 }
 
 int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes)
 {
-	return write_limit(tree, dirfd, names_of(tree)->limit, bytes);
+	return write_limit(tree, dirfd, names_of(tree)->limit, bytes, file_write);
 }
 
 int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
@@ -348,13 +349,16 @@ int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct 
 	has_memsw = now.memsw_bytes != to->memsw_bytes;
 	memsw_first = has_memsw && to->memsw_bytes > now.memsw_bytes;
 	if (memsw_first)
-		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes);
+		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes,
+				file_write_nonblock);
 	if (!r && now.memory_bytes != to->memory_bytes)
-		r = write_limit(tree, dirfd, names_of(tree)->limit, to->memory_bytes);
+		r = write_limit(tree, dirfd, names_of(tree)->limit, to->memory_bytes,
+				file_write_nonblock);
 	if (!r && has_memsw && !memsw_first)
-		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes);
+		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes,
+				file_write_nonblock);
 	if (!r && now.high_bytes != to->high_bytes)
-		r = write_limit(tree, dirfd, HIGH_V2, to->high_bytes);
+		r = write_limit(tree, dirfd, HIGH_V2, to->high_bytes, file_write_nonblock);
 	return r;
 }
 

@@ -92,7 +92,11 @@ struct cgroup_limits {
 /* All three allocate nothing and are callable from the responder. Errors as above. */
 int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
-/* Writes the limits that differ, in the order that keeps memsw at or above memory. */
+/*
+ * Writes the limits that differ, in the order that keeps memsw at or above memory. On v2 of 6.16 and
+ * newer the kernel neither reclaims nor kills within the write, whatever is used (c8e6002bd611); older
+ * ones do. -EBUSY: v1 could not reclaim enough.
+ */
 int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
 
 /* Whether the limit file is there and could be opened for writing (permissions, mount). */
