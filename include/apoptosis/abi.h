@@ -147,7 +147,8 @@ enum apo_trigger {
 	APO_TRIGGER_TICK = 2,	 /* timer tick or switch: need grew outside the mm counters */
 	APO_TRIGGER_RECLAIM = 3, /* the cgroup reached its limit and reclaim began */
 	APO_TRIGGER_CHARGE = 4,	 /* page_counter_try_charge: a batch of any memory is charged */
-	APO_TRIGGERS = 4,
+	APO_TRIGGER_END,	 /* a new trigger comes before it */
+	APO_TRIGGERS = APO_TRIGGER_END - 1,
 };
 
 enum apo_rule {

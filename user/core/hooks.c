@@ -65,6 +65,8 @@ const struct hook hooks[] = {
 	 .point = "mm_vmscan_memcg_reclaim_begin",
 	 .probe = HOOK_TRACEPOINT,
 	 .trigger = "reclaim",
+	 .number = APO_TRIGGER_RECLAIM,
+	 .where = "at the limit",
 	 .weight = PROTECTION_PART,
 	 .gives = "reclaim trigger: checks when a cgroup is at its limit",
 	 .lost = "the last chance at the limit",
@@ -73,6 +75,8 @@ const struct hook hooks[] = {
 	 .point = "sched_switch",
 	 .probe = HOOK_TRACEPOINT,
 	 .trigger = "tick",
+	 .number = APO_TRIGGER_TICK,
+	 .where = "at the timer tick",
 	 .unless = "charge",
 	 .weight = PROTECTION_EXTRA,
 	 .gives = "checks a process that stops running, where there is no charge trigger",
@@ -82,6 +86,8 @@ const struct hook hooks[] = {
 	 .point = "hrtimer_expire_entry",
 	 .probe = HOOK_TRACEPOINT,
 	 .trigger = "tick",
+	 .number = APO_TRIGGER_TICK,
+	 .where = "at the timer tick",
 	 .weight = PROTECTION_PART,
 	 .gives = "tick trigger: checks the running process at the timer tick",
 	 .lost = "early sight of tmpfs writes and kernel memory",
@@ -90,6 +96,8 @@ const struct hook hooks[] = {
 	 .point = "page_counter_try_charge",
 	 .probe = HOOK_FEXIT,
 	 .trigger = "charge",
+	 .number = APO_TRIGGER_CHARGE,
+	 .where = "at the charge",
 	 .weight = PROTECTION_EXTRA,
 	 .gives = "charge trigger: checks when memory of any kind is charged, by fexit",
 	 .lost = "exact sight of tmpfs writes and kernel memory: up to a timer tick late",
@@ -98,6 +106,8 @@ const struct hook hooks[] = {
 	 .point = "rss_stat",
 	 .probe = HOOK_TRACEPOINT,
 	 .trigger = "growth",
+	 .number = APO_TRIGGER_GROWTH,
+	 .where = "in the fault",
 	 .needed = true,
 	 .weight = PROTECTION_PART,
 	 .gives = "growth trigger: checks in the page fault that grows a process",
@@ -113,6 +123,14 @@ const struct hook *hook_find(const char *program)
 {
 	for (size_t i = 0; i < hook_count; i++)
 		if (strcmp(hooks[i].program, program) == 0)
+			return &hooks[i];
+	return NULL;
+}
+
+const struct hook *hook_of_trigger(uint32_t number)
+{
+	for (size_t i = 0; i < hook_count; i++)
+		if (hooks[i].trigger && hooks[i].number == number)
 			return &hooks[i];
 	return NULL;
 }

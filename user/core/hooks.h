@@ -11,6 +11,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "apoptosis/abi.h"
 
 /* What a missing thing costs. */
 enum protection_weight {
@@ -31,9 +34,11 @@ struct hook {
 	const char *program; /* in bpf/guard.bpf.c */
 	const char *point;   /* tracepoint or kernel function */
 	enum hook_probe probe;
-	const char *trigger; /* which one it is; NULL: none, it does not check */
-	const char *unless;  /* the trigger that takes its place; NULL: none does */
-	bool needed;	     /* without it nothing starts */
+	const char *trigger;	 /* which one it is; NULL: none, it does not check */
+	enum apo_trigger number; /* of that trigger, in records */
+	const char *where;	 /* a trip was found by it, for people: "in the fault" */
+	const char *unless;	 /* the trigger that takes its place; NULL: none does */
+	bool needed;		 /* without it nothing starts */
 	enum protection_weight weight;
 	const char *gives;  /* what it is good for */
 	const char *lost;   /* what its absence costs */
@@ -50,6 +55,9 @@ const struct hook *hook_find(const char *program);
 
 /* Of the hooks that are there, those to put to use: all but those whose place is taken. */
 void hooks_choose(const bool there[HOOKS_MAX], bool ret_used[HOOKS_MAX]);
+
+/* A row of the trigger that records call by that number; NULL: there is none. */
+const struct hook *hook_of_trigger(uint32_t number);
 
 /* Names of triggers, each once. */
 struct trigger_names {

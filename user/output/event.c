@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "core/hooks.h"
 #include "output/format.h"
 
 #define WORD_WIDTH 8 /* "too late", "oom kill" */
@@ -123,25 +124,19 @@ static void print_level(FILE *file, const struct incident *incident, const struc
 	}
 }
 
-static const char *where_sent(const struct incident *incident)
+/* " in the fault" */
+static void print_where_sent(FILE *file, const struct incident *incident)
 {
+	const struct hook *hook = hook_of_trigger(incident->trigger);
+
 	if (incident->action == APO_ACT_SENT_RESPONDER)
-		return " by the responder";
-	if (!incident_is_measured(incident)) /* by one of the two */
-		return "";
-	if (incident->target.pid != incident->grower.pid)
-		return " from the kernel";
-	switch (incident->trigger) {
-	case APO_TRIGGER_GROWTH:
-		return " in the fault";
-	case APO_TRIGGER_CHARGE:
-		return " at the charge";
-	case APO_TRIGGER_TICK:
-		return " at the timer tick";
-	case APO_TRIGGER_RECLAIM:
-		return " at the limit";
-	}
-	return " from the kernel";
+		fputs(" by the responder", file);
+	else if (!incident_is_measured(incident)) /* by one of the two */
+		return;
+	else if (incident->target.pid == incident->grower.pid && hook)
+		fprintf(file, " %s", hook->where);
+	else
+		fputs(" from the kernel", file);
 }
 
 /* " to nginx[1]", unless it is the grower; " to 5 processes". */
@@ -210,7 +205,7 @@ static void print_action(FILE *file, const struct incident *incident, const stru
 	case APO_ACT_SENT_RESPONDER:
 		fputs(" sent", file);
 		print_target(file, "to", incident, names);
-		fputs(where_sent(incident), file);
+		print_where_sent(file, incident);
 		break;
 	case APO_ACT_DELEGATED:
 		fputs(" handed to the responder", file);

@@ -6,6 +6,7 @@
 
 #include "base/parse.h"
 #include "base/util.h"
+#include "core/hooks.h"
 
 static struct tm utc_time(uint64_t realtime_ns)
 {
@@ -46,17 +47,9 @@ void format_signed_size(char *buf, size_t size, int64_t bytes)
 
 const char *trigger_name(enum apo_trigger trigger)
 {
-	switch (trigger) {
-	case APO_TRIGGER_GROWTH:
-		return "growth";
-	case APO_TRIGGER_TICK:
-		return "tick";
-	case APO_TRIGGER_RECLAIM:
-		return "reclaim";
-	case APO_TRIGGER_CHARGE:
-		return "charge";
-	}
-	return NULL;
+	const struct hook *hook = hook_of_trigger(trigger);
+
+	return hook ? hook->trigger : NULL;
 }
 
 const char *rule_name(enum apo_rule rule)
