@@ -138,13 +138,15 @@ Test(incidents, trip_that_was_lost_is_told_by_the_oom_kill)
 	live_wait_exit(other);
 	live_check(live_exit_code(victim) == 128 + SIGKILL, "it ended with %d",
 		   live_exit_code(victim));
-	live_check(live_exit_code(other) == 0, "the other one ended with %d",
-		   live_exit_code(other));
+	/* The kernel may kill it as well, before the victim's memory is free. */
+	live_check(live_exit_code(other) == 0 || live_exit_code(other) == 128 + SIGKILL,
+		   "the other one ended with %d", live_exit_code(other));
 	verdict = live_event(guard, "verdict", victim->pid);
 	live_expect_text(verdict, "verdict", "too late");
 	live_expect_text(verdict, "exit.signal", "KILL");
 	expect_lost_trip(verdict);
-	live_check(live_count_events(guard, "oom_kill", 0) == 0, "a kill that no trip preceded");
+	live_check(live_count_events(guard, "oom_kill", victim->pid) == 0,
+		   "its kill is one that no trip preceded");
 	live_stop(guard);
 }
 
