@@ -323,16 +323,16 @@ static void complain(struct bag *bag, int error)
 }
 
 /*
- * Puts the limit back, or nearer to where it was. v1 refuses what is below the usage, for ever if that
- * is tmpfs of the dead: then it is tried again only when need fits, because each try has the kernel
- * reclaim.
+ * Puts the limit of a loan that is owed back, or nearer to where it was. v1 refuses what is below the
+ * usage, for ever if that is tmpfs of the dead, and each try has the kernel reclaim: it is tried only
+ * when need fits.
  */
-static int pay_back(const struct airbag *airbag, struct loan *loan, bool is_owed)
+static int pay_back(const struct airbag *airbag, struct loan *loan)
 {
 	struct cgroup_memory memory;
 	int r = -EBUSY;
 
-	if (!is_owed || cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) ||
+	if (cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) ||
 	    sat_sub(memory.usage_bytes, memory.file_bytes) <= loan_limit_bytes(&loan->entry.before))
 		r = loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
 	if (r == -EBUSY)
@@ -349,10 +349,13 @@ static void bag_put_back(struct airbag *airbag, struct bag *bag)
 
 	bag->state = BAG_GOING_BACK;
 	pthread_mutex_unlock(&airbag->mutex);
-	r = pay_back(airbag, &loan, is_owed);
+	r = is_owed ? pay_back(airbag, &loan)
+		    : loan_put_back(&airbag->lender, loan.dirfd, &loan.entry);
 	pthread_mutex_lock(&airbag->mutex);
-	bag->loan.entry.raised = loan.entry.raised;
-	bag->loan.entry.raised_last = loan.entry.raised_last;
+	if (is_owed) { /* no trip joins it: nobody else has changed what it is raised to */
+		bag->loan.entry.raised = loan.entry.raised;
+		bag->loan.entry.raised_last = loan.entry.raised_last;
+	}
 	switch (lending_end(r, bag->state == BAG_RAISED)) {
 	case LENDING_RENEWED:
 		loan_raise_again(&airbag->lender, &bag->loan);
