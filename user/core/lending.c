@@ -97,7 +97,8 @@ uint64_t lending_closed_deadline_ns(uint64_t deadline_ns, uint64_t now_ns)
 
 bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns)
 {
-	uint64_t reserve_bytes = lent->open_trips ? lent->reserve_bytes : 0;
+	/* Usage moves up and down by what each CPU has in stock: need at the line may seem below it. */
+	uint64_t reserve_bytes = lent->open_trips ? 2 * lent->reserve_bytes : 0;
 
 	return now_ns >= lent->deadline_ns ||
 	       sat_add(need_bytes, reserve_bytes) < lent->limit_bytes;

@@ -54,7 +54,7 @@ struct lent {
 
 /*
  * Whether the limit may go back: the deadline has come, or need fits below it again; with trips that are
- * open, below its line. Earlier the kernel would kill.
+ * open, clear of its line, by another reserve. Earlier the kernel would kill.
  */
 bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns);
 

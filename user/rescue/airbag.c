@@ -188,22 +188,30 @@ void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
 /* --- raising ------------------------------------------------------------------------------- */
 
 static int bag_raise(struct airbag *airbag, struct bag *bag, const struct policy *policy,
-		     uint64_t grace_ns, uint64_t rate_bytes_s)
+		     uint64_t deadline_ns, uint64_t rate_bytes_s)
 {
 	uint64_t now_ns = boottime_ns();
 	int r;
 
-	if (sat_sub(now_ns, bag->entered_ns) > OVERTAKEN_NS)
-		bag->entered_ns = 0; /* for a trip that is over */
 	if (!lending_allowed(airbag->debts, bag->path_hash, now_ns))
 		return -EAGAIN;
-	r = loan_raise(&airbag->lender, &bag->loan, policy, lending_deadline_ns(now_ns, grace_ns),
-		       rate_bytes_s);
+	r = loan_raise(&airbag->lender, &bag->loan, policy, deadline_ns, rate_bytes_s);
 	if (r)
 		return r;
 	lending_take(airbag->debts, bag->path_hash, now_ns);
 	bag->state = BAG_RAISED;
 	return 0;
+}
+
+/* For a trip. */
+static int bag_raise_first(struct airbag *airbag, struct bag *bag, const struct policy *policy,
+			   uint64_t grace_ns, uint64_t rate_bytes_s)
+{
+	uint64_t now_ns = boottime_ns();
+
+	if (sat_sub(now_ns, bag->entered_ns) > OVERTAKEN_NS)
+		bag->entered_ns = 0; /* for a trip that is over */
+	return bag_raise(airbag, bag, policy, lending_deadline_ns(now_ns, grace_ns), rate_bytes_s);
 }
 
 /* It is raised already: for longer, too, as far as it may be lent. */
@@ -247,7 +255,7 @@ void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy
 	if (!r && bag->is_owed)
 		r = -EBUSY;
 	else if (!r && bag->state == BAG_READY)
-		r = bag_raise(airbag, bag, policy, grace_ns, rate_bytes_s);
+		r = bag_raise_first(airbag, bag, policy, grace_ns, rate_bytes_s);
 	else if (!r)
 		bag_join(airbag, bag, grace_ns);
 	if (!r) {
@@ -266,18 +274,34 @@ void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy
 	*ret = result;
 }
 
+/* As far as its policy goes: one of a fixed size was all. */
+static void bag_raise_further(struct airbag *airbag, struct bag *bag, uint64_t rate_bytes_s)
+{
+	int r;
+
+	if (bag->loan.policy.airbag != AIRBAG_AUTO)
+		return;
+	r = loan_raise_further(&airbag->lender, &bag->loan, rate_bytes_s);
+	bag->loan.was_all |= r == -ENOMEM;
+	bag_brake(airbag, bag);
+}
+
 void airbag_raise_further(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s)
 {
 	struct bag *bag;
-	int r;
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->state == BAG_RAISED && bag->open_trips && !bag->is_owed &&
-	    bag->loan.policy.airbag == AIRBAG_AUTO) { /* else that was all */
-		r = loan_raise_further(&airbag->lender, &bag->loan, rate_bytes_s);
-		bag->loan.was_all |= r == -ENOMEM;
-		bag_brake(airbag, bag);
+	if (bag && bag->open_trips && !bag->is_owed) {
+		if (bag->state == BAG_RAISED) {
+			bag_raise_further(airbag, bag, rate_bytes_s);
+		} else if (bag->state == BAG_READY) {
+			/* Need had fallen, and grows again before the trip is over. */
+			const struct policy policy = bag->loan.policy;
+
+			bag_raise(airbag, bag, &policy, bag->loan.entry.deadline_ns, rate_bytes_s);
+			wake(airbag);
+		}
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 }
