@@ -22,6 +22,7 @@ struct check {
 	bool is_covered; /* a guard covers the limit, so that all processes below have accounts */
 	bool in_fault;	 /* the owner's process is running: it can be signalled from here */
 	bool in_spike;	 /* its growth is sampled */
+	__u8 loan;	 /* LOAN_..., of the limit */
 	struct apo_reading reading;
 };
 
@@ -119,7 +120,6 @@ static __always_inline __s64 decay(__s64 value, __u64 elapsed)
 	return value - ((value * (__s64)((elapsed >> 20) & 1023)) >> 11);
 }
 
-#define NSEC_PER_SEC 1000000000ULL
 /* Long against the stock by which usage moves (64 pages per CPU), short against a spike. */
 #define RATE_WINDOW_NS 10000000ULL
 
@@ -158,6 +158,21 @@ static __always_inline void cpus_update(struct check *check, struct limit *limit
 	} else if (!(limit->cpus_now & bit)) {
 		limit->cpus_now |= bit;
 	}
+}
+
+/* Bits set: how many CPUs work for a limit. */
+static __always_inline __u32 bits_of(__u64 mask)
+{
+	mask -= mask >> 1 & 0x5555555555555555ULL;
+	mask = (mask & 0x3333333333333333ULL) + (mask >> 2 & 0x3333333333333333ULL);
+	mask = (mask + (mask >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return mask * 0x0101010101010101ULL >> 56;
+}
+
+/* The CPUs that lately worked for a limit. */
+static __always_inline __u64 cpus_of(const struct limit *limit)
+{
+	return bits_of(limit->cpus_now | limit->cpus_before);
 }
 
 #define TRIP_FOLLOW_NS (10 * NSEC_PER_SEC) /* peaks of a trip are followed, re-armed or not */
@@ -252,6 +267,7 @@ static __always_inline void process_begin(struct check *check, struct process *p
 	process->spike_ns = 0;
 	process->calm = 1;
 	process->shared.peak_pages = 0;
+	process->told_ns = 0;
 }
 
 /*
@@ -336,6 +352,26 @@ static __always_inline __s64 hidden_growth(struct check *check, struct limit *li
 	return grown - slack;
 }
 
+/*
+ * By how much a process has grown. Anonymous pages are charged when they are mapped. Files and shared
+ * memory may have been charged long before, to somebody else: of those, what need shows counts, and no
+ * more of what is unmapped again than need has fallen by.
+ */
+static __always_inline __s64 rss_growth(const __u64 rss[APO_KINDS], const __u64 before[APO_KINDS],
+					__s64 unexplained)
+{
+	__s64 own = (__s64)(rss[APO_ANON] - before[APO_ANON]);
+	__s64 shared =
+		(__s64)(rss[APO_FILE] + rss[APO_SHMEM] - before[APO_FILE] - before[APO_SHMEM]);
+	__s64 most = unexplained - (own > 0 ? own : 0), least = unexplained < 0 ? unexplained : 0;
+
+	if (shared > 0 && shared > most)
+		shared = most > 0 ? most : 0;
+	if (shared < least)
+		shared = least;
+	return own + shared;
+}
+
 /* Brings the account of the check's process up to date. */
 static __noinline struct process *process_update(struct check *check, struct limit *limit)
 {
@@ -352,13 +388,13 @@ static __noinline struct process *process_update(struct check *check, struct lim
 			return NULL;
 		}
 	}
+	unexplained = (__s64)(need - limit->explained_pages);
 	if (process->mm != (__u64)check->mm)
 		process_begin(check, process, rss);
 	else
-		grown = (__s64)(rss_total(rss) - rss_total(process->shared.rss_pages));
+		grown = rss_growth(rss, process->shared.rss_pages, unexplained);
 	owned_before = process->owned_pages;
 
-	unexplained = (__s64)(need - limit->explained_pages);
 	if (unexplained < 0)
 		limit->explained_pages = need;
 	else if (grown > 0 && check->trigger == APO_TRIGGER_GROWTH)

@@ -91,8 +91,10 @@ static __noinline void signalled_remember(struct check *check, const struct deci
 	};
 	struct process *process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
 
-	if (process)
+	if (process) {
 		entry.start_boottime_ns = process->shared.start_boottime_ns;
+		entry.generated_ns = entry.delivered_ns = process->told_ns;
+	}
 	if (bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY))
 		stat_add(APO_STAT_MAP_FULL);
 }
@@ -115,6 +117,14 @@ static __always_inline void pending_retry(struct check *check)
 		entry->pending = 0;
 		stat_add(APO_STAT_SENT);
 	}
+}
+
+/* Somebody else has sent it the signal, and it shuts down: a second one may end it at once. */
+static __always_inline bool was_told(__u32 tgid)
+{
+	const struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+
+	return process && process->told_ns;
 }
 
 /*
@@ -145,6 +155,8 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 		decision->action = APO_ACT_NONE; /* a warning that is only an event */
 	else if ((policy->flags | limit_policy->flags) & APO_POLICY_DRY_RUN)
 		decision->action = APO_ACT_DRY_RUN;
+	else if (policy->target == APO_TARGET_GROWER && was_told(decision->target_tgid))
+		decision->action = APO_ACT_TOLD;
 	else if (policy->target != APO_TARGET_GROWER)
 		decision->action = APO_ACT_DELEGATED;
 	else if (own)
@@ -181,12 +193,12 @@ static __always_inline void request_wanted(struct check *check, struct limit *li
 	__u64 id = check->reading.limit_cgroup;
 
 	if (decision->wants & WANT_PREPARE)
-		limit->prepared = request_bare(APO_REC_PREPARE, id, check->policy, 0, 0);
+		limit->prepared = request_bare(APO_REC_PREPARE, id, check->policy, 0, 0, 0);
 	if (decision->wants & WANT_REFRESH)
-		request_bare(APO_REC_REFRESH, id, check->policy, 0, 0);
+		request_bare(APO_REC_REFRESH, id, check->policy, 0, 0, 0);
 	if (decision->wants & WANT_AIRBAG)
-		request_bare(APO_REC_REQUEST, id, check->policy, limit->shared.rate_pages_s,
-			     APO_REQUEST_AIRBAG);
+		request_bare(APO_REC_REQUEST, id, check->policy, check->cgroup_id,
+			     limit->shared.rate_pages_s, APO_REQUEST_AIRBAG);
 	if (decision->wants & WANT_RETRY)
 		pending_retry(check);
 }

@@ -3,21 +3,96 @@
  * The rules: whether a limit must be acted on now, and on whom. They read accounts and write a
  * struct decision; act.bpf.h does what it says.
  *
- * The line is the reserve. After a trip the next line is half the reserve, then a quarter, and so
- * on: a second process that spikes in the same cgroup gets a signal of its own, if it made at
- * least a quarter of the growth since the last one. The limit is re-armed when headroom is ample
- * again. A process is not signalled twice within the cooldown.
+ * Where a limit can be raised, it is: silently, a little before it is reached, at the lend line. The
+ * trip comes when need passes the limit as it was, so that what stays below is never signalled. Where
+ * the loan is refused or late, the trip comes at the lend line; where the limit cannot be raised, at
+ * the reserve of the policy.
+ *
+ * After a trip the next line is half of what was left at the first, then a quarter, and so on: a
+ * second process that spikes in the same cgroup gets a signal of its own, if it made at least a
+ * quarter of the growth since the last one. The limit is re-armed when headroom is ample again. A
+ * process is not signalled twice within the cooldown.
  */
 #pragma once
 
 #include "account.bpf.h"
+
+/* --- lines --------------------------------------------------------------------------------- */
+
+#define LEND_LINE_BYTES (4ULL << 20)
+#define LEND_LINE_SHIFT 5 /* of the limit at most */
+#define STOCK_PAGES 64	  /* per CPU: charged, and not used yet */
+#define LEND_TIME_SHIFT 7 /* of a second: a loan takes a tenth of a ms, and 4 ms at worst */
+#define LEND_RATE_SHIFT 3 /* growth in that time, of the limit at most */
+
+static __always_inline __u64 at_most(__u64 pages, __u64 most)
+{
+	return pages < most ? pages : most;
+}
+
+/* Headroom at which a loan is asked for. */
+static __always_inline __u64 lend_line(__u64 limit_pages, __u64 rate_pages_s)
+{
+	__u64 part = limit_pages >> LEND_LINE_SHIFT;
+
+	return at_most(LEND_LINE_BYTES >> page_shift, part) +
+	       at_most((__u64)nr_cpus * STOCK_PAGES, part) +
+	       at_most(rate_pages_s >> LEND_TIME_SHIFT, limit_pages >> LEND_RATE_SHIFT);
+}
+
+static __always_inline bool may_be_lent(__u32 loan, const struct apo_policy *policy)
+{
+	return policy->flags & APO_POLICY_AIRBAG && !(loan & LOAN_IMPOSSIBLE);
+}
+
+/* The line in force: the headroom at which something is done. */
+static __always_inline __u64 line_of(const struct apo_reading *reading,
+				     const struct apo_policy *policy, bool lends,
+				     __u64 rate_pages_s)
+{
+	if (!lends)
+		return reserve_of(policy, reading->limit_pages);
+	return reading->lent_pages ? 0 : lend_line(reading->limit_pages, rate_pages_s);
+}
+
+/* Which line is in force for a check, and what may be lent. */
+static __noinline int line_find(struct check *check, const struct limit *limit,
+				const struct apo_policy *policy)
+{
+	check->loan |= loan_state((__u64)check->binding, check->now);
+	if (may_be_lent(check->loan, policy))
+		check->loan |= LOAN_POSSIBLE;
+	check->reading.reserve_pages = line_of(&check->reading, policy, check->loan & LOAN_POSSIBLE,
+					       limit->shared.rate_pages_s);
+	return 0;
+}
+
+/*
+ * What the kernel leaves to grow, and how much of it there was at the first line: that of the reserve
+ * or of the lend line, or with a loan in force what is lent. Of that the stock of the CPUs counts as
+ * used and is not: what stays below the limit may seem to pass it by so much.
+ */
+static __always_inline __s64 room_of(const struct apo_reading *reading)
+{
+	return reading->headroom_pages + (__s64)reading->lent_pages;
+}
+
+static __always_inline __u64 first_line(const struct apo_reading *reading)
+{
+	__u64 lent = reading->lent_pages;
+
+	return lent ? lent - at_most((__u64)nr_cpus * STOCK_PAGES, lent / 2)
+		    : reading->reserve_pages;
+}
+
+/* --- decisions ----------------------------------------------------------------------------- */
 
 /* What a decision wants besides a signal, or instead of one. */
 enum want {
 	WANT_PREPARE = 1, /* half full: the responder opens what raising the limit takes */
 	WANT_REFRESH = 2, /* statistics of the cgroup are to be brought up to date */
 	WANT_RETRY = 4,	  /* a signal that met -EBUSY, if there is one */
-	WANT_AIRBAG = 8,  /* everyone is signalled, and the raised limit is nearly reached too */
+	WANT_AIRBAG = 8,  /* a loan, or a larger one: the limit, raised or not, is nearly reached */
 	WANT_REARM = 16,  /* the stage is over: headroom is ample, or need below the warn level */
 };
 
@@ -95,7 +170,7 @@ static __always_inline bool top_grew(const struct check *check, const struct lim
 
 /*
  * The tgid of the grower; 0: nobody that may be signalled now. Where the accounts name nobody and
- * half the reserve is gone, the check's process is taken, unless no guard covers the limit: then
+ * half of what was left is gone, the check's process is taken, unless no guard covers the limit: then
  * the process that grows may have no account.
  */
 static __always_inline __u32 grower_choose(struct check *check, struct limit *limit,
@@ -112,8 +187,7 @@ static __always_inline __u32 grower_choose(struct check *check, struct limit *li
 	} else if ((mine ? top > 2 * rank : limit->top_tgid != tgid) &&
 		   top_grew(check, limit, line)) {
 		tgid = limit->top_tgid;
-	} else if (!mine &&
-		   (!check->is_covered || check->reading.headroom_pages >= (__s64)(line / 2))) {
+	} else if (!mine && (!check->is_covered || room_of(&check->reading) >= (__s64)(line / 2))) {
 		return 0;
 	}
 	if (untouchable(tgid))
@@ -159,7 +233,8 @@ static __always_inline bool refresh_wait(struct check *check, struct limit *limi
 					 struct decision *decision)
 {
 	struct task_struct *owner = check->owner;
-	__u64 reserve = check->reading.reserve_pages, flight;
+	__u64 reserve = first_line(&check->reading), flight;
+	__s64 room = room_of(&check->reading);
 
 	if (since(check->now, limit->refresh_ns) >= REFRESH_NS) {
 		limit->refresh_ns = check->now;
@@ -169,22 +244,44 @@ static __always_inline bool refresh_wait(struct check *check, struct limit *limi
 		decision->wants |= WANT_REFRESH;
 		limit->refresh_wait_ns = check->now + REFRESH_WAIT_NS;
 	}
-	return check->now < limit->refresh_wait_ns &&
-	       check->reading.headroom_pages > (__s64)(reserve / 4) &&
-	       forecast_of(limit, check->reading.headroom_pages) > REFRESH_LEISURE_NS;
+	return check->now < limit->refresh_wait_ns && room > (__s64)(reserve / 4) &&
+	       forecast_of(limit, room) > REFRESH_LEISURE_NS;
 }
 
 #define AIRBAG_AGAIN_NS 1000000ULL /* as long as raising a limit may take */
 
-static __always_inline bool airbag_wanted_again(const struct check *check, struct limit *limit,
-						const struct apo_policy *policy)
+static __always_inline void ask_for_loan(const struct check *check, struct limit *limit,
+					 struct decision *decision)
 {
-	if (!(policy->flags & APO_POLICY_AIRBAG) ||
-	    since(check->now, limit->shared.last_trip_ns) > TRIP_FOLLOW_NS + policy->cooldown_ns ||
-	    since(check->now, limit->airbag_ns) < AIRBAG_AGAIN_NS)
-		return false;
+	if (since(check->now, limit->airbag_ns) < AIRBAG_AGAIN_NS)
+		return;
 	limit->airbag_ns = check->now;
-	return true;
+	decision->wants |= WANT_AIRBAG;
+}
+
+#define LOAN_TIME_NS 1000000ULL /* as long as a loan may take, whatever happens meanwhile */
+/* One that takes longer than any did is late, if the limit is near. */
+#define LOAN_LATE_NS 4000000ULL
+#define LOAN_NEAR_NS 5000000ULL
+#define LOAN_NEAR_PART 8 /* the limit is reached all but for this part of the line */
+
+/* At the lend line: a loan is asked for, and this returns true while it may still come in time. */
+static __always_inline bool loan_wait(struct check *check, struct limit *limit,
+				      struct decision *decision)
+{
+	__s64 headroom = check->reading.headroom_pages;
+	__u64 waited;
+
+	if (check->loan & LOAN_REFUSED)
+		return false;
+	if (!limit->lend_ns)
+		limit->lend_ns = check->now;
+	ask_for_loan(check, limit, decision);
+	waited = since(check->now, limit->lend_ns);
+	if (waited < LOAN_TIME_NS)
+		return true;
+	return headroom > (__s64)(check->reading.reserve_pages / LOAN_NEAR_PART) &&
+	       (waited < LOAN_LATE_NS || forecast_of(limit, headroom) > LOAN_NEAR_NS);
 }
 
 #define FAULTING_NS 10000000ULL
@@ -199,37 +296,44 @@ static __always_inline bool leave_to_fault(const struct check *check, const stru
 {
 	return check->trigger != APO_TRIGGER_GROWTH && check->trigger != APO_TRIGGER_RECLAIM &&
 	       process && since(check->now, process->fault_ns) < FAULTING_NS &&
-	       check->reading.headroom_pages > (__s64)(line / 2);
+	       room_of(&check->reading) > (__s64)(line / 2);
 }
 
 static __always_inline void trip_decide(struct check *check, struct limit *limit,
 					struct process *process, const struct apo_policy *policy,
 					struct decision *decision)
 {
-	__s64 headroom = check->reading.headroom_pages;
-	__u64 reserve = check->reading.reserve_pages, stage = limit->shared.stage;
+	__s64 room = room_of(&check->reading);
+	__u64 reserve = first_line(&check->reading), stage = limit->shared.stage;
+	__u64 forecast_ns = check->loan & LOAN_POSSIBLE ? 0 : policy->forecast_ns;
 	__u64 ample = reserve + reserve / 4, line;
 	__u32 level = apo_stage_level(stage), tgid;
 	const struct apo_policy *own;
 
-	if (policy->forecast_ns)
+	if (forecast_ns)
 		ample = 2 * reserve + reserve / 2; /* beyond where it may trip */
 	decision->stage = stage;
-	if (headroom >= (__s64)ample && level) {
+	if (check->reading.lent_pages || (room >= (__s64)reserve && !(check->loan & LOAN_URGENT)))
+		limit->lend_ns = 0;
+	if (room >= (__s64)ample && level) {
 		decision->wants |= WANT_REARM;
 		return;
 	}
+	if (check->loan & LOAN_POSSIBLE && !check->reading.lent_pages &&
+	    (room < (__s64)reserve || (check->loan & LOAN_URGENT)) &&
+	    loan_wait(check, limit, decision))
+		return;
 	line = reserve >> (level & 31);
-	if (headroom >= (__s64)(2 * reserve + reserve / 2))
+	if (room >= (__s64)(2 * reserve + reserve / 2))
 		return;
 	if (refresh_wait(check, limit, decision) || leave_to_fault(check, process, line))
 		return;
 	if (level)
 		decision->wants |= WANT_RETRY;
 	decision->rule = APO_RULE_RESERVE;
-	if (headroom >= (__s64)line) {
-		if (!policy->forecast_ns || level || headroom >= (__s64)(2 * reserve) ||
-		    forecast_of(limit, headroom) >= policy->forecast_ns)
+	if (room >= (__s64)line) {
+		if (!forecast_ns || level || room >= (__s64)(2 * reserve) ||
+		    forecast_of(limit, room) >= forecast_ns)
 			return;
 		decision->rule = APO_RULE_FORECAST;
 	}
@@ -237,8 +341,8 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	own = tgid ? policy_by_id(policy_of_account(check, tgid)) : NULL;
 	if (own && !in_cooldown(tgid, own, check->now))
 		decision->target_tgid = tgid;
-	else if (airbag_wanted_again(check, limit, policy))
-		decision->wants |= WANT_AIRBAG;
+	else if (check->loan & LOAN_POSSIBLE)
+		ask_for_loan(check, limit, decision);
 }
 
 /*

@@ -97,9 +97,12 @@ static __always_inline void request_emit(struct check *check, const struct limit
 		stat_add(APO_STAT_DELEGATED);
 }
 
-/* A request that is about a limit, without a process. Returns whether there was room for it. */
+/*
+ * A request that is about a limit, for a process of that cgroup (0: no matter) and for none by name.
+ * Returns whether there was room for it.
+ */
 static __always_inline bool request_bare(__u32 type, __u64 limit_cgroup, __u32 policy,
-					 __u64 rate_pages_s, __u32 flags)
+					 __u64 cgroup_id, __u64 rate_pages_s, __u32 flags)
 {
 	struct apo_request *request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
 
@@ -111,6 +114,7 @@ static __always_inline bool request_bare(__u32 type, __u64 limit_cgroup, __u32 p
 	record_begin(&request->rec, type, sizeof(*request), policy);
 	request->limit_cgroup = limit_cgroup;
 	request->process_policy = policy;
+	request->grower.cgroup_id = cgroup_id;
 	request->rate_pages_s = rate_pages_s;
 	request->flags = flags;
 	bpf_ringbuf_submit(request, WAKE_NOW);
@@ -147,7 +151,7 @@ static __always_inline void trip_emit(struct check *check, struct limit *limit,
 	trip->id = check->now;
 	trip->crossed_ns = check->now;
 	trip->signal_ns = decision->signal_ns;
-	trip->forecast_ns = forecast_of(limit, check->reading.headroom_pages);
+	trip->forecast_ns = forecast_of(limit, room_of(&check->reading));
 	trip->rate_pages_s = limit->shared.rate_pages_s;
 	trip->reading = check->reading;
 	trip->trigger = check->trigger;

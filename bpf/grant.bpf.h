@@ -6,6 +6,7 @@
 #pragma once
 
 #include "act.bpf.h"
+#include "brake.bpf.h"
 
 #define EVENTS_FAR 64	     /* between checks while the line is far */
 #define EVENTS_UNGUARDED 256 /* between checks of a process nobody guards */
@@ -76,15 +77,6 @@ __noinline int usage_grants_forget(__u64 memcg_address)
 
 /* --- how much ------------------------------------------------------------------------------ */
 
-/* Bits set: how many CPUs work for a limit. */
-static __always_inline __u32 bits_of(__u64 mask)
-{
-	mask -= mask >> 1 & 0x5555555555555555ULL;
-	mask = (mask & 0x3333333333333333ULL) + (mask >> 2 & 0x3333333333333333ULL);
-	mask = (mask + (mask >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
-	return mask * 0x0101010101010101ULL >> 56;
-}
-
 /*
  * How far this process may grow before the next check. A grant is for one CPU; the grants of all
  * CPUs that lately worked for the limit add up to half the distance to the line, and when the
@@ -96,9 +88,11 @@ static __always_inline __u64 grant_pages(struct check *check, struct limit *limi
 {
 	__s64 line = check->reading.reserve_pages, left;
 
-	if (policy->forecast_ns)
+	if (policy->forecast_ns && !(check->loan & LOAN_POSSIBLE))
 		line *= 2;
 	left = check->reading.headroom_pages - line;
+	if (check->reading.lent_pages && apo_stage_level(limit->shared.stage))
+		left = room_of(&check->reading) >> 2; /* to the line of the next level */
 	if (policy->warn_permyriad && !(limit->warn_stage & 1)) {
 		__s64 to_warn =
 			(__s64)(portion_of(check->reading.limit_pages, policy->warn_permyriad) -
@@ -115,7 +109,7 @@ static __always_inline __u64 grant_pages(struct check *check, struct limit *limi
 	} else if ((__u64)left > limit->grant_base_pages) {
 		limit->grant_base_pages = left;
 	}
-	return (__u64)left / (2 * bits_of(limit->cpus_now | limit->cpus_before));
+	return (__u64)left / (2 * cpus_of(limit));
 }
 
 /*

@@ -17,6 +17,9 @@
 
 #include <bpf/bpf_tracing.h>
 
+/* For check_mm() only: a reclaim trigger after reclaim gave nothing back. */
+#define TRIGGER_RECLAIM_IN_VAIN APO_TRIGGER_END
+
 /* --- the check ----------------------------------------------------------------------------- */
 
 /* Fills in who is checked, and by which policies. False: nobody guards it, or nothing limits it. */
@@ -62,6 +65,10 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 
 	if (!owner)
 		return GRANT_UNGUARDED;
+	if (trigger == TRIGGER_RECLAIM_IN_VAIN) {
+		check.trigger = APO_TRIGGER_RECLAIM;
+		check.loan = LOAN_URGENT;
+	}
 	check.tgid = BPF_CORE_READ(owner, tgid);
 	check.in_fault = current_mm == mm && current_tgid == check.tgid;
 	/* fork fills the child's mm, exec the next one, while their owner has the caller's tgid */
@@ -74,13 +81,14 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 	if (!policy)
 		return GRANT_UNGUARDED;
 	stat_add(APO_STAT_CHECKS);
-	check.reading.reserve_pages = reserve_of(policy, check.reading.limit_pages);
 	check.now = bpf_ktime_get_ns();
 	verifier_forget(&check);
 	limit = limit_get(&check);
 	if (!limit)
 		return 0;
 	limit_update(&check, limit, policy);
+	line_find(&check, limit, policy);
+	verifier_forget(&check);
 	process = process_update(&check, limit);
 	if (process)
 		top_update(&check, limit, process_rank(process));
@@ -89,6 +97,7 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 		pages = grant_pages(&check, limit, policy);
 	if (check.in_spike && profile_growth(&check))
 		pages = 0;
+	wait_in_place(&check, limit, policy);
 	return grant_result(pages, recall_index(check.reading.limit_cgroup));
 }
 
@@ -196,6 +205,30 @@ int BPF_PROG(on_reclaim)
 	return 0;
 }
 
+/* The first argument is the number of pages reclaimed; not all kernels have a second. */
+SEC("tp_btf/mm_vmscan_memcg_reclaim_end")
+int BPF_PROG(on_reclaim_end, unsigned long reclaimed)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mem_cgroup *memcg;
+	__u64 reached;
+
+	if (reclaimed || !mm)
+		return 0;
+	memcg = memcg_of_task(task);
+	if (!memcg ||
+	    policy_of_process(memcg, bpf_get_current_pid_tgid() >> 32) >= APO_MAX_POLICIES)
+		return 0;
+	reached = limit_reached((__u64)memcg);
+	if (!reached)
+		return 0;
+	if (loan_state(reached, 0) & LOAN_RAISED)
+		pinned_note(reached);
+	check_mm((__u64)mm, TRIGGER_RECLAIM_IN_VAIN, 0);
+	return 0;
+}
+
 /* --- the end of a trip --------------------------------------------------------------------- */
 
 SEC("tp_btf/signal_generate")
@@ -212,6 +245,19 @@ int BPF_PROG(on_signal_generate, int sig, void *info, struct task_struct *task, 
 	return 0;
 }
 
+/* The handler of a process with an account is entered, and we have not signalled it. */
+static __always_inline void note_told(__u32 tgid, __u32 signal, void *handler)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+	const struct apo_policy *policy;
+
+	if (!process || !handler || process->told_ns)
+		return;
+	policy = policy_of_generation(process->shared.policy, process->shared.generation);
+	if (policy && signal == policy->signal)
+		process->told_ns = bpf_ktime_get_ns();
+}
+
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *action)
 {
@@ -220,13 +266,15 @@ int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *action)
 	struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
 	const struct apo_policy *policy;
 
+	if (!entry)
+		note_told(tgid, sig, BPF_CORE_READ(action, sa.sa_handler));
 	if (!entry || (__u32)sig != entry->signal || entry->delivered_ns)
 		return 0;
 	entry->delivered_ns = bpf_ktime_get_ns();
 	policy = policy_of_generation(entry->policy, entry->generation);
-	if (policy && policy->flags & APO_POLICY_BRAKE &&
-	    BPF_CORE_READ(action, sa.sa_handler)) /* not the default action */
-		request_bare(APO_REC_BRAKE, entry->limit_cgroup, entry->policy, 0, 0);
+	if (!memcg_v1 && policy && policy->flags & APO_POLICY_BRAKE && /* see brake.bpf.h */
+	    BPF_CORE_READ(action, sa.sa_handler))		       /* not the default action */
+		request_bare(APO_REC_BRAKE, entry->limit_cgroup, entry->policy, 0, 0, 0);
 	close_emit(APO_REC_DELIVERED, task, entry, 0);
 	return 0;
 }
@@ -307,6 +355,8 @@ int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 		key.policy = policy;
 		bpf_map_delete_elem(&limits, &key);
 	}
+	bpf_map_delete_elem(&loans, &key.cgroup_id);
+	bpf_map_delete_elem(&pinned, &key.cgroup_id);
 	usage_grants_forget(memcg);
 	return 0;
 }
@@ -347,7 +397,8 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	policy = policy_by_id(id);
 	if (!policy)
 		return 0;
-	reading.reserve_pages = reserve_of(policy, reading.limit_pages);
+	reading.reserve_pages =
+		line_of(&reading, policy, may_be_lent(loan_state((__u64)binding, 0), policy), 0);
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
 	if (entry && since(bpf_ktime_get_ns(), entry->time_ns) > FORGOTTEN_NS)
 		entry = NULL; /* that trip is over: this kill was not caught */

@@ -9,6 +9,8 @@
 #include "rss.bpf.h"
 #include "stats.bpf.h"
 
+#define NSEC_PER_SEC 1000000000ULL
+
 /* --- settings ------------------------------------------------------------------------------ */
 
 /* Facts about the machine, set by user space before the programs are loaded. */
@@ -67,7 +69,8 @@ struct limit {
 	__u64 top_ns;
 	__u64 refresh_ns;      /* when a refresh was last considered */
 	__u64 refresh_wait_ns; /* until when a trip waits for a refresh */
-	__u64 airbag_ns;       /* when the responder was last asked to raise the limit again */
+	__u64 lend_ns;	       /* since when a first loan is waited for; 0: it is not */
+	__u64 airbag_ns;       /* when the responder was last asked to raise the limit */
 	__u64 sample_ns;       /* of the last usage sample */
 	__u64 sample_pages;    /* usage then */
 	__u32 top_tgid;
@@ -95,6 +98,7 @@ struct process {
 	__s64 beyond_pages;	  /* what its cgroup held beyond its RSS and is accounted for */
 	__u64 huge_ns;		  /* when it last grew by huge pages in a spike */
 	__u64 noted_ns;		  /* when user space was last told of a spike of it */
+	__u64 told_ns;		  /* when its handler was entered, on somebody else's signal */
 	__u64 mm;		  /* identity of the address space: exec starts a new account */
 	__u32 calm;		  /* 1: it has hardly grown since it last grew fast */
 	__u32 pad;
@@ -116,6 +120,35 @@ struct {
 	__type(value, struct apo_signalled);
 	__uint(max_entries, 1024);
 } signalled SEC(".maps");
+
+/* --- loans --------------------------------------------------------------------------------- */
+
+/* See struct apo_loan. Room for as many as there are accounts of limits. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64); /* cgroup id */
+	__type(value, struct apo_loan);
+	__uint(max_entries, 4096);
+} loans SEC(".maps");
+
+/* --- what reclaim did not give back ---------------------------------------------------------- */
+
+/*
+ * Page cache and slab that count as reclaimable and were not: spliced into pipes, queued in sockets,
+ * inodes that are watched. Key: cgroup id, of a limit that is raised and was reached all the same.
+ */
+struct pinned {
+	__u64 pages;
+	__u64 until_ns; /* reclaim may have more luck later */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, struct pinned);
+	__uint(max_entries, 1024);
+} pinned SEC(".maps");
+
+__u32 any_pinned = 0; /* 1: the map has been used */
 
 /* --- stages -------------------------------------------------------------------------------- */
 

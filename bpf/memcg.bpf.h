@@ -5,6 +5,7 @@
  *
  *   need     = usage - reclaimable       what cannot be given back
  *   headroom = limit - need + swap room
+ *   room     = the same with limits as they are raised; what is lent is room - headroom
  *
  * usage and max are the kernel's own page counters: exact but for the per-CPU stock, which makes
  * usage at most 64 pages per CPU too high, never too low. reclaimable is the file LRU of the
@@ -260,21 +261,69 @@ static __always_inline __u64 kernel_pages(struct mem_cgroup *memcg, __u64 usage)
 	return usage > known ? usage - known : 0;
 }
 
+#define CHARGE_BATCH_PAGES 64
+
 #define HEADROOM_NONE ((__s64)(APO_UNLIMITED >> 1)) /* no limit */
 
-/* The limit of one cgroup itself, and what counts against it; false: it has none. */
-static __always_inline bool limit_read(struct mem_cgroup *memcg, __s64 *ret_usage, __u64 *ret_limit,
-				       __u64 *swap, bool *ret_swap_binds)
+/* NULL: user space has said nothing of this limit. */
+static __always_inline const struct apo_loan *loan_find(struct mem_cgroup *memcg)
 {
+	__u64 id;
+
+	if (!settings.loans)
+		return NULL;
+	id = memcg_id(memcg);
+	return bpf_map_lookup_elem(&loans, &id);
+}
+
+/* What matters of that in one number. A global function: verified once. */
+#define LOAN_IMPOSSIBLE 1
+#define LOAN_REFUSED 2 /* for now */
+#define LOAN_WAS_ALL 4
+#define LOAN_RAISED 8
+#define LOAN_POSSIBLE 16 /* by the policy too: nobody is signalled before */
+#define LOAN_URGENT 32	 /* reclaim at the limit gave nothing back */
+
+__noinline __u32 loan_state(__u64 memcg_address, __u64 now)
+{
+	const struct apo_loan *loan = loan_find((void *)memcg_address);
+	__u32 state = 0;
+
+	if (!loan)
+		return 0;
+	if (loan->impossible)
+		state |= LOAN_IMPOSSIBLE;
+	if (now < loan->refused_until_ns)
+		state |= LOAN_REFUSED;
+	if (loan->was_all)
+		state |= LOAN_WAS_ALL;
+	if (loan->limit_pages != APO_UNLIMITED)
+		state |= LOAN_RAISED;
+	return state;
+}
+
+/*
+ * The limit of one cgroup itself, and what counts against it; false: it has none. A limit that is
+ * raised is read as it was, but for `raised`.
+ */
+static __always_inline bool limit_read(struct mem_cgroup *memcg, bool raised, __s64 *ret_usage,
+				       __u64 *ret_limit, __u64 *swap, bool *ret_swap_binds)
+{
+	const struct apo_loan *loan = raised ? NULL : loan_find(memcg);
+
 	*ret_swap_binds = false;
 	counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, memory), ret_usage,
 		     ret_limit);
+	if (loan && loan->limit_pages < *ret_limit && *ret_limit <= loan->raised_pages)
+		*ret_limit = loan->limit_pages;
 	if (memcg_v1) { /* memory and swap together may have the nearer limit */
 		__s64 both_usage;
 		__u64 both_limit;
 
 		counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, memsw),
 			     &both_usage, &both_limit);
+		if (loan && loan->both_pages < both_limit && both_limit <= loan->both_raised_pages)
+			both_limit = loan->both_pages;
 		if (both_limit < LIMIT_NONE_PAGES &&
 		    (__s64)(both_limit - both_usage) < (__s64)(*ret_limit - *ret_usage + *swap)) {
 			*ret_usage = both_usage;
@@ -286,19 +335,34 @@ static __always_inline bool limit_read(struct mem_cgroup *memcg, __s64 *ret_usag
 	return *ret_limit < LIMIT_NONE_PAGES;
 }
 
+/* What is left of pages that count as reclaimable when reclaim has tried. */
+__noinline __u64 without_pinned(__u64 memcg_address, __u64 pages)
+{
+	const struct pinned *entry;
+	__u64 id;
+
+	if (!any_pinned)
+		return pages;
+	id = memcg_id((void *)memcg_address);
+	entry = bpf_map_lookup_elem(&pinned, &id);
+	if (!entry || bpf_ktime_get_ns() > entry->until_ns)
+		return pages;
+	return pages > entry->pages ? pages - entry->pages : 0;
+}
+
 /*
  * Headroom below the limit of one cgroup, or HEADROOM_NONE if it has none or is sure to have at
  * least `best`. Page cache is summed only where it can matter: where usage alone leaves less than
  * half the limit. A global function of numbers, so that the loop around it has one path.
  */
-__noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best)
+__noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best, __u32 raised)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
 	__s64 usage = 0, headroom;
 	__u64 limit = 0, lru;
 	bool swap_binds;
 
-	if (!limit_read(memcg, &usage, &limit, &swap, &swap_binds))
+	if (!limit_read(memcg, raised, &usage, &limit, &swap, &swap_binds))
 		return HEADROOM_NONE;
 	headroom = (__s64)limit - usage + (__s64)swap;
 	if (headroom >= best)
@@ -310,7 +374,48 @@ __noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best)
 		stat_add(APO_STAT_SUBTREE_CUT);
 		return HEADROOM_NONE; /* too wide to judge: left to the levels below */
 	}
-	return headroom + (__s64)lru_file(lru) + (__s64)slab_reclaimable_pages(memcg);
+	return headroom +
+	       (__s64)without_pinned(memcg_address, lru_file(lru) + slab_reclaimable_pages(memcg));
+}
+
+#define PINNED_NS (2 * NSEC_PER_SEC)
+
+/* Reclaim below a limit that is raised gave nothing back: what counts as reclaimable is not. */
+__noinline int pinned_note(__u64 memcg_address)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+	__u64 id = memcg_id(memcg), lru = memcg_subtree_lru_pages(memcg_address);
+	struct pinned entry = {.until_ns = bpf_ktime_get_ns() + PINNED_NS};
+
+	if (lru == APO_UNLIMITED)
+		return 0;
+	entry.pages = lru_file(lru) + slab_reclaimable_pages(memcg);
+	if (bpf_map_update_elem(&pinned, &id, &entry, BPF_ANY))
+		stat_add(APO_STAT_MAP_FULL);
+	any_pinned = 1;
+	return 0;
+}
+
+/* Whether the next batch of pages does not fit below the limit of one cgroup itself, raised or not. */
+__noinline __u32 is_reached(__u64 memcg_address)
+{
+	__s64 usage = 0;
+	__u64 limit = 0, swap = 0;
+	bool swap_binds;
+
+	return limit_read((void *)memcg_address, true, &usage, &limit, &swap, &swap_binds) &&
+	       usage + CHARGE_BATCH_PAGES > (__s64)limit;
+}
+
+/* The limit that charges of a cgroup meet: the nearest that is reached. 0: none. */
+__noinline __u64 limit_reached(__u64 memcg_address)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg))
+		if (is_reached((__u64)memcg))
+			return (__u64)memcg;
+	return 0;
 }
 
 /* Room in swap for this cgroup: what the machine has, within every ancestor's swap limit (v2). */
@@ -338,6 +443,20 @@ __noinline __u64 swap_room(__u64 memcg_address)
 	return room;
 }
 
+/* How far a cgroup can grow with limits as they are raised: the kernel kills where that ends. */
+static __always_inline __s64 memcg_room(struct mem_cgroup *memcg, __u64 swap)
+{
+	__s64 best = HEADROOM_NONE;
+
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
+		__s64 room = level_headroom((__u64)memcg, swap, best, true);
+
+		if (room < best)
+			best = room;
+	}
+	return best;
+}
+
 /*
  * The binding limit of a cgroup: least headroom over it and its ancestors, and the cgroup it
  * belongs to. NULL, and limit_pages APO_UNLIMITED, where there is none. The caller sets
@@ -346,20 +465,21 @@ __noinline __u64 swap_room(__u64 memcg_address)
 static __always_inline struct mem_cgroup *memcg_read(struct mem_cgroup *memcg,
 						     struct apo_reading *reading)
 {
-	struct mem_cgroup *binding = NULL;
+	struct mem_cgroup *binding = NULL, *own = memcg;
 	__u64 swap = swap_room((__u64)memcg), limit = 0;
-	__s64 best = HEADROOM_NONE, usage = 0;
+	__s64 best = HEADROOM_NONE, usage = 0, room;
 	bool swap_binds = false;
 
 	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
-		__s64 headroom = level_headroom((__u64)memcg, swap, best);
+		__s64 headroom = level_headroom((__u64)memcg, swap, best, false);
 
 		if (headroom < best) {
 			best = headroom;
 			binding = memcg;
 		}
 	}
-	if (!binding || !limit_read(binding, &usage, &limit, &swap, &swap_binds)) {
+	room = settings.loans ? memcg_room(own, swap) : best;
+	if (!binding || !limit_read(binding, false, &usage, &limit, &swap, &swap_binds)) {
 		reading->limit_pages = APO_UNLIMITED;
 		return NULL;
 	}
@@ -369,6 +489,7 @@ static __always_inline struct mem_cgroup *memcg_read(struct mem_cgroup *memcg,
 	reading->swap_pages = swap;
 	reading->headroom_pages = best;
 	reading->swap_binds = swap_binds;
+	reading->lent_pages = room > best ? (__u32)(room - best) : 0;
 	/* What is left of the headroom beyond limit - usage + swap can be reclaimed. */
 	best -= (__s64)limit - usage + (__s64)swap;
 	reading->reclaimable_pages = best > 0 ? best : 0;

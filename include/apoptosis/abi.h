@@ -81,21 +81,37 @@ struct apo_settings {
 	__u32 profiling;	     /* 1: stacks of what grows are sampled */
 	__u32 has_tick;		     /* 1: the tick trigger makes up for wake-ups put off */
 	__u32 self_tgid; /* of user space, in the initial PID namespace: never signalled */
-	__u32 pad;
+	__u32 loans;	 /* 1: the map `loans` is in use */
 };
 _Static_assert(sizeof(struct apo_settings) == 48, "apo_settings is ABI");
+
+/*
+ * What the responder says of a limit, key: cgroup id. It is there before the limit is raised, and until it
+ * is back: all that the kernel side says of the limit is about the one before. A limit above the raised
+ * one was set by somebody else: it counts.
+ */
+struct apo_loan {
+	__u64 limit_pages;  /* before it was raised; APO_UNLIMITED: it is not raised */
+	__u64 raised_pages; /* what it is raised to */
+	__u64 both_pages;   /* the same of v1's limit of memory and swap together */
+	__u64 both_raised_pages;
+	__u64 refused_until_ns; /* CLOCK_MONOTONIC: until then nothing is lent */
+	__u32 impossible;	/* 1: it cannot be raised at all */
+	__u32 was_all;		/* 1: there is no more to lend */
+};
+_Static_assert(sizeof(struct apo_loan) == 48, "apo_loan is ABI");
 
 /* The state of the binding limit as one check found it. */
 struct apo_reading {
 	__u64 limit_cgroup;	 /* id (kernfs inode) of the cgroup whose limit binds */
-	__u64 limit_pages;	 /* APO_UNLIMITED: no limit up to the root */
+	__u64 limit_pages;	 /* without a loan; APO_UNLIMITED: no limit up to the root */
 	__u64 usage_pages;	 /* page_counter usage: over-counts by the per-CPU stock */
 	__u64 reclaimable_pages; /* page cache of the subtree the kernel can drop */
 	__u64 swap_pages;	 /* room left in swap for this cgroup */
 	__s64 headroom_pages;	 /* limit - (usage - reclaimable) + swap; may be negative */
-	__u64 reserve_pages;	 /* the line in force */
+	__u64 reserve_pages;	 /* the line in force; 0: the limit itself, which is raised */
 	__u32 swap_binds;	 /* 1: the v1 memory+swap limit binds, not the memory limit */
-	__u32 pad;
+	__u32 lent_pages;	 /* room beyond the headroom, by limits that are raised */
 };
 _Static_assert(sizeof(struct apo_reading) == 64, "apo_reading is ABI");
 
@@ -159,13 +175,14 @@ enum apo_rule {
 
 /* Who sent the signal, or why nobody did. */
 enum apo_action {
-	APO_ACT_NONE = 0,	   /* no process could make use of it */
-	APO_ACT_SENT = 1,	   /* by the kernel side, in the fault */
-	APO_ACT_DELEGATED = 2,	   /* handed to the responder */
-	APO_ACT_DRY_RUN = 3,	   /* would have been sent */
-	APO_ACT_DISAPPEARED = 4,   /* responder: the process was gone already */
-	APO_ACT_FAILED = 5,	   /* responder: the system call failed, see error */
-	APO_ACT_SENT_RESPONDER = 6 /* by the responder */
+	APO_ACT_NONE = 0,	    /* no process could make use of it */
+	APO_ACT_SENT = 1,	    /* by the kernel side, in the fault */
+	APO_ACT_DELEGATED = 2,	    /* handed to the responder */
+	APO_ACT_DRY_RUN = 3,	    /* would have been sent */
+	APO_ACT_DISAPPEARED = 4,    /* responder: the process was gone already */
+	APO_ACT_FAILED = 5,	    /* responder: the system call failed, see error */
+	APO_ACT_SENT_RESPONDER = 6, /* by the responder */
+	APO_ACT_TOLD = 7,	    /* not sent: it shuts down already, somebody else has told it */
 };
 
 /* One trip or warning. */

@@ -48,6 +48,22 @@ struct live_process *live_tool_to_end(const char *const args[])
 	return process;
 }
 
+static bool has_word(const char *const args[], const char *word)
+{
+	while (*args && strcmp(*args, word) != 0)
+		args++;
+	return *args;
+}
+
+/* `watch` or `run`, with a reserve unless the test asks for loans. */
+static const char *const *guarding(const char *command, const char *const args[])
+{
+	const char *const lends[] = {tool_path(), command, "--json", NULL};
+	const char *const keeps[] = {tool_path(), command, "--json", "--airbag", "off", NULL};
+
+	return prepend(has_word(args, "--airbag") ? lends : keeps, args);
+}
+
 static void wait_until_ready(struct live_process *guard)
 {
 	live_event(guard, "ready", 0);
@@ -55,9 +71,8 @@ static void wait_until_ready(struct live_process *guard)
 
 struct live_process *live_watch_argv(const char *const args[])
 {
-	const char *const tool[] = {tool_path(), "watch", "--json", NULL};
 	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
-	struct live_process *guard = live_spawn_argv(&spec, prepend(tool, args));
+	struct live_process *guard = live_spawn_argv(&spec, guarding("watch", args));
 
 	wait_until_ready(guard);
 	return guard;
@@ -65,12 +80,11 @@ struct live_process *live_watch_argv(const char *const args[])
 
 struct live_process *live_run_argv(const struct live_spawn *spec, const char *const args[])
 {
-	const char *const tool[] = {tool_path(), "run", "--json", NULL};
 	struct live_spawn with_events = spec ? *spec : (struct live_spawn){0};
 	struct live_process *guard;
 
 	with_events.events = EVENTS_ON_STDERR;
-	guard = live_spawn_argv(&with_events, prepend(tool, args));
+	guard = live_spawn_argv(&with_events, guarding("run", args));
 	wait_until_ready(guard);
 	return guard;
 }

@@ -4,6 +4,7 @@
  * happens to us meanwhile.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -246,7 +247,7 @@ Test(airbag, tmpfs_of_the_dead_is_paid_back_as_it_goes)
 
 	if (cgroup_tree_version(live_tree()) != 1)
 		live_skip("v1", "v2 takes a limit below what is used");
-	guard = live_watch("--airbag", "auto", "--grace", "1s", "--cgroup", cgroup->rel);
+	guard = live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
 	writer = live_start(cgroup, "/bin/sh", "-c",
 			    "trap '' TERM INT; exec dd if=/dev/zero of=\"$0\"/left bs=1M count=120",
 			    dir);
@@ -276,7 +277,7 @@ Test(airbag, limit_is_back_when_memory_has_fallen)
 	struct live_process *guard =
 		live_watch("--airbag", "64M", "--grace", "500s", "--cgroup", cgroup->rel);
 	struct live_process *victim =
-		live_victim(cgroup, "--deaf", "--sawtooth", "64M:240M", "--cycles", "2", "--hold");
+		live_victim(cgroup, "--deaf", "--sawtooth", "64M:280M", "--cycles", "2", "--hold");
 
 	live_event(guard, "trip", victim->pid);
 	live_wait_ready(victim);
@@ -363,7 +364,7 @@ static struct traced trace(pid_t pid)
 	return traced;
 }
 
-/* Whether the thread is at the beginning or end of a call that opens, writes or removes these. */
+/* Whether the thread is at the beginning or end of a call that opens to write, writes or removes these. */
 static bool is_step(struct traced_thread *thread)
 {
 	struct __ptrace_syscall_info info = {};
@@ -375,7 +376,8 @@ static bool is_step(struct traced_thread *thread)
 		struct iovec remote = {(void *)info.entry.args[1], room};
 		ssize_t n = 0;
 
-		if (info.entry.nr == SYS_openat || info.entry.nr == SYS_unlinkat)
+		if (info.entry.nr == SYS_unlinkat ||
+		    (info.entry.nr == SYS_openat && info.entry.args[2] & (O_WRONLY | O_RDWR)))
 			n = process_vm_readv(thread->tid, &local, 1, &remote, 1, 0);
 		else if (info.entry.nr == SYS_write)
 			n = readlink(live_format("/proc/%d/fd/%d", (int)thread->tid,
@@ -439,7 +441,7 @@ static bool kill_at(struct traced *traced, unsigned int nth, struct live_process
 /* Whatever was done when we were killed, the next start undoes it. (A slow machine skips steps.) */
 Test(airbag, killed_at_every_step_the_next_start_puts_the_limit_back, .timeout = 1200)
 {
-	unsigned int step = 1;
+	unsigned int step = 1, kills = 0;
 	bool reached = true;
 
 	while (reached) {
@@ -451,6 +453,7 @@ Test(airbag, killed_at_every_step_the_next_start_puts_the_limit_back, .timeout =
 							  "--stubborn", "--shutdown-ms", "400");
 
 		reached = kill_at(&traced, step, victim, cgroup, 64 * MIB);
+		kills += reached;
 		live_wait_exit(guard);
 		if (!victim->exited)
 			kill(victim->pid, SIGKILL);
@@ -463,5 +466,5 @@ Test(airbag, killed_at_every_step_the_next_start_puts_the_limit_back, .timeout =
 		live_check(!has_records(), "killed at step %u its record stays", step);
 		step += live_slowness();
 	}
-	live_check(step > 10, "a save has only %u steps?", step);
+	live_check(kills > 1, "a save has only %u steps?", kills);
 }

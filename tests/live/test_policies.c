@@ -45,7 +45,11 @@ static struct live_process *guards_argv(const char *const args[])
 	*strrchr(runner, '/') = '\0';
 	argv[0] = live_format("%s/guards", runner);
 	for (size_t i = 0; args[i]; i++) {
-		live_check(n + 1 < ARRAY_SIZE(argv), "too many arguments");
+		live_check(n + 3 < ARRAY_SIZE(argv), "too many arguments");
+		if (i == 0 || strcmp(args[i - 1], "--and") == 0) { /* these are about reserves */
+			argv[n++] = "--airbag";
+			argv[n++] = "off";
+		}
 		argv[n++] = args[i];
 	}
 	argv[n] = NULL;

@@ -54,19 +54,21 @@ static void tell(const struct responder_result *result, void *userdata)
 	     result->last ? " last" : "");
 }
 
-static void raise_limit(uint64_t limit_cgroup, const struct policy *policy, uint64_t grace_ns,
-			uint64_t rate_bytes_s, struct airbag_result *ret, void *userdata)
+static void raise_limit(const struct airbag_growth *growth, const struct policy *policy,
+			uint64_t grace_ns, struct airbag_result *ret, void *userdata)
 {
 	(void)userdata;
 	*ret = world.airbag;
-	note("raise %u by policy of %u%% grace %us rate %" PRIu64 "\n", (unsigned int)limit_cgroup,
-	     policy->airbag_permyriad / 100, (unsigned int)(grace_ns / NSEC_PER_SEC), rate_bytes_s);
+	note("raise %u by policy of %u%% grace %us rate %" PRIu64 "\n",
+	     (unsigned int)growth->limit_cgroup, policy->airbag_permyriad / 100,
+	     (unsigned int)(grace_ns / NSEC_PER_SEC), growth->rate_bytes_s);
 }
 
-static void raise_further(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata)
+static void lend(const struct airbag_growth *growth, const struct policy *policy, void *userdata)
 {
 	(void)userdata;
-	note("raise further %u rate %" PRIu64 "\n", (unsigned int)limit_cgroup, rate_bytes_s);
+	note("lend %u by policy of %u%% rate %" PRIu64 "\n", (unsigned int)growth->limit_cgroup,
+	     policy->airbag_permyriad / 100, growth->rate_bytes_s);
 }
 
 static void brake(uint64_t limit_cgroup, void *userdata)
@@ -156,7 +158,7 @@ static const struct respond_ops fakes = {
 	.now_ns = now_ns,
 	.tell = tell,
 	.raise = raise_limit,
-	.raise_further = raise_further,
+	.lend = lend,
 	.brake = brake,
 	.prepare = prepare,
 	.refresh = refresh,

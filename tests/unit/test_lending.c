@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <inttypes.h>
 
 #include "base/util.h"
 
@@ -17,57 +18,154 @@ static uint64_t spare(uint64_t available_bytes)
 	return lending_spare(16384 * MIB, available_bytes);
 }
 
-static bool was_all;
+static const struct policy automatic = {.airbag = AIRBAG_AUTO, .airbag_max_permyriad = 10000};
+static const struct policy fixed = {.airbag = AIRBAG_FIXED, .airbag_bytes = 64 * MIB};
 
-static uint64_t size_of(const struct policy *policy, uint64_t rate_bytes_s)
+Test(lending, a_first_loan_is_small_and_grows_with_the_rate)
 {
-	uint64_t size = 0;
+	static const struct {
+		const char *what;
+		const struct policy *policy;
+		uint64_t limit, rate, size;
+	} cases[] = {
+		{"an eighth of the limit", &automatic, 256 * MIB, 0, 32 * MIB},
+		{"an eighth of a second", &automatic, 256 * MIB, 400 * MIB, 50 * MIB},
+		{"a quarter of the limit at most", &automatic, 256 * MIB, 4000 * MIB, 64 * MIB},
+		{"no more than may be lent at all", &fixed, 4096 * MIB, 0, 64 * MIB},
+		{"and not that, if it is less", &fixed, 256 * MIB, 0, 32 * MIB},
+	};
 
-	cr_assert_eq(lending_size(policy, 256 * MIB, rate_bytes_s, spare(3072 * MIB), PAGE, &size,
-				  &was_all),
-		     0);
-	return size;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_eq(lending_first_bytes(cases[i].policy, cases[i].limit, cases[i].rate),
+			     cases[i].size, "%s", cases[i].what);
 }
 
-Test(lending, auto_is_two_seconds_of_growth)
+Test(lending, a_trip_gets_two_seconds_of_growth_and_at_least_a_quarter_of_the_limit)
 {
-	struct policy policy = {.airbag = AIRBAG_AUTO};
+	struct policy half = {.airbag = AIRBAG_FIXED, .airbag_permyriad = 5000};
 
-	cr_expect_eq(size_of(&policy, 200 * MIB), 400 * MIB);
+	cr_expect_eq(lending_trip_bytes(&automatic, 256 * MIB, 200 * MIB), 400 * MIB);
+	cr_expect_eq(lending_trip_bytes(&automatic, 256 * MIB, 0), 64 * MIB);
+	cr_expect_eq(lending_trip_bytes(&automatic, 256 * MIB, UINT64_MAX), UINT64_MAX);
+	cr_expect_eq(lending_trip_bytes(&fixed, 256 * MIB, 5000 * MIB), 64 * MIB);
+	cr_expect_eq(lending_trip_bytes(&half, 256 * MIB, 5000 * MIB), 128 * MIB);
 }
 
-Test(lending, auto_is_at_least_a_quarter_of_the_limit_and_at_most_half_of_what_there_is)
+Test(lending, the_host_gives_half_of_what_it_can_spare_and_has_not_lent)
 {
-	struct policy policy = {.airbag = AIRBAG_AUTO};
-
-	cr_expect_eq(size_of(&policy, 0), 64 * MIB);
-	cr_expect_not(was_all);
-	cr_expect_leq(size_of(&policy, 5000 * MIB), 1025 * MIB);
-	cr_expect_geq(size_of(&policy, 5000 * MIB), 1023 * MIB);
-	cr_expect(was_all);
-}
-
-Test(lending, what_is_asked_for_is_given_unless_there_is_less)
-{
-	struct policy bytes = {.airbag = AIRBAG_FIXED, .airbag_bytes = 64 * MIB};
-	struct policy percent = {.airbag = AIRBAG_FIXED, .airbag_permyriad = 5000};
-
-	cr_expect_eq(size_of(&bytes, 0), 64 * MIB);
-	cr_expect(was_all);
-	cr_expect_eq(size_of(&percent, 0) / MIB, 127); /* of whole ten-thousandths */
-	bytes.airbag_bytes = 9000 * MIB;
-	cr_expect_leq(size_of(&bytes, 0), 2049 * MIB);
-	cr_expect_geq(size_of(&bytes, 0), 2047 * MIB);
-}
-
-Test(lending, a_machine_that_needs_its_memory_lends_nothing)
-{
-	struct policy policy = {.airbag = AIRBAG_FIXED, .airbag_bytes = 64 * MIB};
-	uint64_t size;
+	const uint64_t beyond = spare(3072 * MIB);
 
 	cr_expect_eq(spare(1000 * MIB), 0);
-	cr_expect_eq(lending_size(&policy, 256 * MIB, 0, 0, PAGE, &size, &was_all), -ENOMEM);
-	cr_expect_eq(lending_size(&policy, 256 * MIB, 0, PAGE - 1, PAGE, &size, &was_all), -ENOMEM);
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, 0), beyond / 2);
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, 1024 * MIB), (beyond - 1024 * MIB) / 2);
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, 9000 * MIB), 0);
+	cr_expect_eq(lending_host_bytes(&fixed, beyond, 1024 * MIB), beyond - 1024 * MIB);
+}
+
+Test(lending, two_hundred_that_ask_at_once_never_get_more_than_there_is)
+{
+	const uint64_t beyond = spare(3072 * MIB);
+	uint64_t lent = 0, last = UINT64_MAX;
+
+	for (int i = 0; i < 200; i++) {
+		uint64_t given = MIN(64 * MIB, lending_host_bytes(&automatic, beyond, lent));
+
+		cr_expect_leq(given, last);
+		last = given;
+		lent += given;
+	}
+	cr_expect_leq(lent, beyond);
+}
+
+/* Limits from the process's own upwards. */
+Test(lending, each_limit_that_the_growth_would_meet_is_raised)
+{
+	static const struct {
+		const char *what;
+		struct {
+			uint64_t limit, used, lent, most, add; /* MiB */
+		} levels[3];
+		size_t n;
+		uint64_t more;
+		int result;
+		bool all;
+	} cases[] = {
+		{"one alone", {{128, 126, 0, 128, 32}}, 1, 32, 0, false},
+		{"further", {{128, 150, 32, 128, 64}}, 1, 64, 0, false},
+		{"not beyond the most", {{128, 150, 32, 128, 96}}, 1, 500, 0, true},
+		{"the most is lent", {{128, 250, 128, 128, 0}}, 1, 64, -ENOMEM, false},
+		{"both the same",
+		 {{128, 126, 0, 128, 32}, {128, 127, 0, 128, 33}},
+		 2,
+		 33,
+		 0,
+		 false},
+		{"a pod that is a little larger",
+		 {{128, 126, 0, 128, 32}, {130, 127, 0, 130, 31}},
+		 2,
+		 32,
+		 0,
+		 false},
+		{"a pod with ample room",
+		 {{128, 126, 0, 128, 32}, {256, 127, 0, 256, 0}},
+		 2,
+		 32,
+		 0,
+		 false},
+		{"the pod binds", {{160, 126, 0, 160, 0}, {128, 127, 0, 128, 32}}, 2, 32, 0, false},
+		{"three",
+		 {{128, 126, 0, 128, 64}, {160, 127, 0, 160, 33}, {192, 190, 0, 192, 64}},
+		 3,
+		 64,
+		 0,
+		 false},
+		{"one that is owed allows no more than it leaves",
+		 {{128, 126, 0, 128, 8}, {130, 120, 0, 0, 0}},
+		 2,
+		 32,
+		 0,
+		 true},
+		{"and nothing where it leaves nothing",
+		 {{128, 126, 0, 128, 0}, {130, 130, 0, 0, 0}},
+		 2,
+		 32,
+		 -ENOMEM,
+		 false},
+		{"more is used than there is", {{128, 140, 0, 128, 32}}, 1, 32, 0, false},
+		{"nothing is given", {{128, 126, 0, 128, 0}}, 1, 0, -ENOMEM, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct lending_level levels[3];
+		uint64_t add[3] = {};
+		bool all = false;
+
+		for (size_t l = 0; l < cases[i].n; l++)
+			levels[l] = (struct lending_level){
+				.limit_bytes = cases[i].levels[l].limit * MIB,
+				.used_bytes = cases[i].levels[l].used * MIB,
+				.lent_bytes = cases[i].levels[l].lent * MIB,
+				.most_bytes = cases[i].levels[l].most * MIB,
+			};
+		cr_expect_eq(lending_plan(levels, cases[i].n, cases[i].more * MIB, PAGE, add, &all),
+			     cases[i].result, "%s", cases[i].what);
+		cr_expect_eq(all, cases[i].all, "%s", cases[i].what);
+		for (size_t l = 0; l < cases[i].n; l++)
+			cr_expect_eq(add[l], cases[i].levels[l].add * MIB, "%s: %zu: %" PRIu64,
+				     cases[i].what, l, add[l] / MIB);
+	}
+}
+
+Test(lending, loans_are_in_whole_pages)
+{
+	const struct lending_level level = {
+		.limit_bytes = 128 * MIB, .used_bytes = 126 * MIB + 1, .most_bytes = 128 * MIB};
+	uint64_t add;
+	bool all;
+
+	cr_expect_eq(lending_plan(&level, 1, MIB + 1, PAGE, &add, &all), 0);
+	cr_expect_eq(add, MIB);
+	cr_expect_eq(lending_plan(&level, 1, PAGE - 1, PAGE, &add, &all), -ENOMEM);
 }
 
 Test(lending, three_in_a_row_and_then_one_a_minute)
@@ -128,31 +226,36 @@ Test(lending, a_loan_lasts_for_the_grace_and_what_ending_takes)
 	cr_expect_eq(lending_closed_deadline_ns(101 * NSEC_PER_SEC, now), 101 * NSEC_PER_SEC);
 }
 
-Test(lending, a_limit_goes_back_when_need_fits_or_its_time_is_over)
+#define LATER (6 * NSEC_PER_SEC) /* a second after it was raised */
+
+Test(lending, a_limit_goes_back_when_need_is_clear_of_it_or_its_time_is_over)
 {
 	static const struct {
 		const char *what;
-		uint64_t need, now_ns;
-		unsigned int open_trips;
+		uint64_t limit, need, now_ns;
+		unsigned int cpus;
 		bool may_end;
 	} cases[] = {
-		{"no trip is open, need fits", 100 * MIB - 1, 0, 0, true},
-		{"it would fill the limit", 100 * MIB, 0, 0, false},
-		{"it would be beyond it", 120 * MIB, 0, 0, false},
-		{"a trip is open, need is clear of the line", 80 * MIB - 1, 0, 1, true},
-		{"just below the line, as after a stock is given back", 89 * MIB, 0, 1, false},
-		{"between line and limit", 95 * MIB, 0, 2, false},
-		{"a number that makes no sense", UINT64_MAX, 0, 1, false},
-		{"just before the deadline", 120 * MIB, NSEC_PER_SEC - 1, 1, false},
-		{"at the deadline", 120 * MIB, NSEC_PER_SEC, 1, true},
+		{"need is clear of the limit", 256 * MIB, 247 * MIB - 1, LATER, 2, true},
+		{"it was raised just now", 256 * MIB, 100 * MIB, LATER - 1, 2, false},
+		{"just not", 256 * MIB, 247 * MIB, LATER, 2, false},
+		{"many CPUs may hold much", 256 * MIB, 247 * MIB - 1, LATER, 16, false},
+		{"not more than a part of it", 256 * MIB, 232 * MIB - 1, LATER, 1000, true},
+		{"a small limit", 16 * MIB, 14 * MIB - 1, LATER, 2, true},
+		{"need is near: it may stand as long as that is so", 256 * MIB, 255 * MIB, LATER, 2,
+		 false},
+		{"it would be beyond it", 256 * MIB, 300 * MIB, LATER, 2, false},
+		{"a number that makes no sense", 256 * MIB, UINT64_MAX, LATER, 2, false},
+		{"just before the deadline", 256 * MIB, 300 * MIB, 9 * NSEC_PER_SEC - 1, 2, false},
+		{"at the deadline", 256 * MIB, 300 * MIB, 9 * NSEC_PER_SEC, 2, true},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct lent lent = {
-			.limit_bytes = 100 * MIB,
-			.reserve_bytes = 10 * MIB,
-			.deadline_ns = NSEC_PER_SEC,
-			.open_trips = cases[i].open_trips,
+			.limit_bytes = cases[i].limit,
+			.raised_ns = 5 * NSEC_PER_SEC,
+			.deadline_ns = 9 * NSEC_PER_SEC,
+			.cpus = cases[i].cpus,
 		};
 
 		cr_expect_eq(lending_may_end(&lent, cases[i].need, cases[i].now_ns),

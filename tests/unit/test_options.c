@@ -111,12 +111,18 @@ Test(options, an_airbag_has_a_size_and_an_end)
 	struct options o = WATCH("--all");
 	struct apo_policy policy;
 
-	cr_expect_eq(o.policy.airbag, AIRBAG_OFF);
+	cr_expect_eq(o.policy.airbag, AIRBAG_AUTO);
+	cr_expect_eq(policy_lends_bytes(&o.policy, 256 * MIB), 256 * MIB);
+	o = WATCH("--all", "--airbag", "off");
 	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.flags, 0);
-	o = WATCH("--all", "--airbag", "auto");
+	cr_expect_eq(policy_lends_bytes(&o.policy, 256 * MIB), 0);
+	o = WATCH("--all", "--airbag", "auto", "--airbag-max", "50%");
 	cr_expect_eq(o.policy.airbag, AIRBAG_AUTO);
-	cr_expect_eq(o.policy.grace_ns, 10 * NSEC_PER_SEC);
+	cr_expect_eq(o.policy.grace_ns, 0);
+	cr_expect_eq(policy_lends_bytes(&o.policy, 256 * MIB), 128 * MIB);
+	o = WATCH("--all", "--airbag-max", "1G");
+	cr_expect_eq(policy_lends_bytes(&o.policy, 256 * MIB), 1024 * MIB);
 	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.flags, APO_POLICY_AIRBAG | APO_POLICY_BRAKE);
 	o = WATCH("--all", "--airbag=64M", "--grace", "3s");
@@ -443,7 +449,7 @@ Test(options, policy_counts_in_pages_of_the_machine)
 	policy_kernel(&o.policy, 4096, &policy);
 	cr_expect_eq(policy.reserve_pages, 0);
 	cr_expect_eq(policy.reserve_permyriad, 1000);
-	cr_expect_eq(policy.flags, 0);
+	cr_expect_eq(policy.flags, APO_POLICY_AIRBAG | APO_POLICY_BRAKE);
 }
 
 Test(options, commands_are_found_by_name)

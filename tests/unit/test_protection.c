@@ -83,6 +83,7 @@ Test(protection, each_missing_hook_costs_what_it_gives)
 		{"on_tick", PROTECTION_PARTIAL, "growth charge reclaim "},
 		{"on_switch", PROTECTION_FULL, "growth charge tick reclaim "},
 		{"on_reclaim", PROTECTION_PARTIAL, "growth charge tick "},
+		{"on_reclaim_end", PROTECTION_PARTIAL, "growth charge tick reclaim "},
 		{"on_charge", PROTECTION_FULL, "growth tick reclaim "},
 		{"on_mark_victim", PROTECTION_PARTIAL, "growth charge tick reclaim "},
 		{"on_signal_generate", PROTECTION_PARTIAL, "growth charge tick reclaim "},

@@ -91,7 +91,6 @@ Test(respond, the_limit_is_raised_before_the_signal_by_the_policy_of_each)
 	expect(&both, RAISED GROWER_GETS_IT);
 	cr_expect_eq(world.results[0].airbag.outcome, INCIDENT_AIRBAG_RAISED);
 	cr_expect_eq(world.results[0].airbag.raised_bytes, 150);
-	cr_expect_eq(world.results[0].limit_cgroup, LIMIT);
 	cr_expect_eq(world.results[0].trip_id, TRIP);
 	cr_expect_eq(world.results[0].time_ns, NOW);
 	cr_expect_eq(world.results[1].trip_id, TRIP);
@@ -117,13 +116,13 @@ Test(respond, an_airbag_alone_signals_nobody)
 	expect(&airbag, RAISED);
 }
 
-Test(respond, without_a_trip_the_limit_is_raised_further_and_nobody_hears_of_it)
+Test(respond, without_a_trip_there_is_a_loan_and_nobody_hears_of_it)
 {
 	struct apo_request again = bare(APO_REC_REQUEST, LENDS, LIMIT);
 
 	again.flags = APO_REQUEST_AIRBAG;
 	again.rate_pages_s = 3;
-	expect(&again, "raise further 70 rate 12288\n");
+	expect(&again, "lend 70 by policy of 50% rate 12288\n");
 }
 
 Test(respond, a_rate_beyond_all_numbers_stays_large)
@@ -132,7 +131,7 @@ Test(respond, a_rate_beyond_all_numbers_stays_large)
 
 	again.flags = APO_REQUEST_AIRBAG;
 	again.rate_pages_s = UINT64_MAX / 2;
-	expect(&again, "raise further 70 rate 18446744073709551615\n");
+	expect(&again, "lend 70 by policy of 50% rate 18446744073709551615\n");
 }
 
 Test(respond, what_takes_its_time_waits_until_the_signals_are_out)

@@ -24,6 +24,7 @@ static struct ready guarding(void)
 		.cgroup_id = 77,
 		.limit_bytes = 256 * MIB,
 		.limit_cgroup = "/a",
+		.lends = true,
 		.reserve_bytes = 25 * MIB,
 		.triggers = {2, {"growth", "reclaim"}},
 	};
@@ -38,7 +39,7 @@ Test(status_json, ready_of_a_guard)
 			 "{\"event\":\"ready\",\"schema\":1," TIME
 			 ",\"mode\":\"cgroup\",\"pid\":42,\"version\":\"0.1.0\","
 			 "\"guard\":{\"cgroup\":\"/a\\nb\",\"cgroup_id\":77,"
-			 "\"limit_bytes\":268435456,\"limit_cgroup\":\"/a\","
+			 "\"limit_bytes\":268435456,\"limit_cgroup\":\"/a\",\"lends\":true,"
 			 "\"reserve_bytes\":26214400},\"triggers\":[\"growth\",\"reclaim\"]}\n",
 			 "%s", text);
 }
@@ -68,6 +69,8 @@ Test(status_json, ready_in_words)
 	struct ready ready = guarding();
 
 	cr_expect_eq(ready_text(file, &ready), 0);
+	ready.lends = false; /* as where it cannot be written */
+	cr_expect_eq(ready_text(file, &ready), 0);
 	ready.limit_bytes = APO_UNLIMITED;
 	cr_expect_eq(ready_text(file, &ready), 0);
 	ready.has_guard = false;
@@ -75,6 +78,8 @@ Test(status_json, ready_in_words)
 	cr_expect_eq(ready_text(file, &ready), 0);
 	fclose(file);
 	cr_expect_str_eq(text,
+			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, raised when it "
+			 "is nearly reached; triggers: growth reclaim\n"
 			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, reserve 25.0 "
 			 "MiB; triggers: growth reclaim\n"
 			 "12:00:00.000Z ready    guarding /a\\nb: limit unlimited, reserve 25.0 "
@@ -97,6 +102,7 @@ static struct status_limit limits[] = {
 		     .warns = 2,
 		     .oom_kills = 3,
 		     .oom_kills_uncaught = 4},
+	 .lent_pages = 16,
 	 .verdicts = {[VERDICT_SAVED] = 2}},
 	{.path = NULL,
 	 .key = {.cgroup_id = 78},
@@ -146,14 +152,16 @@ Test(status_json, a_full_document_is_exactly_this)
 		",\"limits\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,"
 		"\"policy\":1,\"policy_from\":\"--cgroup /a, the nearest guard at or above "
 		"/a/b\",\"need_bytes\":40960,"
-		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"least_headroom_bytes\":-4096,"
+		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"lent_bytes\":65536,\"least_"
+		"headroom_bytes\":-4096,"
 		"\"rate_bytes_per_s\":12288,\"trips\":1,\"warns\":2,\"oom_kills\":3,"
 		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":0,"
 		"\"needless\":0,\"ignored\":0,\"missed\":0,\"dry run\":0}},"
 		"{\"cgroup\":null,\"cgroup_id\":78,\"policy\":0,\"policy_from\":null,\"need_"
 		"bytes\":0,"
 		"\"peak_need_bytes\":0,"
-		"\"limit_bytes\":null,\"least_headroom_bytes\":null,\"rate_bytes_per_s\":0,"
+		"\"limit_bytes\":null,\"lent_bytes\":0,\"least_headroom_bytes\":null,\"rate_bytes_"
+		"per_s\":0,"
 		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0,"
 		"\"verdicts\":{\"open\":0,\"saved\":0,\"too late\":0,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}],"

@@ -199,6 +199,36 @@ static int read_mapped(uint64_t unit, unsigned int thread)
 	return 0;
 }
 
+static size_t shared_size;
+
+/* What somebody else has made, and is charged for. */
+static int prepare_shared(void)
+{
+	char path[256];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/shared", opt.dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	shared_size = (size_t)st.st_size;
+	region = mmap(NULL, shared_size, PROT_READ, MAP_SHARED, fd, 0);
+	return region == MAP_FAILED ? -errno : 0;
+}
+
+/* At the end all is unmapped, as by a process that ends, and read again, as by the next. */
+static int read_page(uint64_t unit, unsigned int thread)
+{
+	uint64_t page = unit % (shared_size / page_size);
+
+	(void)thread;
+	(void)((const volatile char *)region)[page * page_size];
+	if (page == shared_size / page_size - 1 && madvise(region, shared_size, MADV_DONTNEED) < 0)
+		return -errno;
+	return 0;
+}
+
 static int prepare_pipes(void)
 {
 	struct rlimit limit;
@@ -256,6 +286,8 @@ static const struct kind kinds[] = {
 	 read_chunk},
 	{"file-map", "map --file-size and touch it; MADV_PAGEOUT after each round", true,
 	 chunk_unit, prepare_file_map, read_mapped},
+	{"shared", "map DIR/shared, which is there, and touch it, over and over", true, page_unit,
+	 prepare_shared, read_page},
 	{"pipe", "pipes filled with data (kernel memory)", false, pipe_unit, prepare_pipes,
 	 fill_pipe},
 	{"dentries", "names looked up in --dir that do not exist (slab that can be shrunk)", true,

@@ -105,7 +105,8 @@ struct incident {
 	uint64_t airbag_bytes; /* added to the limit */
 	bool brake_set;	       /* when the handler was entered */
 	bool killed_after_grace;
-	uint64_t grace_ns; /* 0: off */
+	uint64_t grace_ns;  /* 0: off */
+	bool grace_is_lent; /* none was asked for: it ends only what still needs the loan */
 
 	/* CLOCK_MONOTONIC, 0 = did not happen. */
 	uint64_t crossed_ns, airbag_ns, signal_ns, generated_ns, delivered_ns, exit_ns;

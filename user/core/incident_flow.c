@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/util.h"
+#include "core/policy.h"
 #include "core/verdict.h"
 
 static unsigned int set_deadline(struct flow *flow, uint64_t deadline_ns)
@@ -244,6 +245,10 @@ static unsigned int on_airbag_answer(struct flow *flow, struct incident *inciden
 	incident->airbag_error = answer->error;
 	incident->airbag_bytes = answer->added_bytes;
 	incident->airbag_ns = raised ? answer->time_ns : 0;
+	if (raised && !incident->grace_ns) { /* the limit must not stay raised for ever */
+		incident->grace_ns = AIRBAG_GRACE_NS;
+		incident->grace_is_lent = true;
+	}
 	return answered(flow, incident, FLOW_AWAIT_AIRBAG);
 }
 
@@ -286,8 +291,8 @@ static unsigned int on_time(struct flow *flow, struct incident *incident, uint64
 /* The end of the grace: SIGKILL, unless memory is ample again. */
 static unsigned int on_closing(struct flow *flow, struct incident *incident)
 {
-	bool ample = incident->closing_known &&
-		     incident->closing_headroom_bytes >= (int64_t)incident->reserve_bytes;
+	int64_t line = incident->grace_is_lent ? 0 : (int64_t)incident->reserve_bytes;
+	bool ample = incident->closing_known && incident->closing_headroom_bytes >= line;
 
 	return flow->stage == FLOW_STAGE_GRACE_OVER && !ample ? FLOW_KILL
 							      : close_now(flow, incident);

@@ -5,11 +5,23 @@
 
 #include "base/util.h"
 
-/* An airbag of size auto holds so much growth at the rate of the trip... */
+/* For a trip auto lends so much growth at its rate... */
 #define AUTO_S 2
 /* ...but at least this part of the limit, for rates that were only beginning. */
 #define AUTO_LEAST_PART 4
-/* The host keeps this part of its memory; of what it has beyond, auto takes half at most. */
+/* Before a trip it is an eighth of a second of growth, between these parts of the limit. */
+#define FIRST_RATE_PART 8
+#define FIRST_LEAST_PART 8
+#define FIRST_MOST_PART 4
+/*
+ * How far below the limit need is clear of it: twice the headroom at which the kernel side asks for a loan
+ * (lend_line() in bpf/decide.bpf.h).
+ */
+#define CLEAR_BYTES (8ULL << 20)
+#define STOCK_BYTES (512ULL << 10)
+#define CLEAR_PART 16
+#define LEAST_NS NSEC_PER_SEC
+/* The host keeps this part of its memory. */
 #define HOST_MARGIN_PERMYRIAD 625
 /* Each airbag of a cgroup costs this time, of which no more than so many may be owed. */
 #define LEND_NS (60 * NSEC_PER_SEC)
@@ -28,23 +40,63 @@ uint64_t lending_spare(uint64_t total_bytes, uint64_t available_bytes)
 	return sat_sub(available_bytes, total_bytes / PERMYRIAD * HOST_MARGIN_PERMYRIAD);
 }
 
-int lending_size(const struct policy *policy, uint64_t limit_bytes, uint64_t rate_bytes_s,
-		 uint64_t spare_bytes, uint64_t page_bytes, uint64_t *ret, bool *ret_all)
+uint64_t lending_first_bytes(const struct policy *policy, uint64_t limit_bytes,
+			     uint64_t rate_bytes_s)
 {
-	uint64_t size, spare = spare_bytes, given;
+	uint64_t size = MAX(limit_bytes / FIRST_LEAST_PART, rate_bytes_s / FIRST_RATE_PART);
 
-	if (policy->airbag == AIRBAG_AUTO) {
-		size = sat_mul(rate_bytes_s, AUTO_S);
-		size = MAX(size, limit_bytes / AUTO_LEAST_PART);
-		spare /= 2;
-	} else {
-		size = policy->airbag_bytes ?: limit_bytes / PERMYRIAD * policy->airbag_permyriad;
-	}
-	given = MIN(size, spare) / page_bytes * page_bytes;
-	if (!given)
+	size = MIN(size, limit_bytes / FIRST_MOST_PART);
+	return MIN(size, policy_lends_bytes(policy, limit_bytes));
+}
+
+uint64_t lending_trip_bytes(const struct policy *policy, uint64_t limit_bytes,
+			    uint64_t rate_bytes_s)
+{
+	if (policy->airbag == AIRBAG_FIXED)
+		return policy_lends_bytes(policy, limit_bytes);
+	return MAX(sat_mul(rate_bytes_s, AUTO_S), limit_bytes / AUTO_LEAST_PART);
+}
+
+uint64_t lending_host_bytes(const struct policy *policy, uint64_t spare_bytes, uint64_t lent_bytes)
+{
+	uint64_t left = sat_sub(spare_bytes, lent_bytes);
+
+	return policy->airbag == AIRBAG_AUTO ? left / 2 : left;
+}
+
+/* Negative: more is used than the limit allows. */
+static int64_t room_of(const struct lending_level *level)
+{
+	return sat_diff(sat_add(level->limit_bytes, level->lent_bytes), level->used_bytes);
+}
+
+static int64_t whole_pages(uint64_t bytes, uint64_t page_bytes)
+{
+	return (int64_t)(MIN(bytes, (uint64_t)INT64_MAX / 4) / page_bytes * page_bytes);
+}
+
+int lending_plan(const struct lending_level *levels, size_t n, uint64_t more_bytes,
+		 uint64_t page_bytes, uint64_t *ret_add, bool *ret_all)
+{
+	int64_t now = INT64_MAX / 4, room, wanted;
+
+	for (size_t i = 0; i < n; i++)
+		now = MIN(now, room_of(&levels[i]));
+	room = wanted = now + whole_pages(more_bytes, page_bytes);
+	for (size_t i = 0; i < n; i++)
+		room = MIN(room, room_of(&levels[i]) + whole_pages(sat_sub(levels[i].most_bytes,
+									   levels[i].lent_bytes),
+								   page_bytes));
+	if (room - now < (int64_t)page_bytes)
 		return -ENOMEM;
-	*ret = given;
-	*ret_all = policy->airbag == AIRBAG_FIXED || size > spare;
+	for (size_t i = 0; i < n; i++) {
+		int64_t short_by = room - room_of(&levels[i]);
+
+		ret_add[i] = short_by > 0 ? ((uint64_t)short_by + page_bytes - 1) / page_bytes *
+						    page_bytes
+					  : 0;
+	}
+	*ret_all = room < wanted;
 	return 0;
 }
 
@@ -97,11 +149,12 @@ uint64_t lending_closed_deadline_ns(uint64_t deadline_ns, uint64_t now_ns)
 
 bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns)
 {
-	/* Usage moves up and down by what each CPU has in stock: need at the line may seem below it. */
-	uint64_t reserve_bytes = lent->open_trips ? 2 * lent->reserve_bytes : 0;
+	uint64_t part = lent->limit_bytes / CLEAR_PART;
+	uint64_t clear_bytes = MIN(CLEAR_BYTES, part) + MIN(lent->cpus * STOCK_BYTES, part);
 
 	return now_ns >= lent->deadline_ns ||
-	       sat_add(need_bytes, reserve_bytes) < lent->limit_bytes;
+	       (now_ns >= sat_add(lent->raised_ns, LEAST_NS) &&
+		sat_add(need_bytes, clear_bytes) < lent->limit_bytes);
 }
 
 uint64_t lending_step_bytes(uint64_t before_bytes, uint64_t now_bytes, uint64_t used_bytes,

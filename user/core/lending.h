@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an airbag may take: how much of the machine's memory, how often, and for how long. A cgroup may
- * have three in a row and then one a minute, so that what crashes again and again does not live on lent
- * memory. Pure; allocates nothing. Times are CLOCK_BOOTTIME.
+ * What may be lent: how much, to which of the limits between a process and the root, how often, and for
+ * how long. A limit is raised by the most of its policy in all, and the host lends half of what it can
+ * spare. For trips a cgroup may have three loans in a row and then one a minute, so that what crashes
+ * again and again does not live on lent memory; the small one before a trip is not counted. Pure;
+ * allocates nothing. Times are CLOCK_BOOTTIME.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/policy.h"
@@ -23,11 +26,35 @@ struct debt {
 uint64_t lending_spare(uint64_t total_bytes, uint64_t available_bytes);
 
 /*
- * By how much to raise a limit at that rate of growth, in whole pages, and whether that was all: a
- * size that was given, or less than auto wanted. -ENOMEM: there is nothing to spare.
+ * What a limit wants to be raised by at that rate of growth: a little, when it is about to be reached and
+ * nobody is signalled; and for a trip. A policy of a fixed size wants that.
  */
-int lending_size(const struct policy *policy, uint64_t limit_bytes, uint64_t rate_bytes_s,
-		 uint64_t spare_bytes, uint64_t page_bytes, uint64_t *ret, bool *ret_all);
+uint64_t lending_first_bytes(const struct policy *policy, uint64_t limit_bytes,
+			     uint64_t rate_bytes_s);
+uint64_t lending_trip_bytes(const struct policy *policy, uint64_t limit_bytes,
+			    uint64_t rate_bytes_s);
+
+/*
+ * What the host gives of that: auto takes half at most of what it can spare beyond what is lent already,
+ * used or not.
+ */
+uint64_t lending_host_bytes(const struct policy *policy, uint64_t spare_bytes, uint64_t lent_bytes);
+
+/* One of the limits between a process and the root, as a loan finds it. */
+struct lending_level {
+	uint64_t limit_bytes; /* before it was raised */
+	uint64_t used_bytes;
+	uint64_t lent_bytes; /* it is raised by so much */
+	uint64_t most_bytes; /* it may be: policy_lends_bytes() */
+};
+
+/*
+ * By how much each level is to be raised, in whole pages, so that all together leave more_bytes more than
+ * the one of them that binds leaves now; 0 where a level leaves that anyway. Where the most of one does not
+ * allow it, as much as that allows, and *ret_all is set. -ENOMEM: not even a page.
+ */
+int lending_plan(const struct lending_level *levels, size_t n, uint64_t more_bytes,
+		 uint64_t page_bytes, uint64_t *ret_add, bool *ret_all);
 
 bool lending_allowed(struct debt debts[LENDING_DEBTS], uint64_t path_hash, uint64_t now_ns);
 void lending_take(struct debt debts[LENDING_DEBTS], uint64_t path_hash, uint64_t now_ns);
@@ -46,15 +73,15 @@ uint64_t lending_closed_deadline_ns(uint64_t deadline_ns, uint64_t now_ns);
 
 /* A raised limit. */
 struct lent {
-	uint64_t limit_bytes;	 /* before it was raised */
-	uint64_t reserve_bytes;	 /* of its policy, below that limit */
-	uint64_t deadline_ns;	 /* until when it is raised at most */
-	unsigned int open_trips; /* it is raised for */
+	uint64_t limit_bytes; /* before it was raised */
+	uint64_t raised_ns;
+	uint64_t deadline_ns; /* until when it is raised at most */
+	unsigned int cpus;    /* each may hold a stock that counts as used */
 };
 
 /*
- * Whether the limit may go back: the deadline has come, or need fits below it again; with trips that are
- * open, clear of its line, by another reserve. Earlier the kernel would kill.
+ * Whether the limit may go back: the deadline has come, or need is so far below it, a second after it was
+ * raised, that no loan is asked for at once. What grows fast asks early.
  */
 bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns);
 

@@ -145,6 +145,23 @@ static int set_airbag(struct options *o, const char *value, const char **ret_why
 	return 0;
 }
 
+static int set_airbag_max(struct options *o, const char *value, const char **ret_why)
+{
+	uint32_t permyriad = 0;
+	uint64_t bytes = 0;
+	int r = strchr(value, '%') ? parse_percent(value, &permyriad) : parse_size(value, &bytes);
+
+	if (r < 0)
+		return r;
+	if (permyriad == 0 && bytes == 0) {
+		*ret_why = "that lends nothing; --airbag off says so";
+		return -EINVAL;
+	}
+	o->policy.airbag_max_bytes = bytes;
+	o->policy.airbag_max_permyriad = permyriad;
+	return 0;
+}
+
 static int set_cooldown(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
@@ -299,14 +316,15 @@ static const struct option_row rows[] = {
 	 "Run CMD in a new cgroup with this memory limit.", set_limit},
 	{"--reserve", 0, "reserve", "SIZE|PERCENT",
 	 "a size such as 64M, or a percent of the limit up to 100%", "10%", GUARDING,
-	 "Act when less headroom than this is left below the limit. Page cache that the kernel "
-	 "can drop counts as headroom. The reserve is what the shutdown itself may use. Unless "
+	 "Where the limit is not raised (--airbag), act when less headroom than this is left below "
+	 "it. Page cache that the kernel can drop counts as headroom. The reserve is what the "
+	 "shutdown itself may use. Unless "
 	 "given, it is at most 64M.",
 	 set_reserve},
 	{"--forecast", 0, "forecast", "DURATION|off", "a duration such as 500ms, or off", "off",
 	 GUARDING,
-	 "Act also when growth would reach the limit within this time and the level is already "
-	 "high.",
+	 "Where the limit is not raised, act also when growth would reach it within this time and "
+	 "the level is already high.",
 	 set_forecast},
 	{"--signal", 0, "signal", "NAME",
 	 "the name or number of a signal that a process can handle, such as TERM", "TERM", GUARDING,
@@ -320,11 +338,16 @@ static const struct option_row rows[] = {
 	 "made sense for it, unless headroom is back above the reserve.",
 	 set_grace},
 	{"--airbag", 0, "airbag", "SIZE|PERCENT|auto|off",
-	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "off", GUARDING,
-	 "At a trip raise the limit by so much, for as long as the shutdown takes and at most the "
-	 "grace (10s unless given), never by more than the machine can spare; auto goes by the "
-	 "growth rate.",
+	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "auto", GUARDING,
+	 "Raise the limit a little, silently, just before it is reached, and signal only when need "
+	 "passes the limit as it was; then raise it by so much in all, for as long as the shutdown "
+	 "takes and at most the grace (10s unless given), never by more than the machine can "
+	 "spare. auto goes by the growth rate. Where the limit cannot be raised, and with off, the "
+	 "reserve is kept instead.",
 	 set_airbag},
+	{"--airbag-max", 0, "airbag-max", "SIZE|PERCENT",
+	 "a size such as 512M, or a percent of the limit up to 100%", "100%", GUARDING,
+	 "With --airbag auto, the most by which a limit is ever raised.", set_airbag_max},
 	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
 	 "With an airbag, on cgroup v2: when the handler is entered and no more can be lent, slow "
 	 "down threads that use up the rest (memory.high).",

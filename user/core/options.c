@@ -248,8 +248,6 @@ int options_parse(enum command command, int argc, char **argv, struct options *r
 		r = parse_words(argc, argv, &o, ret_error);
 	if (r >= 0 && !o.help)
 		r = check_together(&o, ret_error);
-	if (o.policy.airbag != AIRBAG_OFF && !o.policy.grace_ns)
-		o.policy.grace_ns = AIRBAG_GRACE_NS;
 	if (r < 0)
 		return r;
 	*ret = o;

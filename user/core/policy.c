@@ -52,6 +52,20 @@ static uint32_t permyriad_of(uint64_t part, uint64_t whole)
 	return (uint32_t)((unsigned __int128)part * PERMYRIAD / whole);
 }
 
+uint64_t policy_lends_bytes(const struct policy *policy, uint64_t limit_bytes)
+{
+	switch (policy_lends(policy) ? policy->airbag : AIRBAG_OFF) {
+	case AIRBAG_OFF:
+		return 0;
+	case AIRBAG_AUTO:
+		return policy->airbag_max_bytes
+			       ?: share_of(limit_bytes, policy->airbag_max_permyriad);
+	case AIRBAG_FIXED:
+		return policy->airbag_bytes ?: share_of(limit_bytes, policy->airbag_permyriad);
+	}
+	return 0;
+}
+
 static int refuse_warn(const struct policy *policy, uint32_t line_permyriad, char **ret_error)
 {
 	char warn[16], line[16];

@@ -20,13 +20,13 @@
 
 #define PERMYRIAD 10000 /* 100 %, in the 1/10000 in which percents are kept */
 
-/* The grace with an airbag unless one is given: the limit must not stay raised for ever. */
+/* The grace with a loan unless one is given: the limit must not stay raised for ever. */
 #define AIRBAG_GRACE_NS (10ULL * 1000 * 1000 * 1000)
 
-/* How far the limit is raised at a trip. */
+/* How far a limit is raised. */
 enum airbag_mode {
 	AIRBAG_OFF = 0,
-	AIRBAG_AUTO, /* by the growth rate */
+	AIRBAG_AUTO, /* by the growth rate, up to the most */
 	AIRBAG_FIXED,
 };
 
@@ -40,7 +40,9 @@ struct policy {
 	enum airbag_mode airbag;
 	uint64_t airbag_bytes;	   /* AIRBAG_FIXED: 0 = use airbag_permyriad */
 	uint32_t airbag_permyriad; /* of the limit */
-	bool brake;		   /* asked for; see policy_brakes() */
+	uint64_t airbag_max_bytes; /* AIRBAG_AUTO, the most: 0 = use airbag_max_permyriad */
+	uint32_t airbag_max_permyriad;
+	bool brake; /* asked for; see policy_brakes() */
 
 	/* Signals: of the policy of the process. */
 	int signal;
@@ -51,8 +53,10 @@ struct policy {
 	bool dry_run; /* nothing is signalled or lent */
 };
 
-/* Whether limits are raised at a trip. */
+/* Whether limits are raised where they can be: then nobody is signalled before. */
 bool policy_lends(const struct policy *policy);
+/* By how much that limit may be raised in all. */
+uint64_t policy_lends_bytes(const struct policy *policy, uint64_t limit_bytes);
 /* Whether growth on lent memory is slowed down. */
 bool policy_brakes(const struct policy *policy);
 

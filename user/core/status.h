@@ -27,6 +27,7 @@ struct ready {
 	uint64_t cgroup_id;
 	uint64_t limit_bytes; /* APO_UNLIMITED = none */
 	const char *limit_cgroup;
+	bool lends; /* the limit is raised rather than the reserve kept */
 	uint64_t reserve_bytes;
 	struct trigger_names triggers; /* attached */
 	pid_t child;		       /* run: CMD; 0 = none */
@@ -37,6 +38,7 @@ struct status_limit {
 	struct apo_limit_key key;
 	char *why; /* why it has that policy, policy_set_why(); NULL = not known */
 	struct apo_limit account;
+	uint64_t lent_pages;		    /* by which it is raised now */
 	uint64_t verdicts[STATUS_VERDICTS]; /* as below */
 };
 

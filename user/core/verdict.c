@@ -121,6 +121,7 @@ static enum sent classify_sent(const struct incident *incident)
 	switch (incident->action) {
 	case APO_ACT_SENT:
 	case APO_ACT_SENT_RESPONDER:
+	case APO_ACT_TOLD:
 		return SENT_YES;
 	case APO_ACT_DISAPPEARED:
 		return SENT_GONE;

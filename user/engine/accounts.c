@@ -34,6 +34,7 @@ static int collect_limits(struct source *source, const struct cgroup_tree *tree,
 	for (size_t i = 0; i < n; i++) {
 		status->limits[i].key = keys[i];
 		status->limits[i].account = accounts[i];
+		status->limits[i].lent_pages = source_lent_pages(source, keys[i].cgroup_id);
 		if (cgroup_path_of_id(tree, keys[i].cgroup_id, &status->limits[i].path))
 			status->limits[i].path = NULL;
 		status->limits[i].why = why(policies, &status->limits[i]);

@@ -235,9 +235,10 @@ static int only_pidfd(const struct engine *engine)
 static void on_airbag_timer(uv_timer_t *timer)
 {
 	struct engine *engine = timer->data;
+	unsigned int again_ms = airbag_check(engine->airbag);
 
-	if (!airbag_check(engine->airbag))
-		uv_timer_stop(timer);
+	if (again_ms)
+		uv_timer_start(timer, on_airbag_timer, again_ms, 0);
 }
 
 static void on_airbag_wake(uv_poll_t *poll, int status, int events)
@@ -246,9 +247,7 @@ static void on_airbag_wake(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	if (airbag_check(engine->airbag))
-		uv_timer_start(&engine->airbag_timer, on_airbag_timer, AIRBAG_CHECK_MS,
-			       AIRBAG_CHECK_MS);
+	on_airbag_timer(&engine->airbag_timer);
 }
 
 static int start_poll(struct engine *engine, uv_poll_t *poll, int fd, uv_poll_cb callback)
@@ -331,7 +330,9 @@ static int start_rescue(struct engine *engine)
 	const struct policy_set *policies = guards_policies(engine->guards);
 	const struct airbag_config airbag = {
 		.tree = engine->tree,
+		.source = engine->source,
 		.proc_fd = engine->proc_fd,
+		.page_bytes = engine->page_bytes,
 		.lends = any_lends(policies),
 	};
 	struct responder_config responder = {
@@ -425,7 +426,7 @@ static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
 			struct ready *ready)
 {
 	const struct policy_set *policies = guards_policies(engine->guards);
-	_cleanup_close_ int dirfd = -1;
+	_cleanup_close_ int dirfd = -1, limit_dirfd = -1;
 	const char *rel = guards_cgroup(engine->guards, 0);
 
 	if (policy_set_count(policies) != 1 || !rel ||
@@ -437,6 +438,9 @@ static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
 	ready->limit_cgroup = limit->cgroup;
 	ready->reserve_bytes = policy_reserve_bytes(policy_set_policy(policies, 0),
 						    limit->limit_bytes, engine->page_bytes);
+	ready->lends = policy_lends(policy_set_policy(policies, 0)) &&
+		       !cgroup_open(engine->tree, limit->cgroup, &limit_dirfd) &&
+		       cgroup_limit_writable(engine->tree, limit_dirfd);
 	if (!cgroup_open(engine->tree, rel, &dirfd))
 		cgroup_id(dirfd, &ready->cgroup_id);
 }

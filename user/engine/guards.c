@@ -112,12 +112,8 @@ static int check_charged(const struct guards *guards, const char *rel, const cha
 static int add(struct guards *guards, const struct policy *policy, const struct guard *guard,
 	       struct resolved *resolved)
 {
-	struct policy fitted = *policy;
-	int id;
+	int id = policy_set_add(guards->policies, policy, guard);
 
-	if (cgroup_tree_version(guards->config.tree) == 1)
-		fitted.brake = false; /* v1 has no memory.high */
-	id = policy_set_add(guards->policies, &fitted, guard);
 	if (id < 0) {
 		log_error(id == -ENOSPC ? "too many guards: %d are possible"
 					: "out of memory for a guard (of %d)",

@@ -261,10 +261,12 @@ static void on_airbag_answer(struct incidents *incidents, struct open_incident *
 	const struct flow_event event = {.type = FLOW_AIRBAG_ANSWER, .airbag = &answer};
 	struct flow over = {.stage = FLOW_STAGE_CLOSED};
 
-	if (open)
+	if (open) {
+		open->raised = result->airbag.levels;
 		open_incident_run(open, event);
-	else if (flow_step(&over, NULL, &event, now_ns()) & FLOW_RELEASE)
-		airbag_release(incidents->config.airbag, result->limit_cgroup);
+	} else if (flow_step(&over, NULL, &event, now_ns()) & FLOW_RELEASE) {
+		airbag_release(incidents->config.airbag, &result->airbag.levels);
+	}
 }
 
 void incidents_on_result(struct incidents *incidents, const struct responder_result *result)

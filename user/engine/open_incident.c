@@ -134,7 +134,7 @@ void open_incident_drop(struct open_incident *open)
 		link = &(*link)->next;
 	*link = open->next;
 	if (open->flow.raised && open->flow.stage != FLOW_STAGE_CLOSED)
-		airbag_release(open->config->airbag, open->limit.cgroup_id);
+		airbag_release(open->config->airbag, &open->raised);
 	loop_poll_drop(open->poll); /* before what it polls is closed */
 	loop_timer_drop(open->timer);
 	pidref_close(&open->grower);
@@ -169,7 +169,7 @@ static bool execute(struct open_incident *open, unsigned int effects, struct flo
 	if (effects & FLOW_REPORT_VERDICT)
 		open->config->on_verdict(open, open->config->userdata);
 	if (effects & FLOW_RELEASE)
-		airbag_release(open->config->airbag, open->limit.cgroup_id);
+		airbag_release(open->config->airbag, &open->raised);
 	*ret_next = (struct flow_event){.type = FLOW_GONE};
 	return is_gone;
 }

@@ -43,6 +43,7 @@ struct open_incident {
 	struct pidref grower, other; /* other: the target, where that is not the grower */
 	const struct pidref *target; /* one of the two; NULL: nobody yet */
 	struct apo_limit_key limit;  /* its account */
+	struct airbag_levels raised; /* for it */
 	int limit_dirfd;	     /* of the cgroup whose limit binds; -1: gone */
 	uv_timer_t *timer;
 	uv_poll_t *poll; /* the end of the target */

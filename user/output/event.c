@@ -221,6 +221,9 @@ static void print_action(FILE *file, const struct incident *incident, const stru
 	case APO_ACT_FAILED:
 		fprintf(file, " not sent, %s", strerror(-incident->error));
 		break;
+	case APO_ACT_TOLD:
+		fputs(" not sent, it shuts down already", file);
+		break;
 	case APO_ACT_NONE:
 		break;
 	}

@@ -99,6 +99,8 @@ const char *action_name(enum apo_action action)
 		return "disappeared";
 	case APO_ACT_FAILED:
 		return "failed";
+	case APO_ACT_TOLD:
+		return "told already";
 	case APO_ACT_NONE:
 		break;
 	}

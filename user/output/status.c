@@ -58,7 +58,11 @@ int ready_text(FILE *file, const struct ready *ready)
 	} else {
 		format_size(limit, sizeof(limit), ready->limit_bytes);
 		format_size(reserve, sizeof(reserve), ready->reserve_bytes);
-		fprintf(file, "guarding %s: limit %s, reserve %s", cgroup, limit, reserve);
+		if (ready->lends)
+			fprintf(file, "guarding %s: limit %s, raised when it is nearly reached",
+				cgroup, limit);
+		else
+			fprintf(file, "guarding %s: limit %s, reserve %s", cgroup, limit, reserve);
 	}
 	fputs("; triggers:", file);
 	for (size_t i = 0; i < ready->triggers.count; i++)

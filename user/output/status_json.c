@@ -46,6 +46,7 @@ static json_t *guard_json(const struct ready *ready)
 	r |= json_object_set_new(object, "cgroup_id", json_u64(ready->cgroup_id));
 	r |= json_object_set_new(object, "limit_bytes", json_u64(ready->limit_bytes));
 	r |= json_object_set_new(object, "limit_cgroup", json_text(ready->limit_cgroup));
+	r |= json_object_set_new(object, "lends", json_boolean(ready->lends));
 	r |= json_object_set_new(object, "reserve_bytes", json_u64(ready->reserve_bytes));
 	return json_finish(object, r);
 }
@@ -101,6 +102,7 @@ static json_t *limit_json(const struct status_limit *limit, uint64_t page_bytes)
 				 pages_json(account->peak_need_pages, page_bytes));
 	r |= json_object_set_new(object, "limit_bytes",
 				 pages_json(account->limit_pages, page_bytes));
+	r |= json_object_set_new(object, "lent_bytes", pages_json(limit->lent_pages, page_bytes));
 	r |= json_object_set_new(object, "least_headroom_bytes",
 				 signed_pages_json(account->least_headroom_pages, page_bytes));
 	r |= json_object_set_new(object, "rate_bytes_per_s",

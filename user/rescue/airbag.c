@@ -2,65 +2,29 @@
 #include "rescue/airbag.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "core/lending.h"
+#include "rescue/airbag_halves.h"
 #include "rescue/journal.h"
 #include "rescue/loan.h"
 #include "sense/cgroup_memory.h"
 #include "sense/proc.h"
 
-#define BAGS_MAX 64
 /* A handler that is entered on another CPU may be told of before its trip. */
 #define OVERTAKEN_NS (10 * NSEC_PER_MSEC)
-/* The kernel may refuse to lower a v1 limit below the usage: said so often. */
-#define COMPLAIN_NS (10 * NSEC_PER_SEC)
+/* For so long the kernel side does not ask again. */
+#define REFUSED_NS NSEC_PER_SEC
 
-enum bag_state {
-	BAG_EMPTY = 0, /* a free place */
-	BAG_READY,     /* what raising takes is open */
-	BAG_RAISED,
-	BAG_GOING_BACK, /* the limit is put back, without the mutex */
-};
-
-/* The airbag of one limit. */
-struct bag {
-	enum bag_state state;
-	struct loan loan;
-	uint64_t path_hash;
-	unsigned int open_trips; /* it is raised for */
-	uint64_t used_ns;	 /* when it was last asked for */
-	uint64_t entered_ns;	 /* when a handler was entered last; 0: not since it was raised */
-	bool is_owed;		 /* the kernel refused to put it back: nothing more is lent */
-	uint64_t complained_ns;
-};
-
-struct airbag {
-	struct lender lender;  /* its journal_fd may be -errno */
-	pthread_mutex_t mutex; /* of all below */
-	struct bag bags[BAGS_MAX];
-	struct debt debts[LENDING_DEBTS];
-	int prepare_error; /* the first; the slow path warns of it */
-	bool prepare_warned;
-	int wake_fd; /* eventfd */
-};
-
-static uint64_t boottime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
-
-static void wake(const struct airbag *airbag)
+void airbag_wake(const struct airbag *airbag)
 {
 	uint64_t one = 1;
 	ssize_t n = write(airbag->wake_fd, &one, sizeof(one));
@@ -68,172 +32,336 @@ static void wake(const struct airbag *airbag)
 	(void)n; /* full: it is awake */
 }
 
-/* --- bags ---------------------------------------------------------------------------------- */
-
-static struct bag *bag_find(struct airbag *airbag, uint64_t cgroup_id)
+void airbag_tell_refused(struct airbag *airbag, uint64_t cgroup_id, uint64_t until_ns)
 {
-	for (size_t i = 0; i < BAGS_MAX; i++)
-		if (airbag->bags[i].state != BAG_EMPTY &&
-		    airbag->bags[i].loan.cgroup_id == cgroup_id)
-			return &airbag->bags[i];
-	return NULL;
+	const struct apo_loan loan = {
+		.limit_pages = APO_UNLIMITED,
+		.both_pages = APO_UNLIMITED,
+		.refused_until_ns = until_ns,
+	};
+
+	source_set_loan(airbag->lender.source, cgroup_id, &loan);
 }
 
-static void bag_forget(struct bag *bag)
+/* --- preparing ----------------------------------------------------------------------------- */
+
+static bool is_gone(int error)
 {
-	close_fd(bag->loan.dirfd);
-	*bag = (struct bag){.loan.dirfd = -1};
+	return error == -ENOENT || error == -ESTALE || error == -ENODEV;
 }
 
-/* A free place, or that of a cgroup that is gone, or the one not asked for the longest. */
-static struct bag *bag_place(struct airbag *airbag)
+/* And will be denied the next time as well. */
+static bool is_denied(const struct airbag *airbag, int error)
 {
-	struct bag *idle = NULL;
-
-	for (size_t i = 0; i < BAGS_MAX; i++)
-		if (airbag->bags[i].state == BAG_EMPTY)
-			return &airbag->bags[i];
-	for (size_t i = 0; i < BAGS_MAX; i++) {
-		struct bag *bag = &airbag->bags[i];
-
-		if (bag->state != BAG_READY || bag->open_trips)
-			continue;
-		if (faccessat(bag->loan.dirfd, "cgroup.procs", F_OK, 0)) {
-			idle = bag;
-			break;
-		}
-		if (!idle || bag->used_ns < idle->used_ns)
-			idle = bag;
-	}
-	if (idle)
-		bag_forget(idle);
-	return idle;
+	return error == -EACCES || error == -EPERM || error == -EROFS ||
+	       (error && error == airbag->lender.journal_fd);
 }
 
-static uint64_t hash_of(const char *text)
+/* A limit that can never be raised: the kernel side keeps a reserve below it instead. */
+static void tell_impossible(struct airbag *airbag, uint64_t cgroup_id)
 {
-	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a */
+	const struct apo_loan loan = {
+		.limit_pages = APO_UNLIMITED,
+		.both_pages = APO_UNLIMITED,
+		.impossible = 1,
+	};
 
-	while (*text)
-		hash = (hash ^ (unsigned char)*text++) * 0x100000001b3ULL;
-	return hash;
+	source_set_loan(airbag->lender.source, cgroup_id, &loan);
 }
 
-static int bag_open(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
+/* 0, or why this limit cannot be raised. */
+static int prepare(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
 {
-	const struct cgroup_tree *tree = airbag->lender.tree;
-	struct bag *bag = bag_find(airbag, cgroup_id);
-	_cleanup_free_ char *rel = NULL;
-	_cleanup_close_ int dirfd = -1;
-	int r = 0;
+	int r = airbag->lender.journal_fd < 0 ? airbag->lender.journal_fd : 0;
 
-	if (!bag) {
-		r = cgroup_path_of_id(tree, cgroup_id, &rel);
-		if (!r)
-			r = cgroup_open(tree, rel, &dirfd);
-		if (!r && !cgroup_limit_writable(tree, dirfd))
-			r = errno == EROFS ? -EROFS : -EACCES;
-		bag = r ? NULL : bag_place(airbag);
-		if (!r && !bag)
-			r = -EMFILE;
-		if (r)
-			return r;
-		*bag = (struct bag){
-			.state = BAG_READY,
-			.loan = {.cgroup_id = cgroup_id, .dirfd = TAKE_FD(dirfd)},
-			.path_hash = hash_of(rel),
-		};
-	}
-	bag->used_ns = boottime_ns();
-	*ret = bag;
-	return 0;
+	if (!r)
+		r = bags_open(&airbag->bags, airbag->lender.tree, cgroup_id, ret);
+	if (!r && !cgroup_limit_writable(airbag->lender.tree, (*ret)->loan.dirfd))
+		r = errno == EROFS ? -EROFS : errno == ENOENT ? -ENODEV : -EACCES;
+	if (is_denied(airbag, r))
+		tell_impossible(airbag, cgroup_id);
+	return r;
 }
 
 void airbag_prepare(struct airbag *airbag, const char *rel)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
 	struct bag *bag;
-	int r = airbag->lender.journal_fd < 0 ? airbag->lender.journal_fd : 0;
+	int r;
 
 	if (cgroup_limit_binding(airbag->lender.tree, rel, &limit) || !limit.cgroup)
 		return;
-	if (!r) {
-		pthread_mutex_lock(&airbag->mutex);
-		r = bag_open(airbag, limit.cgroup_id, &bag);
-		pthread_mutex_unlock(&airbag->mutex);
-	}
+	pthread_mutex_lock(&airbag->mutex);
+	r = prepare(airbag, limit.cgroup_id, &bag);
+	pthread_mutex_unlock(&airbag->mutex);
 	if (r)
 		log_warn("no airbag: cannot raise the limit of %s: %s; growth is signalled all "
-			 "the same",
+			 "the same, at the reserve",
 			 limit.cgroup, strerror(-r));
 }
 
 void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
 {
 	struct bag *bag;
-	int r = airbag->lender.journal_fd < 0 ? airbag->lender.journal_fd : 0;
+	int r;
 
 	pthread_mutex_lock(&airbag->mutex);
-	if (!r)
-		r = bag_open(airbag, cgroup_id, &bag);
-	if (r == -ENOENT || r == -ESTALE || r == -ENODEV) /* it was removed meanwhile */
+	r = prepare(airbag, cgroup_id, &bag);
+	if (is_gone(r)) /* or it has no limit of its own */
 		r = 0;
 	if (r && !airbag->prepare_error)
 		airbag->prepare_error = r;
 	pthread_mutex_unlock(&airbag->mutex);
 	if (r)
-		wake(airbag);
+		airbag_wake(airbag);
 }
 
-/* --- raising ------------------------------------------------------------------------------- */
+/* --- one loan over several limits ----------------------------------------------------------- */
 
-static int bag_raise(struct airbag *airbag, struct bag *bag, const struct policy *policy,
-		     uint64_t deadline_ns, uint64_t rate_bytes_s)
+/* The limits between a process and the root, and a loan on them. */
+struct chain {
+	struct bag *bags[APO_MAX_DEPTH];
+	struct lending_level levels[APO_MAX_DEPTH];
+	uint64_t add[APO_MAX_DEPTH];
+	size_t n;
+	size_t binding; /* the one that binds */
+};
+
+/* Room below a limit and, on v1, below that of memory and swap together, as one level. */
+static int read_level(const struct airbag *airbag, const struct bag *bag,
+		      const struct policy *policy, struct lending_level *ret)
 {
-	uint64_t now_ns = boottime_ns();
-	int r;
+	const struct cgroup_tree *tree = airbag->lender.tree;
+	const struct journal_entry *entry = &bag->loan.entry;
+	struct cgroup_limits now;
+	uint64_t used_bytes, both_bytes, room_bytes;
+	int r = cgroup_limits_read(tree, bag->loan.dirfd, &now);
 
-	if (!lending_allowed(airbag->debts, bag->path_hash, now_ns))
-		return -EAGAIN;
-	r = loan_raise(&airbag->lender, &bag->loan, policy, deadline_ns, rate_bytes_s);
+	if (!r)
+		r = cgroup_usage_read(tree, bag->loan.dirfd, &used_bytes);
+	if (!r)
+		r = cgroup_memsw_usage_read(tree, bag->loan.dirfd, &both_bytes);
 	if (r)
 		return r;
-	lending_take(airbag->debts, bag->path_hash, now_ns);
-	bag->state = BAG_RAISED;
+	room_bytes =
+		MIN(sat_sub(now.memory_bytes, used_bytes), sat_sub(now.memsw_bytes, both_bytes));
+	ret->limit_bytes = loan_limit_bytes(is_raised(bag) ? &entry->before : &now);
+	ret->lent_bytes =
+		is_raised(bag) ? sat_sub(loan_limit_bytes(&entry->raised), ret->limit_bytes) : 0;
+	ret->used_bytes = sat_sub(sat_add(ret->limit_bytes, ret->lent_bytes), room_bytes);
+	ret->most_bytes = bag->is_owed ? 0 : policy_lends_bytes(policy, ret->limit_bytes);
 	return 0;
 }
 
-/* For a trip. */
-static int bag_raise_first(struct airbag *airbag, struct bag *bag, const struct policy *policy,
-			   uint64_t grace_ns, uint64_t rate_bytes_s)
+/* All limits that growth in a cgroup may meet. -ENODEV: none that can be seen. */
+static int read_chain(struct airbag *airbag, const struct airbag_growth *growth,
+		      const struct policy *policy, struct chain *chain)
 {
-	uint64_t now_ns = boottime_ns();
+	uint64_t from = growth->process_cgroup ?: growth->limit_cgroup;
+	struct bag *bag;
+	int r = bags_open(&airbag->bags, airbag->lender.tree, from, &bag);
 
-	if (sat_sub(now_ns, bag->entered_ns) > OVERTAKEN_NS)
-		bag->entered_ns = 0; /* for a trip that is over */
-	return bag_raise(airbag, bag, policy, lending_deadline_ns(now_ns, grace_ns), rate_bytes_s);
+	*chain = (struct chain){};
+	for (; !r && bag && chain->n < APO_MAX_DEPTH; bag = bag->above) {
+		struct lending_level *level = &chain->levels[chain->n];
+
+		r = read_level(airbag, bag, policy, level);
+		if (r == -ENODATA || (!r && level->limit_bytes == UINT64_MAX))
+			r = 0; /* no limit there, or no memory controller */
+		else if (!r)
+			chain->bags[chain->n++] = bag;
+	}
+	if (!r && !chain->n)
+		r = -ENODEV;
+	return r;
 }
 
-/* It is raised already: for longer, too, as far as it may be lent. */
-static void bag_join(struct airbag *airbag, struct bag *bag, uint64_t grace_ns)
+static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy *policy,
+		     uint64_t add_bytes)
 {
-	uint64_t now_ns = boottime_ns(), *deadline_ns = &bag->loan.entry.deadline_ns;
+	int r;
 
 	if (bag->state == BAG_GOING_BACK)
 		loan_raise_again(&airbag->lender, &bag->loan);
+	if (is_raised(bag))
+		r = loan_raise_further(&airbag->lender, &bag->loan, add_bytes);
+	else
+		r = loan_raise(&airbag->lender, &bag->loan, add_bytes, UINT64_MAX);
+	if (r)
+		return r;
+	if (bag->state == BAG_READY)
+		bag->entered_ns = bag->host_bytes = 0;
 	bag->state = BAG_RAISED;
-	if (lending_allowed(airbag->debts, bag->path_hash, now_ns)) {
-		lending_take(airbag->debts, bag->path_hash, now_ns);
-		*deadline_ns = MAX(*deadline_ns, lending_deadline_ns(now_ns, grace_ns));
-	}
+	bag->raised_ns = clock_ns(CLOCK_BOOTTIME);
+	bag->policy = *policy;
+	return 0;
+}
+
+static int host_spare(int proc_fd, uint64_t *ret)
+{
+	uint64_t total_kib, available_kib;
+	char text[4096];
+	int r = file_read_into(proc_fd, "meminfo", text, sizeof(text));
+
+	if (r)
+		return r;
+	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
+	    parse_field_u64(text, "MemAvailable:", &available_kib))
+		return -EBADMSG;
+	*ret = lending_spare(sat_mul(total_kib, 1024), sat_mul(available_kib, 1024));
+	return 0;
+}
+
+/* What is raised already, and was all: the kernel side hears of it. */
+static void note_all(const struct airbag *airbag, struct bag *bag, bool was_all)
+{
+	bool is_new = was_all && !bag->loan.was_all;
+
+	bag->loan.was_all = was_all;
+	if (is_new && is_raised(bag))
+		loan_tell(&airbag->lender, &bag->loan);
+}
+
+/*
+ * Raises all limits of the chain that leave less than more_bytes beyond what there is now. The host gives
+ * that once, to the limit that binds. Limits that were raised when one failed stay so, and go back by
+ * themselves.
+ */
+static int lend(struct airbag *airbag, const struct policy *policy, uint64_t more_bytes,
+		struct chain *chain)
+{
+	struct bag *binding = chain->bags[chain->binding];
+	uint64_t spare_bytes, host_bytes;
+	bool was_all = false;
+	int r = host_spare(airbag->lender.proc_fd, &spare_bytes);
+
+	if (r)
+		return r;
+	host_bytes = lending_host_bytes(policy, spare_bytes, airbag->host_bytes);
+	r = lending_plan(chain->levels, chain->n, MIN(more_bytes, host_bytes),
+			 airbag->lender.page_bytes, chain->add, &was_all);
+	note_all(airbag, binding, r == -ENOMEM || was_all || more_bytes > host_bytes);
+	for (size_t i = 0; !r && i < chain->n; i++)
+		if (chain->add[i])
+			r = raise_bag(airbag, chain->bags[i], policy, chain->add[i]);
+	if (r)
+		return r;
+	binding->host_bytes += chain->add[chain->binding];
+	airbag->host_bytes += chain->add[chain->binding];
+	airbag_wake(airbag);
+	return 0;
 }
 
 /* Where no more can be lent, and a handler is entered. */
-static void bag_brake(struct airbag *airbag, struct bag *bag)
+static void brake(struct airbag *airbag, struct bag *bag)
 {
 	if (bag->state == BAG_RAISED && bag->loan.was_all && bag->entered_ns &&
-	    policy_brakes(&bag->loan.policy))
+	    policy_brakes(&bag->policy))
 		loan_brake(&airbag->lender, &bag->loan);
+}
+
+/* What a loan begins with: all limits that growth may meet, among them the one that binds. */
+static int begin(struct airbag *airbag, const struct airbag_growth *growth,
+		 const struct policy *policy, struct chain *chain)
+{
+	struct bag *bag;
+	int r = prepare(airbag, growth->limit_cgroup, &bag);
+
+	if (!r)
+		r = read_chain(airbag, growth, policy, chain);
+	if (r)
+		return r;
+	for (size_t i = 0; i < chain->n; i++)
+		if (chain->bags[i]->loan.cgroup_id == growth->limit_cgroup) {
+			chain->binding = i;
+			return chain->bags[i]->is_owed ? -EBUSY : 0;
+		}
+	return -ENODEV; /* the process has moved */
+}
+
+/* As much as the limit that binds may have now; a trip that is over gets nothing. */
+static int lend_more(struct airbag *airbag, const struct policy *policy, uint64_t rate_bytes_s,
+		     struct chain *chain)
+{
+	const struct bag *bag = chain->bags[chain->binding];
+	uint64_t limit_bytes = chain->levels[chain->binding].limit_bytes;
+
+	if (!is_raised(bag))
+		return lend(airbag, policy, lending_first_bytes(policy, limit_bytes, rate_bytes_s),
+			    chain);
+	if (!bag->open_trips || clock_ns(CLOCK_BOOTTIME) >= bag->loan.entry.deadline_ns)
+		return 0;
+	return lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s), chain);
+}
+
+void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
+		 const struct policy *policy)
+{
+	const struct bag *bag;
+	struct chain chain;
+	int r;
+
+	pthread_mutex_lock(&airbag->mutex);
+	r = begin(airbag, growth, policy, &chain);
+	if (!r) {
+		r = lend_more(airbag, policy, growth->rate_bytes_s, &chain);
+		brake(airbag, chain.bags[chain.binding]);
+	}
+	bag = bags_find(&airbag->bags, growth->limit_cgroup);
+	if (r && !is_denied(airbag, r) && (!bag || !is_raised(bag)))
+		airbag_tell_refused(airbag, growth->limit_cgroup,
+				    clock_ns(CLOCK_MONOTONIC) + REFUSED_NS);
+	pthread_mutex_unlock(&airbag->mutex);
+}
+
+/* --- for a trip ---------------------------------------------------------------------------- */
+
+/* A loan that nobody passes has no deadline; this one has. */
+static void set_deadline(struct bag *bag, uint64_t deadline_ns)
+{
+	uint64_t *now = &bag->loan.entry.deadline_ns;
+
+	*now = *now == UINT64_MAX ? deadline_ns : MAX(*now, deadline_ns);
+}
+
+/* What is raised stays so for the trip. */
+static void hold(struct airbag *airbag, struct chain *chain, uint64_t deadline_ns,
+		 struct airbag_levels *ret)
+{
+	for (size_t i = 0; i < chain->n; i++) {
+		struct bag *bag = chain->bags[i];
+
+		if (!is_raised(bag))
+			continue;
+		if (bag->state == BAG_GOING_BACK) {
+			loan_raise_again(&airbag->lender, &bag->loan);
+			bag->state = BAG_RAISED;
+		}
+		bag->open_trips++;
+		set_deadline(bag, deadline_ns);
+		ret->cgroups[ret->n++] = bag->loan.cgroup_id;
+	}
+}
+
+/* With the small loan there is already, what is refused on top of it is no loss. */
+static int lend_for_trip(struct airbag *airbag, const struct policy *policy, uint64_t rate_bytes_s,
+			 struct chain *chain)
+{
+	struct bag *bag = chain->bags[chain->binding];
+	uint64_t limit_bytes = chain->levels[chain->binding].limit_bytes;
+	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+	int r;
+
+	if (sat_sub(now_ns, bag->entered_ns) > OVERTAKEN_NS)
+		bag->entered_ns = 0; /* for a trip that is over */
+	if (!lending_allowed(airbag->debts, bag->path_hash, now_ns))
+		return -EAGAIN;
+	r = lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s), chain);
+	if (r == -ENOMEM && is_raised(bag))
+		r = 0;
+	if (!r)
+		lending_take(airbag->debts, bag->path_hash, now_ns);
+	return r;
 }
 
 /* By a rule of ours, not by an error. */
@@ -242,68 +370,34 @@ static bool is_refusal(int error)
 	return error == -ENOMEM || error == -EAGAIN || error == -EBUSY;
 }
 
-void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy *policy,
-		  uint64_t grace_ns, uint64_t rate_bytes_s, struct airbag_result *ret)
+void airbag_raise(struct airbag *airbag, const struct airbag_growth *growth,
+		  const struct policy *policy, uint64_t grace_ns, struct airbag_result *ret)
 {
 	struct airbag_result result = {.outcome = INCIDENT_AIRBAG_RAISED};
-	struct bag *bag = NULL;
-	int r = airbag->lender.journal_fd < 0 ? airbag->lender.journal_fd : 0;
+	uint64_t deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), grace_ns);
+	struct chain chain;
+	int r;
 
 	pthread_mutex_lock(&airbag->mutex);
+	r = begin(airbag, growth, policy, &chain);
 	if (!r)
-		r = bag_open(airbag, cgroup_id, &bag);
-	if (!r && bag->is_owed)
-		r = -EBUSY;
-	else if (!r && bag->state == BAG_READY)
-		r = bag_raise_first(airbag, bag, policy, grace_ns, rate_bytes_s);
-	else if (!r)
-		bag_join(airbag, bag, grace_ns);
+		r = lend_for_trip(airbag, policy, growth->rate_bytes_s, &chain);
 	if (!r) {
-		bag->open_trips++;
+		struct bag *bag = chain.bags[chain.binding];
+
+		hold(airbag, &chain, deadline_ns, &result.levels);
 		result.before_bytes = loan_limit_bytes(&bag->loan.entry.before);
 		result.raised_bytes = loan_limit_bytes(&bag->loan.entry.raised);
-		bag_brake(airbag, bag);
+		brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 	if (r) {
 		result.outcome = is_refusal(r) ? INCIDENT_AIRBAG_REFUSED : INCIDENT_AIRBAG_FAILED;
 		result.error = r;
 	} else {
-		wake(airbag);
+		airbag_wake(airbag);
 	}
 	*ret = result;
-}
-
-/* As far as its policy goes: one of a fixed size was all. */
-static void bag_raise_further(struct airbag *airbag, struct bag *bag, uint64_t rate_bytes_s)
-{
-	int r;
-
-	if (bag->loan.policy.airbag != AIRBAG_AUTO)
-		return;
-	r = loan_raise_further(&airbag->lender, &bag->loan, rate_bytes_s);
-	bag->loan.was_all |= r == -ENOMEM;
-	bag_brake(airbag, bag);
-}
-
-void airbag_raise_further(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s)
-{
-	struct bag *bag;
-
-	pthread_mutex_lock(&airbag->mutex);
-	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->open_trips && !bag->is_owed) {
-		if (bag->state == BAG_RAISED) {
-			bag_raise_further(airbag, bag, rate_bytes_s);
-		} else if (bag->state == BAG_READY) {
-			/* Need had fallen, and grows again before the trip is over. */
-			const struct policy policy = bag->loan.policy;
-
-			bag_raise(airbag, bag, &policy, bag->loan.entry.deadline_ns, rate_bytes_s);
-			wake(airbag);
-		}
-	}
-	pthread_mutex_unlock(&airbag->mutex);
 }
 
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
@@ -311,12 +405,26 @@ void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
 	struct bag *bag;
 
 	pthread_mutex_lock(&airbag->mutex);
-	bag = bag_find(airbag, cgroup_id);
+	bag = bags_find(&airbag->bags, cgroup_id);
 	if (bag) {
-		bag->entered_ns = boottime_ns();
-		bag_brake(airbag, bag);
+		bag->entered_ns = clock_ns(CLOCK_BOOTTIME);
+		brake(airbag, bag);
 	}
 	pthread_mutex_unlock(&airbag->mutex);
+}
+
+void airbag_release(struct airbag *airbag, const struct airbag_levels *levels)
+{
+	pthread_mutex_lock(&airbag->mutex);
+	for (unsigned int i = 0; i < levels->n; i++) {
+		struct bag *bag = bags_find(&airbag->bags, levels->cgroups[i]);
+
+		if (bag && bag->open_trips && --bag->open_trips == 0)
+			bag->loan.entry.deadline_ns = lending_closed_deadline_ns(
+				bag->loan.entry.deadline_ns, clock_ns(CLOCK_BOOTTIME));
+	}
+	pthread_mutex_unlock(&airbag->mutex);
+	airbag_wake(airbag);
 }
 
 void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked)
@@ -326,180 +434,11 @@ void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes
 	const struct bag *bag;
 
 	pthread_mutex_lock(&airbag->mutex);
-	bag = bag_find(airbag, cgroup_id);
+	bag = bags_find(&airbag->bags, cgroup_id);
 	entry = bag ? &bag->loan.entry : &none;
 	*ret_bytes = sat_sub(loan_limit_bytes(&entry->raised), loan_limit_bytes(&entry->before));
 	*ret_braked = entry->raised.high_bytes != entry->before.high_bytes;
 	pthread_mutex_unlock(&airbag->mutex);
-}
-
-/* --- putting back -------------------------------------------------------------------------- */
-
-static void complain(struct bag *bag, int error)
-{
-	uint64_t now_ns = boottime_ns();
-
-	if (sat_sub(now_ns, bag->complained_ns) <= COMPLAIN_NS)
-		return;
-	bag->complained_ns = now_ns;
-	log_warn("cannot put back the limit of cgroup %" PRIu64 ": %s, trying again",
-		 bag->loan.cgroup_id, strerror(-error));
-}
-
-/*
- * Puts the limit of a loan that is owed back, or nearer to where it was. v1 refuses what is below the
- * usage, for ever if that is tmpfs of the dead, and each try has the kernel reclaim: it is tried only
- * when need fits.
- */
-static int pay_back(const struct airbag *airbag, struct loan *loan)
-{
-	struct cgroup_memory memory;
-	int r = -EBUSY;
-
-	if (cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) ||
-	    sat_sub(memory.usage_bytes, memory.file_bytes) <= loan_limit_bytes(&loan->entry.before))
-		r = loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
-	if (r == -EBUSY)
-		loan_step_down(&airbag->lender, loan);
-	return r;
-}
-
-/* Called with the mutex, which is given up while the kernel reclaims. */
-static void bag_put_back(struct airbag *airbag, struct bag *bag)
-{
-	struct loan loan = bag->loan;
-	bool is_owed = bag->is_owed;
-	int r;
-
-	bag->state = BAG_GOING_BACK;
-	pthread_mutex_unlock(&airbag->mutex);
-	r = is_owed ? pay_back(airbag, &loan)
-		    : loan_put_back(&airbag->lender, loan.dirfd, &loan.entry);
-	pthread_mutex_lock(&airbag->mutex);
-	if (is_owed) { /* no trip joins it: nobody else has changed what it is raised to */
-		bag->loan.entry.raised = loan.entry.raised;
-		bag->loan.entry.raised_last = loan.entry.raised_last;
-	}
-	switch (lending_end(r, bag->state == BAG_RAISED)) {
-	case LENDING_RENEWED:
-		loan_raise_again(&airbag->lender, &bag->loan);
-		break;
-	case LENDING_REFUSED:
-		bag->state = BAG_RAISED;
-		bag->is_owed = true;
-		complain(bag, r);
-		break;
-	case LENDING_ENDED:
-		journal_remove(airbag->lender.journal_fd, bag->loan.cgroup_id);
-		bag->state = BAG_READY;
-		bag->is_owed = false;
-		break;
-	}
-}
-
-/* Reads files. What cannot be read is gone. */
-static bool may_end(const struct airbag *airbag, const struct bag *bag)
-{
-	uint64_t limit_bytes = loan_limit_bytes(&bag->loan.entry.before);
-	const struct lent lent = {
-		.limit_bytes = limit_bytes,
-		.reserve_bytes = policy_reserve_bytes(&bag->loan.policy, limit_bytes, 1),
-		.deadline_ns = bag->loan.entry.deadline_ns,
-		.open_trips = bag->open_trips,
-	};
-	struct cgroup_memory memory;
-
-	return cgroup_memory_read(airbag->lender.tree, bag->loan.dirfd, &memory) ||
-	       lending_may_end(&lent, sat_sub(memory.usage_bytes, memory.file_bytes),
-			       boottime_ns());
-}
-
-static void warn_once(struct airbag *airbag)
-{
-	if (!airbag->prepare_error || airbag->prepare_warned)
-		return;
-	airbag->prepare_warned = true;
-	log_warn("no airbag: cannot raise the limit of a cgroup: %s; growth is signalled all the "
-		 "same, here and wherever else this is so",
-		 strerror(-airbag->prepare_error));
-}
-
-bool airbag_check(struct airbag *airbag)
-{
-	bool raised = false;
-	uint64_t count;
-	ssize_t n = read(airbag->wake_fd, &count, sizeof(count));
-
-	(void)n; /* it need not have been woken */
-	warn_once(airbag);
-	for (size_t i = 0; i < BAGS_MAX; i++) {
-		struct bag *bag = &airbag->bags[i], seen;
-
-		/* The responder is not to wait for files: they are read without the mutex. */
-		pthread_mutex_lock(&airbag->mutex);
-		seen = *bag;
-		pthread_mutex_unlock(&airbag->mutex);
-		if (seen.state != BAG_RAISED)
-			continue;
-		raised = true;
-		if (!may_end(airbag, &seen))
-			continue;
-		pthread_mutex_lock(&airbag->mutex);
-		if (bag->state == BAG_RAISED && bag->open_trips <= seen.open_trips)
-			bag_put_back(airbag, bag);
-		pthread_mutex_unlock(&airbag->mutex);
-	}
-	return raised;
-}
-
-int airbag_wake_fd(const struct airbag *airbag)
-{
-	return airbag->wake_fd;
-}
-
-void airbag_release(struct airbag *airbag, uint64_t cgroup_id)
-{
-	struct bag *bag;
-
-	pthread_mutex_lock(&airbag->mutex);
-	bag = bag_find(airbag, cgroup_id);
-	if (bag && bag->open_trips && --bag->open_trips == 0)
-		bag->loan.entry.deadline_ns =
-			lending_closed_deadline_ns(bag->loan.entry.deadline_ns, boottime_ns());
-	pthread_mutex_unlock(&airbag->mutex);
-	wake(airbag);
-}
-
-/* --- what an earlier instance left --------------------------------------------------------- */
-
-static void recover(const struct journal_entry *entry, void *userdata)
-{
-	struct airbag *airbag = userdata;
-	struct bag *bag;
-	uint64_t ticks;
-	int r;
-
-	if (!proc_start_ticks(airbag->lender.proc_fd, (pid_t)entry->owner, &ticks) &&
-	    ticks == entry->owner_start_ticks)
-		return; /* it lives */
-	r = bag_open(airbag, entry->cgroup_id, &bag);
-	if (r && lending_end(r, false) == LENDING_ENDED) {
-		journal_remove(airbag->lender.journal_fd, entry->cgroup_id);
-		return;
-	}
-	if (r) {
-		log_warn("cannot put back the limit of cgroup %" PRIu64 ", which an earlier "
-			 "apoptosis left raised: %s",
-			 entry->cgroup_id, strerror(-r));
-		return;
-	}
-	log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis left "
-		 "raised",
-		 entry->cgroup_id);
-	bag->loan.entry = *entry;
-	bag_put_back(airbag, bag);
-	if (bag->state == BAG_RAISED) /* not yet possible: the timer goes on */
-		wake(airbag);
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
@@ -513,9 +452,9 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 	if (!airbag)
 		return -ENOMEM;
 	airbag->lender.tree = config->tree;
+	airbag->lender.source = config->source;
 	airbag->lender.proc_fd = config->proc_fd;
-	for (size_t i = 0; i < BAGS_MAX; i++)
-		airbag->bags[i].loan.dirfd = -1;
+	airbag->lender.page_bytes = config->page_bytes;
 	/* The responder may wait for the slow path, which then runs at its priority. */
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
@@ -529,13 +468,9 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 	}
 	proc_start_ticks(config->proc_fd, getpid(), &airbag->lender.start_ticks);
 	r = journal_open(config->lends, &airbag->lender.journal_fd);
-	if (r) {
+	if (r)
 		airbag->lender.journal_fd = r;
-	} else {
-		pthread_mutex_lock(&airbag->mutex);
-		journal_each(airbag->lender.journal_fd, recover, airbag);
-		pthread_mutex_unlock(&airbag->mutex);
-	}
+	payback_recover(airbag);
 	*ret = airbag;
 	return 0;
 }
@@ -544,16 +479,16 @@ struct airbag *airbag_free(struct airbag *airbag)
 {
 	if (!airbag)
 		return NULL;
-	pthread_mutex_lock(&airbag->mutex);
-	for (size_t i = 0; i < BAGS_MAX; i++) {
-		if (airbag->bags[i].state == BAG_RAISED)
-			bag_put_back(airbag, &airbag->bags[i]);
-		close_fd(airbag->bags[i].loan.dirfd);
-	}
-	pthread_mutex_unlock(&airbag->mutex);
+	payback_all(airbag);
+	bags_done(&airbag->bags);
 	pthread_mutex_destroy(&airbag->mutex);
 	close_fd(airbag->lender.journal_fd);
 	close_fd(airbag->wake_fd);
 	free(airbag);
 	return NULL;
+}
+
+int airbag_wake_fd(const struct airbag *airbag)
+{
+	return airbag->wake_fd;
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The airbag: a limit raised for a while, so that a shutdown can finish that needs memory or time. A
- * loan: one per cgroup at a time, never more than the host can spare, in the journal before the limit is
- * touched, and put back when the last trip it was for is closed, when memory has fallen below the
- * old line, or at its deadline; by the next start if we are killed. A limit that somebody else
- * changed meanwhile is theirs and stays. Three in a row, then one a minute: what crashes again and
- * again is not to live on lent memory. Where the kernel refuses to lower a limit (v1, below the usage), it
- * is stepped down with the usage, and nothing more is lent to it until it is where it was.
+ * The airbag: limits raised for a while. A little, when one is about to be reached: a loan that nobody
+ * notices, and that goes back when need falls; so that a process that stays below its limit is never
+ * signalled, and one that passes it has the time for a shutdown. More at the trip, for as long as the
+ * shutdown takes.
+ *
+ * Of nested limits, each that would end the growth is raised: those above the process that have less room
+ * than the loan. core/lending.h bounds it: by limit, by host, and for trips in number. Each loan is in the
+ * journal before the limit is touched, and goes back when memory has fallen, when the last trip it was for
+ * is closed, or at its deadline; by the next start if we are killed. A limit that somebody else changed
+ * meanwhile is theirs and stays. Where the kernel refuses to lower a limit (v1, below the usage), it is
+ * stepped down with the usage, and nothing more is lent to it until it is where it was.
  *
  * The brake is for the end of what can be lent, on v2: memory.high a little before the raised limit.
  * Threads that go on allocating beyond it sleep, the longer the further they are, so that the rest
@@ -24,21 +28,38 @@
 #include "core/incident.h"
 #include "core/policy.h"
 #include "sense/cgroup.h"
+#include "source/source.h"
 
 struct airbag;
 
 struct airbag_config {
 	const struct cgroup_tree *tree;
-	int proc_fd; /* open /proc, kept by the caller */
-	bool lends;  /* some policy does: else it only puts back what an earlier instance left */
+	struct source *source; /* the kernel side is told of each loan */
+	int proc_fd;	       /* open /proc, kept by the caller */
+	uint64_t page_bytes;
+	bool lends; /* some policy does: else it only puts back what an earlier instance left */
 };
 
-/* What came of raising a limit, for the incident. */
+/* What binds, and for whom: growth in process_cgroup (0: in the cgroup of the limit) at that rate. */
+struct airbag_growth {
+	uint64_t limit_cgroup;
+	uint64_t process_cgroup;
+	uint64_t rate_bytes_s;
+};
+
+/* The cgroups whose limits are raised for a trip. */
+struct airbag_levels {
+	uint64_t cgroups[APO_MAX_DEPTH];
+	unsigned int n;
+};
+
+/* What came of raising a limit for a trip, for the incident. */
 struct airbag_result {
 	enum incident_airbag outcome;
 	/* -errno where it failed; refused: -ENOMEM, the host; -EAGAIN, too often; -EBUSY, still owed */
 	int error;
-	uint64_t before_bytes, raised_bytes;
+	uint64_t before_bytes, raised_bytes; /* of the limit that binds */
+	struct airbag_levels levels;	     /* to be released */
 };
 
 /* --- the slow path ------------------------------------------------------------------------- */
@@ -53,36 +74,38 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config);
 struct airbag *airbag_free(struct airbag *airbag);
 
 /*
- * Opens what raising the limit that binds this cgroup now will take, and warns if it cannot be
- * raised. Whichever limit binds at a trip, if it is another, is opened then.
+ * Opens what raising the limits of this cgroup and of those above will take, and warns if the one that
+ * binds now cannot be raised. What is not opened so is when it is half full, or at the loan.
  */
 void airbag_prepare(struct airbag *airbag, const char *rel);
 
 /* Readable when airbag_check() is wanted: after a limit was raised, or could not be. */
 int airbag_wake_fd(const struct airbag *airbag);
 /*
- * Puts back what can be put back; the kernel may reclaim meanwhile. Returns whether a limit is still
- * raised: then call it again within AIRBAG_CHECK_MS.
+ * Puts back what can be put back; the kernel may reclaim meanwhile. Returns in how many milliseconds it is
+ * to be called again; 0: no limit is raised.
  */
-bool airbag_check(struct airbag *airbag);
-#define AIRBAG_CHECK_MS 100
+unsigned int airbag_check(struct airbag *airbag);
 
 /* By how much the limit is raised, or was the last time, and whether the brake was set. */
 void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked);
-/* The trip is closed: the limit goes back with the last of them. */
-void airbag_release(struct airbag *airbag, uint64_t cgroup_id);
+/* The trip is closed: the limits go back with the last of them. */
+void airbag_release(struct airbag *airbag, const struct airbag_levels *levels);
 
 /* --- the responder ------------------------------------------------------------------------- */
 
 /* As airbag_prepare(), for the cgroup of that id; the slow path warns. */
 void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id);
 /*
- * For a trip: its cgroup's limit by the policy of that limit, for as long as the grace of the process;
- * growth in bytes/s. One release for each call that raised it.
+ * A limit is nearly reached. Not raised yet: a little. Raised for a trip: further, as far as its policy
+ * goes. The kernel side hears where there is nothing to be had.
  */
-void airbag_raise(struct airbag *airbag, uint64_t cgroup_id, const struct policy *policy,
-		  uint64_t grace_ns, uint64_t rate_bytes_s, struct airbag_result *ret);
-/* The raised limit is nearly reached as well: further, if the size is auto. */
-void airbag_raise_further(struct airbag *airbag, uint64_t cgroup_id, uint64_t rate_bytes_s);
+void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
+		 const struct policy *policy);
+/*
+ * For a trip, for as long as the grace of the process. One release for each call that raised it.
+ */
+void airbag_raise(struct airbag *airbag, const struct airbag_growth *growth,
+		  const struct policy *policy, uint64_t grace_ns, struct airbag_result *ret);
 /* The handler of a trip is entered: sets the brake, if that was all, unless somebody has one. */
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id);

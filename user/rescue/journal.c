@@ -6,7 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -51,19 +53,26 @@ int journal_open(bool make, int *ret_dirfd)
 #define LIMITS NUMBER " " NUMBER " " NUMBER
 #define LIMITS_OF(l) (l).memory_bytes, (l).memsw_bytes, (l).high_bytes
 
+#define TEXT_SIZE 512
+#define MARK "trusted.apoptosis.loan"
+
+static int format(const struct journal_entry *entry, char text[TEXT_SIZE])
+{
+	return snprintf(text, TEXT_SIZE,
+			"limit " NUMBER " until " NUMBER " before " LIMITS " raised " LIMITS
+			" last " LIMITS " by " NUMBER " " NUMBER "\n",
+			entry->cgroup_id, entry->deadline_ns, LIMITS_OF(entry->before),
+			LIMITS_OF(entry->raised), LIMITS_OF(entry->raised_last), entry->owner,
+			entry->owner_start_ticks);
+}
+
 int journal_write(int dirfd, const struct journal_entry *entry, bool again)
 {
-	char name[NAME_SIZE], text[512];
-	int length, r = 0;
+	char name[NAME_SIZE], text[TEXT_SIZE];
+	int length = format(entry, text), r = 0;
 	_cleanup_close_ int fd = -1;
 
 	name_of(entry->cgroup_id, name);
-	length = snprintf(text, sizeof(text),
-			  "limit " NUMBER " until " NUMBER " before " LIMITS " raised " LIMITS
-			  " last " LIMITS " by " NUMBER " " NUMBER "\n",
-			  entry->cgroup_id, entry->deadline_ns, LIMITS_OF(entry->before),
-			  LIMITS_OF(entry->raised), LIMITS_OF(entry->raised_last), entry->owner,
-			  entry->owner_start_ticks);
 	fd = openat(dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | (again ? 0 : O_CREAT | O_EXCL),
 		    0600);
 	if (fd < 0)
@@ -96,13 +105,9 @@ static bool take(const char **text, const char *word, uint64_t *ret)
 	return parse_u64(number, ret) == 0;
 }
 
-/*
- * -EBADMSG: a file that was cut short, whose limit was not changed yet. -EINVAL: a whole one that
- * this version does not understand.
- */
-static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
+/* -EBADMSG: cut short. -EINVAL: whole, and this version does not understand it. */
+static int parse(const char *text, struct journal_entry *ret)
 {
-	_cleanup_free_ char *text = NULL;
 	struct journal_entry entry = {0};
 	struct {
 		const char *word;
@@ -122,22 +127,70 @@ static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
 		{" by ", &entry.owner},
 		{" ", &entry.owner_start_ticks},
 	};
-	char expected[NAME_SIZE];
-	const char *rest;
-	int r = file_read(dirfd, name, &text, NULL);
+	const char *rest = text;
 
-	if (r < 0)
-		return r;
-	rest = text;
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (!take(&rest, parts[i].word, parts[i].number))
 			return text_ends_with(text, "\n") ? -EINVAL : -EBADMSG;
-	name_of(entry.cgroup_id, expected);
-	if (strcmp(rest, "\n") != 0 || strcmp(name, expected) != 0)
+	if (strcmp(rest, "\n") != 0)
 		return -EBADMSG;
 	*ret = entry;
 	return 0;
 }
+
+/* -EBADMSG: a file whose limit was not changed yet. -EINVAL: as above. */
+static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	struct journal_entry entry;
+	char expected[NAME_SIZE];
+	int r = file_read(dirfd, name, &text, NULL);
+
+	if (!r)
+		r = parse(text, &entry);
+	if (r)
+		return r;
+	name_of(entry.cgroup_id, expected);
+	if (strcmp(name, expected) != 0)
+		return -EBADMSG;
+	*ret = entry;
+	return 0;
+}
+
+/* --- on the cgroup ------------------------------------------------------------------------- */
+
+int journal_claim(int cgroup_dirfd)
+{
+	if (!flock(cgroup_dirfd, LOCK_EX | LOCK_NB))
+		return 0;
+	return errno == EWOULDBLOCK ? -EEXIST : -errno;
+}
+
+void journal_disclaim(int cgroup_dirfd)
+{
+	fremovexattr(cgroup_dirfd, MARK);
+	flock(cgroup_dirfd, LOCK_UN);
+}
+
+void journal_mark(int cgroup_dirfd, const struct journal_entry *entry)
+{
+	char text[TEXT_SIZE];
+	int length = format(entry, text);
+
+	fsetxattr(cgroup_dirfd, MARK, text, length, 0);
+}
+
+int journal_marked(int cgroup_dirfd, struct journal_entry *ret)
+{
+	char text[TEXT_SIZE] = "";
+	ssize_t n = fgetxattr(cgroup_dirfd, MARK, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return -ENODATA;
+	return parse(text, ret) ? -EBADMSG : 0;
+}
+
+/* --- all of them --------------------------------------------------------------------------- */
 
 int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *userdata),
 		 void *userdata)

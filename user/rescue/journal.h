@@ -4,6 +4,10 @@
  * small file per raised limit in the runtime directory. If we are killed, the files stay, and the
  * next start puts back what they say. The directory is on tmpfs, as are cgroups in effect: a reboot
  * ends both.
+ *
+ * The same is written on the directory of the cgroup itself, as an extended attribute (trusted.: no
+ * tenant can forge it): an instance with another runtime directory finds it there. While one lends, it
+ * has a lock on that directory, and no other changes the limit.
  */
 #pragma once
 
@@ -43,6 +47,17 @@ bool journal_take_back(const struct journal_entry *entry, struct cgroup_limits *
 
 /* Removes it. */
 void journal_remove(int dirfd, uint64_t cgroup_id);
+
+/*
+ * For as long as the descriptor of the cgroup's directory is open, or until journal_disclaim(), which
+ * removes the mark as well. -EEXIST: another instance lends to this cgroup.
+ */
+int journal_claim(int cgroup_dirfd);
+void journal_disclaim(int cgroup_dirfd);
+/* Marks the cgroup's directory; where that is refused, the file has to do. */
+void journal_mark(int cgroup_dirfd, const struct journal_entry *entry);
+/* What the mark says. -ENODATA: there is none; -EBADMSG: one that is not understood. */
+int journal_marked(int cgroup_dirfd, struct journal_entry *ret);
 
 /* Calls fn for each entry. What was cut short is removed; what is not understood is warned of. */
 int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *userdata),

@@ -4,9 +4,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/util.h"
 #include "core/lending.h"
 #include "sense/cgroup_memory.h"
@@ -23,55 +21,61 @@ static bool are_ours(const struct journal_entry *entry, const struct cgroup_limi
 	return journal_take_back(entry, &taken);
 }
 
-static int host_spare(int proc_fd, uint64_t *ret)
+static uint64_t pages_of(const struct lender *lender, uint64_t bytes)
 {
-	uint64_t total_kib, available_kib;
-	char text[4096];
-	int r = file_read_into(proc_fd, "meminfo", text, sizeof(text));
-
-	if (r)
-		return r;
-	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
-	    parse_field_u64(text, "MemAvailable:", &available_kib))
-		return -EBADMSG;
-	*ret = lending_spare(sat_mul(total_kib, 1024), sat_mul(available_kib, 1024));
-	return 0;
+	return bytes == UINT64_MAX ? APO_UNLIMITED : bytes / lender->page_bytes;
 }
 
-/* By how much more; on record, then in force. now: the limits as they are. */
-static int raise_limits(const struct lender *lender, struct loan *loan, struct journal_entry *entry,
-			const struct cgroup_limits *now, uint64_t rate_bytes_s, bool again)
+/* Before the limit is touched: what the kernel side says is about the limit without the loan. */
+static int tell_kernel(const struct lender *lender, const struct journal_entry *entry, bool was_all)
 {
-	uint64_t size, spare;
-	bool was_all;
-	int r = host_spare(lender->proc_fd, &spare);
+	const struct apo_loan loan = {
+		.limit_pages = pages_of(lender, entry->before.memory_bytes),
+		.raised_pages = pages_of(lender, MAX(entry->raised.memory_bytes,
+						     entry->raised_last.memory_bytes)),
+		.both_pages = pages_of(lender, entry->before.memsw_bytes),
+		.both_raised_pages = pages_of(lender, MAX(entry->raised.memsw_bytes,
+							  entry->raised_last.memsw_bytes)),
+		.was_all = was_all,
+	};
 
-	if (!r)
-		r = lending_size(&loan->policy, loan_limit_bytes(&entry->before), rate_bytes_s,
-				 spare, sysconf(_SC_PAGESIZE), &size, &was_all);
-	if (r)
-		return r;
+	return source_set_loan(lender->source, entry->cgroup_id, &loan);
+}
+
+int loan_tell(const struct lender *lender, const struct loan *loan)
+{
+	return tell_kernel(lender, &loan->entry, loan->was_all);
+}
+
+/* On record, told, then in force. now: the limits as they are. */
+static int raise_limits(const struct lender *lender, struct loan *loan, struct journal_entry *entry,
+			const struct cgroup_limits *now, uint64_t add_bytes, bool again)
+{
+	int r;
+
 	entry->raised_last = entry->raised;
 	entry->raised.high_bytes = entry->before.high_bytes;
-	entry->raised.memory_bytes = sat_add(entry->raised_last.memory_bytes, size);
-	entry->raised.memsw_bytes = sat_add(entry->raised_last.memsw_bytes, size);
+	entry->raised.memory_bytes = sat_add(entry->raised_last.memory_bytes, add_bytes);
+	entry->raised.memsw_bytes = sat_add(entry->raised_last.memsw_bytes, add_bytes);
 	r = journal_write(lender->journal_fd, entry, again);
 	if (r)
 		return r;
-	r = cgroup_limits_write(lender->tree, loan->dirfd, &entry->raised);
+	journal_mark(loan->dirfd, entry);
+	r = tell_kernel(lender, entry, loan->was_all);
+	if (!r)
+		r = cgroup_limits_write(lender->tree, loan->dirfd, &entry->raised);
 	if (r) { /* v1 has two, and may have taken one */
 		cgroup_limits_write(lender->tree, loan->dirfd, now);
 		if (!again)
-			journal_remove(lender->journal_fd, loan->cgroup_id);
+			loan_end(lender, loan);
 		return r;
 	}
 	loan->entry = *entry;
-	loan->was_all = was_all;
 	return 0;
 }
 
-int loan_raise(const struct lender *lender, struct loan *loan, const struct policy *policy,
-	       uint64_t deadline_ns, uint64_t rate_bytes_s)
+int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes,
+	       uint64_t deadline_ns)
 {
 	struct journal_entry entry = {
 		.cgroup_id = loan->cgroup_id,
@@ -79,16 +83,33 @@ int loan_raise(const struct lender *lender, struct loan *loan, const struct poli
 		.owner = getpid(),
 		.owner_start_ticks = lender->start_ticks,
 	};
-	int r = cgroup_limits_read(lender->tree, loan->dirfd, &entry.before);
+	struct cgroup_limits now;
+	struct journal_entry left;
+	int r = journal_claim(loan->dirfd);
 
 	if (r)
 		return r;
-	entry.raised = entry.before;
-	loan->policy = *policy;
-	return raise_limits(lender, loan, &entry, &entry.before, rate_bytes_s, false);
+	r = cgroup_limits_read(lender->tree, loan->dirfd, &now);
+	if (!r) {
+		entry.before = entry.raised = now;
+		/* An instance was killed that had raised it: the limit is the one before that. */
+		if (!journal_marked(loan->dirfd, &left))
+			journal_take_back(&left, &entry.before);
+		r = raise_limits(lender, loan, &entry, &now, add_bytes, false);
+	}
+	if (r)
+		journal_disclaim(loan->dirfd);
+	return r;
 }
 
-int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t rate_bytes_s)
+void loan_end(const struct lender *lender, const struct loan *loan)
+{
+	source_set_loan(lender->source, loan->cgroup_id, NULL);
+	journal_remove(lender->journal_fd, loan->cgroup_id);
+	journal_disclaim(loan->dirfd);
+}
+
+int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t add_bytes)
 {
 	struct journal_entry entry = loan->entry;
 	struct cgroup_limits now;
@@ -96,7 +117,14 @@ int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t 
 
 	if (!r && !are_ours(&entry, &now))
 		r = -EBUSY;
-	return r ?: raise_limits(lender, loan, &entry, &now, rate_bytes_s, true);
+	return r ?: raise_limits(lender, loan, &entry, &now, add_bytes, true);
+}
+
+bool loan_is_ours(const struct lender *lender, const struct loan *loan)
+{
+	struct cgroup_limits now;
+
+	return cgroup_limits_read(lender->tree, loan->dirfd, &now) || are_ours(&loan->entry, &now);
 }
 
 void loan_raise_again(const struct lender *lender, const struct loan *loan)
@@ -113,16 +141,18 @@ void loan_brake(const struct lender *lender, struct loan *loan)
 	struct cgroup_limits now;
 	uint64_t usage_bytes;
 
-	if (entry.raised.high_bytes != UINT64_MAX ||
+	if (cgroup_tree_version(lender->tree) == 1 || entry.raised.high_bytes != UINT64_MAX ||
 	    cgroup_limits_read(lender->tree, loan->dirfd, &now) || !are_ours(&entry, &now) ||
 	    cgroup_usage_read(lender->tree, loan->dirfd, &usage_bytes))
 		return;
 	entry.raised_last = entry.raised;
 	entry.raised.high_bytes = lending_brake_bytes(entry.raised.memory_bytes,
 						      MAX(usage_bytes, entry.before.memory_bytes),
-						      sysconf(_SC_PAGESIZE));
-	if (!journal_write(lender->journal_fd, &entry, true) &&
-	    !cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised))
+						      lender->page_bytes);
+	if (journal_write(lender->journal_fd, &entry, true))
+		return;
+	journal_mark(loan->dirfd, &entry);
+	if (!cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised))
 		loan->entry = entry;
 }
 
@@ -143,7 +173,7 @@ int loan_put_back(const struct lender *lender, int dirfd, const struct journal_e
 int loan_step_down(const struct lender *lender, struct loan *loan)
 {
 	struct journal_entry entry = loan->entry;
-	uint64_t used_bytes, page_bytes = sysconf(_SC_PAGESIZE), by_bytes;
+	uint64_t used_bytes, by_bytes;
 	struct cgroup_limits now;
 	int r = cgroup_limits_read(lender->tree, loan->dirfd, &now);
 
@@ -154,7 +184,8 @@ int loan_step_down(const struct lender *lender, struct loan *loan)
 	if (r)
 		return r;
 	by_bytes = now.memory_bytes - lending_step_bytes(entry.before.memory_bytes,
-							 now.memory_bytes, used_bytes, page_bytes);
+							 now.memory_bytes, used_bytes,
+							 lender->page_bytes);
 	if (!by_bytes)
 		return 0;
 	entry.raised_last = now;
@@ -166,6 +197,7 @@ int loan_step_down(const struct lender *lender, struct loan *loan)
 	r = journal_write(lender->journal_fd, &entry, true);
 	if (r)
 		return r;
+	journal_mark(loan->dirfd, &entry);
 	loan->entry = entry; /* is_ours() knows either value */
 	return cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised);
 }

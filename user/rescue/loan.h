@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The loan on one limit, as files: raising the limit, slowing down what grows on it, putting it back.
- * It is in the journal before the limit is touched. Which limits are lent to, for whom and how long is
+ * It is in the journal before the limit is touched, and the kernel side knows of it. Which limits are lent to, for whom and how long is
  * decided in rescue/airbag.h.
  *
  * Nothing here locks. Raising and braking are for the responder: they allocate nothing and do not wait
@@ -12,38 +12,46 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/policy.h"
 #include "rescue/journal.h"
 #include "sense/cgroup.h"
+#include "source/source.h"
 
 /* Who lends, and where. */
 struct lender {
 	const struct cgroup_tree *tree;
-	int proc_fd;	/* open /proc, kept by the caller */
-	int journal_fd; /* of journal_open() */
+	struct source *source; /* the kernel side is told of each loan */
+	int proc_fd;	       /* open /proc, kept by the caller */
+	int journal_fd;	       /* of journal_open() */
 	uint64_t start_ticks;
+	uint64_t page_bytes;
 };
 
 struct loan {
 	uint64_t cgroup_id;
 	int dirfd; /* of the cgroup; the owner of the loan closes it */
 	struct journal_entry entry;
-	struct policy policy; /* of the limit, when it was raised */
-	bool was_all;	      /* there is no more to lend */
+	bool was_all; /* there is no more to lend */
 };
 
 /*
- * Raises the limit by the size of the policy, at a growth in bytes/s; deadline_ns (CLOCK_BOOTTIME) goes
- * into the journal. -ENOMEM: the host has none to spare. -EEXIST: another apoptosis has raised it.
+ * Raises the limit by that; deadline_ns (CLOCK_BOOTTIME) goes into the journal. -EEXIST: another
+ * instance lends to this cgroup.
  */
-int loan_raise(const struct lender *lender, struct loan *loan, const struct policy *policy,
-	       uint64_t deadline_ns, uint64_t rate_bytes_s);
+int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes,
+	       uint64_t deadline_ns);
 /* Raises a raised limit further, without a brake. -EBUSY: somebody else has changed it. */
-int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t rate_bytes_s);
+int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t add_bytes);
+/* Tells the kernel side of a loan that was found in the journal, or that was all. */
+int loan_tell(const struct lender *lender, const struct loan *loan);
+/* False: somebody else has changed the limit since it was raised. */
+bool loan_is_ours(const struct lender *lender, const struct loan *loan);
 /* For a trip that comes while the limit is put back. */
 void loan_raise_again(const struct lender *lender, const struct loan *loan);
-/* Sets memory.high before the end of what is lent, unless somebody has set one. */
+/* v2: sets memory.high before the end of what is lent, unless somebody has set one. */
 void loan_brake(const struct lender *lender, struct loan *loan);
+
+/* The limit is where it was: nothing is left of the loan, in the journal or elsewhere. */
+void loan_end(const struct lender *lender, const struct loan *loan);
 
 /*
  * Puts limits back, unless somebody else has set them meanwhile: those stay, and the log says so. The

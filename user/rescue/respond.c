@@ -197,21 +197,25 @@ static void raise_limit(const struct respond *respond, const struct apo_request 
 {
 	const struct policy *policy = policy_of(respond, &request->rec, request->rec.policy);
 	const struct policy *own = policy_of(respond, &request->rec, request->process_policy);
-	uint64_t rate_bytes_s = sat_mul(request->rate_pages_s, respond->page_bytes);
+	const struct airbag_growth growth = {
+		.limit_cgroup = request->limit_cgroup,
+		.process_cgroup = request->grower.cgroup_id,
+		.rate_bytes_s = sat_mul(request->rate_pages_s, respond->page_bytes),
+	};
 	struct responder_result result = {
 		.trip_id = request->trip_id,
 		.is_airbag = true,
 		.last = 1,
-		.limit_cgroup = request->limit_cgroup,
 	};
 
 	if (!request->trip_id) {
-		respond->ops->raise_further(request->limit_cgroup, rate_bytes_s, respond->userdata);
+		if (policy && policy_lends(policy))
+			respond->ops->lend(&growth, policy, respond->userdata);
 		return;
 	}
 	if (policy)
-		respond->ops->raise(request->limit_cgroup, policy, own ? own->grace_ns : 0,
-				    rate_bytes_s, &result.airbag, respond->userdata);
+		respond->ops->raise(&growth, policy, own ? own->grace_ns : 0, &result.airbag,
+				    respond->userdata);
 	result.time_ns = respond->ops->now_ns(respond->userdata);
 	respond->ops->tell(&result, respond->userdata);
 }

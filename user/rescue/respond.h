@@ -25,7 +25,6 @@ struct responder_result {
 	uint64_t trip_id;
 	/* About the airbag, and about nothing else. */
 	bool is_airbag;
-	uint64_t limit_cgroup;
 	struct airbag_result airbag;
 	uint64_t time_ns; /* CLOCK_MONOTONIC, when it was done */
 	/* About a signal. */
@@ -47,10 +46,11 @@ struct respond_ops {
 	uint64_t (*now_ns)(void *userdata); /* CLOCK_MONOTONIC */
 	void (*tell)(const struct responder_result *result, void *userdata);
 
-	/* airbag_raise(), airbag_raise_further(), airbag_brake(), airbag_prepare_id() */
-	void (*raise)(uint64_t limit_cgroup, const struct policy *policy, uint64_t grace_ns,
-		      uint64_t rate_bytes_s, struct airbag_result *ret, void *userdata);
-	void (*raise_further)(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata);
+	/* airbag_raise(), airbag_lend(), airbag_brake(), airbag_prepare_id() */
+	void (*raise)(const struct airbag_growth *growth, const struct policy *policy,
+		      uint64_t grace_ns, struct airbag_result *ret, void *userdata);
+	void (*lend)(const struct airbag_growth *growth, const struct policy *policy,
+		     void *userdata);
 	void (*brake)(uint64_t limit_cgroup, void *userdata);
 	void (*prepare)(uint64_t limit_cgroup, void *userdata);
 	/* Has the kernel bring the statistics of the cgroup up to date. */

@@ -51,19 +51,19 @@ static void tell(const struct responder_result *result, void *userdata)
 	(void)n;
 }
 
-static void raise_limit(uint64_t limit_cgroup, const struct policy *policy, uint64_t grace_ns,
-			uint64_t rate_bytes_s, struct airbag_result *ret, void *userdata)
+static void raise_limit(const struct airbag_growth *growth, const struct policy *policy,
+			uint64_t grace_ns, struct airbag_result *ret, void *userdata)
 {
 	const struct responder *responder = userdata;
 
-	airbag_raise(responder->config.airbag, limit_cgroup, policy, grace_ns, rate_bytes_s, ret);
+	airbag_raise(responder->config.airbag, growth, policy, grace_ns, ret);
 }
 
-static void raise_further(uint64_t limit_cgroup, uint64_t rate_bytes_s, void *userdata)
+static void lend(const struct airbag_growth *growth, const struct policy *policy, void *userdata)
 {
 	const struct responder *responder = userdata;
 
-	airbag_raise_further(responder->config.airbag, limit_cgroup, rate_bytes_s);
+	airbag_lend(responder->config.airbag, growth, policy);
 }
 
 static void brake(uint64_t limit_cgroup, void *userdata)
@@ -172,7 +172,7 @@ static const struct respond_ops ops = {
 	.now_ns = now_ns,
 	.tell = tell,
 	.raise = raise_limit,
-	.raise_further = raise_further,
+	.lend = lend,
 	.brake = brake,
 	.prepare = prepare,
 	.refresh = refresh,

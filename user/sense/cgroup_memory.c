@@ -191,8 +191,7 @@ int cgroup_charged(const struct cgroup_tree *tree, const char *rel, char **ret_r
 	return -ENOMEM;
 }
 
-/* Whether a v1 cgroup's children are charged to it. Always so on v2 and since 5.11. */
-static bool charges_children(const struct cgroup_tree *tree, int dirfd)
+bool cgroup_charges_children(const struct cgroup_tree *tree, int dirfd)
 {
 	uint64_t value = 1;
 
@@ -217,7 +216,7 @@ int cgroup_limit_binding(const struct cgroup_tree *tree, const char *rel, struct
 		r = cgroup_open(tree, path, &fd);
 		if (r < 0)
 			return r;
-		if (!first && !charges_children(tree, fd))
+		if (!first && !cgroup_charges_children(tree, fd))
 			break;
 		r = consider_cgroup(tree, fd, &best);
 		if (r < 0)
@@ -320,6 +319,16 @@ int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
 	return read_number(dirfd, names_of(tree)->usage, ret);
 }
 
+int cgroup_memsw_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
+{
+	int r = cgroup_tree_version(tree) == 1 ? read_number(dirfd, names_v1.swap_usage, ret)
+					       : -ENODATA;
+
+	if (r == -ENODATA)
+		*ret = 0;
+	return r == -ENODATA ? 0 : r;
+}
+
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret)
 {
 	struct cgroup_limits limits = {
@@ -360,6 +369,13 @@ int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct 
 	if (!r && now.high_bytes != to->high_bytes)
 		r = write_limit(tree, dirfd, HIGH_V2, to->high_bytes, file_write_nonblock);
 	return r;
+}
+
+int cgroup_reclaim(const struct cgroup_tree *tree, int dirfd, uint64_t bytes)
+{
+	if (cgroup_tree_version(tree) == 1)
+		return -ENOENT;
+	return write_limit(tree, dirfd, "memory.reclaim", bytes, file_write);
 }
 
 bool cgroup_limit_writable(const struct cgroup_tree *tree, int dirfd)

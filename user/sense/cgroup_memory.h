@@ -89,8 +89,10 @@ struct cgroup_limits {
 	uint64_t high_bytes;  /* v2 memory.high: threads that charge more sleep, up to 2 s */
 };
 
-/* All three allocate nothing and are callable from the responder. Errors as above. */
+/* All four allocate nothing and are callable from the responder. Errors as above. */
 int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
+/* What counts against v1's limit of memory and swap together; 0 where there is none. */
+int cgroup_memsw_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
 /*
  * Writes the limits that differ, in the order that keeps memsw at or above memory. On v2 of 6.16 and
@@ -98,6 +100,14 @@ int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_
  * ones do. -EBUSY: v1 could not reclaim enough.
  */
 int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
+
+/*
+ * v2: has the kernel reclaim so much, without killing. -EAGAIN: it could not; -ENOENT: before 5.19, or v1.
+ */
+int cgroup_reclaim(const struct cgroup_tree *tree, int dirfd, uint64_t bytes);
+
+/* Whether what is below it is charged to it too. Not so on v1 before 5.11 without memory.use_hierarchy. */
+bool cgroup_charges_children(const struct cgroup_tree *tree, int dirfd);
 
 /* Whether the limit file is there and could be opened for writing (permissions, mount). */
 bool cgroup_limit_writable(const struct cgroup_tree *tree, int dirfd);

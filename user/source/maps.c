@@ -22,6 +22,7 @@ static const struct {
 	[MAP_LIMITS] = {"limits", sizeof(struct apo_limit_key), sizeof(struct apo_limit), true},
 	[MAP_PROCESSES] = {"processes", sizeof(uint32_t), sizeof(struct apo_process), true},
 	[MAP_SIGNALLED] = {"signalled", sizeof(uint32_t), sizeof(struct apo_signalled)},
+	[MAP_LOANS] = {"loans", sizeof(uint64_t), sizeof(struct apo_loan)},
 	[MAP_STATS] = {"stats", sizeof(uint32_t), sizeof(uint64_t)},
 	[MAP_STACKS] = {"stacks", sizeof(uint64_t), sizeof(struct apo_stack)},
 	[MAP_WEIGHTS] = {"weights", sizeof(struct apo_weight_key), sizeof(struct apo_weight)},
@@ -174,6 +175,11 @@ void maps_recall_grants(const struct maps *maps)
 int maps_put(const struct maps *maps, enum map_id id, const void *key, const void *value)
 {
 	return bpf_map_update_elem(maps->maps[id].fd, key, value, BPF_ANY);
+}
+
+int maps_delete(const struct maps *maps, enum map_id id, const void *key)
+{
+	return bpf_map_delete_elem(maps->maps[id].fd, key);
 }
 
 int maps_get(const struct maps *maps, enum map_id id, const void *key, void *ret)

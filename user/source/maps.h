@@ -21,6 +21,7 @@ enum map_id {			 /* key -> value, as user space knows it */
 	      MAP_LIMITS,	 /* accounts: struct apo_limit_key -> struct apo_limit */
 	      MAP_PROCESSES,	 /* accounts: __u32 tgid -> struct apo_process */
 	      MAP_SIGNALLED,	 /* __u32 tgid -> struct apo_signalled */
+	      MAP_LOANS,	 /* __u64 cgroup id -> struct apo_loan */
 	      MAP_STATS,	 /* see maps_counters() */
 	      MAP_STACKS,	 /* __u64 hash -> struct apo_stack */
 	      MAP_WEIGHTS,	 /* struct apo_weight_key -> struct apo_weight */
@@ -50,6 +51,8 @@ void maps_recall_grants(const struct maps *maps);
 
 /* Sets a value, in place of an older one. -E2BIG: the map is full. */
 int maps_put(const struct maps *maps, enum map_id id, const void *key, const void *value);
+/* -ENOENT: none of that key. */
+int maps_delete(const struct maps *maps, enum map_id id, const void *key);
 /* -ENOENT: none of that key. Nothing is allocated but for an account. */
 int maps_get(const struct maps *maps, enum map_id id, const void *key, void *ret);
 /*

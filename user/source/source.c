@@ -404,6 +404,28 @@ int source_follow(struct source *source, pid_t pid, const struct apo_signalled *
 	return maps_put(source->maps, MAP_SIGNALLED, &tgid, entry);
 }
 
+int source_set_loan(struct source *source, uint64_t cgroup_id, const struct apo_loan *loan)
+{
+	int r;
+
+	if (!loan)
+		return maps_delete(source->maps, MAP_LOANS, &cgroup_id);
+	r = maps_put(source->maps, MAP_LOANS, &cgroup_id, loan);
+	if (!r)
+		maps_settings(source->maps)->loans = 1;
+	return r == -E2BIG ? -ENOSPC : r;
+}
+
+uint64_t source_lent_pages(struct source *source, uint64_t cgroup_id)
+{
+	struct apo_loan loan;
+
+	if (maps_get(source->maps, MAP_LOANS, &cgroup_id, &loan) ||
+	    loan.limit_pages == APO_UNLIMITED)
+		return 0;
+	return loan.raised_pages - loan.limit_pages;
+}
+
 /* --- what it reads ------------------------------------------------------------------------- */
 
 int source_followed(struct source *source, pid_t pid, struct apo_signalled *ret)

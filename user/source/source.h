@@ -80,6 +80,14 @@ int source_follow(struct source *source, pid_t pid, const struct apo_signalled *
 /* What the kernel side remembers of a process that was signalled. -ENOENT: nothing. */
 int source_followed(struct source *source, pid_t pid, struct apo_signalled *ret);
 
+/*
+ * What the kernel side is to know of a limit that is raised, or cannot be; NULL: nothing any more. -ENOSPC:
+ * too many. Callable from the responder.
+ */
+int source_set_loan(struct source *source, uint64_t cgroup_id, const struct apo_loan *loan);
+/* By how much the kernel side was told that the limit is raised. */
+uint64_t source_lent_pages(struct source *source, uint64_t cgroup_id);
+
 /* Accounts. -ENOENT: none of that key. */
 int source_limit(struct source *source, const struct apo_limit_key *key, struct apo_limit *ret);
 /* All of them, allocated; keys and values run in parallel. */

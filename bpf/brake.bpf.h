@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Waits in place. The brake of cgroup v1, which has no memory.high: a process that goes on growing in its shutdown, in the
+ * last half of all that can be lent, waits at each page. It waits the longer the less room is left, so that
+ * the room shrinks by a part of itself per second and lasts. Nothing is changed that would have to be
+ * put back.
+ *
+ * And a charge at the limit waits a little for a loan that is on its way. A program cannot sleep there,
+ * so the wait takes time of the CPU, which is the grower's own.
+ */
+#pragma once
+
+#include "decide.bpf.h"
+
+#define BRAKE_ZONE_SHIFT 1	    /* of what is lent */
+#define BRAKE_NS (2 * NSEC_PER_SEC) /* in which the room would go to a third of itself */
+#define BRAKE_EVENT_NS 1000000ULL   /* the longest wait */
+#define SPINS 256		    /* reads of the clock, tens of ns each */
+#define SPIN_PARTS 256
+
+/* Two global functions, so that the verifier goes through each loop once. */
+__noinline int spin_part(__u64 until_ns)
+{
+	for (__u32 i = 0; i < SPINS; i++)
+		if (bpf_ktime_get_ns() >= until_ns)
+			return 1;
+	return 0;
+}
+
+__noinline int spin(__u64 ns)
+{
+	__u64 until_ns = bpf_ktime_get_ns() + ns;
+
+	for (__u32 i = 0; i < SPIN_PARTS; i++)
+		if (spin_part(until_ns))
+			break;
+	return 0;
+}
+
+#define LOAN_SPIN_NS 100000ULL
+
+/*
+ * At the limit the kernel tries to reclaim 18 times, some 20 us each, before it kills. A loan that has been
+ * asked for is given the time: each try takes longer.
+ */
+static __always_inline bool may_hold_up(const struct check *check, const struct limit *limit)
+{
+	return check->trigger == APO_TRIGGER_RECLAIM && limit->lend_ns &&
+	       !(check->loan & LOAN_REFUSED) && since(check->now, limit->lend_ns) < LOAN_NEAR_NS;
+}
+
+/* In the fault of a page on the last half of all there was. */
+static __always_inline bool may_brake(const struct check *check, const struct apo_policy *policy)
+{
+	return memcg_v1 && policy->flags & APO_POLICY_BRAKE && check->loan & LOAN_WAS_ALL &&
+	       check->in_fault && check->trigger == APO_TRIGGER_GROWTH &&
+	       room_of(&check->reading) < (__s64)(check->reading.lent_pages >> BRAKE_ZONE_SHIFT);
+}
+
+/*
+ * Lets a process wait for so many events, counted once for each CPU that works for the limit; unless its
+ * handler is not entered yet, which would only come later. A global function: verified once.
+ */
+__noinline int brake(__u32 tgid, __s64 room_pages, __u64 events)
+{
+	const struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
+	__u64 ns = BRAKE_EVENT_NS;
+
+	if (!entry || !entry->delivered_ns)
+		return 0;
+	if (room_pages > 0)
+		ns = events * pages_per_event * BRAKE_NS / (__u64)room_pages;
+	return spin(ns < BRAKE_EVENT_NS ? ns : BRAKE_EVENT_NS);
+}
+
+/* After the decision: the process of a check may have to wait. */
+static __noinline int wait_in_place(const struct check *check, const struct limit *limit,
+				    const struct apo_policy *policy)
+{
+	if (may_hold_up(check, limit))
+		spin(LOAN_SPIN_NS);
+	if (may_brake(check, policy))
+		brake(check->tgid, room_of(&check->reading), check->events * cpus_of(limit));
+	return 0;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lending first, as is the default: who stays below the limit is not signalled and does not notice; who
+ * passes it is; and nobody gets more than the bound.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "events.h"
+
+TestSuite(lending, .init = live_setup, .fini = live_teardown, .timeout = 600);
+
+#define LIMIT (256 * MIB)
+
+static uint64_t limit_of(const struct live_cgroup *cgroup)
+{
+	return live_memory(cgroup).limit_bytes;
+}
+
+static void expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit)
+{
+	uint64_t deadline = live_deadline();
+
+	while (limit_of(cgroup) != limit)
+		live_pump(deadline, "the limit to be put back");
+}
+
+static struct live_process *watch(const struct live_cgroup *cgroup)
+{
+	return live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+}
+
+/* The guard has reported nothing, and stops. */
+static void expect_quiet(struct live_process *guard)
+{
+	live_stop(guard);
+	live_check(!live_find_event(guard, "trip", 0, 0), "a trip");
+	live_check(!live_find_event(guard, "warn", 0, 0), "a warning");
+}
+
+/* --- below the limit ------------------------------------------------------------------------- */
+
+/* Grows to that, stays a while, and ends by itself. */
+static void expect_left_alone(const char *const args[])
+{
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		struct live_cgroup *cgroup = live_cgroup(NULL, "near", LIMIT);
+		struct live_process *guard = watch(cgroup);
+		struct live_process *victim =
+			live_victim_argv(&(struct live_spawn){.cgroup = cgroup}, args);
+
+		live_wait_exit(victim);
+		live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+		live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
+		expect_limit_back(cgroup, LIMIT);
+		expect_quiet(guard);
+	}
+}
+
+#define LEFT_ALONE(name, ...)                                                \
+	Test(lending, left_alone_##name)                                     \
+	{                                                                    \
+		expect_left_alone((const char *const[]){__VA_ARGS__, NULL}); \
+	}
+
+/* The victim is told what to allocate; it and its libraries have up to 2 MiB themselves. */
+LEFT_ALONE(at_99_percent, "--max", "251M")
+LEFT_ALONE(at_99_percent_slowly, "--max", "251M", "--rate", "200")
+LEFT_ALONE(at_98_percent_by_4_threads, "--max", "249M", "--threads", "4")
+LEFT_ALONE(at_95_percent, "--max", "241M")
+LEFT_ALONE(in_shared_memory, "--kind", "shmem", "--max", "250M")
+LEFT_ALONE(in_huge_pages, "--kind", "thp", "--max", "248M")
+LEFT_ALONE(populating_at_once, "--kind", "populate", "--chunk", "64M", "--max", "248M")
+
+/* A service that lives near its limit for good: the loan stands, and nobody hears of it. */
+Test(lending, service_that_lives_near_its_limit_lives_on)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "service", LIMIT);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *victim =
+		live_victim(cgroup, "--sawtooth", "244M:250M", "--cycles", "200");
+
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
+	expect_limit_back(cgroup, LIMIT);
+	expect_quiet(guard);
+}
+
+/* The limit is raised, and back when need has fallen, with the process alive. */
+Test(lending, first_loan_is_silent_and_goes_back)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "silent", LIMIT);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *victim = live_victim(cgroup, "--max", "252M", "--hold");
+	uint64_t deadline = live_deadline();
+
+	live_wait_ready(victim);
+	while (limit_of(cgroup) == LIMIT)
+		live_pump(deadline, "the loan");
+	live_check(limit_of(cgroup) <= LIMIT + LIMIT / 4, "it is raised to %" PRIu64,
+		   limit_of(cgroup));
+	live_signal(victim, SIGTERM);
+	live_wait_exit(victim);
+	expect_limit_back(cgroup, LIMIT);
+	expect_quiet(guard);
+}
+
+/* Without a guard again, the limit is the one there was. */
+Test(lending, guard_that_stops_takes_its_loans_back)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "stop", LIMIT);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *victim = live_victim(cgroup, "--max", "252M", "--hold");
+	uint64_t deadline = live_deadline();
+
+	live_wait_ready(victim);
+	while (limit_of(cgroup) == LIMIT)
+		live_pump(deadline, "the loan");
+	expect_quiet(guard);
+	live_check(limit_of(cgroup) == LIMIT, "the limit is %" PRIu64, limit_of(cgroup));
+	live_check(!victim->exited, "it has ended");
+	live_signal(victim, SIGTERM);
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+}
+
+/* --- beyond it ------------------------------------------------------------------------------- */
+
+Test(lending, trip_comes_when_need_passes_the_limit)
+{
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		struct live_cgroup *cgroup = live_cgroup(NULL, "passes", LIMIT);
+		struct live_process *guard = watch(cgroup);
+		struct live_process *victim = live_victim(cgroup, "--rate", "400");
+		json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
+
+		live_expect_int(verdict, "memory.limit_bytes", LIMIT);
+		live_expect_int(verdict, "memory.reserve_bytes", 0);
+		live_check(live_int(verdict, "memory.need_bytes") > (int64_t)LIMIT, "need was %lld",
+			   (long long)live_int(verdict, "memory.need_bytes"));
+		live_check(live_int(verdict, "memory.headroom_bytes") < 0, "headroom was left");
+		live_expect_text(verdict, "airbag.result", "raised");
+		expect_limit_back(cgroup, LIMIT);
+		live_stop(guard);
+	}
+}
+
+/* What somebody else sets while a loan stands is the limit from then on. */
+Test(lending, limit_that_is_raised_by_its_owner_counts)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "owner", 64 * MIB);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *victim = live_victim(cgroup, "--max", "200M", "--mark", "61M",
+						  "--hold-ms", "1", "--rate", "20");
+	uint64_t deadline = live_deadline();
+
+	while (limit_of(cgroup) == 64 * MIB)
+		live_pump(deadline, "the loan");
+	live_set_limit(cgroup, 512 * MIB);
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+	expect_quiet(guard);
+	live_check(limit_of(cgroup) == 512 * MIB, "the limit is %" PRIu64, limit_of(cgroup));
+}
+
+/* --- bounds ---------------------------------------------------------------------------------- */
+
+/* A tenant that traps the signal and fills tmpfs, which outlives it, keeps nothing. */
+static void expect_bounded(const char *most, uint64_t bound)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "tenant", 64 * MIB);
+	const char *dir = live_tmpfs(2048);
+	struct live_process *guard = live_watch("--airbag", "auto", "--airbag-max", most, "--grace",
+						"2s", "--cgroup", cgroup->rel);
+	struct live_process *tenant = live_start(
+		cgroup, "/bin/sh", "-c",
+		"trap '' TERM INT; dd if=/dev/zero of=\"$0\"/held bs=1M count=1500", dir);
+	uint64_t highest = 0, limit;
+
+	while (!tenant->exited) {
+		live_pump(live_deadline(), "the tenant to end");
+		limit = limit_of(cgroup);
+		highest = MAX(highest, limit);
+	}
+	live_check(highest <= bound, "the limit was %llu MiB", (unsigned long long)(highest / MIB));
+	live_check(highest > 64 * MIB, "nothing was lent");
+	live_check(unlink(live_format("%s/held", dir)) == 0, "%s/held: %m", dir);
+	expect_limit_back(cgroup, 64 * MIB);
+	live_stop(guard);
+}
+
+Test(lending, hostile_tenant_gets_as_much_again_at_most)
+{
+	expect_bounded("100%", 128 * MIB);
+}
+
+Test(lending, hostile_tenant_gets_what_the_operator_allows)
+{
+	expect_bounded("16M", 80 * MIB);
+}
+
+/* --- chains of limits ------------------------------------------------------------------------ */
+
+/* A pod and a container in it, both with a limit. */
+static void expect_saved_below(uint64_t pod_limit, uint64_t limit)
+{
+	struct live_cgroup *pod = live_cgroup(NULL, "pod", pod_limit);
+	struct live_cgroup *cgroup = live_cgroup(pod, "container", limit);
+	struct live_process *guard = watch(pod);
+	struct live_process *victim =
+		live_victim(cgroup, "--rate", "200", "--stubborn", "--shutdown-ms", "200");
+	json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
+
+	live_check(live_int(verdict, "airbag.used_bytes") > 0, "the loan was not used");
+	expect_limit_back(cgroup, limit);
+	expect_limit_back(pod, pod_limit);
+	live_stop(guard);
+}
+
+#define NESTED(pod, container)                                 \
+	Test(lending, pod_of_##pod##_container_of_##container) \
+	{                                                      \
+		expect_saved_below(pod *MIB, container *MIB);  \
+	}
+
+NESTED(128, 128)
+NESTED(130, 128)
+NESTED(160, 128)
+NESTED(192, 128)
+NESTED(128, 160)
+
+/* --- many ------------------------------------------------------------------------------------ */
+
+#define MANY 80
+#define SMALL (8 * MIB)
+
+/* All of them stay beyond their limits at once: one who is raised denies nobody else. */
+Test(lending, each_of_eighty_has_a_place)
+{
+	struct live_cgroup *all = live_cgroup(NULL, "all", 4096 * MIB), *cgroups[MANY];
+	struct live_process *guard = live_watch("--airbag", "auto", "--grace", "500s", "--cgroup",
+						all->rel);
+	struct live_process *victims[MANY];
+
+	for (size_t i = 0; i < MANY; i++) {
+		cgroups[i] = live_cgroup(all, "one", SMALL);
+		victims[i] = live_victim(cgroups[i], "--deaf", "--max", "9M", "--hold", "--rate",
+					 "5");
+	}
+	for (size_t i = 0; i < MANY; i++)
+		live_wait_ready(victims[i]);
+	for (size_t i = 0; i < MANY; i++)
+		live_check(limit_of(cgroups[i]) > SMALL, "number %zu was not lent to", i);
+	for (size_t i = 0; i < MANY; i++) {
+		live_signal(victims[i], SIGKILL);
+		live_wait_exit(victims[i]);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		expect_limit_back(cgroups[i], SMALL);
+	live_stop(guard);
+}
+
+/* --- several instances ----------------------------------------------------------------------- */
+
+static struct live_process *watch_with(const struct live_cgroup *cgroup, const char *runtime_dir)
+{
+	live_check(mkdir(runtime_dir, 0700) == 0 || errno == EEXIST, "mkdir %s: %m", runtime_dir);
+	live_check(setenv("RUNTIME_DIRECTORY", runtime_dir, 1) == 0, "setenv: %m");
+	return watch(cgroup);
+}
+
+/* A daemon and a sidecar guard one cgroup. One of them lends; the limit is where it was each time. */
+Test(lending, two_instances_leave_the_limit_as_it_was)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "both", 64 * MIB);
+	struct live_process *one = watch_with(cgroup, live_path("one"));
+	struct live_process *other = watch_with(cgroup, live_path("other"));
+
+	for (unsigned int i = 0; i < 20; i++) {
+		struct live_process *victim =
+			i % 2 ? live_victim(cgroup, "--rate", "200")
+			      : live_victim(cgroup, "--max", "61M", "--hold-ms", "100");
+
+		live_wait_exit(victim);
+		live_check(limit_of(cgroup) <= 128 * MIB, "it was raised twice");
+	}
+	expect_limit_back(cgroup, 64 * MIB);
+	live_stop(one);
+	live_stop(other);
+	live_check(limit_of(cgroup) == 64 * MIB, "the limit is %" PRIu64, limit_of(cgroup));
+}
+
+/* One is killed while it lends. Another, which has never heard of it, puts the limit back. */
+Test(lending, what_a_killed_instance_left_another_puts_back)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "killed", 64 * MIB);
+	struct live_process *guard = watch_with(cgroup, live_path("one"));
+	struct live_process *victim = live_victim(cgroup, "--max", "61M", "--hold");
+	uint64_t deadline = live_deadline();
+
+	live_wait_ready(victim);
+	while (limit_of(cgroup) == 64 * MIB)
+		live_pump(deadline, "the loan");
+	live_signal(guard, SIGKILL);
+	live_wait_exit(guard);
+	live_check(limit_of(cgroup) > 64 * MIB, "it went back by itself");
+	live_signal(victim, SIGTERM);
+	live_wait_exit(victim);
+	guard = watch_with(cgroup, live_path("other"));
+	expect_limit_back(cgroup, 64 * MIB);
+	expect_quiet(guard);
+}
+
+/* --- who is to blame -------------------------------------------------------------------------- */
+
+#define SHARED_MIB 100
+#define READERS 3
+
+/* Readers map what was charged long ago, as new PostgreSQL backends do. It is the other that leaks. */
+Test(lending, mapping_what_is_charged_already_is_no_growth)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "shared", LIMIT);
+	const char *dir = live_tmpfs(512);
+	struct live_process *guard = watch(cgroup), *leaker, *readers[READERS], *maker;
+	json_t *verdict;
+
+	maker = live_start(cgroup, "/bin/dd", "if=/dev/zero", live_format("of=%s/shared", dir),
+			   "bs=1M", live_format("count=%d", SHARED_MIB));
+	live_wait_exit(maker);
+	leaker = live_victim(cgroup, "--base", "130M", "--rate", "4", "--mark", "8M");
+	live_wait_ready(leaker);
+	for (size_t i = 0; i < READERS; i++)
+		readers[i] = live_victim(cgroup, "--kind", "shared", "--dir", dir, "--rate", "200",
+					 "--max", "1000G");
+	verdict = live_expect_victim_saved(guard, leaker, cgroup);
+	live_expect_int(verdict, "target.pid", leaker->pid);
+	for (size_t i = 0; i < READERS; i++)
+		live_expect_ended_as_told(readers[i]);
+	live_check(live_count_events(guard, "trip", 0) == 1, "another trip");
+	live_stop(guard);
+}
+
+/* Somebody else has sent it the signal. A second one ends many a program at once: it only gets room. */
+Test(lending, who_shuts_down_already_is_not_told_again)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "told", LIMIT);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *victim = live_victim(cgroup, "--rate", "100", "--mark", "100M",
+						  "--stubborn", "--shutdown-ms", "3000");
+	json_t *verdict;
+
+	live_wait_ready(victim);
+	live_signal(victim, SIGTERM);
+	verdict = live_expect_victim_saved(guard, victim, cgroup);
+	live_expect_text(verdict, "action.result", "told already");
+	live_expect_text(verdict, "airbag.result", "raised");
+	live_expect_int(live_result(victim), "handler_count", 1);
+	expect_limit_back(cgroup, LIMIT);
+	live_stop(guard);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the two halves of the airbag share: raising limits (airbag.c) and putting them back (payback.c).
+ */
+#pragma once
+
+#include <pthread.h>
+#include <time.h>
+
+#include "base/util.h"
+#include "core/lending.h"
+#include "rescue/airbag.h"
+#include "rescue/bags.h"
+
+struct airbag {
+	struct lender lender;  /* its journal_fd may be -errno */
+	pthread_mutex_t mutex; /* of all below */
+	struct bags bags;
+	struct debt debts[LENDING_DEBTS];
+	uint64_t host_bytes; /* what the host gave to limits that are raised */
+	int prepare_error;   /* the first; the slow path warns of it */
+	bool prepare_warned;
+	int wake_fd; /* eventfd */
+};
+
+static inline uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+static inline bool is_raised(const struct bag *bag)
+{
+	return bag->state != BAG_READY;
+}
+
+/* Has airbag_check() called. */
+void airbag_wake(const struct airbag *airbag);
+/* Until then (CLOCK_MONOTONIC) the kernel side does not ask, and trips before the limit as it is. */
+void airbag_tell_refused(struct airbag *airbag, uint64_t cgroup_id, uint64_t until_ns);
+
+/* Puts back what an earlier instance left, or one with another runtime directory. */
+void payback_recover(struct airbag *airbag);
+/* Puts back all there is, whatever that takes. */
+void payback_all(struct airbag *airbag);

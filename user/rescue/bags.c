@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rescue/bags.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "sense/cgroup_dir.h"
+#include "sense/cgroup_memory.h"
+
+static struct bag **bucket_of(struct bags *bags, uint64_t cgroup_id)
+{
+	return &bags->buckets[cgroup_id * 0x9e3779b97f4a7c15ULL >> 56];
+}
+
+static uint64_t boottime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+static uint64_t hash_of(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	while (*text)
+		hash = (hash ^ (unsigned char)*text++) * 0x100000001b3ULL;
+	return hash;
+}
+
+struct bag *bags_find(const struct bags *bags, uint64_t cgroup_id)
+{
+	struct bag *bag = *bucket_of((struct bags *)bags, cgroup_id);
+
+	while (bag && bag->loan.cgroup_id != cgroup_id)
+		bag = bag->next;
+	return bag;
+}
+
+void bags_each(struct bags *bags, void (*fn)(struct bag *bag, void *userdata), void *userdata)
+{
+	for (size_t i = 0; i < BAG_BUCKETS; i++)
+		for (struct bag *bag = bags->buckets[i]; bag; bag = bag->next)
+			fn(bag, userdata);
+}
+
+static void bag_close(struct bags *bags, struct bag *bag)
+{
+	struct bag **link = bucket_of(bags, bag->loan.cgroup_id);
+
+	while (*link != bag)
+		link = &(*link)->next;
+	*link = bag->next;
+	if (bag->above)
+		bag->above->below--;
+	close_fd(bag->loan.dirfd);
+	free(bag);
+}
+
+/* --- making room --------------------------------------------------------------------------- */
+
+static bool is_gone(const struct bag *bag)
+{
+	return faccessat(bag->loan.dirfd, "cgroup.procs", F_OK, 0);
+}
+
+struct idle {
+	struct bag *bag; /* the longest unused, one that is gone before all others */
+	bool is_gone;
+};
+
+static void consider_idle(struct bag *bag, void *userdata)
+{
+	struct idle *idle = userdata;
+	bool gone;
+
+	if (bag->state != BAG_READY || bag->open_trips || bag->below)
+		return;
+	gone = is_gone(bag);
+	if (!idle->bag || gone > idle->is_gone ||
+	    (gone == idle->is_gone && bag->used_ns < idle->bag->used_ns))
+		*idle = (struct idle){bag, gone};
+}
+
+/* Closes one that nobody needs now, or only one that is gone. Returns whether there was one. */
+static bool make_room(struct bags *bags, bool only_gone)
+{
+	struct idle idle = {};
+
+	bags_each(bags, consider_idle, &idle);
+	if (!idle.bag || (only_gone && !idle.is_gone))
+		return false;
+	bag_close(bags, idle.bag);
+	return true;
+}
+
+static int open_cgroup(struct bags *bags, const struct cgroup_tree *tree, const char *rel,
+		       int *ret_dirfd)
+{
+	int r = cgroup_open(tree, rel, ret_dirfd);
+
+	while ((r == -EMFILE || r == -ENFILE) && make_room(bags, false))
+		r = cgroup_open(tree, rel, ret_dirfd);
+	return r;
+}
+
+/* --- opening ------------------------------------------------------------------------------- */
+
+#define SWEEP_EVERY 64 /* new ones: then those whose cgroups are gone are closed */
+
+static int bag_add(struct bags *bags, const struct cgroup_tree *tree, const char *rel,
+		   uint64_t cgroup_id, struct bag **ret)
+{
+	struct bag *bag = calloc(1, sizeof(*bag)), **bucket = bucket_of(bags, cgroup_id);
+	int r = bag ? open_cgroup(bags, tree, rel, &bag->loan.dirfd) : -ENOMEM;
+
+	if (++bags->added % SWEEP_EVERY == 0)
+		while (make_room(bags, true))
+			;
+	if (r) {
+		free(bag);
+		return r;
+	}
+	bag->loan.cgroup_id = cgroup_id;
+	bag->path_hash = hash_of(rel);
+	bag->next = *bucket;
+	*bucket = bag;
+	*ret = bag;
+	return 0;
+}
+
+/* The bag of the cgroup of that path; *ret_added: it is new. */
+static int bag_of_path(struct bags *bags, const struct cgroup_tree *tree, const char *rel,
+		       struct bag **ret, bool *ret_added)
+{
+	_cleanup_close_ int dirfd = -1;
+	uint64_t cgroup_id_here;
+	int r = open_cgroup(bags, tree, rel, &dirfd);
+
+	if (!r)
+		r = cgroup_id(dirfd, &cgroup_id_here);
+	if (r)
+		return r;
+	*ret = bags_find(bags, cgroup_id_here);
+	*ret_added = !*ret;
+	return *ret ? 0 : bag_add(bags, tree, rel, cgroup_id_here, ret);
+}
+
+/* Opens what is above a bag, as far as it is charged to it. path is cut on the way. */
+static void climb(struct bags *bags, const struct cgroup_tree *tree, struct bag *bag, char *path)
+{
+	bool added = true;
+
+	while (added && strcmp(path, "/") != 0) {
+		char *slash = strrchr(path, '/');
+		struct bag *above;
+
+		slash[slash == path] = '\0';
+		/* What cannot be opened has a limit that cannot be raised: the walk ends there. */
+		if (bag_of_path(bags, tree, path, &above, &added) ||
+		    !cgroup_charges_children(tree, above->loan.dirfd))
+			return;
+		above->below++;
+		bag->above = above;
+		bag = above;
+	}
+}
+
+int bags_open(struct bags *bags, const struct cgroup_tree *tree, uint64_t cgroup_id,
+	      struct bag **ret)
+{
+	struct bag *bag = bags_find(bags, cgroup_id);
+	_cleanup_free_ char *rel = NULL;
+	int r = 0;
+
+	if (!bag)
+		r = cgroup_path_of_id(tree, cgroup_id, &rel);
+	if (!bag && !r) {
+		r = bag_add(bags, tree, rel, cgroup_id, &bag);
+		if (!r) {
+			bag->below++; /* it stays while those above it are opened */
+			climb(bags, tree, bag, rel);
+			bag->below--;
+		}
+	}
+	if (r)
+		return r;
+	bag->used_ns = boottime_ns();
+	*ret = bag;
+	return 0;
+}
+
+void bags_done(struct bags *bags)
+{
+	for (size_t i = 0; i < BAG_BUCKETS; i++)
+		while (bags->buckets[i]) {
+			struct bag *bag = bags->buckets[i];
+
+			bags->buckets[i] = bag->next;
+			close_fd(bag->loan.dirfd);
+			free(bag);
+		}
+}

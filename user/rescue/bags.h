@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The cgroups that may be lent to, as the responder needs them: their directories open, each with the one
+ * above it. Opened when a cgroup is half full, or when it is first lent to; closed when the cgroup is
+ * gone, or when descriptors run out, the longest unused first. Nothing here locks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/policy.h"
+#include "rescue/loan.h"
+#include "sense/cgroup.h"
+
+enum bag_state {
+	BAG_READY = 0, /* what raising takes is open */
+	BAG_RAISED,
+	BAG_GOING_BACK, /* the limit is put back, without the mutex */
+};
+
+/* The airbag of one cgroup, whether it has a limit or not. */
+struct bag {
+	struct bag *next;   /* in its bucket */
+	struct bag *above;  /* the cgroup that it is charged to as well; NULL: none that we see */
+	unsigned int below; /* how many have it above them */
+	enum bag_state state;
+	struct loan loan;
+	struct policy policy; /* by which it was raised */
+	uint64_t path_hash;
+	uint64_t raised_ns;	 /* when it was last raised */
+	uint64_t used_ns;	 /* when it was last asked for */
+	unsigned int open_trips; /* it is raised for */
+	uint64_t entered_ns;	 /* when a handler was entered last; 0: not since it was raised */
+	uint64_t host_bytes;	 /* of what it is raised by, what the host gave: see airbag.c */
+	uint64_t complained_ns;
+	bool is_owed; /* the kernel refused to put it back: nothing more is lent */
+};
+
+#define BAG_BUCKETS 256
+
+struct bags {
+	struct bag *buckets[BAG_BUCKETS];
+	size_t added; /* in all */
+};
+
+/* NULL: it is not open. */
+struct bag *bags_find(const struct bags *bags, uint64_t cgroup_id);
+
+/*
+ * The bag of a cgroup, with all above it. -ENOENT, -ESTALE: the cgroup is gone. -EMFILE: no descriptor is
+ * left, and none that could be closed.
+ */
+int bags_open(struct bags *bags, const struct cgroup_tree *tree, uint64_t cgroup_id,
+	      struct bag **ret);
+
+/* Calls fn for each; fn may not open or close any. */
+void bags_each(struct bags *bags, void (*fn)(struct bag *bag, void *userdata), void *userdata);
+
+/* Closes all. */
+void bags_done(struct bags *bags);

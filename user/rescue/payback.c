@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "core/lending.h"
+#include "rescue/airbag_halves.h"
+#include "rescue/journal.h"
+#include "rescue/loan.h"
+#include "sense/cgroup_dir.h"
+#include "sense/cgroup_memory.h"
+#include "sense/proc.h"
+
+/* The kernel may refuse to lower a v1 limit below the usage: said so often. */
+#define COMPLAIN_NS (10 * NSEC_PER_SEC)
+/* How often raised limits are looked at: for a trip, and where nobody has passed the limit. */
+#define CHECK_TRIP_MS 100
+#define CHECK_SILENT_MS 1000
+
+static void complain(struct bag *bag, int error)
+{
+	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+
+	if (sat_sub(now_ns, bag->complained_ns) <= COMPLAIN_NS)
+		return;
+	bag->complained_ns = now_ns;
+	log_warn("cannot put back the limit of cgroup %" PRIu64 ": %s, trying again",
+		 bag->loan.cgroup_id, strerror(-error));
+}
+
+/*
+ * Puts the limit of a loan that is owed back, or nearer to where it was. v1 refuses what is below the
+ * usage, for ever if that is tmpfs of the dead, and each try has the kernel reclaim: it is tried only
+ * when need fits.
+ */
+static int pay_back(const struct airbag *airbag, struct loan *loan)
+{
+	struct cgroup_memory memory;
+	int r = -EBUSY;
+
+	if (cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) ||
+	    sat_sub(memory.usage_bytes, memory.file_bytes) <= loan_limit_bytes(&loan->entry.before))
+		r = loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
+	if (r == -EBUSY)
+		loan_step_down(&airbag->lender, loan);
+	return r;
+}
+
+/*
+ * Whether the kernel would have to kill to lower the limit of v2 now: more is used than it allows, and
+ * reclaim does not give it back. v1 refuses then.
+ */
+static bool would_kill(const struct airbag *airbag, const struct loan *loan)
+{
+	const struct cgroup_tree *tree = airbag->lender.tree;
+	uint64_t limit_bytes = loan->entry.before.memory_bytes, used_bytes;
+
+	if (cgroup_tree_version(tree) == 1 || cgroup_usage_read(tree, loan->dirfd, &used_bytes) ||
+	    used_bytes <= limit_bytes)
+		return false;
+	cgroup_reclaim(tree, loan->dirfd, used_bytes - limit_bytes);
+	return !cgroup_usage_read(tree, loan->dirfd, &used_bytes) && used_bytes > limit_bytes;
+}
+
+/* Where nobody's time is over, nobody is killed and nothing is owed: it is tried again later. */
+static int put_back_gently(const struct airbag *airbag, const struct loan *loan)
+{
+	return would_kill(airbag, loan) ? -EBUSY
+					: loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
+}
+
+/* The limit is back, or gone with its cgroup. */
+static void end(struct airbag *airbag, struct bag *bag)
+{
+	loan_end(&airbag->lender, &bag->loan);
+	airbag->host_bytes = sat_sub(airbag->host_bytes, bag->host_bytes);
+	bag->host_bytes = 0;
+	bag->state = BAG_READY;
+	bag->is_owed = false;
+}
+
+/* Called with the mutex, which is given up while the kernel reclaims. by_force: it is the last chance. */
+static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
+{
+	struct loan loan = bag->loan;
+	bool is_owed = bag->is_owed, has_time = loan.entry.deadline_ns == UINT64_MAX && !by_force;
+	int r;
+
+	bag->state = BAG_GOING_BACK;
+	pthread_mutex_unlock(&airbag->mutex);
+	r = is_owed    ? pay_back(airbag, &loan)
+	    : has_time ? put_back_gently(airbag, &loan)
+		       : loan_put_back(&airbag->lender, loan.dirfd, &loan.entry);
+	pthread_mutex_lock(&airbag->mutex);
+	if (is_owed) { /* no trip joins it: nobody else has changed what it is raised to */
+		bag->loan.entry.raised = loan.entry.raised;
+		bag->loan.entry.raised_last = loan.entry.raised_last;
+	}
+	switch (lending_end(r, bag->state == BAG_RAISED)) {
+	case LENDING_RENEWED:
+		loan_raise_again(&airbag->lender, &bag->loan);
+		break;
+	case LENDING_REFUSED:
+		bag->state = BAG_RAISED;
+		if (has_time)
+			break;
+		bag->is_owed = true;
+		airbag_tell_refused(airbag, bag->loan.cgroup_id, UINT64_MAX);
+		complain(bag, r);
+		break;
+	case LENDING_ENDED:
+		end(airbag, bag);
+		break;
+	}
+}
+
+/* What files say of a raised limit. What cannot be read is gone. */
+struct found {
+	bool is_over;
+	bool is_passed; /* need is beyond the limit as it was */
+};
+
+static struct found look_at(const struct airbag *airbag, const struct bag *bag)
+{
+	const struct lent lent = {
+		.limit_bytes = loan_limit_bytes(&bag->loan.entry.before),
+		.raised_ns = bag->raised_ns,
+		.deadline_ns = bag->loan.entry.deadline_ns,
+		.cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN),
+	};
+	struct cgroup_memory memory;
+	uint64_t need_bytes;
+
+	if (!loan_is_ours(&airbag->lender, &bag->loan) ||
+	    cgroup_memory_read(airbag->lender.tree, bag->loan.dirfd, &memory))
+		return (struct found){.is_over = true};
+	need_bytes = sat_sub(memory.usage_bytes, memory.file_bytes);
+	return (struct found){
+		.is_over = lending_may_end(&lent, need_bytes, clock_ns(CLOCK_BOOTTIME)),
+		.is_passed = need_bytes > lent.limit_bytes,
+	};
+}
+
+/* Without a trip a loan may stand as long as nobody passes the limit; what passes it has a while. */
+static void note_passed(struct bag *bag, bool is_passed)
+{
+	uint64_t *deadline_ns = &bag->loan.entry.deadline_ns;
+
+	if (bag->open_trips)
+		return;
+	if (!is_passed)
+		*deadline_ns = UINT64_MAX;
+	else if (*deadline_ns == UINT64_MAX)
+		*deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), 0);
+}
+
+static void warn_once(struct airbag *airbag)
+{
+	if (!airbag->prepare_error || airbag->prepare_warned)
+		return;
+	airbag->prepare_warned = true;
+	log_warn("no airbag: cannot raise the limit of a cgroup: %s; growth is signalled all the "
+		 "same, at the reserve, here and wherever else this is so",
+		 strerror(-airbag->prepare_error));
+}
+
+/* Bags stay where they are while they are raised. */
+struct raised {
+	struct bag **bags;
+	size_t n, size;
+};
+
+static void collect(struct bag *bag, void *userdata)
+{
+	struct raised *raised = userdata;
+
+	if (bag->state == BAG_RAISED && raised->n < raised->size)
+		raised->bags[raised->n++] = bag;
+}
+
+static struct raised collect_raised(struct airbag *airbag)
+{
+	struct raised raised = {};
+
+	pthread_mutex_lock(&airbag->mutex);
+	raised.size = airbag->bags.added;
+	raised.bags = calloc(raised.size + 1, sizeof(struct bag *));
+	if (!raised.bags)
+		raised.size = 0; /* the timer comes again */
+	bags_each(&airbag->bags, collect, &raised);
+	pthread_mutex_unlock(&airbag->mutex);
+	return raised;
+}
+
+unsigned int airbag_check(struct airbag *airbag)
+{
+	struct raised raised;
+	unsigned int again_ms = 0;
+	uint64_t count;
+	ssize_t n = read(airbag->wake_fd, &count, sizeof(count));
+
+	(void)n; /* it need not have been woken */
+	warn_once(airbag);
+	raised = collect_raised(airbag);
+	for (size_t i = 0; i < raised.n; i++) {
+		struct bag *bag = raised.bags[i], seen;
+		struct found found;
+
+		/* The responder is not to wait for files: they are read without the mutex. */
+		pthread_mutex_lock(&airbag->mutex);
+		seen = *bag;
+		pthread_mutex_unlock(&airbag->mutex);
+		found = look_at(airbag, &seen);
+		pthread_mutex_lock(&airbag->mutex);
+		if (bag->state == BAG_RAISED && bag->open_trips <= seen.open_trips) {
+			if (found.is_over)
+				put_back(airbag, bag, false);
+			else
+				note_passed(bag, found.is_passed);
+		}
+		if (bag->state == BAG_RAISED)
+			again_ms = bag->loan.entry.deadline_ns != UINT64_MAX ? CHECK_TRIP_MS
+				   : again_ms				     ? again_ms
+									     : CHECK_SILENT_MS;
+		pthread_mutex_unlock(&airbag->mutex);
+	}
+	free(raised.bags);
+	return again_ms;
+}
+
+/* --- what an earlier instance left --------------------------------------------------------- */
+
+static void recover(const struct journal_entry *entry, void *userdata)
+{
+	struct airbag *airbag = userdata;
+	struct bag *bag;
+	uint64_t ticks;
+	int r;
+
+	if (!proc_start_ticks(airbag->lender.proc_fd, (pid_t)entry->owner, &ticks) &&
+	    ticks == entry->owner_start_ticks)
+		return; /* it lives */
+	r = bags_open(&airbag->bags, airbag->lender.tree, entry->cgroup_id, &bag);
+	if (!r && journal_claim(bag->loan.dirfd) == -EEXIST) {
+		/* Another instance has taken it over, and knows what to put back. */
+		journal_remove(airbag->lender.journal_fd, entry->cgroup_id);
+		return;
+	}
+	if (r && lending_end(r, false) == LENDING_ENDED) {
+		journal_remove(airbag->lender.journal_fd, entry->cgroup_id);
+		return;
+	}
+	if (r) {
+		log_warn("cannot put back the limit of cgroup %" PRIu64 ", which an earlier "
+			 "apoptosis left raised: %s",
+			 entry->cgroup_id, strerror(-r));
+		return;
+	}
+	log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis left "
+		 "raised",
+		 entry->cgroup_id);
+	bag->loan.entry = *entry;
+	loan_tell(&airbag->lender, &bag->loan);
+	put_back(airbag, bag, true);
+	if (bag->state == BAG_RAISED) /* not yet possible: the timer goes on */
+		airbag_wake(airbag);
+}
+
+/* What instances with another runtime directory left: it is marked on the cgroups. */
+static int visit_marked(int dirfd, const char *path, void *userdata)
+{
+	struct journal_entry entry;
+	uint64_t id;
+
+	(void)path;
+	if (!journal_marked(dirfd, &entry) && !cgroup_id(dirfd, &id) && id == entry.cgroup_id)
+		recover(&entry, userdata);
+	return 0;
+}
+
+void payback_recover(struct airbag *airbag)
+{
+	_cleanup_close_ int root = -1;
+
+	pthread_mutex_lock(&airbag->mutex);
+	if (airbag->lender.journal_fd >= 0)
+		journal_each(airbag->lender.journal_fd, recover, airbag);
+	if (!cgroup_open(airbag->lender.tree, "/", &root))
+		cgroup_walk(root, visit_marked, airbag);
+	pthread_mutex_unlock(&airbag->mutex);
+}
+
+void payback_all(struct airbag *airbag)
+{
+	struct raised raised = collect_raised(airbag);
+
+	pthread_mutex_lock(&airbag->mutex);
+	for (size_t i = 0; i < raised.n; i++)
+		put_back(airbag, raised.bags[i], true);
+	pthread_mutex_unlock(&airbag->mutex);
+	free(raised.bags);
+}
