@@ -172,7 +172,7 @@ static void report(struct run *run)
 void airbag_run(struct bench *bench)
 {
 	static const char *const options[GUARDS][5] = {
-		[BARE] = {"--reserve", "4M", NULL},
+		[BARE] = {"--reserve", "4M", "--airbag", "off", NULL},
 		[AIRBAG] = {"--reserve", "4M", "--airbag", "auto", NULL},
 	};
 	struct run run = {

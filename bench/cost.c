@@ -85,10 +85,11 @@ static void take_both(struct cost *cost)
 
 	if (!mkdtemp(dir))
 		fail("mkdtemp: %s", strerror(errno));
-	cost->programs[UNGUARDED] =
-		take_apoptosis(cost, (const char *const[]){"--reserve", "16M", NULL});
-	cost->programs[FAR_RECORDED] = take_apoptosis(
-		cost, (const char *const[]){"--reserve", "16M", "--report-dir", dir, NULL});
+	cost->programs[UNGUARDED] = take_apoptosis(
+		cost, (const char *const[]){"--reserve", "16M", "--airbag", "off", NULL});
+	cost->programs[FAR_RECORDED] =
+		take_apoptosis(cost, (const char *const[]){"--reserve", "16M", "--airbag", "off",
+							   "--report-dir", dir, NULL});
 	cost->programs[FAR] = cost->programs[NEAR] = cost->programs[UNGUARDED];
 	cost->programs[NEAR_RECORDED] = cost->programs[FAR_RECORDED];
 	rmdir(dir);

@@ -278,7 +278,7 @@ static void done(struct outcome *outcome)
 
 void latency_run(struct bench *bench)
 {
-	static const char *const options[] = {"--reserve", RESERVE_TEXT, NULL};
+	static const char *const options[] = {"--reserve", RESERVE_TEXT, "--airbag", "off", NULL};
 	struct latency latency = {.bench = bench};
 	unsigned int n = repeats(bench, 40, 5);
 

@@ -211,7 +211,7 @@ static bool spike_once(struct save *save, const struct spike *spike, enum guard 
 static bool guard_start(struct save *save, enum guard guard)
 {
 	static const char *const earlyoom[] = {"earlyoom", "-r", "3600", NULL};
-	static const char *const options[] = {"--reserve", "10%", NULL};
+	static const char *const options[] = {"--reserve", "10%", "--airbag", "off", NULL};
 	static const char *const airbag[] = {"--reserve", "10%", "--airbag", "auto", NULL};
 
 	if (guard == THRESHOLD)

@@ -43,7 +43,7 @@ int BPF_PROG(witness, struct mm_struct *mm)
 	counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, memory), &usage,
 		     &limit);
 	if ((__s64)limit - usage >= (__s64)line_pages ||
-	    level_headroom((__u64)memcg, swap_room((__u64)memcg), HEADROOM_NONE) >=
+	    level_headroom((__u64)memcg, swap_room((__u64)memcg), HEADROOM_NONE, false) >=
 		    (__s64)line_pages ||
 	    crossed_ns)
 		return 0;

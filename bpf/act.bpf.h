@@ -75,6 +75,16 @@ static __always_inline void signal_current(struct decision *decision, bool warn)
 	decision->signal_ns = bpf_ktime_get_ns();
 }
 
+#define TOLD_NS (60 * NSEC_PER_SEC) /* a shutdown takes no longer; who lives on may be told again */
+
+/* Somebody else has sent it the signal, and it shuts down: a second one may end it at once. */
+static __always_inline bool was_told(__u32 tgid)
+{
+	const struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+
+	return process && process->told_ns && since(bpf_ktime_get_ns(), process->told_ns) < TOLD_NS;
+}
+
 /* Remembers whom the signal is for, before it is sent: its delivery may follow at once. */
 static __noinline void signalled_remember(struct check *check, const struct decision *decision,
 					  __u32 signal)
@@ -93,7 +103,8 @@ static __noinline void signalled_remember(struct check *check, const struct deci
 
 	if (process) {
 		entry.start_boottime_ns = process->shared.start_boottime_ns;
-		entry.generated_ns = entry.delivered_ns = process->told_ns;
+		if (was_told(decision->target_tgid))
+			entry.generated_ns = entry.delivered_ns = process->told_ns;
 	}
 	if (bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY))
 		stat_add(APO_STAT_MAP_FULL);
@@ -117,14 +128,6 @@ static __always_inline void pending_retry(struct check *check)
 		entry->pending = 0;
 		stat_add(APO_STAT_SENT);
 	}
-}
-
-/* Somebody else has sent it the signal, and it shuts down: a second one may end it at once. */
-static __always_inline bool was_told(__u32 tgid)
-{
-	const struct process *process = bpf_map_lookup_elem(&processes, &tgid);
-
-	return process && process->told_ns;
 }
 
 /*

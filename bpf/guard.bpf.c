@@ -251,7 +251,7 @@ static __always_inline void note_told(__u32 tgid, __u32 signal, void *handler)
 	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
 	const struct apo_policy *policy;
 
-	if (!process || !handler || process->told_ns)
+	if (!process || !handler)
 		return;
 	policy = policy_of_generation(process->shared.policy, process->shared.generation);
 	if (policy && signal == policy->signal)

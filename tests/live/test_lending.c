@@ -244,14 +244,14 @@ NESTED(128, 160)
 Test(lending, each_of_eighty_has_a_place)
 {
 	struct live_cgroup *all = live_cgroup(NULL, "all", 4096 * MIB), *cgroups[MANY];
-	struct live_process *guard = live_watch("--airbag", "auto", "--grace", "500s", "--cgroup",
-						all->rel);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--grace", "500s", "--cgroup", all->rel);
 	struct live_process *victims[MANY];
 
 	for (size_t i = 0; i < MANY; i++) {
 		cgroups[i] = live_cgroup(all, "one", SMALL);
-		victims[i] = live_victim(cgroups[i], "--deaf", "--max", "9M", "--hold", "--rate",
-					 "5");
+		victims[i] =
+			live_victim(cgroups[i], "--deaf", "--max", "9M", "--hold", "--rate", "5");
 	}
 	for (size_t i = 0; i < MANY; i++)
 		live_wait_ready(victims[i]);

@@ -244,11 +244,8 @@ static void recover(const struct journal_entry *entry, void *userdata)
 	    ticks == entry->owner_start_ticks)
 		return; /* it lives */
 	r = bags_open(&airbag->bags, airbag->lender.tree, entry->cgroup_id, &bag);
-	if (!r && journal_claim(bag->loan.dirfd) == -EEXIST) {
-		/* Another instance has taken it over, and knows what to put back. */
-		journal_remove(airbag->lender.journal_fd, entry->cgroup_id);
-		return;
-	}
+	if (!r && journal_claim(bag->loan.dirfd) == -EEXIST)
+		return; /* somebody has the cgroup: what is on record stays for the next start */
 	if (r && lending_end(r, false) == LENDING_ENDED) {
 		journal_remove(airbag->lender.journal_fd, entry->cgroup_id);
 		return;
