@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Waits in place. The brake of cgroup v1, which has no memory.high: a process that goes on growing in its shutdown, in the
- * last half of all that can be lent, waits at each page. It waits the longer the less room is left, so that
- * the room shrinks by a part of itself per second and lasts. Nothing is changed that would have to be
- * put back.
+ * Waits in place. A program cannot sleep, so they take time of the CPU, which is the waiter's own.
  *
- * And a charge at the limit waits a little for a loan that is on its way. A program cannot sleep there,
- * so the wait takes time of the CPU, which is the grower's own.
+ * The brake of cgroup v1, which has no memory.high: a process that goes on growing in its shutdown, in
+ * the last half of all that can be lent, waits at each page. It waits the longer the less room is
+ * left, so that the room shrinks by a part of itself per second and lasts. Nothing is changed that
+ * would have to be put back.
+ *
+ * A charge at the limit waits a little for a loan that is on its way.
  */
 #pragma once
 
@@ -40,8 +41,8 @@ __noinline int spin(__u64 ns)
 #define LOAN_SPIN_NS 100000ULL
 
 /*
- * At the limit the kernel tries to reclaim 18 times, some 20 us each, before it kills. A loan that has been
- * asked for is given the time: each try takes longer.
+ * At the limit the kernel tries to reclaim 18 times, some 20 us each, before it kills. A loan that has
+ * been asked for is given the time: each try takes longer, at its begin and at its end.
  */
 static __always_inline bool may_hold_up(const struct check *check, const struct limit *limit)
 {

@@ -4,7 +4,7 @@
  * struct decision; act.bpf.h does what it says.
  *
  * Where a limit can be raised, it is: silently, a little before it is reached, at the lend line. The
- * trip comes when need passes the limit as it was, so that what stays below is never signalled. Where
+ * trip comes when need passes the limit as it was, so that what stays below is not signalled. Where
  * the loan is refused or late, the trip comes at the lend line; where the limit cannot be raised, at
  * the reserve of the policy.
  *
@@ -22,7 +22,7 @@
 #define LEND_LINE_BYTES (4ULL << 20)
 #define LEND_LINE_SHIFT 5 /* of the limit at most */
 #define STOCK_PAGES 64	  /* per CPU: charged, and not used yet */
-#define LEND_TIME_SHIFT 7 /* of a second: a loan takes a tenth of a ms, and 4 ms at worst */
+#define LEND_TIME_SHIFT 7 /* of a second: twice what a loan may take, LOAN_LATE_NS */
 #define LEND_RATE_SHIFT 3 /* growth in that time, of the limit at most */
 
 static __always_inline __u64 at_most(__u64 pages, __u64 most)
@@ -259,8 +259,8 @@ static __always_inline void ask_for_loan(const struct check *check, struct limit
 	decision->wants |= WANT_AIRBAG;
 }
 
-#define LOAN_TIME_NS 1000000ULL /* as long as a loan may take, whatever happens meanwhile */
-/* One that takes longer than any did is late, if the limit is near. */
+/* A loan takes some 0.3 ms, and took 3.5 at worst. It is waited for as long as that, if there is room. */
+#define LOAN_TIME_NS 1000000ULL
 #define LOAN_LATE_NS 4000000ULL
 #define LOAN_NEAR_NS 5000000ULL
 #define LOAN_NEAR_PART 8 /* the limit is reached all but for this part of the line */

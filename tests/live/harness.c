@@ -287,6 +287,38 @@ struct cgroup_memory live_memory(const struct live_cgroup *cgroup)
 	return memory;
 }
 
+uint64_t live_limit(const struct live_cgroup *cgroup)
+{
+	return live_memory(cgroup).limit_bytes;
+}
+
+bool live_brake_is_off(const struct live_cgroup *cgroup)
+{
+	return cgroup_tree_version(live_tree()) == 1 ||
+	       strcmp(live_get(cgroup, "memory.high"), "max\n") == 0;
+}
+
+void live_expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit)
+{
+	uint64_t deadline = live_deadline();
+
+	while (live_limit(cgroup) != limit || !live_brake_is_off(cgroup))
+		live_pump(deadline, "the limit to be put back");
+}
+
+bool live_has_loans(void)
+{
+	DIR *dir = opendir(getenv("RUNTIME_DIRECTORY"));
+	struct dirent *item;
+	bool any = false;
+
+	live_check(dir, "$RUNTIME_DIRECTORY: %m");
+	while ((item = readdir(dir)))
+		any |= strncmp(item->d_name, "limit-", 6) == 0;
+	closedir(dir);
+	return any;
+}
+
 struct sweep {
 	char *paths[MAX_SWEPT];
 	size_t count;

@@ -125,6 +125,12 @@ void live_set(const struct live_cgroup *cgroup, const char *file, const char *va
 const char *live_get(const struct live_cgroup *cgroup, const char *file);
 struct cgroup_events live_kernel_events(const struct live_cgroup *cgroup);
 struct cgroup_memory live_memory(const struct live_cgroup *cgroup);
+uint64_t live_limit(const struct live_cgroup *cgroup);
+/* Whether a limit is on record as raised, in the runtime directory. */
+bool live_has_loans(void);
+bool live_brake_is_off(const struct live_cgroup *cgroup);
+/* Waits: memory of an ended process may take a moment to be given back, and the limit with it. */
+void live_expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit);
 
 struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *const argv[]);
 #define live_start(cgroup_, ...)                                         \

@@ -25,45 +25,12 @@ TestSuite(airbag, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 #define LIMIT (256 * MIB)
 
-static uint64_t limit_of(const struct live_cgroup *cgroup)
-{
-	return live_memory(cgroup).limit_bytes;
-}
-
-static bool brake_is_off(const struct live_cgroup *cgroup)
-{
-	return cgroup_tree_version(live_tree()) == 1 ||
-	       strcmp(live_get(cgroup, "memory.high"), "max\n") == 0;
-}
-
-/* Memory of an ended process may take a moment to be given back, and the limit with it. */
-static void expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit)
-{
-	uint64_t deadline = live_deadline();
-
-	while (limit_of(cgroup) != limit || !brake_is_off(cgroup))
-		live_pump(deadline, "the limit to be put back");
-}
-
 /* Whether a file's name is that of a limit or of its record. */
 static bool is_ours(const char *name)
 {
 	return strstr(name, "memory.max") || strstr(name, "memory.high") ||
 	       strstr(name, "limit_in_bytes") || strstr(name, "/limit-") ||
 	       strncmp(name, "limit-", 6) == 0;
-}
-
-static bool has_records(void)
-{
-	DIR *dir = opendir(getenv("RUNTIME_DIRECTORY"));
-	struct dirent *item;
-	bool any = false;
-
-	live_check(dir, "$RUNTIME_DIRECTORY: %m");
-	while ((item = readdir(dir)))
-		any |= is_ours(item->d_name);
-	closedir(dir);
-	return any;
 }
 
 /*
@@ -86,9 +53,9 @@ static json_t *save_stubborn(const char *airbag, const char *rate, const char *t
 		verdict = live_expect_victim_saved(guard, victim, cgroup);
 		live_expect_text(verdict, "airbag.result", "raised");
 		live_check(live_int(verdict, "airbag.used_bytes") > 0, "the airbag was not used");
-		expect_limit_back(cgroup, LIMIT);
+		live_expect_limit_back(cgroup, LIMIT);
 		live_stop(guard);
-		live_check(limit_of(cgroup) == LIMIT, "the limit was left raised");
+		live_check(live_limit(cgroup) == LIMIT, "the limit was left raised");
 	}
 	return verdict;
 }
@@ -119,7 +86,7 @@ static void save_cooperative(const char *const args[])
 		json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
 
 		live_expect_int(verdict, "airbag.raised_bytes", 64 * MIB);
-		expect_limit_back(cgroup, LIMIT);
+		live_expect_limit_back(cgroup, LIMIT);
 		live_stop(guard);
 	}
 }
@@ -149,7 +116,7 @@ static void save_at_once(const char *const args[])
 
 	live_check(live_int(verdict, "memory.peak_need_bytes") > (json_int_t)LIMIT,
 		   "it stayed below the limit");
-	expect_limit_back(cgroup, LIMIT);
+	live_expect_limit_back(cgroup, LIMIT);
 	live_stop(guard);
 }
 
@@ -191,7 +158,7 @@ Test(airbag, brake_leaves_a_high_limit_alone_that_is_set)
 	victim = live_victim(cgroup, "--rate", "200");
 	verdict = live_expect_victim_saved(guard, victim, cgroup);
 	live_expect_text(verdict, "airbag.brake", "none");
-	while (limit_of(cgroup) != 64 * MIB)
+	while (live_limit(cgroup) != 64 * MIB)
 		live_pump(live_deadline(), "the limit to be put back");
 	live_check(strcmp(live_get(cgroup, "memory.high"), "1073741824\n") == 0,
 		   "memory.high was changed");
@@ -210,7 +177,7 @@ Test(airbag, crash_loop_is_lent_to_three_times)
 
 		verdict = live_expect_victim_saved(guard, victim, cgroup);
 		live_expect_text(verdict, "airbag.result", i < 3 ? "raised" : "refused");
-		expect_limit_back(cgroup, 64 * MIB);
+		live_expect_limit_back(cgroup, 64 * MIB);
 	}
 	live_expect_int(live_stop(guard), "limits.0.verdicts.saved", 4);
 }
@@ -230,7 +197,7 @@ Test(airbag, deaf_process_is_killed_and_the_limit_put_back)
 	live_expect_text(verdict, "verdict", "ignored");
 	live_check(live_bool(verdict, "action.killed_after_grace"), "not our SIGKILL");
 	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
-	expect_limit_back(cgroup, 64 * MIB);
+	live_expect_limit_back(cgroup, 64 * MIB);
 	live_stop(guard);
 }
 
@@ -255,17 +222,17 @@ Test(airbag, tmpfs_of_the_dead_is_paid_back_as_it_goes)
 	live_check(live_exit_code(writer) == 0, "status %d", live_exit_code(writer));
 	left = live_memory(cgroup).usage_bytes;
 	live_check(left > 100 * MIB, "tmpfs went with its writer");
-	while (limit_of(cgroup) > left + 4 * MIB)
+	while (live_limit(cgroup) > left + 4 * MIB)
 		live_pump(deadline, "the limit to follow what is used");
 
 	victim = live_victim(cgroup, "--rate", "200");
 	live_expect_text(live_event(guard, "verdict", victim->pid), "airbag.result", "refused");
 	live_wait_exit(victim);
-	live_check(limit_of(cgroup) <= left + 4 * MIB, "more was lent");
+	live_check(live_limit(cgroup) <= left + 4 * MIB, "more was lent");
 
 	live_wait_exit(live_start(NULL, "/bin/sh", "-c", "rm -f \"$0\"/*", dir));
-	expect_limit_back(cgroup, 64 * MIB);
-	while (has_records())
+	live_expect_limit_back(cgroup, 64 * MIB);
+	while (live_has_loans())
 		live_pump(deadline, "the record of the loan to go");
 	live_stop(guard);
 }
@@ -282,7 +249,7 @@ Test(airbag, limit_is_back_when_memory_has_fallen)
 	live_event(guard, "trip", victim->pid);
 	live_wait_ready(victim);
 	live_check(!victim->exited, "the victim has ended");
-	expect_limit_back(cgroup, LIMIT);
+	live_expect_limit_back(cgroup, LIMIT);
 	live_signal(victim, SIGKILL);
 	live_wait_exit(victim);
 	live_stop(guard);
@@ -301,7 +268,7 @@ Test(airbag, limit_that_somebody_else_changes_is_theirs)
 	live_wait_exit(victim);
 	live_event(guard, "verdict", victim->pid);
 	live_stop(guard);
-	live_check(limit_of(cgroup) == 512 * MIB, "the limit is %" PRIu64, limit_of(cgroup));
+	live_check(live_limit(cgroup) == 512 * MIB, "the limit is %" PRIu64, live_limit(cgroup));
 }
 
 /* As in most containers: said at the start, and growth is signalled all the same. */
@@ -326,7 +293,7 @@ Test(airbag, cgroup_that_cannot_be_written)
 	victim = live_victim(cgroup, "--rate", "200");
 	live_expect_text(live_expect_victim_saved(guard, victim, cgroup), "airbag.result",
 			 "failed");
-	live_check(limit_of(cgroup) == 64 * MIB, "the limit was changed");
+	live_check(live_limit(cgroup) == 64 * MIB, "the limit was changed");
 	live_stop(guard);
 }
 
@@ -430,7 +397,8 @@ static bool kill_at(struct traced *traced, unsigned int nth, struct live_process
 		}
 		if (clock() - last < CLOCKS_PER_SEC / 100)
 			continue; /* the tool is in a hurry: look again at once */
-		if (steps && until->exited && limit_of(cgroup) == limit && brake_is_off(cgroup)) {
+		if (steps && until->exited && live_limit(cgroup) == limit &&
+		    live_brake_is_off(cgroup)) {
 			kill_traced(traced);
 			return false;
 		}
@@ -459,11 +427,12 @@ Test(airbag, killed_at_every_step_the_next_start_puts_the_limit_back, .timeout =
 			kill(victim->pid, SIGKILL);
 		live_wait_exit(victim);
 		guard = live_watch("--cgroup", cgroup->rel);
-		live_check(limit_of(cgroup) == 64 * MIB && brake_is_off(cgroup),
-			   "killed at step %u the limit stays at %" PRIu64, step, limit_of(cgroup));
+		live_check(live_limit(cgroup) == 64 * MIB && live_brake_is_off(cgroup),
+			   "killed at step %u the limit stays at %" PRIu64, step,
+			   live_limit(cgroup));
 		live_stop(guard);
-		live_check(limit_of(cgroup) == 64 * MIB, "raised again");
-		live_check(!has_records(), "killed at step %u its record stays", step);
+		live_check(live_limit(cgroup) == 64 * MIB, "raised again");
+		live_check(!live_has_loans(), "killed at step %u its record stays", step);
 		step += live_slowness();
 	}
 	live_check(kills > 1, "a save has only %u steps?", kills);

@@ -17,30 +17,22 @@ TestSuite(lending, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 #define LIMIT (256 * MIB)
 
-static uint64_t limit_of(const struct live_cgroup *cgroup)
-{
-	return live_memory(cgroup).limit_bytes;
-}
-
-static void expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit)
-{
-	uint64_t deadline = live_deadline();
-
-	while (limit_of(cgroup) != limit)
-		live_pump(deadline, "the limit to be put back");
-}
-
 static struct live_process *watch(const struct live_cgroup *cgroup)
 {
 	return live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
 }
 
-/* The guard has reported nothing, and stops. */
-static void expect_quiet(struct live_process *guard)
+/* Holds so much, near the limit, for which a loan stands. */
+static struct live_process *borrower(const struct live_cgroup *cgroup, const char *holds,
+				     uint64_t limit)
 {
-	live_stop(guard);
-	live_check(!live_find_event(guard, "trip", 0, 0), "a trip");
-	live_check(!live_find_event(guard, "warn", 0, 0), "a warning");
+	struct live_process *victim = live_victim(cgroup, "--max", holds, "--hold");
+	uint64_t deadline = live_deadline();
+
+	live_wait_ready(victim);
+	while (live_limit(cgroup) == limit)
+		live_pump(deadline, "the loan");
+	return victim;
 }
 
 /* --- below the limit ------------------------------------------------------------------------- */
@@ -54,11 +46,10 @@ static void expect_left_alone(const char *const args[])
 		struct live_process *victim =
 			live_victim_argv(&(struct live_spawn){.cgroup = cgroup}, args);
 
-		live_wait_exit(victim);
-		live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+		live_expect_undisturbed(victim);
 		live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
-		expect_limit_back(cgroup, LIMIT);
-		expect_quiet(guard);
+		live_expect_limit_back(cgroup, LIMIT);
+		live_expect_quiet(guard);
 	}
 }
 
@@ -88,8 +79,8 @@ Test(lending, service_that_lives_near_its_limit_lives_on)
 	live_wait_exit(victim);
 	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
 	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
-	expect_limit_back(cgroup, LIMIT);
-	expect_quiet(guard);
+	live_expect_limit_back(cgroup, LIMIT);
+	live_expect_quiet(guard);
 }
 
 /* The limit is raised, and back when need has fallen, with the process alive. */
@@ -97,18 +88,13 @@ Test(lending, first_loan_is_silent_and_goes_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "silent", LIMIT);
 	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = live_victim(cgroup, "--max", "252M", "--hold");
-	uint64_t deadline = live_deadline();
+	struct live_process *victim = borrower(cgroup, "252M", LIMIT);
 
-	live_wait_ready(victim);
-	while (limit_of(cgroup) == LIMIT)
-		live_pump(deadline, "the loan");
-	live_check(limit_of(cgroup) <= LIMIT + LIMIT / 4, "it is raised to %" PRIu64,
-		   limit_of(cgroup));
-	live_signal(victim, SIGTERM);
-	live_wait_exit(victim);
-	expect_limit_back(cgroup, LIMIT);
-	expect_quiet(guard);
+	live_check(live_limit(cgroup) <= LIMIT + LIMIT / 4, "it is raised to %" PRIu64,
+		   live_limit(cgroup));
+	live_expect_ended_as_told(victim);
+	live_expect_limit_back(cgroup, LIMIT);
+	live_expect_quiet(guard);
 }
 
 /* Without a guard again, the limit is the one there was. */
@@ -116,18 +102,11 @@ Test(lending, guard_that_stops_takes_its_loans_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "stop", LIMIT);
 	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = live_victim(cgroup, "--max", "252M", "--hold");
-	uint64_t deadline = live_deadline();
+	struct live_process *victim = borrower(cgroup, "252M", LIMIT);
 
-	live_wait_ready(victim);
-	while (limit_of(cgroup) == LIMIT)
-		live_pump(deadline, "the loan");
-	expect_quiet(guard);
-	live_check(limit_of(cgroup) == LIMIT, "the limit is %" PRIu64, limit_of(cgroup));
-	live_check(!victim->exited, "it has ended");
-	live_signal(victim, SIGTERM);
-	live_wait_exit(victim);
-	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+	live_expect_quiet(guard);
+	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
+	live_expect_ended_as_told(victim);
 }
 
 /* --- beyond it ------------------------------------------------------------------------------- */
@@ -146,7 +125,7 @@ Test(lending, trip_comes_when_need_passes_the_limit)
 			   (long long)live_int(verdict, "memory.need_bytes"));
 		live_check(live_int(verdict, "memory.headroom_bytes") < 0, "headroom was left");
 		live_expect_text(verdict, "airbag.result", "raised");
-		expect_limit_back(cgroup, LIMIT);
+		live_expect_limit_back(cgroup, LIMIT);
 		live_stop(guard);
 	}
 }
@@ -160,13 +139,13 @@ Test(lending, limit_that_is_raised_by_its_owner_counts)
 						  "--hold-ms", "1", "--rate", "20");
 	uint64_t deadline = live_deadline();
 
-	while (limit_of(cgroup) == 64 * MIB)
+	while (live_limit(cgroup) == 64 * MIB)
 		live_pump(deadline, "the loan");
 	live_set_limit(cgroup, 512 * MIB);
 	live_wait_exit(victim);
 	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
-	expect_quiet(guard);
-	live_check(limit_of(cgroup) == 512 * MIB, "the limit is %" PRIu64, limit_of(cgroup));
+	live_expect_quiet(guard);
+	live_check(live_limit(cgroup) == 512 * MIB, "the limit is %" PRIu64, live_limit(cgroup));
 }
 
 /* --- bounds ---------------------------------------------------------------------------------- */
@@ -185,13 +164,13 @@ static void expect_bounded(const char *most, uint64_t bound)
 
 	while (!tenant->exited) {
 		live_pump(live_deadline(), "the tenant to end");
-		limit = limit_of(cgroup);
+		limit = live_limit(cgroup);
 		highest = MAX(highest, limit);
 	}
 	live_check(highest <= bound, "the limit was %llu MiB", (unsigned long long)(highest / MIB));
 	live_check(highest > 64 * MIB, "nothing was lent");
 	live_check(unlink(live_format("%s/held", dir)) == 0, "%s/held: %m", dir);
-	expect_limit_back(cgroup, 64 * MIB);
+	live_expect_limit_back(cgroup, 64 * MIB);
 	live_stop(guard);
 }
 
@@ -203,6 +182,46 @@ Test(lending, hostile_tenant_gets_as_much_again_at_most)
 Test(lending, hostile_tenant_gets_what_the_operator_allows)
 {
 	expect_bounded("16M", 80 * MIB);
+}
+
+/* Who ignores the signal and stays near the limit does not keep what was lent for the trip. */
+Test(lending, loan_for_a_trip_is_not_kept_by_who_stays)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "stays", LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--grace", "2s", "--cgroup", cgroup->rel);
+	struct live_process *stays = live_victim(cgroup, "--deaf", "--max", "252M", "--hold");
+	struct live_process *other;
+	uint64_t deadline = live_deadline();
+
+	live_wait_ready(stays);
+	other = live_victim(cgroup, "--max",
+			    "20M"); /* with it need passes the limit, for a moment */
+	live_wait_exit(other);
+	live_event(guard, "verdict", stays->pid);
+	live_check(!stays->exited, "it was ended");
+	while (live_limit(cgroup) > LIMIT + LIMIT / 4)
+		live_pump(deadline, "the loan for the trip to go back");
+	live_signal(stays, SIGKILL);
+	live_wait_exit(stays);
+	live_expect_limit_back(cgroup, LIMIT);
+	live_stop(guard);
+}
+
+/* What somebody writes while a loan stands is the limit, be it the old value: the loan is over. */
+Test(lending, limit_that_somebody_puts_back_ends_the_loan)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "written", LIMIT);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *victim = borrower(cgroup, "249M", LIMIT);
+	uint64_t deadline = live_deadline();
+
+	live_set_limit(cgroup, LIMIT);
+	while (live_has_loans())
+		live_pump(deadline, "the loan to be over");
+	live_expect_ended_as_told(victim);
+	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
+	live_stop(guard);
 }
 
 /* --- chains of limits ------------------------------------------------------------------------ */
@@ -218,8 +237,8 @@ static void expect_saved_below(uint64_t pod_limit, uint64_t limit)
 	json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
 
 	live_check(live_int(verdict, "airbag.used_bytes") > 0, "the loan was not used");
-	expect_limit_back(cgroup, limit);
-	expect_limit_back(pod, pod_limit);
+	live_expect_limit_back(cgroup, limit);
+	live_expect_limit_back(pod, pod_limit);
 	live_stop(guard);
 }
 
@@ -256,13 +275,34 @@ Test(lending, each_of_eighty_has_a_place)
 	for (size_t i = 0; i < MANY; i++)
 		live_wait_ready(victims[i]);
 	for (size_t i = 0; i < MANY; i++)
-		live_check(limit_of(cgroups[i]) > SMALL, "number %zu was not lent to", i);
+		live_check(live_limit(cgroups[i]) > SMALL, "number %zu was not lent to", i);
 	for (size_t i = 0; i < MANY; i++) {
 		live_signal(victims[i], SIGKILL);
 		live_wait_exit(victims[i]);
 	}
 	for (size_t i = 0; i < MANY; i++)
-		expect_limit_back(cgroups[i], SMALL);
+		live_expect_limit_back(cgroups[i], SMALL);
+	live_stop(guard);
+}
+
+/* --- need that looks like cache -------------------------------------------------------------- */
+
+/* Page cache that is spliced into pipes counts as reclaimable, and is not. */
+Test(lending, page_cache_in_pipes_is_need)
+{
+	const char *dir = live_path("files");
+	struct live_cgroup *cgroup;
+	struct live_process *guard, *victim;
+
+	if (live_dir_is_memory())
+		live_skip("disk", "$APO_LIVE_DIR is in memory");
+	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
+	cgroup = live_cgroup(NULL, "pinned", 64 * MIB);
+	guard = watch(cgroup);
+	victim = live_victim(cgroup, "--kind", "spliced", "--dir", dir, "--file-size", "256M",
+			     "--rate", "100");
+	live_expect_victim_saved(guard, victim, cgroup);
+	live_expect_limit_back(cgroup, 64 * MIB);
 	live_stop(guard);
 }
 
@@ -288,12 +328,12 @@ Test(lending, two_instances_leave_the_limit_as_it_was)
 			      : live_victim(cgroup, "--max", "61M", "--hold-ms", "100");
 
 		live_wait_exit(victim);
-		live_check(limit_of(cgroup) <= 128 * MIB, "it was raised twice");
+		live_check(live_limit(cgroup) <= 128 * MIB, "it was raised twice");
 	}
-	expect_limit_back(cgroup, 64 * MIB);
+	live_expect_limit_back(cgroup, 64 * MIB);
 	live_stop(one);
 	live_stop(other);
-	live_check(limit_of(cgroup) == 64 * MIB, "the limit is %" PRIu64, limit_of(cgroup));
+	live_check(live_limit(cgroup) == 64 * MIB, "the limit is %" PRIu64, live_limit(cgroup));
 }
 
 /* One is killed while it lends. Another, which has never heard of it, puts the limit back. */
@@ -301,20 +341,16 @@ Test(lending, what_a_killed_instance_left_another_puts_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "killed", 64 * MIB);
 	struct live_process *guard = watch_with(cgroup, live_path("one"));
-	struct live_process *victim = live_victim(cgroup, "--max", "61M", "--hold");
-	uint64_t deadline = live_deadline();
+	struct live_process *victim = borrower(cgroup, "61M", 64 * MIB);
 
-	live_wait_ready(victim);
-	while (limit_of(cgroup) == 64 * MIB)
-		live_pump(deadline, "the loan");
 	live_signal(guard, SIGKILL);
 	live_wait_exit(guard);
-	live_check(limit_of(cgroup) > 64 * MIB, "it went back by itself");
+	live_check(live_limit(cgroup) > 64 * MIB, "it went back by itself");
 	live_signal(victim, SIGTERM);
 	live_wait_exit(victim);
 	guard = watch_with(cgroup, live_path("other"));
-	expect_limit_back(cgroup, 64 * MIB);
-	expect_quiet(guard);
+	live_expect_limit_back(cgroup, 64 * MIB);
+	live_expect_quiet(guard);
 }
 
 /* --- who is to blame -------------------------------------------------------------------------- */
@@ -361,6 +397,6 @@ Test(lending, who_shuts_down_already_is_not_told_again)
 	live_expect_text(verdict, "action.result", "told already");
 	live_expect_text(verdict, "airbag.result", "raised");
 	live_expect_int(live_result(victim), "handler_count", 1);
-	expect_limit_back(cgroup, LIMIT);
+	live_expect_limit_back(cgroup, LIMIT);
 	live_stop(guard);
 }

@@ -145,7 +145,7 @@ Test(report, each_verdict_has_its_advice)
 {
 	expect_part("{\"verdict\":\"saved\"}", "Nothing is broken. If it comes again");
 	expect_part("{\"verdict\":\"too late\",\"airbag\":{\"result\":\"raised\"}}",
-		    "The airbag was not large enough");
+		    "What was lent was not enough");
 	expect_part("{\"verdict\":\"too late\",\"action\":{\"delivered\":true}}",
 		    "The shutdown needs more memory than the reserve");
 	expect_part("{\"verdict\":\"too late\"}", "The handler never ran");

@@ -251,14 +251,12 @@ Test(verdict, running_on_below_the_reserve_is_ignored)
 {
 	struct incident i = running_with(25 * MIB - 1);
 
-	expect(i, VERDICT_IGNORED,
-	       "handled the signal, but runs on with headroom below the reserve");
+	expect(i, VERDICT_IGNORED, "handled the signal, but runs on with headroom below the line");
 	i.closing_headroom_bytes = -1;
-	expect(i, VERDICT_IGNORED,
-	       "handled the signal, but runs on with headroom below the reserve");
+	expect(i, VERDICT_IGNORED, "handled the signal, but runs on with headroom below the line");
 	i.delivered_ns = 0;
 	expect(i, VERDICT_IGNORED,
-	       "the signal had no effect: runs on with headroom below the reserve");
+	       "the signal had no effect: runs on with headroom below the line");
 	i.closing_known = false;
 	expect(i, VERDICT_IGNORED, "still running");
 }

@@ -250,6 +250,26 @@ static int fill_pipe(uint64_t unit, unsigned int thread)
 	return write_chunk(fds[1]);
 }
 
+static int prepare_spliced(void)
+{
+	int r = prepare_pipes();
+
+	return r ?: prepare_file();
+}
+
+/* The pages stay in the page cache, and the pipe holds them there. */
+static int fill_pipe_from_file(uint64_t unit, unsigned int thread)
+{
+	uint64_t chunks = opt.file_size / unit_size;
+	loff_t offset = (loff_t)((unit % chunks) * unit_size);
+	int fds[2];
+
+	(void)thread;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	return splice(files[0], &offset, fds[1], NULL, unit_size, 0) < 0 ? -errno : 0;
+}
+
 /* Another process writes into this one's memory. */
 static int write_remotely(uint64_t unit, unsigned int thread)
 {
@@ -290,6 +310,8 @@ static const struct kind kinds[] = {
 	 prepare_shared, read_page},
 	{"pipe", "pipes filled with data (kernel memory)", false, pipe_unit, prepare_pipes,
 	 fill_pipe},
+	{"spliced", "a file of --file-size spliced into pipes, which hold its page cache", true,
+	 pipe_unit, prepare_spliced, fill_pipe_from_file},
 	{"dentries", "names looked up in --dir that do not exist (slab that can be shrunk)", true,
 	 page_unit, NULL, look_up_names},
 	{"remote", "a forked writer grows this process with process_vm_writev", false, page_unit,

@@ -6,9 +6,9 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
@@ -116,12 +116,8 @@ static int report(const struct protection_facts *facts, bool json)
 
 	protection_judge(facts, &protection);
 	if (json) {
-		struct timespec now;
-		json_t *document;
+		json_t *document = doctor_json(facts, &protection, clock_ns(CLOCK_REALTIME));
 
-		clock_gettime(CLOCK_REALTIME, &now);
-		document = doctor_json(facts, &protection,
-				       (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
 		r = document ? json_write_line(stdout, document) : -ENOMEM;
 		json_decref(document);
 	} else {

@@ -6,8 +6,8 @@
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
@@ -94,7 +94,6 @@ int cmd_rss(int argc, char **argv)
 	_cleanup_free_ char *cgroup = NULL;
 	struct rss_report report = {};
 	struct options options;
-	struct timespec now;
 	struct apo_rss rss;
 	int r, status = common_options(COMMAND_RSS, argc, argv, &options);
 
@@ -103,8 +102,7 @@ int cmd_rss(int argc, char **argv)
 	status = count_pages(root_fd, proc_fd, options.pid, &rss);
 	if (status)
 		return status;
-	clock_gettime(CLOCK_REALTIME, &now);
-	report.realtime_ns = now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+	report.realtime_ns = clock_ns(CLOCK_REALTIME);
 	report.pid = options.pid;
 	report.page_bytes = sysconf(_SC_PAGESIZE);
 	for (int kind = 0; kind < APO_KINDS; kind++)

@@ -15,7 +15,7 @@
 #define FIRST_MOST_PART 4
 /*
  * How far below the limit need is clear of it: twice the headroom at which the kernel side asks for a loan
- * (lend_line() in bpf/decide.bpf.h).
+ * where nothing grows (lend_line() in bpf/decide.bpf.h), with pages of 4 KiB and all CPUs online.
  */
 #define CLEAR_BYTES (8ULL << 20)
 #define STOCK_BYTES (512ULL << 10)
@@ -136,7 +136,6 @@ uint64_t lending_brake_bytes(uint64_t raised_bytes, uint64_t used_bytes, uint64_
 	return (raised_bytes - MIN(left / 2, raised_bytes / BRAKE_PART)) / page_bytes * page_bytes;
 }
 
-/* A policy that lends has a grace, unless it was made by hand. */
 uint64_t lending_deadline_ns(uint64_t now_ns, uint64_t grace_ns)
 {
 	return sat_add(now_ns, sat_add(grace_ns ?: AIRBAG_GRACE_NS, TEARDOWN_NS));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What may be lent: how much, to which of the limits between a process and the root, how often, and for
- * how long. A limit is raised by the most of its policy in all, and the host lends half of what it can
- * spare. For trips a cgroup may have three loans in a row and then one a minute, so that what crashes
+ * how long. A limit is raised by the most of its policy in all, and of what the host can spare auto
+ * takes half. For trips a cgroup may have three loans in a row and then one a minute, so that what crashes
  * again and again does not live on lent memory; the small one before a trip is not counted. Pure;
  * allocates nothing. Times are CLOCK_BOOTTIME.
  */
@@ -27,7 +27,7 @@ uint64_t lending_spare(uint64_t total_bytes, uint64_t available_bytes);
 
 /*
  * What a limit wants to be raised by at that rate of growth: a little, when it is about to be reached and
- * nobody is signalled; and for a trip. A policy of a fixed size wants that.
+ * nobody is signalled; and for a trip, which is all there is where the policy has a fixed size.
  */
 uint64_t lending_first_bytes(const struct policy *policy, uint64_t limit_bytes,
 			     uint64_t rate_bytes_s);

@@ -68,7 +68,9 @@ static int set_limit(struct options *o, const char *value, const char **ret_why)
 	return 0;
 }
 
-static int set_reserve(struct options *o, const char *value, const char **ret_why)
+/* A size or a percent: the other is 0. why: what is said of nothing at all. */
+static int set_size_or_percent(uint64_t *ret_bytes, uint32_t *ret_permyriad, const char *value,
+			       const char *why, const char **ret_why)
 {
 	uint32_t permyriad = 0;
 	uint64_t bytes = 0;
@@ -77,13 +79,22 @@ static int set_reserve(struct options *o, const char *value, const char **ret_wh
 	if (r < 0)
 		return r;
 	if (permyriad == 0 && bytes == 0) {
-		*ret_why = "without a reserve nothing can be saved";
+		*ret_why = why;
 		return -EINVAL;
 	}
-	o->policy.reserve_permyriad = permyriad;
-	o->policy.reserve_bytes = bytes;
-	o->policy.reserve_max_bytes = 0;
+	*ret_bytes = bytes;
+	*ret_permyriad = permyriad;
 	return 0;
+}
+
+static int set_reserve(struct options *o, const char *value, const char **ret_why)
+{
+	int r = set_size_or_percent(&o->policy.reserve_bytes, &o->policy.reserve_permyriad, value,
+				    "without a reserve nothing can be saved", ret_why);
+
+	if (!r)
+		o->policy.reserve_max_bytes = 0;
+	return r;
 }
 
 static int set_duration_or_off(uint64_t *ns, const char *value, const char **ret_why)
@@ -120,9 +131,7 @@ static int set_brake(struct options *o, const char *value, const char **ret_why)
 
 static int set_airbag(struct options *o, const char *value, const char **ret_why)
 {
-	uint32_t permyriad = 0;
-	uint64_t bytes = 0;
-	int r = 0;
+	int r;
 
 	if (is_off(value)) {
 		o->policy.airbag = AIRBAG_OFF;
@@ -132,34 +141,17 @@ static int set_airbag(struct options *o, const char *value, const char **ret_why
 		o->policy.airbag = AIRBAG_AUTO;
 		return 0;
 	}
-	r = strchr(value, '%') ? parse_percent(value, &permyriad) : parse_size(value, &bytes);
-	if (r < 0)
-		return r;
-	if (permyriad == 0 && bytes == 0) {
-		*ret_why = "that raises nothing";
-		return -EINVAL;
-	}
-	o->policy.airbag = AIRBAG_FIXED;
-	o->policy.airbag_bytes = bytes;
-	o->policy.airbag_permyriad = permyriad;
-	return 0;
+	r = set_size_or_percent(&o->policy.airbag_bytes, &o->policy.airbag_permyriad, value,
+				"that raises nothing", ret_why);
+	if (!r)
+		o->policy.airbag = AIRBAG_FIXED;
+	return r;
 }
 
 static int set_airbag_max(struct options *o, const char *value, const char **ret_why)
 {
-	uint32_t permyriad = 0;
-	uint64_t bytes = 0;
-	int r = strchr(value, '%') ? parse_percent(value, &permyriad) : parse_size(value, &bytes);
-
-	if (r < 0)
-		return r;
-	if (permyriad == 0 && bytes == 0) {
-		*ret_why = "that lends nothing; --airbag off says so";
-		return -EINVAL;
-	}
-	o->policy.airbag_max_bytes = bytes;
-	o->policy.airbag_max_permyriad = permyriad;
-	return 0;
+	return set_size_or_percent(&o->policy.airbag_max_bytes, &o->policy.airbag_max_permyriad,
+				   value, "that lends nothing; --airbag off says so", ret_why);
 }
 
 static int set_cooldown(struct options *o, const char *value, const char **ret_why)
@@ -318,8 +310,7 @@ static const struct option_row rows[] = {
 	 "a size such as 64M, or a percent of the limit up to 100%", "10%", GUARDING,
 	 "Where the limit is not raised (--airbag), act when less headroom than this is left below "
 	 "it. Page cache that the kernel can drop counts as headroom. The reserve is what the "
-	 "shutdown itself may use. Unless "
-	 "given, it is at most 64M.",
+	 "shutdown itself may use. Unless given, it is at most 64M.",
 	 set_reserve},
 	{"--forecast", 0, "forecast", "DURATION|off", "a duration such as 500ms, or off", "off",
 	 GUARDING,
@@ -335,13 +326,15 @@ static const struct option_row rows[] = {
 	 set_target},
 	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off", GUARDING,
 	 "Send SIGKILL to the target of a trip that still runs after this time, also if no signal "
-	 "made sense for it, unless headroom is back above the reserve.",
+	 "made sense for it, unless headroom is back above the line that it tripped at. With off, "
+	 "what still needs a loan 10s after its trip gets SIGKILL all the same.",
 	 set_grace},
 	{"--airbag", 0, "airbag", "SIZE|PERCENT|auto|off",
 	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "auto", GUARDING,
 	 "Raise the limit a little, silently, just before it is reached, and signal only when need "
 	 "passes the limit as it was; then raise it by so much in all, for as long as the shutdown "
-	 "takes and at most the grace (10s unless given), never by more than the machine can "
+	 "takes and at most 2s longer than the grace (10s unless given), never by more than the "
+	 "machine can "
 	 "spare. auto goes by the growth rate. Where the limit cannot be raised, and with off, the "
 	 "reserve is kept instead.",
 	 set_airbag},
@@ -349,8 +342,8 @@ static const struct option_row rows[] = {
 	 "a size such as 512M, or a percent of the limit up to 100%", "100%", GUARDING,
 	 "With --airbag auto, the most by which a limit is ever raised.", set_airbag_max},
 	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
-	 "With an airbag, on cgroup v2: when the handler is entered and no more can be lent, slow "
-	 "down threads that use up the rest (memory.high).",
+	 "When the handler is entered and no more can be lent, slow down what uses up the rest: by "
+	 "memory.high on cgroup v2, in the page fault on v1.",
 	 set_brake},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
 	 "a percent of the limit below 100%, with a signal if wanted, such as 80%:USR1, or off",
@@ -361,7 +354,7 @@ static const struct option_row rows[] = {
 	{"--cooldown", 0, "cooldown", "DURATION", "a duration such as 10s", "10s", GUARDING,
 	 "Least time between two signals to one process.", set_cooldown},
 	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING,
-	 "Decide and report, but send no signal.", set_dry_run},
+	 "Decide and report, but send no signal and lend nothing.", set_dry_run},
 	{"--json", 0, "json", NULL, NULL, NULL, EVERY, "Write JSON, one document per line.",
 	 set_json},
 	{"--html", 0, NULL, "FILE", "the path of a file, or -", NULL, BIT(COMMAND_REPORT),

@@ -110,9 +110,9 @@ static const struct row rows[] = {
 	{SENT_YES, END_RECOVERED, HANDLER_NO | HANDLER_UNSEEN, DANGER_YES, VERDICT_NEEDLESS,
 	 "the headroom came back without the signal having been handled"},
 	{SENT_YES, END_LOW, HANDLER_RAN, DANGER_ANY, VERDICT_IGNORED,
-	 "handled the signal, but runs on with headroom below the reserve"},
+	 "handled the signal, but runs on with headroom below the line"},
 	{SENT_YES, END_LOW, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
-	 "the signal had no effect: runs on with headroom below the reserve"},
+	 "the signal had no effect: runs on with headroom below the line"},
 	{SENT_ANY, END_ANY, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED, "still running"},
 };
 

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -42,6 +42,7 @@ struct engine {
 	struct source *source;
 	struct trigger_names triggers;
 	struct airbag *airbag;
+	bool lends; /* the first guard's limit can be raised */
 	struct responder *responder;
 	struct incidents *incidents;
 	struct engine_events events;
@@ -55,14 +56,6 @@ struct engine {
 	uv_timer_t airbag_timer;
 	uv_prepare_t finish_prepare;
 };
-
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 /* --- the machine --------------------------------------------------------------------------- */
 
@@ -320,8 +313,9 @@ static void prepare_airbag(struct engine *engine)
 	for (uint32_t id = 0; id < policy_set_count(policies); id++) {
 		const char *rel = guards_cgroup(engine->guards, id);
 
-		if (rel && policy_lends(policy_set_policy(policies, id)))
-			airbag_prepare(engine->airbag, rel);
+		if (rel && policy_lends(policy_set_policy(policies, id)) &&
+		    airbag_prepare(engine->airbag, rel) && id == 0)
+			engine->lends = true;
 	}
 }
 
@@ -426,7 +420,7 @@ static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
 			struct ready *ready)
 {
 	const struct policy_set *policies = guards_policies(engine->guards);
-	_cleanup_close_ int dirfd = -1, limit_dirfd = -1;
+	_cleanup_close_ int dirfd = -1;
 	const char *rel = guards_cgroup(engine->guards, 0);
 
 	if (policy_set_count(policies) != 1 || !rel ||
@@ -438,9 +432,7 @@ static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
 	ready->limit_cgroup = limit->cgroup;
 	ready->reserve_bytes = policy_reserve_bytes(policy_set_policy(policies, 0),
 						    limit->limit_bytes, engine->page_bytes);
-	ready->lends = policy_lends(policy_set_policy(policies, 0)) &&
-		       !cgroup_open(engine->tree, limit->cgroup, &limit_dirfd) &&
-		       cgroup_limit_writable(engine->tree, limit_dirfd);
+	ready->lends = engine->lends;
 	if (!cgroup_open(engine->tree, rel, &dirfd))
 		cgroup_id(dirfd, &ready->cgroup_id);
 }
@@ -449,7 +441,7 @@ void engine_ready(struct engine *engine, pid_t child)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
 	struct ready ready = {
-		.realtime_ns = realtime_ns(),
+		.realtime_ns = clock_ns(CLOCK_REALTIME),
 		.mode = engine->config.mode,
 		.pid = getpid(),
 		.version = APO_VERSION,
@@ -465,7 +457,7 @@ void engine_ready(struct engine *engine, pid_t child)
 void engine_status(struct engine *engine)
 {
 	struct status status = {
-		.realtime_ns = realtime_ns(),
+		.realtime_ns = clock_ns(CLOCK_REALTIME),
 		.page_bytes = engine->page_bytes,
 	};
 	int r = accounts_read(engine->source, engine->tree, guards_policies(engine->guards),

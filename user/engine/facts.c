@@ -2,8 +2,8 @@
 #include "engine/facts.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
 #include "sense/container.h"
@@ -11,14 +11,6 @@
 
 /* Bytes in a report; the kernel lets it be a quarter of the stack's limit. */
 #define CMDLINE_MAX 4096
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 /* When the wall clock showed what the monotonic one did then. */
 static uint64_t realtime_of(uint64_t monotonic_ns)

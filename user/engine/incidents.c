@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "core/tally.h"
@@ -24,14 +24,6 @@ struct incidents {
 	struct tallies tallies;
 	uint64_t responder_late;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 static struct open_incident *find(struct incidents *incidents, uint64_t trip_id)
 {
@@ -146,7 +138,8 @@ static void on_warn(struct incidents *incidents, const struct apo_trip *trip)
 	pidref_close(&grower);
 	if (!incident)
 		return;
-	if (flow_step(&flow, incident, &(const struct flow_event){.type = FLOW_WARNING}, now_ns()) &
+	if (flow_step(&flow, incident, &(const struct flow_event){.type = FLOW_WARNING},
+		      clock_ns(CLOCK_MONOTONIC)) &
 	    FLOW_REPORT)
 		sinks_incident(incidents->config.sinks, incident);
 	incident_free(incident);
@@ -264,7 +257,7 @@ static void on_airbag_answer(struct incidents *incidents, struct open_incident *
 	if (open) {
 		open->raised = result->airbag.levels;
 		open_incident_run(open, event);
-	} else if (flow_step(&over, NULL, &event, now_ns()) & FLOW_RELEASE) {
+	} else if (flow_step(&over, NULL, &event, clock_ns(CLOCK_MONOTONIC)) & FLOW_RELEASE) {
 		airbag_release(incidents->config.airbag, &result->airbag.levels);
 	}
 }

@@ -4,20 +4,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 /* --- executing effects --------------------------------------------------------------------- */
 
@@ -26,7 +18,7 @@ static void on_target_end(uv_poll_t *poll, int status, int events);
 
 static void set_timer(struct open_incident *open)
 {
-	uint64_t left_ns = sat_sub(open->flow.deadline_ns, now_ns());
+	uint64_t left_ns = sat_sub(open->flow.deadline_ns, clock_ns(CLOCK_MONOTONIC));
 
 	uv_timer_start(open->timer, on_timer, (left_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC, 0);
 }
@@ -176,7 +168,9 @@ static bool execute(struct open_incident *open, unsigned int effects, struct flo
 
 bool open_incident_run(struct open_incident *open, struct flow_event event)
 {
-	while (execute(open, flow_step(&open->flow, open->incident, &event, now_ns()), &event))
+	while (execute(open,
+		       flow_step(&open->flow, open->incident, &event, clock_ns(CLOCK_MONOTONIC)),
+		       &event))
 		;
 	if (open->flow.stage != FLOW_STAGE_CLOSED)
 		return true;

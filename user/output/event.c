@@ -277,6 +277,10 @@ static const char *refusal_text(int error)
 		return "too many in the last minutes";
 	case -EBUSY:
 		return "what was lent before is still in use";
+	case -EEXIST:
+		return "another apoptosis lends to this cgroup";
+	case -ECANCELED:
+		return "somebody else has changed the limit";
 	default:
 		return "the machine has no memory to spare";
 	}

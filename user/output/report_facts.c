@@ -62,14 +62,14 @@ static const struct {
 	 "Nothing is broken. If it comes again, find out what allocates, or give the cgroup a "
 	 "higher limit."},
 	{"too late", had_airbag,
-	 "The airbag was not large enough: use --airbag auto, and let the program stop allocating "
-	 "when it is told to end."},
+	 "What was lent was not enough: use a larger --airbag-max, and let the program stop "
+	 "allocating when it is told to end."},
 	{"too late", was_delivered,
-	 "The shutdown needs more memory than the reserve: use --airbag auto, or a larger "
-	 "--reserve."},
+	 "The shutdown needs more memory than the reserve: let the limit be raised (--airbag), or "
+	 "use a larger --reserve."},
 	{"too late", any,
 	 "The handler never ran: the process sat in one long system call, or its threads block the "
-	 "signal. Use --airbag auto, or a larger --reserve."},
+	 "signal. Let the limit be raised (--airbag), or use a larger --reserve."},
 	{"needless", any,
 	 "The program would have lived: use a smaller --reserve, and no --forecast or a shorter "
 	 "one."},
@@ -80,7 +80,7 @@ static const struct {
 	 "The program was told and went on: let its handler end it, or have --grace end it."},
 	{"missed", any,
 	 "No trip preceded: see the counters of the status event (SIGUSR1), and whether one "
-	 "allocation is larger than the reserve; --airbag auto helps there."},
+	 "allocation is larger than what may be lent (--airbag-max) or the reserve."},
 	{"dry run", any, "Nothing was sent, as asked by --dry-run."},
 };
 

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -83,14 +84,14 @@ static int prepare(struct airbag *airbag, uint64_t cgroup_id, struct bag **ret)
 	return r;
 }
 
-void airbag_prepare(struct airbag *airbag, const char *rel)
+bool airbag_prepare(struct airbag *airbag, const char *rel)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
 	struct bag *bag;
 	int r;
 
 	if (cgroup_limit_binding(airbag->lender.tree, rel, &limit) || !limit.cgroup)
-		return;
+		return false;
 	pthread_mutex_lock(&airbag->mutex);
 	r = prepare(airbag, limit.cgroup_id, &bag);
 	pthread_mutex_unlock(&airbag->mutex);
@@ -98,6 +99,7 @@ void airbag_prepare(struct airbag *airbag, const char *rel)
 		log_warn("no airbag: cannot raise the limit of %s: %s; growth is signalled all "
 			 "the same, at the reserve",
 			 limit.cgroup, strerror(-r));
+	return !r;
 }
 
 void airbag_prepare_id(struct airbag *airbag, uint64_t cgroup_id)
@@ -127,6 +129,13 @@ struct chain {
 	size_t binding; /* the one that binds */
 };
 
+static uint64_t lent_bytes(const struct bag *bag)
+{
+	return is_raised(bag) ? sat_sub(loan_limit_bytes(&bag->loan.entry.raised),
+					loan_limit_bytes(&bag->loan.entry.before))
+			      : 0;
+}
+
 /* Room below a limit and, on v1, below that of memory and swap together, as one level. */
 static int read_level(const struct airbag *airbag, const struct bag *bag,
 		      const struct policy *policy, struct lending_level *ret)
@@ -146,8 +155,7 @@ static int read_level(const struct airbag *airbag, const struct bag *bag,
 	room_bytes =
 		MIN(sat_sub(now.memory_bytes, used_bytes), sat_sub(now.memsw_bytes, both_bytes));
 	ret->limit_bytes = loan_limit_bytes(is_raised(bag) ? &entry->before : &now);
-	ret->lent_bytes =
-		is_raised(bag) ? sat_sub(loan_limit_bytes(&entry->raised), ret->limit_bytes) : 0;
+	ret->lent_bytes = lent_bytes(bag);
 	ret->used_bytes = sat_sub(sat_add(ret->limit_bytes, ret->lent_bytes), room_bytes);
 	ret->most_bytes = bag->is_owed ? 0 : policy_lends_bytes(policy, ret->limit_bytes);
 	return 0;
@@ -186,11 +194,11 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 	if (is_raised(bag))
 		r = loan_raise_further(&airbag->lender, &bag->loan, add_bytes);
 	else
-		r = loan_raise(&airbag->lender, &bag->loan, add_bytes, UINT64_MAX);
+		r = loan_raise(&airbag->lender, &bag->loan, add_bytes);
 	if (r)
 		return r;
 	if (bag->state == BAG_READY)
-		bag->entered_ns = bag->host_bytes = 0;
+		bag->entered_ns = 0;
 	bag->state = BAG_RAISED;
 	bag->raised_ns = clock_ns(CLOCK_BOOTTIME);
 	bag->policy = *policy;
@@ -212,6 +220,16 @@ static int host_spare(int proc_fd, uint64_t *ret)
 	return 0;
 }
 
+/* What is lent below a limit that is raised as well is of that limit's loan, as far as that goes. */
+static void add_lent(struct bag *bag, void *userdata)
+{
+	uint64_t *sum = userdata, above = 0;
+
+	for (const struct bag *b = bag->above; b; b = b->above)
+		above = MAX(above, lent_bytes(b));
+	*sum = sat_add(*sum, sat_sub(lent_bytes(bag), above));
+}
+
 /* What is raised already, and was all: the kernel side hears of it. */
 static void note_all(const struct airbag *airbag, struct bag *bag, bool was_all)
 {
@@ -223,33 +241,30 @@ static void note_all(const struct airbag *airbag, struct bag *bag, bool was_all)
 }
 
 /*
- * Raises all limits of the chain that leave less than more_bytes beyond what there is now. The host gives
- * that once, to the limit that binds. Limits that were raised when one failed stay so, and go back by
- * themselves.
+ * Raises all limits of the chain that leave less than more_bytes beyond what there is now. Limits that
+ * were raised when one failed stay so, and go back by themselves.
  */
 static int lend(struct airbag *airbag, const struct policy *policy, uint64_t more_bytes,
 		struct chain *chain)
 {
 	struct bag *binding = chain->bags[chain->binding];
-	uint64_t spare_bytes, host_bytes;
+	uint64_t spare_bytes, host_bytes, lent = 0;
 	bool was_all = false;
 	int r = host_spare(airbag->lender.proc_fd, &spare_bytes);
 
 	if (r)
 		return r;
-	host_bytes = lending_host_bytes(policy, spare_bytes, airbag->host_bytes);
+	bags_each(&airbag->bags, add_lent, &lent);
+	host_bytes = lending_host_bytes(policy, spare_bytes, lent);
 	r = lending_plan(chain->levels, chain->n, MIN(more_bytes, host_bytes),
 			 airbag->lender.page_bytes, chain->add, &was_all);
 	note_all(airbag, binding, r == -ENOMEM || was_all || more_bytes > host_bytes);
 	for (size_t i = 0; !r && i < chain->n; i++)
 		if (chain->add[i])
 			r = raise_bag(airbag, chain->bags[i], policy, chain->add[i]);
-	if (r)
-		return r;
-	binding->host_bytes += chain->add[chain->binding];
-	airbag->host_bytes += chain->add[chain->binding];
-	airbag_wake(airbag);
-	return 0;
+	if (!r)
+		airbag_wake(airbag);
+	return r;
 }
 
 /* Where no more can be lent, and a handler is entered. */
@@ -338,6 +353,7 @@ static void hold(struct airbag *airbag, struct chain *chain, uint64_t deadline_n
 			bag->state = BAG_RAISED;
 		}
 		bag->open_trips++;
+		bag->is_for_trip = true;
 		set_deadline(bag, deadline_ns);
 		ret->cgroups[ret->n++] = bag->loan.cgroup_id;
 	}
@@ -367,7 +383,8 @@ static int lend_for_trip(struct airbag *airbag, const struct policy *policy, uin
 /* By a rule of ours, not by an error. */
 static bool is_refusal(int error)
 {
-	return error == -ENOMEM || error == -EAGAIN || error == -EBUSY;
+	return error == -ENOMEM || error == -EAGAIN || error == -EBUSY || error == -EEXIST ||
+	       error == -ECANCELED;
 }
 
 void airbag_raise(struct airbag *airbag, const struct airbag_growth *growth,

@@ -5,14 +5,15 @@
  * signalled, and one that passes it has the time for a shutdown. More at the trip, for as long as the
  * shutdown takes.
  *
- * Of nested limits, each that would end the growth is raised: those above the process that have less room
- * than the loan. core/lending.h bounds it: by limit, by host, and for trips in number. Each loan is in the
+ * Of nested limits, each that the growth may meet is raised: those above the process that have less room
+ * than the loan, page cache counted as used. core/lending.h bounds it: by limit, by host, and for trips in number. Each loan is in the
  * journal before the limit is touched, and goes back when memory has fallen, when the last trip it was for
  * is closed, or at its deadline; by the next start if we are killed. A limit that somebody else changed
  * meanwhile is theirs and stays. Where the kernel refuses to lower a limit (v1, below the usage), it is
  * stepped down with the usage, and nothing more is lent to it until it is where it was.
  *
- * The brake is for the end of what can be lent, on v2: memory.high a little before the raised limit.
+ * The brake is for the end of what can be lent. That of v1 is on the kernel side (bpf/brake.bpf.h); here is
+ * that of v2: memory.high a little before the raised limit.
  * Threads that go on allocating beyond it sleep, the longer the further they are, so that the rest
  * lasts. Not before a handler is entered, which it would keep waiting, and not where more can be lent.
  *
@@ -56,7 +57,10 @@ struct airbag_levels {
 /* What came of raising a limit for a trip, for the incident. */
 struct airbag_result {
 	enum incident_airbag outcome;
-	/* -errno where it failed; refused: -ENOMEM, the host; -EAGAIN, too often; -EBUSY, still owed */
+	/*
+	 * -errno where it failed; refused: -ENOMEM, the host; -EAGAIN, too often; -EBUSY, still owed;
+	 * -EEXIST, another instance lends to it; -ECANCELED, somebody else has changed the limit
+	 */
 	int error;
 	uint64_t before_bytes, raised_bytes; /* of the limit that binds */
 	struct airbag_levels levels;	     /* to be released */
@@ -75,9 +79,9 @@ struct airbag *airbag_free(struct airbag *airbag);
 
 /*
  * Opens what raising the limits of this cgroup and of those above will take, and warns if the one that
- * binds now cannot be raised. What is not opened so is when it is half full, or at the loan.
+ * binds now cannot be raised. Returns whether it can. What is not opened so is when it is half full, or at the loan.
  */
-void airbag_prepare(struct airbag *airbag, const char *rel);
+bool airbag_prepare(struct airbag *airbag, const char *rel);
 
 /* Readable when airbag_check() is wanted: after a limit was raised, or could not be. */
 int airbag_wake_fd(const struct airbag *airbag);

@@ -5,9 +5,7 @@
 #pragma once
 
 #include <pthread.h>
-#include <time.h>
 
-#include "base/util.h"
 #include "core/lending.h"
 #include "rescue/airbag.h"
 #include "rescue/bags.h"
@@ -17,19 +15,10 @@ struct airbag {
 	pthread_mutex_t mutex; /* of all below */
 	struct bags bags;
 	struct debt debts[LENDING_DEBTS];
-	uint64_t host_bytes; /* what the host gave to limits that are raised */
-	int prepare_error;   /* the first; the slow path warns of it */
+	int prepare_error; /* the first; the slow path warns of it */
 	bool prepare_warned;
 	int wake_fd; /* eventfd */
 };
-
-static inline uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 static inline bool is_raised(const struct bag *bag)
 {

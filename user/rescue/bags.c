@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "sense/cgroup_dir.h"
 #include "sense/cgroup_memory.h"
@@ -15,14 +15,6 @@
 static struct bag **bucket_of(struct bags *bags, uint64_t cgroup_id)
 {
 	return &bags->buckets[cgroup_id * 0x9e3779b97f4a7c15ULL >> 56];
-}
-
-static uint64_t boottime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
 static uint64_t hash_of(const char *text)
@@ -191,7 +183,7 @@ int bags_open(struct bags *bags, const struct cgroup_tree *tree, uint64_t cgroup
 	}
 	if (r)
 		return r;
-	bag->used_ns = boottime_ns();
+	bag->used_ns = clock_ns(CLOCK_BOOTTIME);
 	*ret = bag;
 	return 0;
 }

@@ -32,8 +32,8 @@ struct bag {
 	uint64_t raised_ns;	 /* when it was last raised */
 	uint64_t used_ns;	 /* when it was last asked for */
 	unsigned int open_trips; /* it is raised for */
-	uint64_t entered_ns;	 /* when a handler was entered last; 0: not since it was raised */
-	uint64_t host_bytes;	 /* of what it is raised by, what the host gave: see airbag.c */
+	bool is_for_trip;    /* or was, since it was raised: it does not stay as a silent loan */
+	uint64_t entered_ns; /* when a handler was entered last; 0: not since it was raised */
 	uint64_t complained_ns;
 	bool is_owed; /* the kernel refused to put it back: nothing more is lent */
 };

@@ -74,12 +74,11 @@ static int raise_limits(const struct lender *lender, struct loan *loan, struct j
 	return 0;
 }
 
-int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes,
-	       uint64_t deadline_ns)
+int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes)
 {
 	struct journal_entry entry = {
 		.cgroup_id = loan->cgroup_id,
-		.deadline_ns = deadline_ns,
+		.deadline_ns = UINT64_MAX,
 		.owner = getpid(),
 		.owner_start_ticks = lender->start_ticks,
 	};
@@ -116,15 +115,17 @@ int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t 
 	int r = cgroup_limits_read(lender->tree, loan->dirfd, &now);
 
 	if (!r && !are_ours(&entry, &now))
-		r = -EBUSY;
+		r = -ECANCELED;
 	return r ?: raise_limits(lender, loan, &entry, &now, add_bytes, true);
 }
 
-bool loan_is_ours(const struct lender *lender, const struct loan *loan)
+bool loan_is_in_force(const struct lender *lender, const struct loan *loan)
 {
 	struct cgroup_limits now;
 
-	return cgroup_limits_read(lender->tree, loan->dirfd, &now) || are_ours(&loan->entry, &now);
+	return !cgroup_limits_read(lender->tree, loan->dirfd, &now) &&
+	       are_ours(&loan->entry, &now) &&
+	       loan_limit_bytes(&now) > loan_limit_bytes(&loan->entry.before);
 }
 
 void loan_raise_again(const struct lender *lender, const struct loan *loan)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The loan on one limit, as files: raising the limit, slowing down what grows on it, putting it back.
- * It is in the journal before the limit is touched, and the kernel side knows of it. Which limits are lent to, for whom and how long is
- * decided in rescue/airbag.h.
+ * It is in the journal before the limit is touched, and the kernel side knows of it. Which limits are
+ * lent to, for whom and how long is decided in rescue/airbag.h.
  *
  * Nothing here locks. Raising and braking are for the responder: they allocate nothing and do not wait
  * for reclaim. Putting back does wait for it, and is for the slow path. Errors are -errno.
@@ -34,17 +34,15 @@ struct loan {
 };
 
 /*
- * Raises the limit by that; deadline_ns (CLOCK_BOOTTIME) goes into the journal. -EEXIST: another
- * instance lends to this cgroup.
+ * Raises the limit by that, without a deadline so far. -EEXIST: another instance lends to this cgroup.
  */
-int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes,
-	       uint64_t deadline_ns);
-/* Raises a raised limit further, without a brake. -EBUSY: somebody else has changed it. */
+int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes);
+/* Raises a raised limit further, without a brake. -ECANCELED: somebody else has changed it. */
 int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t add_bytes);
 /* Tells the kernel side of a loan that was found in the journal, or that was all. */
 int loan_tell(const struct lender *lender, const struct loan *loan);
-/* False: somebody else has changed the limit since it was raised. */
-bool loan_is_ours(const struct lender *lender, const struct loan *loan);
+/* False: somebody else has set the limit since, be it to what it was before; or it is gone. */
+bool loan_is_in_force(const struct lender *lender, const struct loan *loan);
 /* For a trip that comes while the limit is put back. */
 void loan_raise_again(const struct lender *lender, const struct loan *loan);
 /* v2: sets memory.high before the end of what is lent, unless somebody has set one. */

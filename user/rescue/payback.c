@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "core/lending.h"
@@ -76,10 +77,8 @@ static int put_back_gently(const struct airbag *airbag, const struct loan *loan)
 static void end(struct airbag *airbag, struct bag *bag)
 {
 	loan_end(&airbag->lender, &bag->loan);
-	airbag->host_bytes = sat_sub(airbag->host_bytes, bag->host_bytes);
-	bag->host_bytes = 0;
 	bag->state = BAG_READY;
-	bag->is_owed = false;
+	bag->is_owed = bag->is_for_trip = false;
 }
 
 /* Called with the mutex, which is given up while the kernel reclaims. by_force: it is the last chance. */
@@ -117,7 +116,7 @@ static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
 	}
 }
 
-/* What files say of a raised limit. What cannot be read is gone. */
+/* What files say of a raised limit. What cannot be read is gone; what is owed is over. */
 struct found {
 	bool is_over;
 	bool is_passed; /* need is beyond the limit as it was */
@@ -134,7 +133,7 @@ static struct found look_at(const struct airbag *airbag, const struct bag *bag)
 	struct cgroup_memory memory;
 	uint64_t need_bytes;
 
-	if (!loan_is_ours(&airbag->lender, &bag->loan) ||
+	if (bag->is_owed || !loan_is_in_force(&airbag->lender, &bag->loan) ||
 	    cgroup_memory_read(airbag->lender.tree, bag->loan.dirfd, &memory))
 		return (struct found){.is_over = true};
 	need_bytes = sat_sub(memory.usage_bytes, memory.file_bytes);
@@ -144,12 +143,15 @@ static struct found look_at(const struct airbag *airbag, const struct bag *bag)
 	};
 }
 
-/* Without a trip a loan may stand as long as nobody passes the limit; what passes it has a while. */
+/*
+ * A silent loan may stand as long as nobody passes the limit; what passes it has a while. That of a trip
+ * goes back when the trip is over: who is still near the limit is lent to anew.
+ */
 static void note_passed(struct bag *bag, bool is_passed)
 {
 	uint64_t *deadline_ns = &bag->loan.entry.deadline_ns;
 
-	if (bag->open_trips)
+	if (bag->is_for_trip)
 		return;
 	if (!is_passed)
 		*deadline_ns = UINT64_MAX;
@@ -222,9 +224,10 @@ unsigned int airbag_check(struct airbag *airbag)
 				note_passed(bag, found.is_passed);
 		}
 		if (bag->state == BAG_RAISED)
-			again_ms = bag->loan.entry.deadline_ns != UINT64_MAX ? CHECK_TRIP_MS
-				   : again_ms				     ? again_ms
-									     : CHECK_SILENT_MS;
+			again_ms = bag->is_owed || bag->loan.entry.deadline_ns != UINT64_MAX
+					   ? CHECK_TRIP_MS
+				   : again_ms ? again_ms
+					      : CHECK_SILENT_MS;
 		pthread_mutex_unlock(&airbag->mutex);
 	}
 	free(raised.bags);

@@ -9,9 +9,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -35,11 +35,8 @@ struct responder {
 
 static uint64_t now_ns(void *userdata)
 {
-	struct timespec now;
-
 	(void)userdata;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* A result is smaller than PIPE_BUF: written whole or, when the slow path is far behind, not. */
