@@ -276,6 +276,11 @@ static __always_inline void process_begin(struct check *check, struct process *p
  */
 #define SLACK_PAGES_PER_CPU 96
 
+static __always_inline __s64 slack_pages(void)
+{
+	return (__s64)nr_cpus * SLACK_PAGES_PER_CPU;
+}
+
 /* What a process owns and its mm counters do not show: tmpfs, pipes, other kernel memory. */
 static __always_inline __s64 hidden_pages(const struct process *process)
 {
@@ -326,6 +331,32 @@ static __always_inline void spike_update(struct check *check, struct limit *limi
 			     : process->calm || process->score_pages < (__s64)(most >> CALM_SHIFT);
 }
 
+/* From now on what its cgroup holds beyond that is new. */
+static __always_inline void beyond_set(const struct check *check, struct process *process,
+				       struct task_struct *task, __s64 beyond)
+{
+	process->beyond_pages = beyond;
+	process->beyond_ns = check->now;
+	process->ran_ns = BPF_CORE_READ(task, se.sum_exec_runtime);
+	process->ran_pid = BPF_CORE_READ(task, pid);
+}
+
+/*
+ * Of what has grown while a thread ran only for a part of the time, that part. At a charge the thread that
+ * runs is the one that is charged. Where several threads take turns it is not known how long each has run.
+ */
+static __always_inline __s64 share_of(const struct check *check, const struct process *process,
+				      struct task_struct *task, __s64 pages)
+{
+	__u64 elapsed = since(check->now, process->beyond_ns) >> 10, ran;
+
+	if (check->trigger != APO_TRIGGER_TICK ||
+	    process->ran_pid != (__u32)BPF_CORE_READ(task, pid))
+		return pages;
+	ran = (BPF_CORE_READ(task, se.sum_exec_runtime) - process->ran_ns) >> 10;
+	return ran < elapsed ? (__s64)((__u64)pages * ran / elapsed) : pages;
+}
+
 /*
  * Growth the mm counters do not show (tmpfs writes, kernel memory) is charged to the process that a
  * tick, a charge or reclaim finds running: what no account explains, and no more of it than its own
@@ -334,28 +365,30 @@ static __always_inline void spike_update(struct check *check, struct limit *limi
 static __always_inline __s64 hidden_growth(struct check *check, struct limit *limit,
 					   struct process *process, __u64 rss_pages)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mem_cgroup *memcg = memcg_of_task(check->owner);
 	__s64 beyond = BPF_CORE_READ(memcg, memory.usage.counter) - rss_pages;
-	__s64 grown = beyond - process->beyond_pages, slack = (__s64)nr_cpus * SLACK_PAGES_PER_CPU;
+	__s64 grown = beyond - process->beyond_pages, slack = slack_pages();
 	__s64 unexplained = limit->shared.need_pages - limit->explained_pages;
 
 	if (process->shared.cgroup_id != check->cgroup_id || grown < 0) {
-		process->beyond_pages = beyond;
+		beyond_set(check, process, task, beyond);
 		return 0;
 	}
 	if (grown > unexplained)
 		grown = unexplained;
 	if (grown <= slack)
 		return 0;
-	process->beyond_pages = beyond - slack;
-	limit->explained_pages += grown - slack;
-	return grown - slack;
+	grown = share_of(check, process, task, grown - slack);
+	beyond_set(check, process, task, beyond - slack);
+	limit->explained_pages += grown;
+	return grown;
 }
 
 /*
  * By how much a process has grown. Anonymous pages are charged when they are mapped. Files and shared
- * memory may have been charged long before, to somebody else: of those, what need shows counts, and no
- * more of what is unmapped again than need has fallen by.
+ * memory may have been charged long before, to somebody else: of those, what need shows and nobody else's
+ * growth may still explain counts, and no more of what is unmapped again than need has fallen by.
  */
 static __always_inline __s64 rss_growth(const __u64 rss[APO_KINDS], const __u64 before[APO_KINDS],
 					__s64 unexplained)
@@ -363,7 +396,8 @@ static __always_inline __s64 rss_growth(const __u64 rss[APO_KINDS], const __u64 
 	__s64 own = (__s64)(rss[APO_ANON] - before[APO_ANON]);
 	__s64 shared =
 		(__s64)(rss[APO_FILE] + rss[APO_SHMEM] - before[APO_FILE] - before[APO_SHMEM]);
-	__s64 most = unexplained - (own > 0 ? own : 0), least = unexplained < 0 ? unexplained : 0;
+	__s64 most = unexplained - (own > 0 ? own : 0) - slack_pages();
+	__s64 least = unexplained < 0 ? unexplained : 0;
 
 	if (shared > 0 && shared > most)
 		shared = most > 0 ? most : 0;
@@ -434,23 +468,32 @@ static __noinline struct process *process_update(struct check *check, struct lim
 	return process;
 }
 
+#define OWNED_SHIFT 4
+
 /* Rank among the growers: recent growth, and a sixteenth of all it owns. */
 static __always_inline __s64 process_rank(const struct process *process)
 {
-	return process->score_pages + ((__u64)process->owned_pages >> 4);
+	return process->score_pages + ((__u64)process->owned_pages >> OWNED_SHIFT);
 }
 
-/* Keeps the process that grows most; ranks fade, so that an old spike does not stay on top. */
+/* The rank of the process that was on top, as it is now; 0: it has exited. */
+static __always_inline __s64 top_rank(const struct check *check, const struct limit *limit)
+{
+	const struct process *top = bpf_map_lookup_elem(&processes, &limit->top_tgid);
+
+	return top ? decay(top->score_pages, since(check->now, top->shared.last_ns)) +
+			       ((__u64)top->owned_pages >> OWNED_SHIFT)
+		   : 0;
+}
+
+/* Keeps the process with the highest rank. Recent growth fades, so that an old spike does not stay on top. */
 static __always_inline __s64 top_update(struct check *check, struct limit *limit, __s64 rank)
 {
-	__s64 top = decay(limit->top_rank_pages, since(check->now, limit->top_ns));
+	__s64 top = top_rank(check, limit);
 
-	if (check->tgid == limit->top_tgid || rank > top ||
-	    !bpf_map_lookup_elem(&processes, &limit->top_tgid)) { /* it has exited */
+	if (check->tgid == limit->top_tgid || rank > top) {
 		limit->top_tgid = check->tgid;
-		limit->top_rank_pages = rank;
-		limit->top_ns = check->now;
-		top = rank;
+		return rank;
 	}
 	return top;
 }

@@ -10,8 +10,9 @@
  *
  * After a trip the next line is half of what was left at the first, then a quarter, and so on: a
  * second process that spikes in the same cgroup gets a signal of its own, if it made at least a
- * quarter of the growth since the last one. The limit is re-armed when headroom is ample again. A
- * process is not signalled twice within the cooldown.
+ * quarter of the growth since the last one. The limit is re-armed when headroom is ample again, and
+ * when all who were signalled have ended and need is still beyond the limit. A process is not signalled
+ * twice within the cooldown.
  */
 #pragma once
 
@@ -59,7 +60,7 @@ static __always_inline __u64 line_of(const struct apo_reading *reading,
 static __noinline int line_find(struct check *check, const struct limit *limit,
 				const struct apo_policy *policy)
 {
-	check->loan |= loan_state((__u64)check->binding, check->now);
+	check->loan |= loan_state((__u64)check->binding, check->now, limit->shared.last_trip_ns);
 	if (may_be_lent(check->loan, policy))
 		check->loan |= LOAN_POSSIBLE;
 	check->reading.reserve_pages = line_of(&check->reading, policy, check->loan & LOAN_POSSIBLE,
@@ -158,13 +159,14 @@ static __always_inline __u32 policy_of_account(const struct check *check, __u32 
 }
 
 /*
- * Whether the process that grows most among the accounts may be the grower: where no guard covers
- * the limit, one without an account may have grown far more.
+ * Whether the process with the highest rank among the accounts may be the grower: where the check's
+ * process has grown it too must have, and where no guard covers the limit one without an account may
+ * have grown far more.
  */
 static __always_inline bool top_grew(const struct check *check, const struct limit *limit,
-				     __u64 line)
+				     bool mine, __u64 line)
 {
-	return check->is_covered ||
+	return (check->is_covered && !mine) ||
 	       grew(limit, bpf_map_lookup_elem(&processes, &limit->top_tgid), 0, line);
 }
 
@@ -185,7 +187,7 @@ static __always_inline __u32 grower_choose(struct check *check, struct limit *li
 		if (!mine)
 			return 0;
 	} else if ((mine ? top > 2 * rank : limit->top_tgid != tgid) &&
-		   top_grew(check, limit, line)) {
+		   top_grew(check, limit, mine, line)) {
 		tgid = limit->top_tgid;
 	} else if (!mine && (!check->is_covered || room_of(&check->reading) >= (__s64)(line / 2))) {
 		return 0;
@@ -213,7 +215,7 @@ static __always_inline void warn_decide(struct check *check, const struct limit 
 	if (warned)
 		return;
 	decision->target_tgid = check->tgid;
-	if (limit->top_tgid && limit->top_rank_pages > 2 * (process ? process_rank(process) : 0))
+	if (top_rank(check, limit) > 2 * (process ? process_rank(process) : 0))
 		decision->target_tgid = limit->top_tgid;
 	if (untouchable(decision->target_tgid))
 		decision->target_tgid = 0;
@@ -315,7 +317,7 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	decision->stage = stage;
 	if (check->reading.lent_pages || (room >= (__s64)reserve && !(check->loan & LOAN_URGENT)))
 		limit->lend_ns = 0;
-	if (room >= (__s64)ample && level) {
+	if (level && (room >= (__s64)ample || check->loan & LOAN_REARM)) {
 		decision->wants |= WANT_REARM;
 		return;
 	}

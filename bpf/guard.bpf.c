@@ -223,7 +223,7 @@ int BPF_PROG(on_reclaim_end, unsigned long reclaimed)
 	reached = limit_reached((__u64)memcg);
 	if (!reached)
 		return 0;
-	if (loan_state(reached, 0) & LOAN_RAISED)
+	if (loan_state(reached, 0, 0) & LOAN_RAISED)
 		pinned_note(reached);
 	check_mm((__u64)mm, TRIGGER_RECLAIM_IN_VAIN, 0);
 	return 0;
@@ -363,8 +363,6 @@ int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 
 /* --- OOM kills ----------------------------------------------------------------------------- */
 
-#define FORGOTTEN_NS (10 * NSEC_PER_SEC) /* as long as user space waits for the end of a trip */
-
 static __always_inline void count_oom_kill(struct limit *limit, bool caught)
 {
 	stat_add(APO_STAT_OOM_KILLS);
@@ -398,9 +396,9 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	if (!policy)
 		return 0;
 	reading.reserve_pages =
-		line_of(&reading, policy, may_be_lent(loan_state((__u64)binding, 0), policy), 0);
+		line_of(&reading, policy, may_be_lent(loan_state((__u64)binding, 0, 0), policy), 0);
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
-	if (entry && since(bpf_ktime_get_ns(), entry->time_ns) > FORGOTTEN_NS)
+	if (entry && since(bpf_ktime_get_ns(), entry->time_ns) > policy->trip_ns)
 		entry = NULL; /* that trip is over: this kill was not caught */
 	if (entry)
 		entry->oom_victim = 1;

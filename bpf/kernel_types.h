@@ -122,7 +122,12 @@ struct signal_struct {
 	int group_exit_code;
 };
 
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
 struct task_struct {
+	struct sched_entity se;
 	struct mm_struct *mm;
 	unsigned int flags;
 	int exit_code;

@@ -63,18 +63,16 @@ struct limit {
 	__u64 cpus_now;		/* CPUs that checked it in this window, bit CPU % 64 */
 	__u64 cpus_before;	/* and in the window before */
 	__u64 cpus_ns;
-	__u64 warn_stage;     /* odd: warned, and not re-armed yet */
-	__s64 score_pages;    /* net growth of need, halved every APO_HALF_LIFE_NS */
-	__s64 top_rank_pages; /* of the process that grows most */
-	__u64 top_ns;
+	__u64 warn_stage;      /* odd: warned, and not re-armed yet */
+	__s64 score_pages;     /* net growth of need, halved every APO_HALF_LIFE_NS */
 	__u64 refresh_ns;      /* when a refresh was last considered */
 	__u64 refresh_wait_ns; /* until when a trip waits for a refresh */
 	__u64 lend_ns;	       /* since when a first loan is waited for; 0: it is not */
 	__u64 airbag_ns;       /* when the responder was last asked to raise the limit */
 	__u64 sample_ns;       /* of the last usage sample */
 	__u64 sample_pages;    /* usage then */
-	__u32 top_tgid;
-	__u32 prepared; /* the responder was told that it is half full */
+	__u32 top_tgid;	       /* the process with the highest rank */
+	__u32 prepared;	       /* the responder was told that it is half full */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -96,12 +94,14 @@ struct process {
 	__s64 spike_level_pages;  /* up to which its growth has been sampled */
 	__s64 spike_hidden_pages; /* of that, what its RSS does not show */
 	__s64 beyond_pages;	  /* what its cgroup held beyond its RSS and is accounted for */
+	__u64 beyond_ns;	  /* when that was looked at */
+	__u64 ran_ns;		  /* how long the thread that ran then had run */
 	__u64 huge_ns;		  /* when it last grew by huge pages in a spike */
 	__u64 noted_ns;		  /* when user space was last told of a spike of it */
 	__u64 told_ns;		  /* when its handler was entered, on somebody else's signal */
 	__u64 mm;		  /* identity of the address space: exec starts a new account */
 	__u32 calm;		  /* 1: it has hardly grown since it last grew fast */
-	__u32 pad;
+	__u32 ran_pid;		  /* that thread */
 };
 /*
  * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128

@@ -283,8 +283,9 @@ static __always_inline const struct apo_loan *loan_find(struct mem_cgroup *memcg
 #define LOAN_RAISED 8
 #define LOAN_POSSIBLE 16 /* by the policy too: nobody is signalled before */
 #define LOAN_URGENT 32	 /* reclaim at the limit gave nothing back */
+#define LOAN_REARM 64	 /* the trips so far are over, and need is still beyond the limit */
 
-__noinline __u32 loan_state(__u64 memcg_address, __u64 now)
+__noinline __u32 loan_state(__u64 memcg_address, __u64 now, __u64 tripped_ns)
 {
 	const struct apo_loan *loan = loan_find((void *)memcg_address);
 	__u32 state = 0;
@@ -299,6 +300,8 @@ __noinline __u32 loan_state(__u64 memcg_address, __u64 now)
 		state |= LOAN_WAS_ALL;
 	if (loan->limit_pages != APO_UNLIMITED)
 		state |= LOAN_RAISED;
+	if (loan->rearm_ns > tripped_ns)
+		state |= LOAN_REARM;
 	return state;
 }
 

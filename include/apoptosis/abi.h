@@ -58,6 +58,7 @@ struct apo_policy {
 	__u64 reserve_max_pages; /* bounds what reserve_permyriad gives; 0 = unbounded */
 	__u64 forecast_ns;	 /* trip when time to the limit < this; 0 = off */
 	__u64 cooldown_ns;	 /* least time between two signals to one process */
+	__u64 trip_ns;		 /* how long user space waits for the end of a trip */
 	__u32 reserve_permyriad; /* reserve in 1/10000 of the limit */
 	__u32 warn_permyriad;	 /* need/limit level of the softer signal, 1/10000; 0 = off */
 	__u32 signal;		 /* shutdown signal number */
@@ -65,7 +66,7 @@ struct apo_policy {
 	__u32 target;		 /* enum apo_target */
 	__u32 flags;		 /* enum apo_policy_flag */
 };
-_Static_assert(sizeof(struct apo_policy) == 56, "apo_policy is ABI");
+_Static_assert(sizeof(struct apo_policy) == 64, "apo_policy is ABI");
 
 /*
  * Settings of the whole kernel side that may change while it runs: the value of the map
@@ -96,10 +97,12 @@ struct apo_loan {
 	__u64 both_pages;   /* the same of v1's limit of memory and swap together */
 	__u64 both_raised_pages;
 	__u64 refused_until_ns; /* CLOCK_MONOTONIC: until then nothing is lent */
-	__u32 impossible;	/* 1: it cannot be raised at all */
-	__u32 was_all;		/* 1: there is no more to lend */
+	__u64 rearm_ns;	  /* CLOCK_MONOTONIC: who passes the limit is signalled as if it had never
+				   tripped, if the last trip was before that */
+	__u32 impossible; /* 1: it cannot be raised at all */
+	__u32 was_all;	  /* 1: there is no more to lend */
 };
-_Static_assert(sizeof(struct apo_loan) == 48, "apo_loan is ABI");
+_Static_assert(sizeof(struct apo_loan) == 56, "apo_loan is ABI");
 
 /* The state of the binding limit as one check found it. */
 struct apo_reading {

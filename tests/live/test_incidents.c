@@ -37,6 +37,12 @@ static void wait_for_shutdown(const struct live_process *victim)
 		live_pump(deadline, "the shutdown to begin");
 }
 
+/* However slow the machine is, the verdict on who still runs comes after what the test does meanwhile. */
+static struct live_process *watch_patiently(const struct live_cgroup *cgroup)
+{
+	return live_watch("--grace", "500s", "--cgroup", cgroup->rel);
+}
+
 static size_t count_trip_files(void)
 {
 	DIR *dir = opendir(getenv("RUNTIME_DIRECTORY"));
@@ -123,7 +129,7 @@ Test(incidents, trip_that_was_lost_is_told_by_the_oom_kill)
 	struct live_cgroup *parent = live_cgroup(NULL, "lost", 1024 * MIB);
 	struct live_cgroup *filler = live_cgroup(parent, "filler", 12 * MIB);
 	struct live_cgroup *cgroup = live_cgroup(parent, "victim", LIMIT);
-	struct live_process *guard = live_watch("--cgroup", parent->rel);
+	struct live_process *guard = watch_patiently(parent);
 	struct live_process *victim, *other;
 	json_t *verdict;
 
@@ -155,7 +161,7 @@ Test(incidents, trip_that_was_lost_is_told_by_the_oom_kill)
 /* The first instance is killed while the victim, signalled by it, stands still in its shutdown. */
 static struct live_process *kill_guard_in_shutdown(struct live_cgroup *cgroup, json_t **ret_trip)
 {
-	struct live_process *guard = live_watch("--cgroup", cgroup->rel);
+	struct live_process *guard = watch_patiently(cgroup);
 	struct live_process *victim = live_victim(cgroup, "--rate", "200", "--shutdown-ms", "2000");
 
 	wait_for_shutdown(victim);
@@ -246,7 +252,7 @@ Test(incidents, trip_of_an_instance_that_lives_is_left_alone)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "alive", LIMIT);
 	struct live_cgroup *elsewhere = live_cgroup(NULL, "elsewhere", LIMIT);
-	struct live_process *guard = live_watch("--cgroup", cgroup->rel), *other;
+	struct live_process *guard = watch_patiently(cgroup), *other;
 	struct live_process *victim = live_victim(cgroup, "--rate", "200", "--shutdown-ms", "2000");
 
 	wait_for_shutdown(victim);

@@ -184,6 +184,31 @@ Test(lending, hostile_tenant_gets_what_the_operator_allows)
 	expect_bounded("16M", 80 * MIB);
 }
 
+/*
+ * Who was signalled has ended, and what it has written to tmpfs stays: need is still beyond the limit. It
+ * is not taken back from under the next to grow, who is signalled and shuts down in time.
+ */
+Test(lending, who_is_left_beyond_the_limit_is_signalled_before_it_goes_back)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "left", LIMIT);
+	const char *dir = live_tmpfs(512);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *left =
+		live_victim(cgroup, "--base", "30M", "--rate", "4", "--mark", "4M");
+	struct live_process *writer;
+	json_t *verdict;
+
+	live_wait_ready(left);
+	writer = live_start(cgroup, "/bin/dd", "if=/dev/zero", live_format("of=%s/held", dir),
+			    "bs=1M", "count=400");
+	live_wait_exit(writer);
+	live_check(!left->exited, "the wrong one was signalled");
+	verdict = live_expect_victim_saved(guard, left, cgroup);
+	live_expect_int(verdict, "target.pid", left->pid);
+	live_expect_limit_back(cgroup, LIMIT);
+	live_stop(guard);
+}
+
 /* Who ignores the signal and stays near the limit does not keep what was lent for the trip. */
 Test(lending, loan_for_a_trip_is_not_kept_by_who_stays)
 {
@@ -213,7 +238,7 @@ Test(lending, limit_that_somebody_puts_back_ends_the_loan)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "written", LIMIT);
 	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = borrower(cgroup, "249M", LIMIT);
+	struct live_process *victim = borrower(cgroup, "251M", LIMIT);
 	uint64_t deadline = live_deadline();
 
 	live_set_limit(cgroup, LIMIT);
@@ -264,7 +289,8 @@ Test(lending, each_of_eighty_has_a_place)
 {
 	struct live_cgroup *all = live_cgroup(NULL, "all", 4096 * MIB), *cgroups[MANY];
 	struct live_process *guard =
-		live_watch("--airbag", "auto", "--grace", "500s", "--cgroup", all->rel);
+		live_watch("--airbag", "auto", "--airbag-max", "2M", "--grace", "500s", "--cgroup",
+			   all->rel); /* for all of them a small machine has enough to spare */
 	struct live_process *victims[MANY];
 
 	for (size_t i = 0; i < MANY; i++) {
@@ -387,8 +413,9 @@ Test(lending, who_shuts_down_already_is_not_told_again)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "told", LIMIT);
 	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = live_victim(cgroup, "--rate", "100", "--mark", "100M",
-						  "--stubborn", "--shutdown-ms", "3000");
+	struct live_process *victim = live_victim(cgroup, "--rate", "100", "--mark", "180M",
+						  "--max", "300M", "--hold", "--stubborn",
+						  "--shutdown-ms", "6000");
 	json_t *verdict;
 
 	live_wait_ready(victim);

@@ -129,6 +129,7 @@ void policy_kernel(const struct policy *policy, uint64_t page_bytes, struct apo_
 		.reserve_max_pages = policy->reserve_max_bytes / page_bytes,
 		.forecast_ns = policy->forecast_ns,
 		.cooldown_ns = policy->cooldown_ns,
+		.trip_ns = MAX(policy->grace_ns, AIRBAG_GRACE_NS),
 		.warn_permyriad = policy->warn_permyriad,
 		.warn_signal = (uint32_t)policy->warn_signal,
 		.signal = (uint32_t)policy->signal,

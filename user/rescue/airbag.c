@@ -354,6 +354,7 @@ static void hold(struct airbag *airbag, struct chain *chain, uint64_t deadline_n
 		}
 		bag->open_trips++;
 		bag->is_for_trip = true;
+		bag->is_rearmed = false;
 		set_deadline(bag, deadline_ns);
 		ret->cgroups[ret->n++] = bag->loan.cgroup_id;
 	}

@@ -27,24 +27,26 @@ static uint64_t pages_of(const struct lender *lender, uint64_t bytes)
 }
 
 /* Before the limit is touched: what the kernel side says is about the limit without the loan. */
-static int tell_kernel(const struct lender *lender, const struct journal_entry *entry, bool was_all)
+static int tell_kernel(const struct lender *lender, const struct loan *loan,
+		       const struct journal_entry *entry)
 {
-	const struct apo_loan loan = {
+	const struct apo_loan told = {
 		.limit_pages = pages_of(lender, entry->before.memory_bytes),
 		.raised_pages = pages_of(lender, MAX(entry->raised.memory_bytes,
 						     entry->raised_last.memory_bytes)),
 		.both_pages = pages_of(lender, entry->before.memsw_bytes),
 		.both_raised_pages = pages_of(lender, MAX(entry->raised.memsw_bytes,
 							  entry->raised_last.memsw_bytes)),
-		.was_all = was_all,
+		.rearm_ns = loan->rearm_ns,
+		.was_all = loan->was_all,
 	};
 
-	return source_set_loan(lender->source, entry->cgroup_id, &loan);
+	return source_set_loan(lender->source, entry->cgroup_id, &told);
 }
 
 int loan_tell(const struct lender *lender, const struct loan *loan)
 {
-	return tell_kernel(lender, &loan->entry, loan->was_all);
+	return tell_kernel(lender, loan, &loan->entry);
 }
 
 /* On record, told, then in force. now: the limits as they are. */
@@ -61,7 +63,7 @@ static int raise_limits(const struct lender *lender, struct loan *loan, struct j
 	if (r)
 		return r;
 	journal_mark(loan->dirfd, entry);
-	r = tell_kernel(lender, entry, loan->was_all);
+	r = tell_kernel(lender, loan, entry);
 	if (!r)
 		r = cgroup_limits_write(lender->tree, loan->dirfd, &entry->raised);
 	if (r) { /* v1 has two, and may have taken one */

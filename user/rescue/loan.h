@@ -30,7 +30,8 @@ struct loan {
 	uint64_t cgroup_id;
 	int dirfd; /* of the cgroup; the owner of the loan closes it */
 	struct journal_entry entry;
-	bool was_all; /* there is no more to lend */
+	bool was_all;	   /* there is no more to lend */
+	uint64_t rearm_ns; /* see struct apo_loan */
 };
 
 /*

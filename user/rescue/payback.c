@@ -78,7 +78,8 @@ static void end(struct airbag *airbag, struct bag *bag)
 {
 	loan_end(&airbag->lender, &bag->loan);
 	bag->state = BAG_READY;
-	bag->is_owed = bag->is_for_trip = false;
+	bag->loan.rearm_ns = 0;
+	bag->is_owed = bag->is_for_trip = bag->is_rearmed = false;
 }
 
 /* Called with the mutex, which is given up while the kernel reclaims. by_force: it is the last chance. */
@@ -149,14 +150,28 @@ static struct found look_at(const struct airbag *airbag, const struct bag *bag)
  */
 static void note_passed(struct bag *bag, bool is_passed)
 {
-	uint64_t *deadline_ns = &bag->loan.entry.deadline_ns;
+	uint64_t *deadline_ns = &bag->loan.entry.deadline_ns, now_ns = clock_ns(CLOCK_BOOTTIME);
 
-	if (bag->is_for_trip)
-		return;
-	if (!is_passed)
+	if (bag->is_for_trip) {
+		if (bag->is_rearmed && !is_passed)
+			*deadline_ns = lending_closed_deadline_ns(*deadline_ns, now_ns);
+	} else if (!is_passed) {
 		*deadline_ns = UINT64_MAX;
-	else if (*deadline_ns == UINT64_MAX)
-		*deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), 0);
+	} else if (*deadline_ns == UINT64_MAX) {
+		*deadline_ns = lending_deadline_ns(now_ns, 0);
+	}
+}
+
+/*
+ * All who were signalled have ended, and others, or what the dead have left behind, are beyond the limit.
+ * To put it back now would have one of them killed unwarned: first whoever grows is signalled, once.
+ */
+static void rearm(struct airbag *airbag, struct bag *bag)
+{
+	bag->is_rearmed = true;
+	bag->loan.rearm_ns = clock_ns(CLOCK_MONOTONIC);
+	bag->loan.entry.deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), 0);
+	loan_tell(&airbag->lender, &bag->loan);
 }
 
 static void warn_once(struct airbag *airbag)
@@ -218,7 +233,10 @@ unsigned int airbag_check(struct airbag *airbag)
 		found = look_at(airbag, &seen);
 		pthread_mutex_lock(&airbag->mutex);
 		if (bag->state == BAG_RAISED && bag->open_trips <= seen.open_trips) {
-			if (found.is_over)
+			if (found.is_over && found.is_passed && bag->is_for_trip &&
+			    !bag->open_trips && !bag->is_rearmed)
+				rearm(airbag, bag);
+			else if (found.is_over)
 				put_back(airbag, bag, false);
 			else
 				note_passed(bag, found.is_passed);
