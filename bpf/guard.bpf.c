@@ -90,9 +90,11 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 	line_find(&check, limit, policy);
 	verifier_forget(&check);
 	process = process_update(&check, limit);
+	verifier_forget(&check);
 	if (process)
 		top_update(&check, limit, process_rank(process));
 	decide(&check, limit, process, policy, &decision);
+	verifier_forget(&decision);
 	if (!act(&check, limit, &decision))
 		pages = grant_pages(&check, limit, policy);
 	if (check.in_spike && profile_growth(&check))
