@@ -233,19 +233,24 @@ Test(lending, loan_for_a_trip_is_not_kept_by_who_stays)
 	live_stop(guard);
 }
 
-/* What somebody writes while a loan stands is the limit, be it the old value: the loan is over. */
+/* What somebody writes while a loan stands is the limit, be it the old value: who grows is lent to anew. */
 Test(lending, limit_that_somebody_puts_back_ends_the_loan)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "written", LIMIT);
 	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = borrower(cgroup, "251M", LIMIT);
+	struct live_process *victim = borrower(cgroup, "251M", LIMIT), *other;
 	uint64_t deadline = live_deadline();
 
 	live_set_limit(cgroup, LIMIT);
 	while (live_has_loans())
 		live_pump(deadline, "the loan to be over");
-	live_expect_ended_as_told(victim);
 	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
+	other = live_victim(cgroup, "--max", "512K", "--hold");
+	while (live_limit(cgroup) == LIMIT)
+		live_pump(deadline, "a loan anew");
+	live_expect_ended_as_told(other);
+	live_expect_ended_as_told(victim);
+	live_expect_limit_back(cgroup, LIMIT);
 	live_stop(guard);
 }
 
