@@ -447,9 +447,8 @@ __noinline __u64 swap_room(__u64 memcg_address)
 }
 
 /* How far a cgroup can grow with limits as they are raised: the kernel kills where that ends. */
-__noinline __s64 memcg_room(__u64 memcg_address, __u64 swap)
+static __always_inline __s64 memcg_room(struct mem_cgroup *memcg, __u64 swap)
 {
-	struct mem_cgroup *memcg = (void *)memcg_address;
 	__s64 best = HEADROOM_NONE;
 
 	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
@@ -482,7 +481,7 @@ static __always_inline struct mem_cgroup *memcg_read(struct mem_cgroup *memcg,
 			binding = memcg;
 		}
 	}
-	room = settings.loans ? memcg_room((__u64)own, swap) : best;
+	room = settings.loans ? memcg_room(own, swap) : best;
 	if (!binding || !limit_read(binding, false, &usage, &limit, &swap, &swap_binds)) {
 		reading->limit_pages = APO_UNLIMITED;
 		return NULL;

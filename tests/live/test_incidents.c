@@ -220,6 +220,29 @@ Test(incidents, restart_after_the_end_judges_by_the_counters)
 	live_check(count_trip_files() == 0, "a file stays");
 }
 
+/* It goes on growing in its shutdown, and is beyond the limit when the guard is killed and started again. */
+Test(incidents, restart_in_the_midst_of_a_loan_saves_all_the_same)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "loan", LIMIT);
+	struct live_process *guard = live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+	struct live_process *victim = live_victim(cgroup, "--rate", "20", "--stubborn", "--hold",
+						  "--max", "80M", "--shutdown-ms", "6000");
+	json_t *trip, *verdict;
+
+	trip = live_event(guard, "trip", victim->pid);
+	wait_for_shutdown(victim);
+	live_signal(guard, SIGKILL);
+	live_wait_exit(guard);
+	live_check(live_limit(cgroup) > LIMIT, "nothing was lent");
+	guard = live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+	verdict = live_expect_victim_saved(guard, victim, cgroup);
+	expect_same_trip(verdict, trip);
+	live_expect_int(live_result(victim), "handler_count", 1);
+	live_expect_limit_back(cgroup, LIMIT);
+	live_stop(guard);
+	live_check(count_trip_files() == 0, "a file stays");
+}
+
 /* The rest of the grace is the next instance's to keep. */
 Test(incidents, restart_ends_the_grace)
 {

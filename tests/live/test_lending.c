@@ -246,6 +246,7 @@ Test(lending, limit_that_somebody_puts_back_ends_the_loan)
 		live_pump(deadline, "the loan to be over");
 	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
 	other = live_victim(cgroup, "--max", "512K", "--hold");
+	live_wait_ready(other);
 	while (live_limit(cgroup) == LIMIT)
 		live_pump(deadline, "a loan anew");
 	live_expect_ended_as_told(other);

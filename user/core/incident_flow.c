@@ -168,11 +168,12 @@ static unsigned int hold(struct flow *flow, enum flow_stage stage, uint64_t dead
 	return set_deadline(flow, deadline_ns);
 }
 
-static unsigned int take_over(struct flow *flow, struct incident *incident, bool is_gone,
-			      uint64_t now_ns)
+static unsigned int take_over(struct flow *flow, struct incident *incident,
+			      const struct flow_event *event, uint64_t now_ns)
 {
 	incident->missing |= INCIDENT_MISSING_RESTART;
-	return FLOW_SAVE | hold(flow, is_gone ? FLOW_STAGE_GONE : FLOW_STAGE_OPEN, now_ns);
+	flow->raised = event->is_raised;
+	return FLOW_SAVE | hold(flow, event->is_gone ? FLOW_STAGE_GONE : FLOW_STAGE_OPEN, now_ns);
 }
 
 /* Nobody waits for the record of the trip any more. Returns FLOW_REPORT if somebody did. */
@@ -346,7 +347,7 @@ static unsigned int first_step(struct flow *flow, struct incident *incident,
 	case FLOW_ORPHAN:
 		return hold(flow, FLOW_STAGE_OPEN, sat_add(now_ns, FLOW_HOLD_NS));
 	case FLOW_TAKEN_OVER:
-		return take_over(flow, incident, event->is_gone, now_ns);
+		return take_over(flow, incident, event, now_ns);
 	case FLOW_OOM_RECORD:
 		return on_oom_record(flow, incident, event->oom);
 	default:

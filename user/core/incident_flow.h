@@ -37,7 +37,7 @@ enum flow_event_type {
 	FLOW_TRIP = 1, /* the incident was filled from the record of a trip; also of one in hold */
 	FLOW_WARNING,  /* the same of a warning */
 	FLOW_ORPHAN,   /* from a record whose trip is not known, which comes as the next event */
-	FLOW_TAKEN_OVER, /* from what an instance has left that is gone; is_gone: so is the process */
+	FLOW_TAKEN_OVER, /* from what an instance has left that is gone */
 	/* Records of the kernel side, answers of the responder. */
 	FLOW_SIGNAL_ANSWER,
 	FLOW_AIRBAG_ANSWER,
@@ -73,8 +73,11 @@ struct flow_airbag_answer {
 struct flow_event {
 	enum flow_event_type type;
 	union {
-		bool lends;   /* FLOW_TRIP: the responder was asked for an airbag */
-		bool is_gone; /* FLOW_TAKEN_OVER */
+		bool lends;		/* FLOW_TRIP: the responder was asked for an airbag */
+		struct {		/* FLOW_TAKEN_OVER */
+			bool is_gone;	/* so is the process */
+			bool is_raised; /* its limit still is, for it */
+		};
 		const struct flow_signal_answer *signal;
 		const struct flow_airbag_answer *airbag;
 		const struct apo_close *close;

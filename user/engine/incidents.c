@@ -365,8 +365,12 @@ static void on_taken_over(const struct handover_entry *entry, void *userdata)
 		 incident->id);
 	if (!r)
 		follow(incidents, open);
-	open_incident_run(open,
-			  (struct flow_event){.type = FLOW_TAKEN_OVER, .is_gone = r == -ESRCH});
+	if (r != -ESRCH)
+		airbag_keep(incidents->config.airbag, limit.cgroup_id, incident->grace_ns,
+			    &open->raised);
+	open_incident_run(open, (struct flow_event){.type = FLOW_TAKEN_OVER,
+						    .is_gone = r == -ESRCH,
+						    .is_raised = open->raised.n > 0});
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */

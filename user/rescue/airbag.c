@@ -339,25 +339,28 @@ static void set_deadline(struct bag *bag, uint64_t deadline_ns)
 	*now = *now == UINT64_MAX ? deadline_ns : MAX(*now, deadline_ns);
 }
 
+static void hold_bag(struct airbag *airbag, struct bag *bag, uint64_t deadline_ns,
+		     struct airbag_levels *ret)
+{
+	if (!is_raised(bag))
+		return;
+	if (bag->state == BAG_GOING_BACK) {
+		loan_raise_again(&airbag->lender, &bag->loan);
+		bag->state = BAG_RAISED;
+	}
+	bag->open_trips++;
+	bag->is_for_trip = true;
+	bag->is_rearmed = false;
+	set_deadline(bag, deadline_ns);
+	ret->cgroups[ret->n++] = bag->loan.cgroup_id;
+}
+
 /* What is raised stays so for the trip. */
 static void hold(struct airbag *airbag, struct chain *chain, uint64_t deadline_ns,
 		 struct airbag_levels *ret)
 {
-	for (size_t i = 0; i < chain->n; i++) {
-		struct bag *bag = chain->bags[i];
-
-		if (!is_raised(bag))
-			continue;
-		if (bag->state == BAG_GOING_BACK) {
-			loan_raise_again(&airbag->lender, &bag->loan);
-			bag->state = BAG_RAISED;
-		}
-		bag->open_trips++;
-		bag->is_for_trip = true;
-		bag->is_rearmed = false;
-		set_deadline(bag, deadline_ns);
-		ret->cgroups[ret->n++] = bag->loan.cgroup_id;
-	}
+	for (size_t i = 0; i < chain->n; i++)
+		hold_bag(airbag, chain->bags[i], deadline_ns, ret);
 }
 
 /* With the small loan there is already, what is refused on top of it is no loss. */
@@ -428,6 +431,20 @@ void airbag_brake(struct airbag *airbag, uint64_t cgroup_id)
 		bag->entered_ns = clock_ns(CLOCK_BOOTTIME);
 		brake(airbag, bag);
 	}
+	pthread_mutex_unlock(&airbag->mutex);
+}
+
+void airbag_keep(struct airbag *airbag, uint64_t limit_cgroup, uint64_t grace_ns,
+		 struct airbag_levels *ret)
+{
+	uint64_t deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), grace_ns);
+	struct bag *bag;
+
+	*ret = (struct airbag_levels){};
+	pthread_mutex_lock(&airbag->mutex);
+	for (bag = bags_find(&airbag->bags, limit_cgroup); bag && ret->n < APO_MAX_DEPTH;
+	     bag = bag->above)
+		hold_bag(airbag, bag, deadline_ns, ret);
 	pthread_mutex_unlock(&airbag->mutex);
 }
 

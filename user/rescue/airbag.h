@@ -69,8 +69,8 @@ struct airbag_result {
 /* --- the slow path ------------------------------------------------------------------------- */
 
 /*
- * Opens the journal and puts back what an earlier instance left raised. Where the journal cannot be
- * kept, raising fails with that error: no limit is changed that might stay so. -ENOMEM. The responder
+ * Opens the journal and puts back what an earlier instance left raised, unless need is beyond the limit:
+ * then it has as long as a loan for a trip. Where the journal cannot be kept, raising fails with that error: no limit is changed that might stay so. -ENOMEM. The responder
  * is not to run before it returns, and not any more when airbag_free() is called.
  */
 int airbag_new(struct airbag **ret, const struct airbag_config *config);
@@ -93,6 +93,12 @@ unsigned int airbag_check(struct airbag *airbag);
 
 /* By how much the limit is raised, or was the last time, and whether the brake was set. */
 void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked);
+/*
+ * For a trip that an earlier instance has left open: what it left raised stays so as long as the grace. One
+ * release, if there is any.
+ */
+void airbag_keep(struct airbag *airbag, uint64_t limit_cgroup, uint64_t grace_ns,
+		 struct airbag_levels *ret);
 /* The trip is closed: the limits go back with the last of them. */
 void airbag_release(struct airbag *airbag, const struct airbag_levels *levels);
 

@@ -254,6 +254,31 @@ unsigned int airbag_check(struct airbag *airbag)
 
 /* --- what an earlier instance left --------------------------------------------------------- */
 
+/* Need is beyond the limit: to put that back at once would have the kernel kill, in the midst of a trip. */
+static bool is_passed(const struct airbag *airbag, const struct loan *loan)
+{
+	struct cgroup_memory memory;
+
+	return loan_is_in_force(&airbag->lender, loan) &&
+	       !cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) &&
+	       sat_sub(memory.usage_bytes, memory.file_bytes) >
+		       loan_limit_bytes(&loan->entry.before);
+}
+
+/* It has the time of a trip; airbag_keep() may give it more. */
+static void keep(struct bag *bag)
+{
+	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+
+	log_info("the limit of cgroup %" PRIu64 ", which an earlier apoptosis left raised, goes "
+		 "back later: more is in use",
+		 bag->loan.cgroup_id);
+	bag->state = BAG_RAISED;
+	bag->is_for_trip = true;
+	bag->raised_ns = now_ns;
+	bag->loan.entry.deadline_ns = lending_deadline_ns(now_ns, 0);
+}
+
 static void recover(const struct journal_entry *entry, void *userdata)
 {
 	struct airbag *airbag = userdata;
@@ -277,13 +302,17 @@ static void recover(const struct journal_entry *entry, void *userdata)
 			 entry->cgroup_id, strerror(-r));
 		return;
 	}
-	log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis left "
-		 "raised",
-		 entry->cgroup_id);
 	bag->loan.entry = *entry;
 	loan_tell(&airbag->lender, &bag->loan);
-	put_back(airbag, bag, true);
-	if (bag->state == BAG_RAISED) /* not yet possible: the timer goes on */
+	if (is_passed(airbag, &bag->loan)) {
+		keep(bag);
+	} else {
+		log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis "
+			 "left raised",
+			 entry->cgroup_id);
+		put_back(airbag, bag, true);
+	}
+	if (bag->state == BAG_RAISED) /* the timer goes on */
 		airbag_wake(airbag);
 }
 
