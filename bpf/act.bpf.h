@@ -242,8 +242,11 @@ static __always_inline bool act(struct check *check, struct limit *limit, struct
 	request_wanted(check, limit, decision);
 	if (!decision->target_tgid && !(decision->wants & WANT_REARM))
 		return false;
-	if (!stage_move(check, limit, kind, decision->stage, next_stage(decision)) ||
-	    !decision->target_tgid)
+	if (!stage_move(check, limit, kind, decision->stage, next_stage(decision)))
+		return false;
+	if (kind == STAGE_TRIP && decision->wants & WANT_REARM)
+		limit->rearm_ns = check->now;
+	if (!decision->target_tgid)
 		return false;
 	policy = policy_by_id(decision->policy);
 	if (!policy)

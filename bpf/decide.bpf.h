@@ -112,11 +112,18 @@ struct decision {
 	__u16 pad;
 };
 
-static __always_inline bool in_cooldown(__u32 tgid, const struct apo_policy *policy, __u64 now)
+/* Nor is a process signalled again while its shutdown is waited for, unless memory came back meanwhile. */
+static __always_inline bool in_cooldown(const struct limit *limit, __u32 tgid,
+					const struct apo_policy *policy, __u64 now)
 {
 	const struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
+	__u64 elapsed;
 
-	return entry && since(now, entry->time_ns) < policy->cooldown_ns;
+	if (!entry)
+		return false;
+	elapsed = since(now, entry->time_ns);
+	return elapsed < policy->cooldown_ns ||
+	       (elapsed < policy->trip_ns && limit->rearm_ns <= entry->time_ns);
 }
 
 /* Host init and ourselves are never signalled. */
@@ -341,7 +348,7 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	}
 	tgid = grower_choose(check, limit, process, level, line);
 	own = tgid ? policy_by_id(policy_of_account(check, tgid)) : NULL;
-	if (own && !in_cooldown(tgid, own, check->now))
+	if (own && !in_cooldown(limit, tgid, own, check->now))
 		decision->target_tgid = tgid;
 	else if (check->loan & LOAN_POSSIBLE)
 		ask_for_loan(check, limit, decision);

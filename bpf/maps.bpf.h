@@ -65,6 +65,7 @@ struct limit {
 	__u64 cpus_ns;
 	__u64 warn_stage;      /* odd: warned, and not re-armed yet */
 	__s64 score_pages;     /* net growth of need, halved every APO_HALF_LIFE_NS */
+	__u64 rearm_ns;	       /* when it was last re-armed */
 	__u64 refresh_ns;      /* when a refresh was last considered */
 	__u64 refresh_wait_ns; /* until when a trip waits for a refresh */
 	__u64 lend_ns;	       /* since when a first loan is waited for; 0: it is not */

@@ -414,6 +414,20 @@ Test(lending, mapping_what_is_charged_already_is_no_growth)
 	live_stop(guard);
 }
 
+/* Whatever the cooldown is: half of what is lent is used up again before it has ended. */
+Test(lending, who_shuts_down_is_not_signalled_twice)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "twice", LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--cooldown", "100ms", "--cgroup", cgroup->rel);
+	struct live_process *victim = live_victim(cgroup, "--rate", "150", "--stubborn", "--hold",
+						  "--max", "450M", "--shutdown-ms", "5000");
+
+	live_expect_victim_saved(guard, victim, cgroup); /* which wants one handler to have run */
+	live_expect_limit_back(cgroup, LIMIT);
+	live_stop(guard);
+}
+
 /* Somebody else has sent it the signal. A second one ends many a program at once: it only gets room. */
 Test(lending, who_shuts_down_already_is_not_told_again)
 {

@@ -2,6 +2,7 @@
 #include "core/incident_flow.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "base/util.h"
@@ -89,9 +90,16 @@ static void take_exit(const struct flow *flow, struct incident *incident,
 	incident->exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+/* The kernel kills a process before it marks it as an OOM victim: the record of that may come later. */
+static bool may_be_oom_victim(const struct incident *incident)
+{
+	return incident->exit.signal == SIGKILL && !incident->oom_victim &&
+	       !incident->killed_after_grace;
+}
+
 /* Takes in the confirmation or the end of the target. */
 static unsigned int take_close(struct flow *flow, struct incident *incident,
-			       const struct apo_close *record)
+			       const struct apo_close *record, uint64_t now_ns)
 {
 	if (!is_target(flow, incident, &record->task))
 		return 0;
@@ -99,25 +107,26 @@ static unsigned int take_close(struct flow *flow, struct incident *incident,
 	if (record->rec.type != APO_REC_EXIT)
 		return FLOW_SAVE;
 	take_exit(flow, incident, record);
-	return judge(flow);
+	return may_be_oom_victim(incident) ? FLOW_SAVE | linger(flow, FLOW_STAGE_ENDED, now_ns)
+					   : judge(flow);
 }
 
 static unsigned int on_close_record(struct flow *flow, struct incident *incident,
-				    const struct apo_close *record)
+				    const struct apo_close *record, uint64_t now_ns)
 {
 	if (!flow->awaits || flow->late_count == FLOW_LATE_MAX)
-		return take_close(flow, incident, record);
+		return take_close(flow, incident, record, now_ns);
 	flow->late[flow->late_count++] = *record;
 	return 0;
 }
 
 /* What has waited counts now. */
-static unsigned int take_late(struct flow *flow, struct incident *incident)
+static unsigned int take_late(struct flow *flow, struct incident *incident, uint64_t now_ns)
 {
 	unsigned int effects = 0;
 
 	for (size_t i = 0; i < flow->late_count && flow->stage != FLOW_STAGE_JUDGING; i++)
-		effects |= take_close(flow, incident, &flow->late[i]);
+		effects |= take_close(flow, incident, &flow->late[i], now_ns);
 	flow->late_count = 0;
 	return effects;
 }
@@ -130,7 +139,7 @@ static unsigned int on_oom_record(struct flow *flow, struct incident *incident,
 		return close_now(flow, incident);
 	if (is_target(flow, incident, &record->victim))
 		take_times(incident, record->generated_ns, record->delivered_ns);
-	return FLOW_SAVE;
+	return flow->stage == FLOW_STAGE_ENDED ? judge(flow) : FLOW_SAVE;
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
@@ -144,7 +153,7 @@ static unsigned int open_incident(struct flow *flow, struct incident *incident, 
 	flow->awaits = awaits;
 	effects |= flow->stage == FLOW_STAGE_GONE ? linger(flow, FLOW_STAGE_GONE, now_ns)
 						  : wait_for_end(flow, incident, now_ns);
-	return effects | (awaits ? 0 : take_late(flow, incident));
+	return effects | (awaits ? 0 : take_late(flow, incident, now_ns));
 }
 
 static unsigned int on_trip(struct flow *flow, struct incident *incident, bool lends,
@@ -189,12 +198,13 @@ static unsigned int give_up_trip(struct flow *flow, struct incident *incident)
 
 /* --- answers of the responder -------------------------------------------------------------- */
 
-static unsigned int answered(struct flow *flow, struct incident *incident, enum flow_await what)
+static unsigned int answered(struct flow *flow, struct incident *incident, enum flow_await what,
+			     uint64_t now_ns)
 {
 	if (!(flow->awaits & what))
 		return 0;
 	flow->awaits &= ~what;
-	return flow->awaits ? 0 : take_late(flow, incident);
+	return flow->awaits ? 0 : take_late(flow, incident, now_ns);
 }
 
 static unsigned int retarget(struct flow *flow, struct incident *incident,
@@ -231,11 +241,11 @@ static unsigned int on_signal_answer(struct flow *flow, struct incident *inciden
 			effects |= retarget(flow, incident, answer, now_ns);
 	}
 	incident->targets_signalled += sent;
-	return effects | (answer->last ? answered(flow, incident, FLOW_AWAIT_SIGNAL) : 0);
+	return effects | (answer->last ? answered(flow, incident, FLOW_AWAIT_SIGNAL, now_ns) : 0);
 }
 
 static unsigned int on_airbag_answer(struct flow *flow, struct incident *incident,
-				     const struct flow_airbag_answer *answer)
+				     const struct flow_airbag_answer *answer, uint64_t now_ns)
 {
 	bool raised = answer->outcome == INCIDENT_AIRBAG_RAISED;
 
@@ -250,7 +260,7 @@ static unsigned int on_airbag_answer(struct flow *flow, struct incident *inciden
 		incident->grace_ns = AIRBAG_GRACE_NS;
 		incident->grace_is_lent = true;
 	}
-	return answered(flow, incident, FLOW_AWAIT_AIRBAG);
+	return answered(flow, incident, FLOW_AWAIT_AIRBAG, now_ns);
 }
 
 /* --- time ---------------------------------------------------------------------------------- */
@@ -274,8 +284,8 @@ static unsigned int on_time(struct flow *flow, struct incident *incident, uint64
 	effects = give_up_trip(flow, incident);
 	if (flow->awaits) { /* what has not come does not come any more */
 		flow->awaits = 0;
-		effects |= take_late(flow, incident);
-		if (flow->stage == FLOW_STAGE_JUDGING)
+		effects |= take_late(flow, incident, now_ns);
+		if (flow->stage == FLOW_STAGE_JUDGING || now_ns < flow->deadline_ns)
 			return effects;
 	}
 	if (flow->stage == FLOW_STAGE_GONE)
@@ -326,7 +336,7 @@ static unsigned int on_stop(struct flow *flow, struct incident *incident, uint64
 	unsigned int effects = give_up_trip(flow, incident);
 
 	flow->awaits = 0;
-	effects |= take_late(flow, incident);
+	effects |= take_late(flow, incident, now_ns);
 	if (flow->stage == FLOW_STAGE_JUDGING)
 		return effects;
 	return effects | (flow->stage == FLOW_STAGE_GONE ? judge_unseen(flow, incident, now_ns)
@@ -364,9 +374,9 @@ static unsigned int next_step(struct flow *flow, struct incident *incident,
 	case FLOW_SIGNAL_ANSWER:
 		return on_signal_answer(flow, incident, event->signal, now_ns);
 	case FLOW_AIRBAG_ANSWER:
-		return on_airbag_answer(flow, incident, event->airbag);
+		return on_airbag_answer(flow, incident, event->airbag, now_ns);
 	case FLOW_CLOSE_RECORD:
-		return on_close_record(flow, incident, event->close);
+		return on_close_record(flow, incident, event->close, now_ns);
 	case FLOW_OOM_RECORD:
 		return on_oom_record(flow, incident, event->oom);
 	case FLOW_TIME:

@@ -25,9 +25,8 @@
 #include "core/incident.h"
 
 #define FLOW_SETTLE_NS 10000000000ULL /* without a grace: how long a signalled process may run on */
-#define FLOW_LINGER_NS \
-	1000000000ULL		   /* after our SIGKILL, or once the process is known to be gone */
-#define FLOW_HOLD_NS 1000000000ULL /* for the record of the trip to come from another CPU */
+#define FLOW_LINGER_NS 1000000000ULL  /* after a SIGKILL, or once the process is known to be gone */
+#define FLOW_HOLD_NS 1000000000ULL    /* for the record of the trip to come from another CPU */
 
 /* Records of ends that are kept until they count: each of these of the grower, and of others. */
 #define FLOW_LATE_MAX 8
@@ -103,6 +102,7 @@ enum flow_stage {
 	FLOW_STAGE_OPEN,       /* the target runs, as far as is known */
 	FLOW_STAGE_GRACE_OVER, /* the closing facts decide whether it is killed */
 	FLOW_STAGE_KILLED,     /* by us */
+	FLOW_STAGE_ENDED,      /* killed, and it is not known whether by the kernel's OOM killer */
 	FLOW_STAGE_GONE,       /* without a record of its end */
 	FLOW_STAGE_JUDGING,    /* when the closing facts are there */
 	FLOW_STAGE_CLOSED,

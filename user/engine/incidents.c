@@ -33,6 +33,16 @@ static struct open_incident *find(struct incidents *incidents, uint64_t trip_id)
 	return NULL;
 }
 
+/* The trip whose target that is. */
+static struct open_incident *find_target(struct incidents *incidents, const struct apo_task *task)
+{
+	for (struct open_incident *open = incidents->open; open; open = open->next)
+		if (open->incident->target.pid == (pid_t)task->tgid &&
+		    open->incident->target.start_boottime_ns == task->start_boottime_ns)
+			return open;
+	return NULL;
+}
+
 /* --- closing ------------------------------------------------------------------------------- */
 
 /* A closed one. Takes both; there may be no capture. */
@@ -212,7 +222,8 @@ static struct open_incident *open_victim(struct incidents *incidents, const stru
 
 static void on_oom(struct incidents *incidents, const struct apo_oom *record)
 {
-	struct open_incident *open = record->trip_id ? find(incidents, record->trip_id) : NULL;
+	struct open_incident *open = record->trip_id ? find(incidents, record->trip_id)
+						     : find_target(incidents, &record->victim);
 
 	if (!open)
 		open = open_victim(incidents, record,
