@@ -468,6 +468,34 @@ static __noinline struct process *process_update(struct check *check, struct lim
 	return process;
 }
 
+#define STALL_LEAST_NS 250000000ULL
+#define STALL_MOST_NS NSEC_PER_SEC
+#define STALL_FAULT_NS (NSEC_PER_SEC / 64)
+
+/*
+ * Whether the running thread comes to the limit again and again, and between reads again what reclaim has
+ * dropped: 64 major faults a second, for a quarter of a second. So does a program whose own code and data
+ * files have no more room beside its need: the kernel never kills it, and it hardly gets on. Where page
+ * cache is more than half of the limit it is rather one that reads more than there is room for.
+ */
+static __always_inline bool is_stalled(const struct check *check, struct process *process)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 elapsed = since(check->now, process->stall_ns), majors = BPF_CORE_READ(task, maj_flt);
+	__u32 pid = BPF_CORE_READ(task, pid);
+	bool is_same = process->stall_pid == pid && elapsed <= STALL_MOST_NS, stalled;
+
+	if (!check->in_fault || (elapsed < STALL_MOST_NS && !is_same) ||
+	    (is_same && elapsed < STALL_LEAST_NS))
+		return false;
+	stalled = is_same && (majors - process->stall_majors) * STALL_FAULT_NS >= elapsed &&
+		  check->reading.reclaimable_pages < check->reading.limit_pages / 2;
+	process->stall_ns = check->now;
+	process->stall_majors = majors;
+	process->stall_pid = pid;
+	return stalled;
+}
+
 #define OWNED_SHIFT 4
 
 /* Rank among the growers: recent growth, and a sixteenth of all it owns. */

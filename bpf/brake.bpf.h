@@ -53,8 +53,11 @@ __noinline int spin(__u64 ns)
  */
 static __always_inline bool may_hold_up(const struct check *check, const struct limit *limit)
 {
-	return check->trigger == APO_TRIGGER_RECLAIM && limit->lend_ns &&
-	       !(check->loan & LOAN_REFUSED) && since(check->now, limit->lend_ns) < LOAN_NEAR_NS;
+	if (check->trigger != APO_TRIGGER_RECLAIM || check->loan & (LOAN_REFUSED | LOAN_WAS_ALL) ||
+	    !(check->loan & LOAN_POSSIBLE))
+		return false;
+	return (limit->lend_ns && since(check->now, limit->lend_ns) < LOAN_NEAR_NS) ||
+	       since(check->now, limit->shared.last_trip_ns) < LOAN_NEAR_NS;
 }
 
 /* In the fault of a page on the last half of all there was. */

@@ -41,6 +41,12 @@ static __always_inline __u64 lend_line(__u64 limit_pages, __u64 rate_pages_s)
 	       at_most(rate_pages_s >> LEND_TIME_SHIFT, limit_pages >> LEND_RATE_SHIFT);
 }
 
+/* A loan is wanted whatever headroom there seems to be. */
+static __always_inline bool is_urgent(const struct check *check)
+{
+	return check->loan & (LOAN_URGENT | LOAN_STALLED);
+}
+
 static __always_inline bool may_be_lent(__u32 loan, const struct apo_policy *policy)
 {
 	return policy->flags & APO_POLICY_AIRBAG && !(loan & LOAN_IMPOSSIBLE);
@@ -322,15 +328,14 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	if (forecast_ns)
 		ample = 2 * reserve + reserve / 2; /* beyond where it may trip */
 	decision->stage = stage;
-	if (check->reading.lent_pages || (room >= (__s64)reserve && !(check->loan & LOAN_URGENT)))
+	if (check->reading.lent_pages || (room >= (__s64)reserve && !(is_urgent(check))))
 		limit->lend_ns = 0;
 	if (level && (room >= (__s64)ample || check->loan & LOAN_REARM)) {
 		decision->wants |= WANT_REARM;
 		return;
 	}
 	if (check->loan & LOAN_POSSIBLE && !check->reading.lent_pages &&
-	    (room < (__s64)reserve || (check->loan & LOAN_URGENT)) &&
-	    loan_wait(check, limit, decision))
+	    (room < (__s64)reserve || (is_urgent(check))) && loan_wait(check, limit, decision))
 		return;
 	line = reserve >> (level & 31);
 	if (room >= (__s64)(2 * reserve + reserve / 2))

@@ -91,8 +91,11 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 	verifier_forget(&check);
 	process = process_update(&check, limit);
 	verifier_forget(&check);
-	if (process)
+	if (process) {
 		top_update(&check, limit, process_rank(process));
+		if (check.trigger == APO_TRIGGER_RECLAIM && is_stalled(&check, process))
+			check.loan |= LOAN_STALLED;
+	}
 	decide(&check, limit, process, policy, &decision);
 	verifier_forget(&decision);
 	if (!act(&check, limit, &decision))

@@ -141,6 +141,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	void *stack; /* of the kernel */
 	__u64 start_boottime;
+	unsigned long maj_flt;
 	char comm[16];
 };
 

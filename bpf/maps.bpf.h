@@ -99,10 +99,14 @@ struct process {
 	__u64 ran_ns;		  /* how long the thread that ran then had run */
 	__u64 huge_ns;		  /* when it last grew by huge pages in a spike */
 	__u64 noted_ns;		  /* when user space was last told of a spike of it */
+	__u64 stall_ns;		  /* since when a thread of it is watched for a stall */
+	__u64 stall_majors;	  /* its major faults then */
 	__u64 told_ns;		  /* when its handler was entered, on somebody else's signal */
 	__u64 mm;		  /* identity of the address space: exec starts a new account */
 	__u32 calm;		  /* 1: it has hardly grown since it last grew fast */
 	__u32 ran_pid;		  /* that thread */
+	__u32 stall_pid;	  /* the one that is watched */
+	__u32 pad;
 };
 /*
  * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128

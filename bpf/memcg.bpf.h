@@ -284,6 +284,7 @@ static __always_inline const struct apo_loan *loan_find(struct mem_cgroup *memcg
 #define LOAN_POSSIBLE 16 /* by the policy too: nobody is signalled before */
 #define LOAN_URGENT 32	 /* reclaim at the limit gave nothing back */
 #define LOAN_REARM 64	 /* the trips so far are over, and need is still beyond the limit */
+#define LOAN_STALLED 128 /* what reclaim drops at the limit is read again at once */
 
 __noinline __u32 loan_state(__u64 memcg_address, __u64 now, __u64 tripped_ns)
 {

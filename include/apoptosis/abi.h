@@ -220,6 +220,8 @@ _Static_assert(sizeof(struct apo_trip) == 568, "apo_trip is ABI");
 enum apo_request_flag {
 	APO_REQUEST_AIRBAG = 1, /* raise the limit of limit_cgroup, first of all */
 	APO_REQUEST_SIGNAL = 2, /* signal the target */
+	APO_REQUEST_STALLED =
+		4, /* with AIRBAG: page cache has no room beside need, which is below the limit */
 };
 
 /*

@@ -192,7 +192,7 @@ Test(incidents, restart_goes_on_with_an_open_trip)
 	json_t *trip, *verdict;
 
 	victim = kill_guard_in_shutdown(cgroup, &trip);
-	guard = live_watch("--cgroup", cgroup->rel);
+	guard = watch_patiently(cgroup);
 	live_signal(victim, SIGCONT);
 	verdict = live_expect_victim_saved(guard, victim, cgroup);
 	expect_same_trip(verdict, trip);

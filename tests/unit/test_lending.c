@@ -253,7 +253,7 @@ Test(lending, a_limit_goes_back_when_need_is_clear_of_it_or_its_time_is_over)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct lent lent = {
 			.limit_bytes = cases[i].limit,
-			.raised_ns = 5 * NSEC_PER_SEC,
+			.least_ns = lending_least_ns(5 * NSEC_PER_SEC, false),
 			.deadline_ns = 9 * NSEC_PER_SEC,
 			.cpus = cases[i].cpus,
 		};

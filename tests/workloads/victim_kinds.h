@@ -185,8 +185,8 @@ static int prepare_file_map(void)
 	return region == MAP_FAILED ? -errno : 0;
 }
 
-/* Reads mapped pages; at the end of the file all of them are pushed out, as reclaim would. */
-static int read_mapped(uint64_t unit, unsigned int thread)
+/* As a program's own code and data files are read. */
+static int touch_mapped(uint64_t unit, unsigned int thread)
 {
 	uint64_t chunks = opt.file_size / unit_size;
 	const volatile char *start = region + (unit % chunks) * unit_size;
@@ -194,6 +194,15 @@ static int read_mapped(uint64_t unit, unsigned int thread)
 	(void)thread;
 	for (uint64_t i = 0; i < unit_size; i += page_size)
 		(void)start[i];
+	return 0;
+}
+
+/* Reads mapped pages; at the end of the file all of them are pushed out, as reclaim would. */
+static int read_mapped(uint64_t unit, unsigned int thread)
+{
+	uint64_t chunks = opt.file_size / unit_size;
+
+	touch_mapped(unit, thread);
 	if (unit % chunks == chunks - 1 && madvise(region, opt.file_size, MADV_PAGEOUT) < 0)
 		return -errno;
 	return 0;
@@ -304,6 +313,8 @@ static const struct kind kinds[] = {
 	{"file-write", "write(2) to files in --dir", true, chunk_unit, prepare_files, append},
 	{"file-read", "read --file-size, over and over", true, chunk_unit, prepare_file,
 	 read_chunk},
+	{"file-hot", "map --file-size and touch it, over and over", true, chunk_unit,
+	 prepare_file_map, touch_mapped},
 	{"file-map", "map --file-size and touch it; MADV_PAGEOUT after each round", true,
 	 chunk_unit, prepare_file_map, read_mapped},
 	{"shared", "map DIR/shared, which is there, and touch it, over and over", true, page_unit,

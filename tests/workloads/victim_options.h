@@ -26,7 +26,7 @@ static const struct option_row {
 	ROW("base", "SIZE", SIZE, base, "anonymous memory touched beforehand"),
 	ROW("chunk", "SIZE", SIZE, chunk, "granularity of populate, tmpfs and files (1M)"),
 	ROW("dir", "DIR", TEXT, dir, "where tmpfs, files and dentries work"),
-	ROW("file-size", "SIZE", SIZE, file_size, "file of file-read and file-map (1G)"),
+	ROW("file-size", "SIZE", SIZE, file_size, "file of file-read, file-hot and file-map (1G)"),
 	ROW("state", "FILE", TEXT, state, "written, fsynced and renamed by the shutdown"),
 	ROW("state-kib", "N", NUMBER, state_kib, "size of the state file (256)"),
 	ROW("shutdown-ms", "N", NUMBER, shutdown_ms,

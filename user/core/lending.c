@@ -21,6 +21,7 @@
 #define STOCK_BYTES (512ULL << 10)
 #define CLEAR_PART 16
 #define LEAST_NS NSEC_PER_SEC
+#define LEAST_STALLED_NS (10 * NSEC_PER_SEC)
 /* The host keeps this part of its memory. */
 #define HOST_MARGIN_PERMYRIAD 625
 /* Each airbag of a cgroup costs this time, of which no more than so many may be owed. */
@@ -146,14 +147,18 @@ uint64_t lending_closed_deadline_ns(uint64_t deadline_ns, uint64_t now_ns)
 	return MIN(deadline_ns, now_ns + TEARDOWN_NS);
 }
 
+uint64_t lending_least_ns(uint64_t now_ns, bool is_stalled)
+{
+	return sat_add(now_ns, is_stalled ? LEAST_STALLED_NS : LEAST_NS);
+}
+
 bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns)
 {
 	uint64_t part = lent->limit_bytes / CLEAR_PART;
 	uint64_t clear_bytes = MIN(CLEAR_BYTES, part) + MIN(lent->cpus * STOCK_BYTES, part);
 
 	return now_ns >= lent->deadline_ns ||
-	       (now_ns >= sat_add(lent->raised_ns, LEAST_NS) &&
-		sat_add(need_bytes, clear_bytes) < lent->limit_bytes);
+	       (now_ns >= lent->least_ns && sat_add(need_bytes, clear_bytes) < lent->limit_bytes);
 }
 
 uint64_t lending_step_bytes(uint64_t before_bytes, uint64_t now_bytes, uint64_t used_bytes,

@@ -74,14 +74,20 @@ uint64_t lending_closed_deadline_ns(uint64_t deadline_ns, uint64_t now_ns);
 /* A raised limit. */
 struct lent {
 	uint64_t limit_bytes; /* before it was raised */
-	uint64_t raised_ns;
+	uint64_t least_ns; /* until when it is raised at least, unless the deadline comes before */
 	uint64_t deadline_ns; /* until when it is raised at most */
 	unsigned int cpus;    /* each may hold a stock that counts as used */
 };
 
 /*
- * Whether the limit may go back: the deadline has come, or need is so far below it, a second after it was
- * raised, that no loan is asked for at once. What grows fast asks early.
+ * Until when a limit that is raised now stays so at least: for a second, or longer for a stall, which comes
+ * again when page cache has lost its room.
+ */
+uint64_t lending_least_ns(uint64_t now_ns, bool is_stalled);
+
+/*
+ * Whether the limit may go back: the deadline has come, or its least time is over and need is so far below
+ * it that no loan is asked for at once. What grows fast asks early.
  */
 bool lending_may_end(const struct lent *lent, uint64_t need_bytes, uint64_t now_ns);
 

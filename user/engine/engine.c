@@ -178,11 +178,12 @@ static void on_results(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	/* The record of a trip is written before the responder hears of it: take it in first. */
-	source_consume_records(engine->source);
 	while (read(responder_results_fd(engine->responder), &result, sizeof(result)) ==
-	       sizeof(result))
+	       sizeof(result)) {
+		/* The record of a trip is written before the responder hears of it. */
+		source_consume_records(engine->source);
 		incidents_on_result(engine->incidents, &result);
+	}
 }
 
 static void on_signals(uv_poll_t *poll, int status, int events)

@@ -15,6 +15,9 @@
 /* An answer of the responder that took longer is counted as late. */
 #define LATE_NS (10 * NSEC_PER_MSEC)
 
+/* Their records may still be on the way, or have been lost. */
+#define EARLY_MAX 64
+
 struct incidents {
 	struct incidents_config config;
 	struct open_config shared;
@@ -23,6 +26,8 @@ struct incidents {
 	struct symbolize_queue *queue;
 	struct tallies tallies;
 	uint64_t responder_late;
+	struct responder_result early[EARLY_MAX]; /* answers about trips that are not known yet */
+	size_t early_next;
 };
 
 static struct open_incident *find(struct incidents *incidents, uint64_t trip_id)
@@ -102,6 +107,8 @@ static uint64_t rss_bytes(const struct incident *incident)
 	       incident->rss_bytes[APO_SHMEM];
 }
 
+static void take_early(struct incidents *incidents, uint64_t trip_id);
+
 static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
 {
 	const struct apo_limit_key limit = {.cgroup_id = trip->reading.limit_cgroup,
@@ -136,6 +143,7 @@ static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
 							.lends = lends(incidents, &trip->rec)}) &&
 	    error == -ESRCH && open->target && incidents->config.initial_pid_ns)
 		open_incident_run(open, (struct flow_event){.type = FLOW_GONE});
+	take_early(incidents, trip->id);
 }
 
 static void on_warn(struct incidents *incidents, const struct apo_trip *trip)
@@ -167,6 +175,7 @@ static struct open_incident *open_orphan(struct incidents *incidents, struct inc
 		return NULL;
 	open_incident_capture(open, subject);
 	open_incident_run(open, (struct flow_event){.type = FLOW_ORPHAN});
+	take_early(incidents, open->incident->id);
 	return open;
 }
 
@@ -273,9 +282,8 @@ static void on_airbag_answer(struct incidents *incidents, struct open_incident *
 	}
 }
 
-void incidents_on_result(struct incidents *incidents, const struct responder_result *result)
+static void on_signal_answer(struct open_incident *open, const struct responder_result *result)
 {
-	struct open_incident *open = find(incidents, result->trip_id);
 	const struct flow_signal_answer answer = {
 		.pid = result->pid,
 		.start_boottime_ns = result->start_boottime_ns,
@@ -287,14 +295,54 @@ void incidents_on_result(struct incidents *incidents, const struct responder_res
 		.last = result->last,
 	};
 
-	/* The id of a trip is when it was decided. */
-	if (sat_sub(result->time_ns, result->trip_id) > LATE_NS)
-		incidents->responder_late++;
+	open_incident_run(open, (struct flow_event){.type = FLOW_SIGNAL_ANSWER, .signal = &answer});
+}
+
+/* open: NULL where the trip is over. */
+static void on_answer(struct incidents *incidents, struct open_incident *open,
+		      const struct responder_result *result)
+{
 	if (result->is_airbag)
 		on_airbag_answer(incidents, open, result);
 	else if (open)
-		open_incident_run(open, (struct flow_event){.type = FLOW_SIGNAL_ANSWER,
-							    .signal = &answer});
+		on_signal_answer(open, result);
+}
+
+/* What is lent for a trip must not go back because its record has not come yet. */
+static void keep_early(struct incidents *incidents, const struct responder_result *result)
+{
+	struct responder_result *place = &incidents->early[incidents->early_next++ % EARLY_MAX];
+
+	if (place->trip_id)
+		on_answer(incidents, NULL, place);
+	*place = *result;
+}
+
+static void take_early(struct incidents *incidents, uint64_t trip_id)
+{
+	for (size_t i = 0; i < EARLY_MAX; i++) {
+		struct responder_result *place =
+			&incidents->early[(incidents->early_next + i) % EARLY_MAX];
+		struct responder_result result = *place;
+
+		if (result.trip_id != trip_id)
+			continue;
+		place->trip_id = 0;
+		on_answer(incidents, find(incidents, trip_id), &result);
+	}
+}
+
+void incidents_on_result(struct incidents *incidents, const struct responder_result *result)
+{
+	struct open_incident *open = find(incidents, result->trip_id);
+
+	/* The id of a trip is when it was decided. */
+	if (sat_sub(result->time_ns, result->trip_id) > LATE_NS)
+		incidents->responder_late++;
+	if (open || closed_trips_has(&incidents->closed, result->trip_id))
+		on_answer(incidents, open, result);
+	else
+		keep_early(incidents, result);
 }
 
 /* --- taking over --------------------------------------------------------------------------- */

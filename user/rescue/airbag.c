@@ -200,7 +200,7 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 	if (bag->state == BAG_READY)
 		bag->entered_ns = 0;
 	bag->state = BAG_RAISED;
-	bag->raised_ns = clock_ns(CLOCK_BOOTTIME);
+	bag->least_ns = lending_least_ns(clock_ns(CLOCK_BOOTTIME), false);
 	bag->policy = *policy;
 	return 0;
 }
@@ -309,6 +309,13 @@ static int lend_more(struct airbag *airbag, const struct policy *policy, uint64_
 	return lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s), chain);
 }
 
+/* Page cache takes what is lent, so that need stays clear of the limit: that does not end it at once. */
+static void stand_for_stall(struct chain *chain)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		chain->bags[i]->least_ns = lending_least_ns(clock_ns(CLOCK_BOOTTIME), true);
+}
+
 void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 		 const struct policy *policy)
 {
@@ -321,6 +328,8 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 	if (!r) {
 		r = lend_more(airbag, policy, growth->rate_bytes_s, &chain);
 		brake(airbag, chain.bags[chain.binding]);
+		if (growth->is_stalled)
+			stand_for_stall(&chain);
 	}
 	bag = bags_find(&airbag->bags, growth->limit_cgroup);
 	if (r && !is_denied(airbag, r) && (!bag || !is_raised(bag)))
@@ -351,6 +360,7 @@ static void hold_bag(struct airbag *airbag, struct bag *bag, uint64_t deadline_n
 	bag->open_trips++;
 	bag->is_for_trip = true;
 	bag->is_rearmed = false;
+	loan_lift_high(&airbag->lender, &bag->loan);
 	set_deadline(bag, deadline_ns);
 	ret->cgroups[ret->n++] = bag->loan.cgroup_id;
 }
@@ -472,7 +482,8 @@ void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes
 	bag = bags_find(&airbag->bags, cgroup_id);
 	entry = bag ? &bag->loan.entry : &none;
 	*ret_bytes = sat_sub(loan_limit_bytes(&entry->raised), loan_limit_bytes(&entry->before));
-	*ret_braked = entry->raised.high_bytes != entry->before.high_bytes;
+	*ret_braked = entry->raised.high_bytes != entry->before.high_bytes &&
+		      entry->raised.high_bytes != UINT64_MAX; /* that is lifted */
 	pthread_mutex_unlock(&airbag->mutex);
 }
 

@@ -46,6 +46,7 @@ struct airbag_growth {
 	uint64_t limit_cgroup;
 	uint64_t process_cgroup;
 	uint64_t rate_bytes_s;
+	bool is_stalled; /* by page cache that has no room beside need */
 };
 
 /* The cgroups whose limits are raised for a trip. */
@@ -117,5 +118,5 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
  */
 void airbag_raise(struct airbag *airbag, const struct airbag_growth *growth,
 		  const struct policy *policy, uint64_t grace_ns, struct airbag_result *ret);
-/* The handler of a trip is entered: sets the brake, if that was all, unless somebody has one. */
+/* The handler of a trip is entered: sets the brake, if that was all. */
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id);

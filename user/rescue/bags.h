@@ -29,7 +29,7 @@ struct bag {
 	struct loan loan;
 	struct policy policy; /* by which it was raised */
 	uint64_t path_hash;
-	uint64_t raised_ns;	 /* when it was last raised */
+	uint64_t least_ns;	 /* until when it stays raised at least */
 	uint64_t used_ns;	 /* when it was last asked for */
 	unsigned int open_trips; /* it is raised for */
 	bool is_for_trip; /* or was, since it was raised: it does not stay as a silent loan */

@@ -79,6 +79,8 @@ static void end(struct airbag *airbag, struct bag *bag)
 	loan_end(&airbag->lender, &bag->loan);
 	bag->state = BAG_READY;
 	bag->loan.rearm_ns = 0;
+	bag->loan.lifts_high = false;
+	bag->open_trips = 0; /* of which we may not have heard */
 	bag->is_owed = bag->is_for_trip = bag->is_rearmed = false;
 }
 
@@ -127,7 +129,7 @@ static struct found look_at(const struct airbag *airbag, const struct bag *bag)
 {
 	const struct lent lent = {
 		.limit_bytes = loan_limit_bytes(&bag->loan.entry.before),
-		.raised_ns = bag->raised_ns,
+		.least_ns = bag->least_ns,
 		.deadline_ns = bag->loan.entry.deadline_ns,
 		.cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN),
 	};
@@ -275,7 +277,7 @@ static void keep(struct bag *bag)
 		 bag->loan.cgroup_id);
 	bag->state = BAG_RAISED;
 	bag->is_for_trip = true;
-	bag->raised_ns = now_ns;
+	bag->least_ns = lending_least_ns(now_ns, false);
 	bag->loan.entry.deadline_ns = lending_deadline_ns(now_ns, 0);
 }
 

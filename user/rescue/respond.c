@@ -201,6 +201,7 @@ static void raise_limit(const struct respond *respond, const struct apo_request 
 		.limit_cgroup = request->limit_cgroup,
 		.process_cgroup = request->grower.cgroup_id,
 		.rate_bytes_s = sat_mul(request->rate_pages_s, respond->page_bytes),
+		.is_stalled = request->flags & APO_REQUEST_STALLED,
 	};
 	struct responder_result result = {
 		.trip_id = request->trip_id,
