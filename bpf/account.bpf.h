@@ -470,11 +470,11 @@ static __noinline struct process *process_update(struct check *check, struct lim
 
 #define STALL_LEAST_NS 250000000ULL
 #define STALL_MOST_NS NSEC_PER_SEC
-#define STALL_FAULT_NS (NSEC_PER_SEC / 64)
+#define STALL_FAULT_NS (NSEC_PER_SEC / 16)
 
 /*
  * Whether the running thread comes to the limit again and again, and between reads again what reclaim has
- * dropped: 64 major faults a second, for a quarter of a second. So does a program whose own code and data
+ * dropped: 16 major faults a second, for a quarter of a second. So does a program whose own code and data
  * files have no more room beside its need: the kernel never kills it, and it hardly gets on. Where page
  * cache is more than half of the limit it is rather one that reads more than there is room for.
  */

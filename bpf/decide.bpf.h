@@ -328,14 +328,14 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	if (forecast_ns)
 		ample = 2 * reserve + reserve / 2; /* beyond where it may trip */
 	decision->stage = stage;
-	if (check->reading.lent_pages || (room >= (__s64)reserve && !(is_urgent(check))))
+	if (check->reading.lent_pages || (room >= (__s64)reserve && !is_urgent(check)))
 		limit->lend_ns = 0;
 	if (level && (room >= (__s64)ample || check->loan & LOAN_REARM)) {
 		decision->wants |= WANT_REARM;
 		return;
 	}
 	if (check->loan & LOAN_POSSIBLE && !check->reading.lent_pages &&
-	    (room < (__s64)reserve || (is_urgent(check))) && loan_wait(check, limit, decision))
+	    (room < (__s64)reserve || is_urgent(check)) && loan_wait(check, limit, decision))
 		return;
 	line = reserve >> (level & 31);
 	if (room >= (__s64)(2 * reserve + reserve / 2))

@@ -45,7 +45,8 @@ static json_t *save_stubborn(const char *airbag, const char *rate, const char *t
 	for (unsigned int i = 0; i < live_repeat(); i++) {
 		struct live_cgroup *cgroup = live_cgroup(NULL, "stubborn", LIMIT);
 		struct live_process *guard =
-			live_watch("--airbag", airbag, "--reserve", "4M", "--cgroup", cgroup->rel);
+			live_watch("--airbag", airbag, "--reserve", "4M", "--grace", "60s",
+				   "--cgroup", cgroup->rel); /* a slow machine needs longer */
 		struct live_process *victim = live_victim(cgroup, "--rate", rate, "--threads",
 							  threads, "--stubborn", "--shutdown-ms",
 							  shutdown_ms);
@@ -155,7 +156,8 @@ Test(airbag, high_limit_that_is_set_is_lifted_for_a_trip)
 		live_skip("v2", "memory.high is of cgroup v2");
 	cgroup = live_cgroup(NULL, "high", 64 * MIB);
 	live_set(cgroup, "memory.high", "1G");
-	guard = live_watch("--airbag", "64M", "--grace", "500s", "--cgroup", cgroup->rel);
+	guard = live_watch("--airbag", "64M", "--brake", "off", "--grace", "500s", "--cgroup",
+			   cgroup->rel);
 	victim = live_victim(cgroup, "--deaf", "--rate", "200", "--max", "80M", "--hold");
 	live_event(guard, "trip", victim->pid);
 	while (strcmp(live_get(cgroup, "memory.high"), "max\n") != 0)

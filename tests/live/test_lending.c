@@ -305,7 +305,7 @@ Test(lending, each_of_many_has_a_place)
 		cgroups[i] = live_cgroup(all, "one", SMALL);
 	for (size_t i = 0; i < n; i++)
 		victims[i] =
-			live_victim(cgroups[i], "--deaf", "--max", "9M", "--hold", "--rate", "5");
+			live_victim(cgroups[i], "--deaf", "--max", "9M", "--hold", "--rate", "1");
 	for (size_t i = 0; i < n; i++)
 		live_wait_ready(victims[i]);
 	for (size_t i = 0; i < n; i++)
