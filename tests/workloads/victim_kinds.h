@@ -316,7 +316,7 @@ static const struct kind kinds[] = {
 	{"file-write", "write(2) to files in --dir", true, chunk_unit, prepare_files, append},
 	{"file-read", "read --file-size, over and over", true, chunk_unit, prepare_file,
 	 read_chunk},
-	{"file-hot", "map --file-size and touch it, over and over", true, chunk_unit,
+	{"file-hot", "map --file-size and touch it here and there, over and over", true, page_unit,
 	 prepare_file_map, touch_mapped},
 	{"file-map", "map --file-size and touch it; MADV_PAGEOUT after each round", true,
 	 chunk_unit, prepare_file_map, read_mapped},
