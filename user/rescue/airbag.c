@@ -360,7 +360,6 @@ static void hold_bag(struct airbag *airbag, struct bag *bag, uint64_t deadline_n
 	bag->open_trips++;
 	bag->is_for_trip = true;
 	bag->is_rearmed = false;
-	loan_lift_high(&airbag->lender, &bag->loan);
 	set_deadline(bag, deadline_ns);
 	ret->cgroups[ret->n++] = bag->loan.cgroup_id;
 }
@@ -482,8 +481,7 @@ void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes
 	bag = bags_find(&airbag->bags, cgroup_id);
 	entry = bag ? &bag->loan.entry : &none;
 	*ret_bytes = sat_sub(loan_limit_bytes(&entry->raised), loan_limit_bytes(&entry->before));
-	*ret_braked = entry->raised.high_bytes != entry->before.high_bytes &&
-		      entry->raised.high_bytes != UINT64_MAX; /* that is lifted */
+	*ret_braked = entry->raised.high_bytes != entry->before.high_bytes;
 	pthread_mutex_unlock(&airbag->mutex);
 }
 

@@ -118,5 +118,5 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
  */
 void airbag_raise(struct airbag *airbag, const struct airbag_growth *growth,
 		  const struct policy *policy, uint64_t grace_ns, struct airbag_result *ret);
-/* The handler of a trip is entered: sets the brake, if that was all. */
+/* The handler of a trip is entered: sets the brake, if that was all, unless somebody has one. */
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id);

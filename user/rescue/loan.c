@@ -56,7 +56,7 @@ static int raise_limits(const struct lender *lender, struct loan *loan, struct j
 	int r;
 
 	entry->raised_last = entry->raised;
-	entry->raised.high_bytes = loan->lifts_high ? UINT64_MAX : entry->before.high_bytes;
+	entry->raised.high_bytes = entry->before.high_bytes;
 	entry->raised.memory_bytes = sat_add(entry->raised_last.memory_bytes, add_bytes);
 	entry->raised.memsw_bytes = sat_add(entry->raised_last.memsw_bytes, add_bytes);
 	r = journal_write(lender->journal_fd, entry, again);
@@ -138,44 +138,25 @@ void loan_raise_again(const struct lender *lender, const struct loan *loan)
 		cgroup_limits_write(lender->tree, loan->dirfd, &loan->entry.raised);
 }
 
-/* On record, then in force. */
-static void write_high(const struct lender *lender, struct loan *loan, uint64_t high_bytes)
+void loan_brake(const struct lender *lender, struct loan *loan)
 {
 	struct journal_entry entry = loan->entry;
+	struct cgroup_limits now;
+	uint64_t usage_bytes;
 
+	if (cgroup_tree_version(lender->tree) == 1 || entry.raised.high_bytes != UINT64_MAX ||
+	    cgroup_limits_read(lender->tree, loan->dirfd, &now) || !are_ours(&entry, &now) ||
+	    cgroup_usage_read(lender->tree, loan->dirfd, &usage_bytes))
+		return;
 	entry.raised_last = entry.raised;
-	entry.raised.high_bytes = high_bytes;
+	entry.raised.high_bytes = lending_brake_bytes(entry.raised.memory_bytes,
+						      MAX(usage_bytes, entry.before.memory_bytes),
+						      lender->page_bytes);
 	if (journal_write(lender->journal_fd, &entry, true))
 		return;
 	journal_mark(loan->dirfd, &entry);
 	if (!cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised))
 		loan->entry = entry;
-}
-
-void loan_lift_high(const struct lender *lender, struct loan *loan)
-{
-	struct cgroup_limits now;
-
-	loan->lifts_high = true;
-	if (loan->entry.raised.high_bytes != UINT64_MAX &&
-	    !cgroup_limits_read(lender->tree, loan->dirfd, &now) && are_ours(&loan->entry, &now))
-		write_high(lender, loan, UINT64_MAX);
-}
-
-void loan_brake(const struct lender *lender, struct loan *loan)
-{
-	const struct journal_entry *entry = &loan->entry;
-	struct cgroup_limits now;
-	uint64_t usage_bytes;
-
-	if (cgroup_tree_version(lender->tree) == 1 || entry->raised.high_bytes != UINT64_MAX ||
-	    cgroup_limits_read(lender->tree, loan->dirfd, &now) || !are_ours(entry, &now) ||
-	    cgroup_usage_read(lender->tree, loan->dirfd, &usage_bytes))
-		return;
-	write_high(lender, loan,
-		   lending_brake_bytes(entry->raised.memory_bytes,
-				       MAX(usage_bytes, entry->before.memory_bytes),
-				       lender->page_bytes));
 }
 
 int loan_put_back(const struct lender *lender, int dirfd, const struct journal_entry *entry)

@@ -32,7 +32,6 @@ struct loan {
 	struct journal_entry entry;
 	bool was_all;	   /* there is no more to lend */
 	uint64_t rearm_ns; /* see struct apo_loan */
-	bool lifts_high;   /* for a shutdown, which a memory.high of the owner's would slow down */
 };
 
 /*
@@ -47,9 +46,7 @@ int loan_tell(const struct lender *lender, const struct loan *loan);
 bool loan_is_in_force(const struct lender *lender, const struct loan *loan);
 /* For a trip that comes while the limit is put back. */
 void loan_raise_again(const struct lender *lender, const struct loan *loan);
-/* v2: a memory.high that somebody has set does not hold as long as the loan. */
-void loan_lift_high(const struct lender *lender, struct loan *loan);
-/* v2: sets memory.high before the end of what is lent, where it holds nobody. */
+/* v2: sets memory.high before the end of what is lent, unless somebody has set one. */
 void loan_brake(const struct lender *lender, struct loan *loan);
 
 /* The limit is where it was: nothing is left of the loan, in the journal or elsewhere. */

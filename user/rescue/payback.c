@@ -79,7 +79,6 @@ static void end(struct airbag *airbag, struct bag *bag)
 	loan_end(&airbag->lender, &bag->loan);
 	bag->state = BAG_READY;
 	bag->loan.rearm_ns = 0;
-	bag->loan.lifts_high = false;
 	bag->open_trips = 0; /* of which we may not have heard */
 	bag->is_owed = bag->is_for_trip = bag->is_rearmed = false;
 }
