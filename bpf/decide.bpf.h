@@ -12,7 +12,7 @@
  * second process that spikes in the same cgroup gets a signal of its own, if it made at least a
  * quarter of the growth since the last one. The limit is re-armed when headroom is ample again, and
  * when all who were signalled have ended and need is still beyond the limit. A process is not signalled
- * twice within the cooldown.
+ * twice within the cooldown, nor while its shutdown is waited for.
  */
 #pragma once
 
@@ -118,7 +118,7 @@ struct decision {
 	__u16 pad;
 };
 
-/* Nor is a process signalled again while its shutdown is waited for, unless memory came back meanwhile. */
+/* Memory that came back meanwhile ends the wait for a shutdown. */
 static __always_inline bool in_cooldown(const struct limit *limit, __u32 tgid,
 					const struct apo_policy *policy, __u64 now)
 {

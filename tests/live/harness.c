@@ -190,6 +190,16 @@ bool live_dir_is_memory(void)
 	return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 }
 
+const char *live_disk_dir(void)
+{
+	const char *dir = live_path("files");
+
+	if (live_dir_is_memory())
+		live_skip("disk", "$APO_LIVE_DIR is in memory");
+	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
+	return dir;
+}
+
 const char *live_program(const char *name)
 {
 	const char *path = getenv("PATH");

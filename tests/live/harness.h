@@ -103,6 +103,8 @@ const char *live_tmpfs(unsigned int size_mib);
 void live_swap(unsigned int size_mib);
 /* Whether the test's directory is in memory itself. */
 bool live_dir_is_memory(void);
+/* A new directory for files that are not in memory; skips if the test's directory is. */
+const char *live_disk_dir(void);
 /* The file of that name in $PATH, or NULL. */
 const char *live_program(const char *name);
 /* A program or script of tests/workloads; skips if it was not built. */

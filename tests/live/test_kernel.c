@@ -181,14 +181,11 @@ static void expect_near(const json_t *event, const char *member, uint64_t file_b
 Test(kernel, memory_of_a_cgroup_is_what_its_files_say)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "reading", 96 * MIB);
-	const char *dir = live_path("files");
+	const char *dir = live_disk_dir();
 	struct live_process *guard, *reader, *victim;
 	struct cgroup_memory memory;
 	const json_t *trip;
 
-	if (live_dir_is_memory())
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	guard = live_watch("--dry-run", "--reserve", "32M", "--cgroup", cgroup->rel);
 	reader = live_victim(cgroup, "--kind", "file-read", "--dir", dir, "--file-size", "24M",
 			     "--max", "24M", "--hold"); /* its file is gone when it ends */

@@ -324,13 +324,10 @@ Test(lending, each_of_many_has_a_place)
 /* Page cache that is spliced into pipes counts as reclaimable, and is not. */
 Test(lending, page_cache_in_pipes_is_need)
 {
-	const char *dir = live_path("files");
+	const char *dir = live_disk_dir();
 	struct live_cgroup *cgroup;
 	struct live_process *guard, *victim;
 
-	if (live_dir_is_memory())
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "pinned", 64 * MIB);
 	guard = watch(cgroup);
 	victim = live_victim(cgroup, "--kind", "spliced", "--dir", dir, "--file-size", "256M",
@@ -346,14 +343,11 @@ Test(lending, page_cache_in_pipes_is_need)
  */
 Test(lending, who_is_stalled_at_its_limit_is_lent_to)
 {
-	const char *dir = live_path("files");
+	const char *dir = live_disk_dir();
 	struct live_cgroup *cgroup;
 	struct live_process *guard, *victim;
 	uint64_t deadline = live_deadline();
 
-	if (live_dir_is_memory())
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "stalled", 64 * MIB);
 	guard = watch(cgroup);
 	victim = live_victim(cgroup, "--base", "40M", "--kind", "file-hot", "--dir", dir,

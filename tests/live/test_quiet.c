@@ -66,7 +66,7 @@ QUIET(fork_of_a_big_parent, "--burst", "204M", "--fork-idle", "--hold-ms", "500"
 /* Half of the limit is anonymous memory; gigabytes of page cache go through the rest. */
 static void pass_through_page_cache(const char *kind, const char *threads)
 {
-	const char *max = live_format("%uM", live_bulk(3072)), *dir = live_path("files");
+	const char *max = live_format("%uM", live_bulk(3072)), *dir = live_disk_dir();
 	const char *args[] = {"--kind", kind,	 "--threads", threads,	     "--base",
 			      "128M",	"--max", max,	      "--file-size", "1G",
 			      "--dir",	dir,	 NULL};
@@ -74,9 +74,6 @@ static void pass_through_page_cache(const char *kind, const char *threads)
 	struct live_cgroup *cgroup;
 	struct live_process *guard, *victim;
 
-	if (live_dir_is_memory())
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "files", LIMIT);
 	guard = guard_with_airbag(cgroup);
 	victim = live_victim_argv(&(struct live_spawn){.cgroup = cgroup}, args);
@@ -126,12 +123,9 @@ Test(quiet, slab_that_can_be_shrunk)
 {
 	struct live_cgroup *cgroup;
 	struct live_process *guard, *victim;
-	const char *dir = live_path("names");
+	const char *dir = live_disk_dir();
 	uint64_t at_limit;
 
-	if (live_dir_is_memory()) /* tmpfs does not remember what is not there */
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "dentries", 32 * MIB);
 	guard = guard_with_airbag(cgroup);
 	victim = live_victim(cgroup, "--kind", "dentries", "--dir", dir, "--max", "96M", "--base",
@@ -218,14 +212,11 @@ Test(quiet, neighbour_in_another_cgroup_spikes)
  */
 Test(quiet, file_pages_dropped_by_reclaim)
 {
-	const char *dir = live_path("files");
+	const char *dir = live_disk_dir();
 	struct live_cgroup *cgroup;
 	struct live_process *guard, *victim;
 	uint64_t deadline = live_deadline();
 
-	if (live_dir_is_memory())
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "dropped", LIMIT);
 	guard = guard_with_airbag(cgroup);
 	victim = live_victim(cgroup, "--kind", "file-map", "--file-size", "160M", "--max",

@@ -212,11 +212,8 @@ static struct family family_with_page_cache(void)
 	struct live_cgroup *parent = live_cgroup(family.grandparent, "parent", 0);
 	struct live_cgroup *cousin = live_cgroup(family.grandparent, "cousin", 0);
 	struct live_process *reader;
-	const char *dir = live_path("files");
+	const char *dir = live_disk_dir();
 
-	if (live_dir_is_memory())
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	family.leaf = live_cgroup(parent, "leaf", 2 * LIMIT);
 	family.guard = live_watch("--cgroup", family.leaf->rel);
 	live_expect_text(live_event(family.guard, "ready", 0), "guard.limit_cgroup",
@@ -313,13 +310,10 @@ Test(unified, limit_lowered_below_what_a_growing_process_needs)
 /* Page cache makes room for the new limit: nobody has to go. */
 Test(unified, limit_lowered_below_usage_but_not_need)
 {
-	const char *dir = live_path("files");
+	const char *dir = live_disk_dir();
 	struct live_cgroup *cgroup;
 	struct live_process *guard, *victim;
 
-	if (live_dir_is_memory())
-		live_skip("disk", "$APO_LIVE_DIR is in memory");
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
 	cgroup = live_cgroup(NULL, "lowered", 256 * MIB);
 	guard = live_watch("--cgroup", cgroup->rel);
 	victim = live_victim(cgroup, "--kind", "file-read", "--file-size", "96M", "--max", "192M",

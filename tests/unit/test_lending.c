@@ -263,6 +263,13 @@ Test(lending, a_limit_goes_back_when_need_is_clear_of_it_or_its_time_is_over)
 	}
 }
 
+Test(lending, a_stall_keeps_its_loan_for_longer)
+{
+	cr_expect_eq(lending_least_ns(5 * NSEC_PER_SEC, false), 6 * NSEC_PER_SEC);
+	cr_expect_eq(lending_least_ns(5 * NSEC_PER_SEC, true), 15 * NSEC_PER_SEC);
+	cr_expect_eq(lending_least_ns(UINT64_MAX, true), UINT64_MAX);
+}
+
 Test(lending, what_becomes_of_a_loan_whose_limit_was_to_go_back)
 {
 	static const struct {

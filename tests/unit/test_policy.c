@@ -39,3 +39,14 @@ Test(policy, the_kernel_side_brakes_only_what_lends)
 			     c->what);
 	}
 }
+
+Test(policy, a_trip_is_waited_for_as_long_as_its_grace_and_10_s_at_least)
+{
+	const struct policy none = {.grace_ns = 0}, longer = {.grace_ns = 30 * NSEC_PER_SEC};
+	struct apo_policy kernel;
+
+	policy_kernel(&none, 4096, &kernel);
+	cr_expect_eq(kernel.trip_ns, 10 * NSEC_PER_SEC);
+	policy_kernel(&longer, 4096, &kernel);
+	cr_expect_eq(kernel.trip_ns, 30 * NSEC_PER_SEC);
+}

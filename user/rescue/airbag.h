@@ -6,16 +6,16 @@
  * shutdown takes.
  *
  * Of nested limits, each that the growth may meet is raised: those above the process that have less room
- * than the loan, page cache counted as used. core/lending.h bounds it: by limit, by host, and for trips in number. Each loan is in the
- * journal before the limit is touched, and goes back when memory has fallen, when the last trip it was for
- * is closed, or at its deadline; by the next start if we are killed. A limit that somebody else changed
- * meanwhile is theirs and stays. Where the kernel refuses to lower a limit (v1, below the usage), it is
- * stepped down with the usage, and nothing more is lent to it until it is where it was.
+ * than the loan, page cache counted as used. core/lending.h bounds it: by limit, by host, and for trips in
+ * number. Each loan is in the journal before the limit is touched, and goes back when memory has fallen,
+ * when the last trip it was for is closed, or at its deadline; by the next start if we are killed. Where
+ * need is beyond the limit when the trips are closed, the kernel side arms it anew first. A limit that
+ * somebody else changed meanwhile is theirs and stays. Where the kernel refuses to lower a limit (v1, below
+ * the usage), it is stepped down with the usage, and nothing more is lent to it until it is where it was.
  *
  * The brake is for the end of what can be lent. That of v1 is on the kernel side (bpf/brake.bpf.h); here is
- * that of v2: memory.high a little before the raised limit.
- * Threads that go on allocating beyond it sleep, the longer the further they are, so that the rest
- * lasts. Not before a handler is entered, which it would keep waiting, and not where more can be lent.
+ * that of v2: memory.high a little before the raised limit. Threads that go on allocating beyond it
+ * sleep, the longer the further they are, so that the rest lasts. Not before a handler is entered, which it would keep waiting, and not where more can be lent.
  *
  * Two threads call it, and a mutex keeps them apart. The responder calls what is marked so below; that
  * touches only files that do not make it wait, and allocates nothing where the cgroup was prepared. All
@@ -71,8 +71,9 @@ struct airbag_result {
 
 /*
  * Opens the journal and puts back what an earlier instance left raised, unless need is beyond the limit:
- * then it has as long as a loan for a trip. Where the journal cannot be kept, raising fails with that error: no limit is changed that might stay so. -ENOMEM. The responder
- * is not to run before it returns, and not any more when airbag_free() is called.
+ * then it has as long as a loan for a trip. Where the journal cannot be kept, raising fails with that
+ * error: no limit is changed that might stay so. -ENOMEM. The responder is not to run before it returns,
+ * and not any more when airbag_free() is called.
  */
 int airbag_new(struct airbag **ret, const struct airbag_config *config);
 /* Puts everything back. */
@@ -80,7 +81,8 @@ struct airbag *airbag_free(struct airbag *airbag);
 
 /*
  * Opens what raising the limits of this cgroup and of those above will take, and warns if the one that
- * binds now cannot be raised. Returns whether it can. What is not opened so is when it is half full, or at the loan.
+ * binds now cannot be raised. Returns whether it can. What is not opened so is when it is half full, or at
+ * the loan.
  */
 bool airbag_prepare(struct airbag *airbag, const char *rel);
 

@@ -19,8 +19,7 @@
 
 struct journal_entry {
 	uint64_t cgroup_id;
-	uint64_t
-		deadline_ns; /* CLOCK_BOOTTIME: until when the raise is good; UINT64_MAX: so far, for ever */
+	uint64_t deadline_ns; /* CLOCK_BOOTTIME: until when it is good; UINT64_MAX: no end so far */
 	struct cgroup_limits before, raised;
 	struct cgroup_limits raised_last; /* what it was before it was raised again; or the same */
 	uint64_t owner; /* pid of who raised it, in the PID namespace of the one who reads */

@@ -255,18 +255,10 @@ unsigned int airbag_check(struct airbag *airbag)
 
 /* --- what an earlier instance left --------------------------------------------------------- */
 
-/* Need is beyond the limit: to put that back at once would have the kernel kill, in the midst of a trip. */
-static bool is_passed(const struct airbag *airbag, const struct loan *loan)
-{
-	struct cgroup_memory memory;
-
-	return loan_is_in_force(&airbag->lender, loan) &&
-	       !cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) &&
-	       sat_sub(memory.usage_bytes, memory.file_bytes) >
-		       loan_limit_bytes(&loan->entry.before);
-}
-
-/* It has the time of a trip; airbag_keep() may give it more. */
+/*
+ * Need is beyond the limit: to put that back at once would have the kernel kill, in the midst of a trip. It
+ * has the time of one; airbag_keep() may give it more.
+ */
 static void keep(struct bag *bag)
 {
 	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
@@ -305,7 +297,7 @@ static void recover(const struct journal_entry *entry, void *userdata)
 	}
 	bag->loan.entry = *entry;
 	loan_tell(&airbag->lender, &bag->loan);
-	if (is_passed(airbag, &bag->loan)) {
+	if (look_at(airbag, bag).is_passed) {
 		keep(bag);
 	} else {
 		log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis "
