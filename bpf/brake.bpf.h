@@ -84,13 +84,14 @@ __noinline int brake(__u32 tgid, __s64 room_pages, __u64 events)
 	return spin(ns < BRAKE_EVENT_NS ? ns : BRAKE_EVENT_NS);
 }
 
-/* After the decision: the process of a check may have to wait. */
-static __noinline int wait_in_place(const struct check *check, const struct limit *limit,
-				    const struct apo_policy *policy)
+/* After the decision: the process of a check may have to wait. Whether its next page is to wait too. */
+static __noinline bool wait_in_place(const struct check *check, const struct limit *limit,
+				     const struct apo_policy *policy)
 {
 	if (may_hold_up(check, limit))
 		spin(LOAN_SPIN_NS);
-	if (may_brake(check, policy))
-		brake(check->tgid, room_of(&check->reading), check->events * cpus_of(limit));
-	return 0;
+	if (!may_brake(check, policy))
+		return false;
+	brake(check->tgid, room_of(&check->reading), check->events * cpus_of(limit));
+	return true;
 }

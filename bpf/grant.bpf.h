@@ -12,7 +12,7 @@
 #define EVENTS_UNGUARDED 256 /* between checks of a process nobody guards */
 #define PAGES_UNGUARDED 1024 /* growth of usage between checks of such a process */
 #define USAGE_PAGES_MAX 4096 /* growth of usage between checks of a guarded one, at most */
-#define THP_PAGES 512	     /* pages that one event may stand for */
+#define COUNTER_BATCH 32     /* pages of a CPU that a counter does not show, or 2 for each CPU */
 
 /* --- recalls ------------------------------------------------------------------------------- */
 
@@ -79,14 +79,14 @@ __noinline int usage_grants_forget(__u64 memcg_address)
 
 /*
  * How far this process may grow before the next check. A grant is for one CPU; the grants of all
- * CPUs that lately worked for the limit add up to half the distance to the line, and when the
- * distance has halved since the first of them, all are recalled. One gap is left: CPUs that join
- * within one grant of each other, each of which faults in huge pages.
+ * CPUs that lately worked for the limit add up to half the distance to the line. When the distance has
+ * halved since the first of them, or when it is other CPUs, all are recalled.
  */
 static __always_inline __u64 grant_pages(struct check *check, struct limit *limit,
 					 const struct apo_policy *policy)
 {
 	__s64 line = check->reading.reserve_pages, left;
+	__u64 cpus = limit->cpus_now | limit->cpus_before;
 
 	if (policy->forecast_ns && !(check->loan & LOAN_POSSIBLE))
 		line *= 2;
@@ -103,13 +103,14 @@ static __always_inline __u64 grant_pages(struct check *check, struct limit *limi
 	}
 	if (left < 0)
 		left = 0;
-	if ((__u64)left < limit->grant_base_pages / 2) {
+	if ((__u64)left < limit->grant_base_pages / 2 || cpus != limit->grant_cpus) {
 		recall_grants(check->reading.limit_cgroup);
 		limit->grant_base_pages = left;
+		limit->grant_cpus = cpus;
 	} else if ((__u64)left > limit->grant_base_pages) {
 		limit->grant_base_pages = left;
 	}
-	return (__u64)left / (2 * cpus_of(limit));
+	return (__u64)left / (2 * bits_of(cpus));
 }
 
 /*
@@ -129,14 +130,29 @@ static __always_inline __u32 grant_recall_of(__s64 result)
 	return result < 0 ? 0 : result >> 32 & (RECALLS - 1);
 }
 
-/* In mm counter events, each of which may stand for a huge page. */
-static __always_inline __u32 grant_events(__s64 result)
+/*
+ * In mm counter events, each of a page at least, and in what the counters of the address space may come to:
+ * a huge page shows there at once, smaller ones when a batch of this CPU is full. Such a batch is kept
+ * back, so that near the line each event is looked at.
+ */
+static __always_inline void grant_to_slot(struct slot *slot, __s64 result)
 {
-	__u32 events = (__u32)result / (THP_PAGES * pages_per_event);
+	__u32 batch = 2 * nr_cpus > COUNTER_BATCH ? 2 * nr_cpus : COUNTER_BATCH;
+	__u32 pages = (__u32)result > batch ? (__u32)result - batch : 0;
+	__u32 events = pages < EVENTS_FAR ? pages : EVENTS_FAR;
 
-	if (result < 0)
-		return EVENTS_UNGUARDED;
-	return events < 1 ? 1 : events > EVENTS_FAR ? EVENTS_FAR : events;
+	if (result < 0) {
+		events = EVENTS_UNGUARDED;
+		pages = GRANT_PAGES_MAX;
+	} else {
+		events /= pages_per_event;
+	}
+	slot->granted = slot->left = events > 1 ? events : 1;
+	if (events <= 1) /* the next one is looked at whatever the counters say */
+		return;
+	for (int kind = 0; kind < APO_KINDS; kind++)
+		slot->check_at_pages[kind] =
+			compat_rss_count(slot->mm, kind) + (__s64)pages;
 }
 
 /* In pages of the cgroup's usage. */

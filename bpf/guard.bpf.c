@@ -102,7 +102,8 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 		pages = grant_pages(&check, limit, policy);
 	if (check.in_spike && profile_growth(&check))
 		pages = 0;
-	wait_in_place(&check, limit, policy);
+	if (wait_in_place(&check, limit, policy))
+		pages = 0;
 	return grant_result(pages, recall_index(check.reading.limit_cgroup));
 }
 
@@ -127,7 +128,9 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	if (!slot)
 		return 0;
 	if (slot->mm == mm) {
-		if (slot->left > 1 && slot->recalled == recalls_of(slot->recall)) {
+		if (slot->left > 1 && slot->recalled == recalls_of(slot->recall) &&
+		    compat_rss_count(slot->mm, member & (APO_KINDS - 1)) <=
+			    slot->check_at_pages[member & (APO_KINDS - 1)]) {
 			slot->left--;
 			return 0;
 		}
@@ -140,7 +143,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 			  events);
 	slot->recall = grant_recall_of(result);
 	slot->recalled = recalls_of(slot->recall);
-	slot->granted = slot->left = recalls_seen() == count ? grant_events(result) : 1;
+	grant_to_slot(slot, recalls_seen() == count ? result : 0);
 	return 0;
 }
 

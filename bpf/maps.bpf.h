@@ -60,6 +60,7 @@ struct limit {
 	__u64 previous_need_pages;
 	__u64 explained_pages;	/* need that is in some process's account */
 	__u64 grant_base_pages; /* greatest distance to the line since grants were recalled */
+	__u64 grant_cpus;	/* the CPUs that they were for: cpus_now and cpus_before */
 	__u64 cpus_now;		/* CPUs that checked it in this window, bit CPU % 64 */
 	__u64 cpus_before;	/* and in the window before */
 	__u64 cpus_ns;
@@ -177,18 +178,19 @@ struct {
 /* --- grants -------------------------------------------------------------------------------- */
 
 /*
- * Per CPU: how many more mm counter events of this address space may pass before it must be checked
- * again. An array indexed by CPU, not a per-CPU map: its lookup is inlined on every kernel.
+ * Per CPU: how far this address space may grow before it must be checked again, in mm counter events and
+ * in pages of each counter, as one event may stand for many. An array indexed by CPU, not a per-CPU map:
+ * its lookup is inlined on every kernel. A cache line.
  */
 struct slot {
 	struct mm_struct *mm;
-	__u32 left;
+	__u32 left; /* events */
 	__u32 granted;
 	__u32 recall;	     /* index of the limit's recalls */
 	__u32 recalled;	     /* their count when it was granted */
 	__u32 usage_samples; /* that this CPU has written */
 	__u32 pad;
-	__u64 pad_to_cache_line[4];
+	__s64 check_at_pages[APO_KINDS];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
