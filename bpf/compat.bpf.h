@@ -163,6 +163,28 @@ static __always_inline __s64 compat_rss_count(struct mm_struct *mm, int kind)
 	return count;
 }
 
+/*
+ * As compat_rss_count(), for each event, and without a call: of an address space that a tracepoint was
+ * given. The verifier wants a constant offset in each read. Before 6.2 each event is looked at: 0.
+ */
+static __always_inline __s64 compat_rss_count_of_event(struct mm_struct *mm, int kind)
+{
+	struct mm_struct___pre62 *old = (void *)mm;
+
+	if (bpf_core_field_exists(old->rss_stat.count))
+		return 0;
+	verifier_branch();
+	switch (kind) {
+	case APO_FILE:
+		return mm->rss_stat[APO_FILE].count;
+	case APO_ANON:
+		return mm->rss_stat[APO_ANON].count;
+	case APO_SHMEM:
+		return mm->rss_stat[APO_SHMEM].count;
+	}
+	return 0; /* swapped out: nothing that grows */
+}
+
 /* Where the per-CPU part of counter `kind` lives; NULL where there is none (before 6.2). */
 static __always_inline void *compat_rss_percpu(struct mm_struct *mm, int kind)
 {

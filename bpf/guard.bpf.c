@@ -129,7 +129,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 		return 0;
 	if (slot->mm == mm) {
 		if (slot->left > 1 && slot->recalled == recalls_of(slot->recall) &&
-		    compat_rss_count(slot->mm, member & (APO_KINDS - 1)) <=
+		    compat_rss_count_of_event(mm, member) <=
 			    slot->check_at_pages[member & (APO_KINDS - 1)]) {
 			slot->left--;
 			return 0;
