@@ -151,8 +151,7 @@ static __always_inline void grant_to_slot(struct slot *slot, __s64 result)
 	if (events <= 1) /* the next one is looked at whatever the counters say */
 		return;
 	for (int kind = 0; kind < APO_KINDS; kind++)
-		slot->check_at_pages[kind] =
-			compat_rss_count(slot->mm, kind) + (__s64)pages;
+		slot->check_at_pages[kind] = compat_rss_count(slot->mm, kind) + (__s64)pages;
 }
 
 /* In pages of the cgroup's usage. */

@@ -285,6 +285,86 @@ NESTED(160, 128)
 NESTED(192, 128)
 NESTED(128, 160)
 
+/* --- what is said of a loan ------------------------------------------------------------------- */
+
+static json_t *status_of(struct live_process *guard)
+{
+	live_signal(guard, SIGUSR1);
+	return live_event(guard, "status", 0);
+}
+
+/* The account of a limit in a status. */
+static const json_t *account_of(const json_t *status, const struct live_cgroup *cgroup)
+{
+	const json_t *limits = live_member(status, "limits"), *limit;
+	size_t i;
+
+	json_array_foreach ((json_t *)limits, i, limit)
+		if (strcmp(live_text(limit, "cgroup"), cgroup->rel) == 0)
+			return limit;
+	live_check(false, "no account of %s", cgroup->rel);
+	return NULL;
+}
+
+/* The loan outlives the verdict, and the report of it is complete when that is over. */
+Test(lending, what_was_lent_and_when_it_was_paid_back_is_said)
+{
+	struct live_cgroup *pod = live_cgroup(NULL, "pod", LIMIT + 2 * MIB);
+	struct live_cgroup *cgroup = live_cgroup(pod, "container", LIMIT);
+	const char *dir = live_path("reports");
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--report-dir", dir, "--cgroup", pod->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--rate", "200", "--stubborn", "--shutdown-ms", "200");
+	json_t *verdict = live_expect_victim_saved(guard, victim, cgroup), *status, *report;
+	uint64_t deadline = live_deadline();
+	const char *file = live_format("%s/%s.json", dir, live_text(verdict, "id"));
+	const json_t *account, *levels = live_member(verdict, "airbag.limits");
+
+	live_check(json_array_size(levels) == 2, "%zu limits were raised", json_array_size(levels));
+	live_expect_text(json_array_get(levels, 0), "cgroup", cgroup->rel);
+	live_expect_text(json_array_get(levels, 1), "cgroup", pod->rel);
+	live_check(live_int(json_array_get(levels, 0), "raised_bytes") ==
+			   live_int(verdict, "airbag.raised_bytes"),
+		   "the limit that binds was raised by something else");
+	while (live_has_loans())
+		live_pump(deadline, "the loan to be over");
+	status = status_of(guard);
+	account = account_of(status, cgroup);
+	live_expect_int(account, "lent_bytes", 0);
+	live_check(live_int(account, "loan.lent_bytes") == live_int(verdict, "airbag.raised_bytes"),
+		   "the status says that something else was lent");
+	live_check(live_bool(account, "loan.for_trip"), "not for a trip");
+	report = json_loads(live_read(file), 0, NULL);
+	live_expect_text(report, "airbag.paid_back", live_text(account, "loan.paid_back"));
+	live_check(json_real_value(live_member(report, "airbag.lent_ms")) >= 200,
+		   "the shutdown took longer than the loan");
+	live_check(live_member(report, "recording"), "the recording is gone");
+	json_decref(report);
+	live_stop(guard);
+}
+
+/* What stands when the guard ends is put back, and its report says so. */
+Test(lending, what_a_guard_puts_back_at_its_end_is_said)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "end", LIMIT);
+	const char *dir = live_path("reports");
+	struct live_process *guard = live_run(&(struct live_spawn){.cgroup = cgroup}, "--airbag",
+					      "auto", "--report-dir", dir, "--",
+					      live_workload("victim"), "--rate", "200");
+	json_t *verdict = live_event(guard, "verdict", 0), *report;
+	const char *file = live_format("%s/%s.json", dir, live_text(verdict, "id"));
+
+	live_wait_exit(guard);
+	live_expect_text(verdict, "verdict", "saved");
+	report = json_loads(live_read(file), 0, NULL);
+	live_check(live_member(report, "airbag.paid_back") &&
+			   json_is_string(live_member(report, "airbag.paid_back")),
+		   "not said: %s", live_read(file));
+	json_decref(report);
+	live_expect_limit_back(cgroup, LIMIT);
+}
+
 /* --- many ------------------------------------------------------------------------------------ */
 
 #define MANY 200

@@ -53,6 +53,10 @@ static struct incident saved(void)
 		.peak_need_bytes = 258 * MIB,
 		.airbag = INCIDENT_AIRBAG_RAISED,
 		.airbag_bytes = 64 * MIB,
+		.levels = {{.cgroup = "/docker/ab12", .lent_bytes = 64 * MIB},
+			   {.lent_bytes = 4096}},
+		.level_count = 2,
+		.payback = {.lent_ns = 2500 * NSEC_PER_MSEC, .realtime_ns = NOON * NSEC_PER_SEC},
 		.brake_set = true,
 		.least_headroom_bytes = -8192,
 		.wanted_signal = SIGTERM,
@@ -103,7 +107,10 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"result\":\"sent by responder\",\"error\":null,\"generated\":true,"
 		"\"delivered\":true,\"killed_after_grace\":false},"
 		"\"airbag\":{\"result\":\"raised\",\"error\":null,\"raised_bytes\":67108864,"
-		"\"used_bytes\":2097152,\"brake\":\"held\"},"
+		"\"used_bytes\":2097152,\"brake\":\"held\","
+		"\"limits\":[{\"cgroup\":\"/docker/ab12\",\"raised_bytes\":67108864},"
+		"{\"cgroup\":null,\"raised_bytes\":4096}],"
+		"\"lent_ms\":2500.0,\"paid_back\":\"2026-01-31T12:00:00.000000Z\"},"
 		"\"timing\":{\"crossing_to_signal_us\":2.5,\"crossing_to_handler_us\":48.25,"
 		"\"crossing_to_airbag_us\":90.0,\"margin_ms\":0.0,"
 		"\"signal_to_exit_ms\":212.0,\"grace_ms\":10000.0},"
@@ -139,7 +146,8 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"error\":null,\"generated\":false,\"delivered\":false,"
 		"\"killed_after_grace\":false},"
 		"\"airbag\":{\"result\":\"none\",\"error\":null,\"raised_bytes\":0,"
-		"\"used_bytes\":0,\"brake\":\"none\"},"
+		"\"used_bytes\":0,\"brake\":\"none\",\"limits\":[],"
+		"\"lent_ms\":null,\"paid_back\":null},"
 		"\"timing\":{\"crossing_to_signal_us\":null,\"crossing_to_handler_us\":null,"
 		"\"crossing_to_airbag_us\":null,\"margin_ms\":null,"
 		"\"signal_to_exit_ms\":null,\"grace_ms\":null},"

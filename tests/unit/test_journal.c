@@ -20,7 +20,7 @@ TestSuite(journal, .init = setup, .fini = fixture_remove);
 
 static const struct journal_entry entry = {
 	.cgroup_id = 0xab12,
-	.deadline_ns = 17,
+	.since_ns = 17,
 	.before = {100, UINT64_MAX, UINT64_MAX},
 	.raised = {200, UINT64_MAX, 150},
 	.raised_last = {100, UINT64_MAX, UINT64_MAX},
@@ -33,7 +33,7 @@ static void keep(const struct journal_entry *found, void *userdata)
 	struct journal_entry *last = userdata;
 
 	*last = *found;
-	last->deadline_ns += 1000; /* counts, in effect */
+	last->since_ns += 1000; /* counts, in effect */
 }
 
 static struct journal_entry the_entry(int fd)
@@ -60,7 +60,7 @@ Test(journal, what_is_written_is_read)
 	cr_assert_eq(journal_write(fd, &entry, false), 0);
 	found = the_entry(fd);
 	cr_expect_eq(found.cgroup_id, entry.cgroup_id);
-	cr_expect_eq(found.deadline_ns, 1017);
+	cr_expect_eq(found.since_ns, 1017);
 	cr_expect_eq(found.before.memory_bytes, 100);
 	cr_expect_eq(found.before.memsw_bytes, UINT64_MAX);
 	cr_expect_eq(found.raised.memory_bytes, 200);

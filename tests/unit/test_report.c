@@ -42,7 +42,9 @@ static void expect_part(const char *json, const char *part)
 	"\"peak_need_bytes\":1048576,\"least_headroom_bytes\":-4096},"                           \
 	"\"action\":{\"signal\":\"TERM\",\"result\":\"sent\",\"delivered\":true},"               \
 	"\"airbag\":{\"result\":\"raised\",\"raised_bytes\":1048576,\"used_bytes\":4096,"        \
-	"\"brake\":\"held\"},"                                                                   \
+	"\"brake\":\"held\",\"limits\":[{\"cgroup\":\"/a\",\"raised_bytes\":1048576},"           \
+	"{\"cgroup\":\"/\",\"raised_bytes\":4096}],"                                             \
+	"\"lent_ms\":2500,\"paid_back\":\"2026-01-31T12:00:03Z\"},"                              \
 	"\"timing\":{\"crossing_to_handler_us\":53.5,\"crossing_to_airbag_us\":300,"             \
 	"\"signal_to_exit_ms\":12,\"margin_ms\":0},"                                             \
 	"\"exit\":{\"code\":0,\"signal\":null},"                                                 \
@@ -68,6 +70,9 @@ Test(report, a_page_is_exactly_this)
 		"  resident  anon 1.0 MiB, file 0 B, shmem 0 B, swap 0 B\n"
 		"  peak      1.0 MiB; least headroom -4.0 KiB, 0 ns at that rate\n"
 		"  airbag    1.0 MiB, there after 300 us; 4.0 KiB of it used; brake held\n"
+		"  raised    /a by 1.0 MiB\n"
+		"  raised    / by 4.0 KiB\n"
+		"  lent      for 2.5 s, paid back at 2026-01-31T12:00:03Z\n"
 		"  end       exit 0, 12.0 ms after the signal\n"
 		"  kernel    OOM kills 0 before, 0 after; charges at the limit 1, 2\n"
 		"\n"
@@ -91,6 +96,13 @@ Test(report, a_page_is_exactly_this)
 
 #define WITH_RECORDING \
 	"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\",\"trigger\":\"growth\"," RECORDING "}"
+
+Test(report, a_loan_that_is_not_over_is_said_to_be_so)
+{
+	expect_part("{\"verdict\":\"saved\",\"trigger\":\"growth\","
+		    "\"airbag\":{\"result\":\"raised\",\"lent_ms\":null}}",
+		    "  lent      not paid back yet when this was written\n");
+}
 
 Test(report, a_page_says_who_allocated_and_what_is_missing)
 {

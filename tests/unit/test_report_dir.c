@@ -125,6 +125,33 @@ static size_t count_names(void)
 	return count - 2; /* "." and ".." */
 }
 
+Test(reports, the_end_of_a_loan_is_added_to_a_file)
+{
+	const struct incident_payback payback = {.lent_ns = 2500 * NSEC_PER_MSEC,
+						 .realtime_ns = NSEC_PER_SEC};
+	struct incident incident = closed("first");
+	json_t *report, *airbag;
+
+	report_dir_amend(fixture_root(), 0xab, &payback);
+	cr_expect(!is_there("00000000000000ab.json"));
+	report_dir_write(fixture_root(), &incident);
+	report_dir_amend(fixture_root(), 0xab, &payback);
+	report = read_report();
+	cr_expect_str_eq(reason_of(report), "first");
+	airbag = json_object_get(report, "airbag");
+	cr_expect_eq(json_real_value(json_object_get(airbag, "lent_ms")), 2500);
+	cr_expect_str_eq(json_string_value(json_object_get(airbag, "paid_back")),
+			 "1970-01-01T00:00:01.000000Z");
+	json_decref(report);
+}
+
+Test(reports, a_file_that_is_no_report_any_more_is_left)
+{
+	put("00000000000000ab.json", "[7]", 1);
+	report_dir_amend(fixture_root(), 0xab, &(struct incident_payback){.realtime_ns = 1});
+	cr_expect_eq(count_names(), 1);
+}
+
 Test(reports, a_file_that_cannot_be_written_changes_nothing_else)
 {
 	struct incident incident = closed("lost");

@@ -103,10 +103,14 @@ static struct status_limit limits[] = {
 		     .oom_kills = 3,
 		     .oom_kills_uncaught = 4},
 	 .lent_pages = 16,
+	 .loan = {.lent_bytes = 131072, .lasted_ns = 1500 * NSEC_PER_MSEC, .is_for_trip = true},
 	 .verdicts = {[VERDICT_SAVED] = 2}},
 	{.path = NULL,
 	 .key = {.cgroup_id = 78},
-	 .account = {.limit_pages = APO_UNLIMITED, .least_headroom_pages = INT64_MAX}},
+	 .account = {.limit_pages = APO_UNLIMITED, .least_headroom_pages = INT64_MAX},
+	 .loan = {.lent_bytes = 4096,
+		  .lasted_ns = 2 * NSEC_PER_SEC,
+		  .over_realtime_ns = NOON * NSEC_PER_SEC}},
 };
 
 /* A comm that fills its field has no NUL. */
@@ -152,7 +156,9 @@ Test(status_json, a_full_document_is_exactly_this)
 		",\"limits\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,"
 		"\"policy\":1,\"policy_from\":\"--cgroup /a, the nearest guard at or above "
 		"/a/b\",\"need_bytes\":40960,"
-		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"lent_bytes\":65536,\"least_"
+		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"lent_bytes\":65536,"
+		"\"loan\":{\"lent_bytes\":131072,\"lent_ms\":1500.0,\"for_trip\":true,"
+		"\"paid_back\":null},\"least_"
 		"headroom_bytes\":-4096,"
 		"\"rate_bytes_per_s\":12288,\"trips\":1,\"warns\":2,\"oom_kills\":3,"
 		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":0,"
@@ -160,7 +166,10 @@ Test(status_json, a_full_document_is_exactly_this)
 		"{\"cgroup\":null,\"cgroup_id\":78,\"policy\":0,\"policy_from\":null,\"need_"
 		"bytes\":0,"
 		"\"peak_need_bytes\":0,"
-		"\"limit_bytes\":null,\"lent_bytes\":0,\"least_headroom_bytes\":null,\"rate_bytes_"
+		"\"limit_bytes\":null,\"lent_bytes\":0,"
+		"\"loan\":{\"lent_bytes\":4096,\"lent_ms\":2000.0,\"for_trip\":false,"
+		"\"paid_back\":\"2026-01-31T12:00:00.000000Z\"},\"least_headroom_bytes\":null,"
+		"\"rate_bytes_"
 		"per_s\":0,"
 		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0,"
 		"\"verdicts\":{\"open\":0,\"saved\":0,\"too late\":0,\"needless\":0,"
@@ -213,6 +222,8 @@ Test(status_json, the_table_lists_processes_by_size)
 		"/a\\tb\n"
 		"        0 B        0 B       none       none        0 B/s     0     0         0  "
 		"(removed)\n"
+		"lent to /a\\tb: 128.0 KiB for a trip, for 1.5 s so far\n"
+		"lent to (removed): 4.0 KiB, for 2.0 s, paid back at 12:00:00.000Z\n"
 		"        RSS       PEAK       ANON      SHMEM         RATE  PROCESS\n"
 		"    2.0 MiB    2.3 MiB    2.0 MiB        0 B        0 B/s  abcdefghijklmnop[6]\n"
 		"   28.0 KiB   36.0 KiB    8.0 KiB   16.0 KiB    4.0 KiB/s  small\\n[5]\n"

@@ -27,6 +27,8 @@ struct incident *incident_free(struct incident *incident)
 {
 	if (!incident)
 		return NULL;
+	for (unsigned int i = 0; i < incident->level_count; i++)
+		free(incident->levels[i].cgroup);
 	incident_process_clear(&incident->grower);
 	incident_process_clear(&incident->target);
 	free(incident->limit_cgroup);

@@ -52,6 +52,18 @@ struct incident_events {
 	uint64_t at_high;  /* charges above memory.high, v2 */
 };
 
+/* One of the limits that were raised for it. */
+struct incident_level {
+	char *cgroup;	     /* its path; NULL: gone */
+	uint64_t lent_bytes; /* at most */
+};
+
+/* The end of the loan, which is after that of the trip. Zero: it is not over. */
+struct incident_payback {
+	uint64_t lent_ns;     /* for how long, the silent part before the trip included */
+	uint64_t realtime_ns; /* CLOCK_REALTIME */
+};
+
 enum incident_airbag {
 	INCIDENT_AIRBAG_NONE = 0, /* not asked for, or no answer yet */
 	INCIDENT_AIRBAG_RAISED,
@@ -103,7 +115,10 @@ struct incident {
 	enum incident_airbag airbag;
 	int airbag_error;      /* -errno where it failed or was refused */
 	uint64_t airbag_bytes; /* added to the limit */
-	bool brake_set;	       /* when the handler was entered */
+	struct incident_level levels[APO_MAX_DEPTH];
+	unsigned int level_count;
+	struct incident_payback payback;
+	bool brake_set; /* when the handler was entered */
 	bool killed_after_grace;
 	uint64_t grace_ns;  /* 0: off */
 	bool grace_is_lent; /* none was asked for: it ends only what still needs the loan */

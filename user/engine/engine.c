@@ -455,6 +455,19 @@ void engine_ready(struct engine *engine, pid_t child)
 	sinks_ready(&engine->sinks, &ready);
 }
 
+static void add_loans(struct engine *engine, struct status *status)
+{
+	for (size_t i = 0; i < status->limit_count; i++) {
+		struct status_limit *limit = &status->limits[i];
+		struct airbag_loan loan = airbag_loan(engine->airbag, limit->key.cgroup_id);
+
+		limit->loan = (struct status_loan){.lent_bytes = loan.lent_bytes,
+						   .lasted_ns = loan.lasted_ns,
+						   .over_realtime_ns = loan.over_ns,
+						   .is_for_trip = loan.is_for_trip};
+	}
+}
+
 void engine_status(struct engine *engine)
 {
 	struct status status = {
@@ -464,6 +477,7 @@ void engine_status(struct engine *engine)
 	int r = accounts_read(engine->source, engine->tree, guards_policies(engine->guards),
 			      &status);
 
+	add_loans(engine, &status);
 	incidents_status(engine->incidents, &status);
 	if (r)
 		log_warn("cannot read the accounts: %s, ignoring", strerror(-r));
@@ -491,6 +505,7 @@ void engine_settle(struct engine *engine)
 {
 	on_results(&engine->results_poll, 0, 0);
 	incidents_close_all(engine->incidents);
+	airbag_settle(engine->airbag);		       /* the reports say when */
 	while (incidents_is_naming(engine->incidents)) /* the search ends by itself */
 		uv_run(&engine->loop, UV_RUN_ONCE);
 }

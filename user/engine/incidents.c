@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "core/tally.h"
 #include "engine/open_incident.h"
+#include "engine/unpaid.h"
 #include "profile/symbolize_queue.h"
 
 /* An answer of the responder that took longer is counted as late. */
@@ -24,6 +25,7 @@ struct incidents {
 	struct open_incident *open;
 	struct closed_trips closed;
 	struct symbolize_queue *queue;
+	struct unpaid *unpaid;
 	struct tallies tallies;
 	uint64_t responder_late;
 	struct responder_result early[EARLY_MAX]; /* answers about trips that are not known yet */
@@ -64,6 +66,35 @@ static void report(struct incidents *incidents, struct incident *incident, struc
 		incident_free(incident);
 }
 
+struct paid {
+	struct incidents *incidents;
+	struct incident_payback payback;
+};
+
+static void on_paid(uint64_t id, void *userdata)
+{
+	const struct paid *paid = userdata;
+	struct incident *unnamed = symbolize_queue_find(paid->incidents->queue, id);
+
+	if (unnamed)
+		unnamed->payback = paid->payback;
+	sinks_payback(paid->incidents->config.sinks, id, &paid->payback);
+}
+
+static void on_loan_over(uint64_t limit_cgroup, const struct airbag_loan *loan, void *userdata)
+{
+	struct incidents *incidents = userdata;
+	struct paid paid = {
+		.incidents = incidents,
+		.payback = {.lent_ns = loan->lasted_ns, .realtime_ns = loan->over_ns},
+	};
+
+	for (struct open_incident *open = incidents->open; open; open = open->next)
+		if (open->limit.cgroup_id == limit_cgroup && open->flow.raised)
+			open->incident->payback = paid.payback;
+	unpaid_take(&incidents->unpaid, limit_cgroup, on_paid, &paid);
+}
+
 static void on_verdict(struct open_incident *open, void *userdata)
 {
 	struct incidents *incidents = userdata;
@@ -76,6 +107,8 @@ static void on_verdict(struct open_incident *open, void *userdata)
 		closed_trips_add(&incidents->closed, incident->id);
 		handover_remove(incidents->shared.handover, incident->id);
 	}
+	if (incident->airbag == INCIDENT_AIRBAG_RAISED && !incident->payback.realtime_ns)
+		unpaid_add(&incidents->unpaid, incident->id, open->limit.cgroup_id);
 	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
 }
 
@@ -488,6 +521,7 @@ int incidents_new(struct incidents **ret, const struct incidents_config *config)
 		return r;
 	}
 	handover_take(incidents->shared.handover, on_taken_over, incidents);
+	airbag_on_over(config->airbag, on_loan_over, incidents);
 	*ret = incidents;
 	return 0;
 }
@@ -496,8 +530,10 @@ struct incidents *incidents_free(struct incidents *incidents)
 {
 	if (!incidents)
 		return NULL;
+	airbag_on_over(incidents->config.airbag, NULL, NULL);
 	while (incidents->open)
 		open_incident_drop(incidents->open);
+	unpaid_clear(&incidents->unpaid);
 	symbolize_queue_free(incidents->queue);
 	profiler_free(incidents->shared.profiler);
 	handover_free(incidents->shared.handover);

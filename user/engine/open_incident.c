@@ -70,15 +70,36 @@ static void save(const struct open_incident *open)
 	handover_write(open->config->handover, &entry);
 }
 
+/* What was lent for it, perhaps more than once, and to which limits. */
+static void read_loan(struct open_incident *open)
+{
+	const struct open_config *config = open->config;
+	const struct airbag_levels *levels = &open->raised;
+	struct incident *incident = open->incident;
+
+	for (unsigned int i = incident->level_count; i < levels->n; i++) {
+		struct incident_level *level = &incident->levels[i];
+		struct airbag_loan loan = airbag_loan(config->airbag, levels->cgroups[i]);
+
+		level->lent_bytes = loan.lent_bytes;
+		if (cgroup_path_of_id(config->facts.tree, levels->cgroups[i], &level->cgroup))
+			level->cgroup = NULL;
+		incident->level_count = i + 1;
+		if (levels->cgroups[i] != open->limit.cgroup_id)
+			continue;
+		incident->brake_set |= loan.is_braked;
+		incident->airbag_bytes = MAX(incident->airbag_bytes, loan.lent_bytes);
+	}
+}
+
 /* What the binding limit looks like at the end, from its files. */
 static void read_closing(struct open_incident *open)
 {
 	const struct open_config *config = open->config;
 	struct incident *incident = open->incident;
-	uint64_t page = config->facts.page_bytes, raised_bytes;
+	uint64_t page = config->facts.page_bytes;
 	struct cgroup_memory memory;
 	struct apo_limit account;
-	bool braked;
 
 	if (!source_limit(config->source, &open->limit, &account)) {
 		uint64_t peak_bytes = account.trip_peak_need_pages * page;
@@ -89,11 +110,8 @@ static void read_closing(struct open_incident *open)
 		else if (incident_is_measured(incident))
 			incident->peak_need_bytes = MAX(incident->peak_need_bytes, peak_bytes);
 	}
-	if (open->flow.raised) { /* perhaps again since */
-		airbag_state(config->airbag, open->limit.cgroup_id, &raised_bytes, &braked);
-		incident->brake_set |= braked;
-		incident->airbag_bytes = MAX(incident->airbag_bytes, raised_bytes);
-	}
+	if (open->flow.raised)
+		read_loan(open);
 	if (open->limit_dirfd < 0)
 		return;
 	facts_events(config->facts.tree, open->limit_dirfd, &incident->after);
@@ -254,6 +272,7 @@ void open_incident_replace(struct open_incident *open, struct open_incident *hel
 	struct incident *incident = open->incident;
 
 	open->flow = held->flow;
+	open->raised = held->raised;
 	held->flow.raised = false; /* the loan goes on with it */
 	incident->oom_victim = held->incident->oom_victim;
 	incident->generated_ns = held->incident->generated_ns;

@@ -122,6 +122,45 @@ static json_t *action_json(const struct incident *incident)
 	return json_finish(object, r);
 }
 
+static json_t *levels_json(const struct incident *incident)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (unsigned int i = 0; i < incident->level_count; i++) {
+		const struct incident_level *level = &incident->levels[i];
+		json_t *object = json_object();
+		int failed = 0;
+
+		failed |= json_object_set_new(object, "cgroup", json_text(level->cgroup));
+		failed |= json_object_set_new(object, "raised_bytes", json_u64(level->lent_bytes));
+		r |= json_array_append_new(list, json_finish(object, failed));
+	}
+	return json_finish(list, r);
+}
+
+static int set_payback(json_t *airbag, const struct incident_payback *payback)
+{
+	char time[FORMAT_TIME_SIZE];
+	bool is_over = payback->realtime_ns;
+	int r = 0;
+
+	format_rfc3339(time, sizeof(time), payback->realtime_ns);
+	r |= json_object_set_new(
+		airbag, "lent_ms",
+		is_over ? json_real((double)payback->lent_ns / (double)NSEC_PER_MSEC)
+			: json_null());
+	r |= json_object_set_new(airbag, "paid_back", is_over ? json_string(time) : json_null());
+	return r;
+}
+
+int incident_json_amend(json_t *document, const struct incident_payback *payback)
+{
+	json_t *airbag = json_object_get(document, "airbag");
+
+	return json_is_object(airbag) ? set_payback(airbag, payback) : -1;
+}
+
 static json_t *airbag_json(const struct incident *incident)
 {
 	static const char *const results[] = {
@@ -141,6 +180,8 @@ static json_t *airbag_json(const struct incident *incident)
 	r |= json_object_set_new(object, "raised_bytes", json_u64(incident->airbag_bytes));
 	r |= json_object_set_new(object, "used_bytes", json_u64(incident_airbag_used(incident)));
 	r |= json_object_set_new(object, "brake", json_string(incident_brake(incident)));
+	r |= json_object_set_new(object, "limits", levels_json(incident));
+	r |= set_payback(object, &incident->payback);
 	return json_finish(object, r);
 }
 

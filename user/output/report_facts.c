@@ -118,16 +118,38 @@ static void add(struct facts *facts, const char *name, const char *format,
 			json_array_append_new(facts->list, json_pack("[s, s]", name, text));
 }
 
+/* Where more than one limit was raised. */
+static void add_levels(struct facts *facts)
+{
+	const json_t *levels = document_at(facts->document, "airbag.limits"), *level;
+	size_t i;
+
+	if (json_array_size(levels) < 2)
+		return;
+	json_array_foreach ((json_t *)levels, i, level) {
+		struct facts one = {.document = level, .list = facts->list};
+
+		add(&one, "raised", "%t by %s", PATHS("cgroup", "raised_bytes"));
+		facts->failed |= one.failed;
+	}
+}
+
 static void add_airbag(struct facts *facts)
 {
 	const json_t *document = facts->document;
 
-	if (had_airbag(document))
+	if (had_airbag(document)) {
 		add(facts, "airbag", "%s, there after %u; %s of it used; brake %t",
 		    PATHS("airbag.raised_bytes", "timing.crossing_to_airbag_us",
 			  "airbag.used_bytes", "airbag.brake"));
-	else if (document_is_text(document, "airbag.result", "refused") ||
-		 document_is_text(document, "airbag.result", "failed"))
+		add_levels(facts);
+		if (document_is_known(document, "airbag.lent_ms"))
+			add(facts, "lent", "for %m, paid back at %t",
+			    PATHS("airbag.lent_ms", "airbag.paid_back"));
+		else if (json_is_null(document_at(document, "airbag.lent_ms")))
+			add(facts, "lent", "not paid back yet when this was written", PATHS(NULL));
+	} else if (document_is_text(document, "airbag.result", "refused") ||
+		   document_is_text(document, "airbag.result", "failed"))
 		add(facts, "airbag", "%t: %t", PATHS("airbag.result", "airbag.error"));
 }
 

@@ -105,6 +105,38 @@ static int print_limits(FILE *file, const struct status *status, bool colour)
 	return 0;
 }
 
+static int print_loan(FILE *file, const struct status_limit *limit)
+{
+	_cleanup_free_ char *path = text_escape_line(limit->path ? limit->path : "(removed)");
+	const struct status_loan *loan = &limit->loan;
+	char size[16], lasted[16], clock[FORMAT_TIME_SIZE];
+
+	if (!path)
+		return -ENOMEM;
+	format_size(size, sizeof(size), loan->lent_bytes);
+	format_duration(lasted, sizeof(lasted), loan->lasted_ns);
+	format_clock(clock, sizeof(clock), loan->over_realtime_ns);
+	fprintf(file, "lent to %s: %s%s, for %s", path, size,
+		loan->is_for_trip ? " for a trip" : "", lasted);
+	if (loan->over_realtime_ns)
+		fprintf(file, ", paid back at %s\n", clock);
+	else
+		fputs(" so far\n", file);
+	return 0;
+}
+
+static int print_loans(FILE *file, const struct status *status)
+{
+	for (size_t i = 0; i < status->limit_count; i++) {
+		int r = status->limits[i].loan.lent_bytes ? print_loan(file, &status->limits[i])
+							  : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static uint64_t resident_pages(const struct apo_process *account)
 {
 	return sat_add(sat_add(account->rss_pages[APO_FILE], account->rss_pages[APO_ANON]),
@@ -205,6 +237,8 @@ int status_text(FILE *file, const struct status *status, bool colour)
 {
 	int r = print_limits(file, status, colour);
 
+	if (r >= 0)
+		r = print_loans(file, status);
 	if (r >= 0)
 		r = print_processes(file, status, colour);
 	if (r < 0)

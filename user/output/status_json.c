@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "output/format.h"
 #include "output/json.h"
 
 static const char *const counter_names[APO_STATS] = {
@@ -87,6 +88,25 @@ static json_t *verdicts_json(const uint64_t verdicts[STATUS_VERDICTS])
 	return json_finish(object, r);
 }
 
+static json_t *loan_json(const struct status_loan *loan)
+{
+	char time[FORMAT_TIME_SIZE];
+	json_t *object;
+	int r = 0;
+
+	if (!loan->lent_bytes)
+		return json_null();
+	format_rfc3339(time, sizeof(time), loan->over_realtime_ns);
+	object = json_object();
+	r |= json_object_set_new(object, "lent_bytes", json_u64(loan->lent_bytes));
+	r |= json_object_set_new(object, "lent_ms",
+				 json_real((double)loan->lasted_ns / (double)NSEC_PER_MSEC));
+	r |= json_object_set_new(object, "for_trip", json_boolean(loan->is_for_trip));
+	r |= json_object_set_new(object, "paid_back",
+				 loan->over_realtime_ns ? json_string(time) : json_null());
+	return json_finish(object, r);
+}
+
 static json_t *limit_json(const struct status_limit *limit, uint64_t page_bytes)
 {
 	const struct apo_limit *account = &limit->account;
@@ -103,6 +123,7 @@ static json_t *limit_json(const struct status_limit *limit, uint64_t page_bytes)
 	r |= json_object_set_new(object, "limit_bytes",
 				 pages_json(account->limit_pages, page_bytes));
 	r |= json_object_set_new(object, "lent_bytes", pages_json(limit->lent_pages, page_bytes));
+	r |= json_object_set_new(object, "loan", loan_json(&limit->loan));
 	r |= json_object_set_new(object, "least_headroom_bytes",
 				 signed_pages_json(account->least_headroom_pages, page_bytes));
 	r |= json_object_set_new(object, "rate_bytes_per_s",

@@ -90,6 +90,14 @@ void symbolize_queue_take(struct symbolize_queue *queue, struct incident *incide
 	unnamed_free(unnamed);
 }
 
+struct incident *symbolize_queue_find(const struct symbolize_queue *queue, uint64_t id)
+{
+	for (const struct unnamed *unnamed = queue->list; unnamed; unnamed = unnamed->next)
+		if (unnamed->incident->id == id)
+			return unnamed->incident;
+	return NULL;
+}
+
 bool symbolize_queue_is_busy(const struct symbolize_queue *queue)
 {
 	return queue->list;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "core/incident.h"
@@ -25,4 +26,6 @@ struct symbolize_queue *symbolize_queue_free(struct symbolize_queue *queue);
 /* Takes both, whatever happens. The incident is closed and its file written, without names. */
 void symbolize_queue_take(struct symbolize_queue *queue, struct incident *incident,
 			  struct capture *capture);
+/* The incident of that id, whose file is to be written again; NULL: it is not there. */
+struct incident *symbolize_queue_find(const struct symbolize_queue *queue, uint64_t id);
 bool symbolize_queue_is_busy(const struct symbolize_queue *queue);

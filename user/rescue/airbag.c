@@ -129,7 +129,7 @@ struct chain {
 	size_t binding; /* the one that binds */
 };
 
-static uint64_t lent_bytes(const struct bag *bag)
+uint64_t airbag_lent_bytes(const struct bag *bag)
 {
 	return is_raised(bag) ? sat_sub(loan_limit_bytes(&bag->loan.entry.raised),
 					loan_limit_bytes(&bag->loan.entry.before))
@@ -155,7 +155,7 @@ static int read_level(const struct airbag *airbag, const struct bag *bag,
 	room_bytes =
 		MIN(sat_sub(now.memory_bytes, used_bytes), sat_sub(now.memsw_bytes, both_bytes));
 	ret->limit_bytes = loan_limit_bytes(is_raised(bag) ? &entry->before : &now);
-	ret->lent_bytes = lent_bytes(bag);
+	ret->lent_bytes = airbag_lent_bytes(bag);
 	ret->used_bytes = sat_sub(sat_add(ret->limit_bytes, ret->lent_bytes), room_bytes);
 	ret->most_bytes = bag->is_owed ? 0 : policy_lends_bytes(policy, ret->limit_bytes);
 	return 0;
@@ -197,9 +197,13 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 		r = loan_raise(&airbag->lender, &bag->loan, add_bytes);
 	if (r)
 		return r;
-	if (bag->state == BAG_READY)
-		bag->entered_ns = 0;
+	if (bag->state == BAG_READY) {
+		bag->entered_ns = bag->most_bytes = bag->over_ns = 0;
+		bag->is_for_trip = false;
+		bag->deadline_ns = UINT64_MAX;
+	}
 	bag->state = BAG_RAISED;
+	bag->most_bytes = MAX(bag->most_bytes, airbag_lent_bytes(bag));
 	bag->least_ns = lending_least_ns(clock_ns(CLOCK_BOOTTIME), false);
 	bag->policy = *policy;
 	return 0;
@@ -226,8 +230,8 @@ static void add_lent(struct bag *bag, void *userdata)
 	uint64_t *sum = userdata, above = 0;
 
 	for (const struct bag *b = bag->above; b; b = b->above)
-		above = MAX(above, lent_bytes(b));
-	*sum = sat_add(*sum, sat_sub(lent_bytes(bag), above));
+		above = MAX(above, airbag_lent_bytes(b));
+	*sum = sat_add(*sum, sat_sub(airbag_lent_bytes(bag), above));
 }
 
 /* What is raised already, and was all: the kernel side hears of it. */
@@ -304,7 +308,7 @@ static int lend_more(struct airbag *airbag, const struct policy *policy, uint64_
 	if (!is_raised(bag))
 		return lend(airbag, policy, lending_first_bytes(policy, limit_bytes, rate_bytes_s),
 			    chain);
-	if (!bag->open_trips || clock_ns(CLOCK_BOOTTIME) >= bag->loan.entry.deadline_ns)
+	if (!bag->open_trips || clock_ns(CLOCK_BOOTTIME) >= bag->deadline_ns)
 		return 0;
 	return lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s), chain);
 }
@@ -343,7 +347,7 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 /* A loan that nobody passes has no deadline; this one has. */
 static void set_deadline(struct bag *bag, uint64_t deadline_ns)
 {
-	uint64_t *now = &bag->loan.entry.deadline_ns;
+	uint64_t *now = &bag->deadline_ns;
 
 	*now = *now == UINT64_MAX ? deadline_ns : MAX(*now, deadline_ns);
 }
@@ -464,25 +468,45 @@ void airbag_release(struct airbag *airbag, const struct airbag_levels *levels)
 		struct bag *bag = bags_find(&airbag->bags, levels->cgroups[i]);
 
 		if (bag && bag->open_trips && --bag->open_trips == 0)
-			bag->loan.entry.deadline_ns = lending_closed_deadline_ns(
-				bag->loan.entry.deadline_ns, clock_ns(CLOCK_BOOTTIME));
+			bag->deadline_ns = lending_closed_deadline_ns(bag->deadline_ns,
+								      clock_ns(CLOCK_BOOTTIME));
 	}
 	pthread_mutex_unlock(&airbag->mutex);
 	airbag_wake(airbag);
 }
 
-void airbag_state(struct airbag *airbag, uint64_t cgroup_id, uint64_t *ret_bytes, bool *ret_braked)
+struct airbag_loan airbag_loan_of(const struct bag *bag)
 {
-	static const struct journal_entry none;
-	const struct journal_entry *entry;
+	const struct journal_entry *entry = &bag->loan.entry;
+
+	return (struct airbag_loan){
+		.lent_bytes = bag->most_bytes,
+		.lasted_ns = bag->over_ns      ? bag->lasted_ns
+			     : bag->most_bytes ? sat_sub(clock_ns(CLOCK_BOOTTIME), entry->since_ns)
+					       : 0,
+		.over_ns = bag->over_ns,
+		.is_for_trip = bag->is_for_trip,
+		.is_braked = entry->raised.high_bytes != entry->before.high_bytes,
+	};
+}
+
+struct airbag_loan airbag_loan(struct airbag *airbag, uint64_t cgroup_id)
+{
+	struct airbag_loan loan = {};
 	const struct bag *bag;
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bags_find(&airbag->bags, cgroup_id);
-	entry = bag ? &bag->loan.entry : &none;
-	*ret_bytes = sat_sub(loan_limit_bytes(&entry->raised), loan_limit_bytes(&entry->before));
-	*ret_braked = entry->raised.high_bytes != entry->before.high_bytes;
+	if (bag)
+		loan = airbag_loan_of(bag);
 	pthread_mutex_unlock(&airbag->mutex);
+	return loan;
+}
+
+void airbag_on_over(struct airbag *airbag, airbag_over_fn fn, void *userdata)
+{
+	airbag->on_over = fn;
+	airbag->userdata = userdata;
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
@@ -523,7 +547,7 @@ struct airbag *airbag_free(struct airbag *airbag)
 {
 	if (!airbag)
 		return NULL;
-	payback_all(airbag);
+	airbag_settle(airbag);
 	bags_done(&airbag->bags);
 	pthread_mutex_destroy(&airbag->mutex);
 	close_fd(airbag->lender.journal_fd);

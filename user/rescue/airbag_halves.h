@@ -15,6 +15,8 @@ struct airbag {
 	pthread_mutex_t mutex; /* of all below */
 	struct bags bags;
 	struct debt debts[LENDING_DEBTS];
+	airbag_over_fn on_over; /* the slow path's own, as all below */
+	void *userdata;
 	int prepare_error; /* the first; the slow path warns of it */
 	bool prepare_warned;
 	int wake_fd; /* eventfd */
@@ -25,6 +27,11 @@ static inline bool is_raised(const struct bag *bag)
 	return bag->state != BAG_READY;
 }
 
+/* By how much its limit is raised. */
+uint64_t airbag_lent_bytes(const struct bag *bag);
+/* Its last loan. */
+struct airbag_loan airbag_loan_of(const struct bag *bag);
+
 /* Has airbag_check() called. */
 void airbag_wake(const struct airbag *airbag);
 /* Until then (CLOCK_MONOTONIC) the kernel side does not ask, and trips before the limit as it is. */
@@ -32,5 +39,3 @@ void airbag_tell_refused(struct airbag *airbag, uint64_t cgroup_id, uint64_t unt
 
 /* Puts back what an earlier instance left, or one with another runtime directory. */
 void payback_recover(struct airbag *airbag);
-/* Puts back all there is, whatever that takes. */
-void payback_all(struct airbag *airbag);

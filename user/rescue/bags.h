@@ -20,7 +20,7 @@ enum bag_state {
 	BAG_GOING_BACK, /* the limit is put back, without the mutex */
 };
 
-/* The airbag of one cgroup, whether it has a limit or not. */
+/* The airbag of one cgroup, whether it has a limit or not. Times are of CLOCK_BOOTTIME, but for one. */
 struct bag {
 	struct bag *next;   /* in its bucket */
 	struct bag *above;  /* the cgroup that it is charged to as well; NULL: none that we see */
@@ -29,10 +29,14 @@ struct bag {
 	struct loan loan;
 	struct policy policy; /* by which it was raised */
 	uint64_t path_hash;
+	uint64_t most_bytes;	 /* lent at most, by the last loan */
+	uint64_t lasted_ns;	 /* how long that did */
+	uint64_t over_ns;	 /* CLOCK_REALTIME: when it was over; 0: it stands */
+	uint64_t deadline_ns;	 /* until when it stands at most; UINT64_MAX: no end so far */
 	uint64_t least_ns;	 /* until when it stays raised at least */
 	uint64_t used_ns;	 /* when it was last asked for */
 	unsigned int open_trips; /* it is raised for */
-	bool is_for_trip; /* or was, since it was raised: it does not stay as a silent loan */
+	bool is_for_trip;	 /* or was: it does not stay as a silent loan */
 	bool is_rearmed; /* its trips are over, need is beyond the limit, and who grows is signalled */
 	uint64_t entered_ns; /* when a handler was entered last; 0: not since it was raised */
 	uint64_t complained_ns;

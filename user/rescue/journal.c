@@ -59,9 +59,9 @@ int journal_open(bool make, int *ret_dirfd)
 static int format(const struct journal_entry *entry, char text[TEXT_SIZE])
 {
 	return snprintf(text, TEXT_SIZE,
-			"limit " NUMBER " until " NUMBER " before " LIMITS " raised " LIMITS
+			"limit " NUMBER " since " NUMBER " before " LIMITS " raised " LIMITS
 			" last " LIMITS " by " NUMBER " " NUMBER "\n",
-			entry->cgroup_id, entry->deadline_ns, LIMITS_OF(entry->before),
+			entry->cgroup_id, entry->since_ns, LIMITS_OF(entry->before),
 			LIMITS_OF(entry->raised), LIMITS_OF(entry->raised_last), entry->owner,
 			entry->owner_start_ticks);
 }
@@ -114,7 +114,7 @@ static int parse(const char *text, struct journal_entry *ret)
 		uint64_t *number;
 	} parts[] = {
 		{"limit ", &entry.cgroup_id},
-		{" until ", &entry.deadline_ns},
+		{" since ", &entry.since_ns},
 		{" before ", &entry.before.memory_bytes},
 		{" ", &entry.before.memsw_bytes},
 		{" ", &entry.before.high_bytes},

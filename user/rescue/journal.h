@@ -19,7 +19,7 @@
 
 struct journal_entry {
 	uint64_t cgroup_id;
-	uint64_t deadline_ns; /* CLOCK_BOOTTIME: until when it is good; UINT64_MAX: no end so far */
+	uint64_t since_ns; /* CLOCK_BOOTTIME: when it was raised first */
 	struct cgroup_limits before, raised;
 	struct cgroup_limits raised_last; /* what it was before it was raised again; or the same */
 	uint64_t owner; /* pid of who raised it, in the PID namespace of the one who reads */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "core/lending.h"
@@ -80,7 +81,7 @@ int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_byte
 {
 	struct journal_entry entry = {
 		.cgroup_id = loan->cgroup_id,
-		.deadline_ns = UINT64_MAX,
+		.since_ns = clock_ns(CLOCK_BOOTTIME),
 		.owner = getpid(),
 		.owner_start_ticks = lender->start_ticks,
 	};

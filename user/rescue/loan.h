@@ -35,7 +35,7 @@ struct loan {
 };
 
 /*
- * Raises the limit by that, without a deadline so far. -EEXIST: another instance lends to this cgroup.
+ * Raises the limit by that. -EEXIST: another instance lends to this cgroup.
  */
 int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes);
 /* Raises a raised limit further, without a brake. -ECANCELED: somebody else has changed it. */

@@ -76,18 +76,32 @@ static int put_back_gently(const struct airbag *airbag, const struct loan *loan)
 /* The limit is back, or gone with its cgroup. */
 static void end(struct airbag *airbag, struct bag *bag)
 {
+	bag->over_ns = clock_ns(CLOCK_REALTIME);
+	bag->lasted_ns = sat_sub(clock_ns(CLOCK_BOOTTIME), bag->loan.entry.since_ns);
 	loan_end(&airbag->lender, &bag->loan);
 	bag->state = BAG_READY;
 	bag->loan.rearm_ns = 0;
 	bag->open_trips = 0; /* of which we may not have heard */
-	bag->is_owed = bag->is_for_trip = bag->is_rearmed = false;
+	bag->is_owed = bag->is_rearmed = false;
+}
+
+/* With the mutex, which is given up meanwhile. */
+static void tell_over(struct airbag *airbag, const struct bag *bag)
+{
+	struct airbag_loan loan = airbag_loan_of(bag);
+
+	if (!airbag->on_over)
+		return;
+	pthread_mutex_unlock(&airbag->mutex);
+	airbag->on_over(bag->loan.cgroup_id, &loan, airbag->userdata);
+	pthread_mutex_lock(&airbag->mutex);
 }
 
 /* Called with the mutex, which is given up while the kernel reclaims. by_force: it is the last chance. */
 static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
 {
 	struct loan loan = bag->loan;
-	bool is_owed = bag->is_owed, has_time = loan.entry.deadline_ns == UINT64_MAX && !by_force;
+	bool is_owed = bag->is_owed, has_time = bag->deadline_ns == UINT64_MAX && !by_force;
 	int r;
 
 	bag->state = BAG_GOING_BACK;
@@ -114,6 +128,7 @@ static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
 		break;
 	case LENDING_ENDED:
 		end(airbag, bag);
+		tell_over(airbag, bag);
 		break;
 	}
 }
@@ -129,7 +144,7 @@ static struct found look_at(const struct airbag *airbag, const struct bag *bag)
 	const struct lent lent = {
 		.limit_bytes = loan_limit_bytes(&bag->loan.entry.before),
 		.least_ns = bag->least_ns,
-		.deadline_ns = bag->loan.entry.deadline_ns,
+		.deadline_ns = bag->deadline_ns,
 		.cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN),
 	};
 	struct cgroup_memory memory;
@@ -151,7 +166,7 @@ static struct found look_at(const struct airbag *airbag, const struct bag *bag)
  */
 static void note_passed(struct bag *bag, bool is_passed)
 {
-	uint64_t *deadline_ns = &bag->loan.entry.deadline_ns, now_ns = clock_ns(CLOCK_BOOTTIME);
+	uint64_t *deadline_ns = &bag->deadline_ns, now_ns = clock_ns(CLOCK_BOOTTIME);
 
 	if (bag->is_for_trip) {
 		if (bag->is_rearmed && !is_passed)
@@ -171,7 +186,7 @@ static void rearm(struct airbag *airbag, struct bag *bag)
 {
 	bag->is_rearmed = true;
 	bag->loan.rearm_ns = clock_ns(CLOCK_MONOTONIC);
-	bag->loan.entry.deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), 0);
+	bag->deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), 0);
 	loan_tell(&airbag->lender, &bag->loan);
 }
 
@@ -243,10 +258,9 @@ unsigned int airbag_check(struct airbag *airbag)
 				note_passed(bag, found.is_passed);
 		}
 		if (bag->state == BAG_RAISED)
-			again_ms = bag->is_owed || bag->loan.entry.deadline_ns != UINT64_MAX
-					   ? CHECK_TRIP_MS
-				   : again_ms ? again_ms
-					      : CHECK_SILENT_MS;
+			again_ms = bag->is_owed || bag->deadline_ns != UINT64_MAX ? CHECK_TRIP_MS
+				   : again_ms					  ? again_ms
+										  : CHECK_SILENT_MS;
 		pthread_mutex_unlock(&airbag->mutex);
 	}
 	free(raised.bags);
@@ -268,8 +282,9 @@ static void keep(struct bag *bag)
 		 bag->loan.cgroup_id);
 	bag->state = BAG_RAISED;
 	bag->is_for_trip = true;
+	bag->most_bytes = airbag_lent_bytes(bag);
 	bag->least_ns = lending_least_ns(now_ns, false);
-	bag->loan.entry.deadline_ns = lending_deadline_ns(now_ns, 0);
+	bag->deadline_ns = lending_deadline_ns(now_ns, 0);
 }
 
 static void recover(const struct journal_entry *entry, void *userdata)
@@ -333,7 +348,7 @@ void payback_recover(struct airbag *airbag)
 	pthread_mutex_unlock(&airbag->mutex);
 }
 
-void payback_all(struct airbag *airbag)
+void airbag_settle(struct airbag *airbag)
 {
 	struct raised raised = collect_raised(airbag);
 

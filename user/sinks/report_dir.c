@@ -139,20 +139,50 @@ static int render_file(FILE *out, void *userdata)
 /* What cannot be read again is no report. The rest of an incident is short: see CMDLINE_MAX. */
 _Static_assert(RECORDING_BYTES_MAX + 256UL * 1024 <= FILE_READ_MAX, "reports are read as a whole");
 
+#define NAME_SIZE 32
+
+static void name_of(uint64_t id, char name[NAME_SIZE])
+{
+	snprintf(name, NAME_SIZE, "%016" PRIx64 ".json", id);
+}
+
+/* Takes the document; NULL: there was no memory for it. Returns whether it is written. */
+static bool write_document(int dirfd, const char *name, json_t *document)
+{
+	int r = document ? file_write_atomic(dirfd, name, 0600, render_file, document) : -ENOMEM;
+
+	if (r)
+		log_warn("cannot write report %s: %s, ignoring", name, strerror(-r));
+	json_decref(document);
+	return !r;
+}
+
 void report_dir_write(int dirfd, const struct incident *incident)
 {
 	json_t *object = incident_json(incident, event_name(incident));
 	json_t *recording = incident->recording ? recording_json(incident) : NULL;
-	char name[32];
-	int r;
+	char name[NAME_SIZE];
 
 	if (recording && json_object_set_new(object, "recording", recording))
 		object = json_finish(object, -1);
-	snprintf(name, sizeof(name), "%016" PRIx64 ".json", incident->id);
-	r = object ? file_write_atomic(dirfd, name, 0600, render_file, object) : -ENOMEM;
-	if (r)
-		log_warn("cannot write report %s: %s, ignoring", name, strerror(-r));
-	else
+	name_of(incident->id, name);
+	if (write_document(dirfd, name, object))
 		report_dir_prune(dirfd, REPORTS_KEEP, REPORTS_KEEP_BYTES);
-	json_decref(object);
+}
+
+void report_dir_amend(int dirfd, uint64_t id, const struct incident_payback *payback)
+{
+	_cleanup_free_ char *text = NULL;
+	char name[NAME_SIZE];
+	json_t *document;
+	size_t size;
+
+	name_of(id, name);
+	if (file_read(dirfd, name, &text, &size))
+		return; /* it was removed */
+	document = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+	if (!document || incident_json_amend(document, payback))
+		json_decref(document); /* somebody else's by now */
+	else
+		write_document(dirfd, name, document);
 }

@@ -51,6 +51,12 @@ void sinks_file(const struct sinks *sinks, const struct incident *incident)
 		report_dir_write(sinks->report_dirfd, incident);
 }
 
+void sinks_payback(const struct sinks *sinks, uint64_t id, const struct incident_payback *payback)
+{
+	if (sinks->report_dirfd >= 0)
+		report_dir_amend(sinks->report_dirfd, id, payback);
+}
+
 void sinks_incident(struct sinks *sinks, const struct incident *incident)
 {
 	bool in_journal = false;
