@@ -19,10 +19,11 @@ struct check {
 	__u8 trigger;	     /* enum apo_trigger */
 	__u8 policy;	     /* id of the limit's */
 	__u8 process_policy; /* id of the process's own */
-	bool is_covered; /* a guard covers the limit, so that all processes below have accounts */
-	bool in_fault;	 /* the owner's process is running: it can be signalled from here */
-	bool in_spike;	 /* its growth is sampled */
-	__u8 loan;	 /* LOAN_..., of the limit */
+	bool is_covered;  /* a guard covers the limit, so that all processes below have accounts */
+	bool is_stranger; /* nobody guards the process: it is seen for those who share its limit */
+	bool in_fault;	  /* the owner's process is running: it can be signalled from here */
+	bool in_spike;	  /* its growth is sampled */
+	__u8 loan;	  /* LOAN_..., of the limit */
 	struct apo_reading reading;
 };
 
@@ -55,6 +56,22 @@ static __always_inline __u32 policy_of_process(struct mem_cgroup *memcg, __u32 t
 	__u32 *policy = settings.guard_pids ? bpf_map_lookup_elem(&guard_pids, &tgid) : NULL;
 
 	return policy ? *policy : policy_of_limit((__u64)memcg);
+}
+
+/* The policy of a guard below that cgroup, or below one above it. A global function: verified once. */
+__noinline __u32 policy_of_stranger(__u64 memcg_address)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
+		__u64 id = memcg_id(memcg);
+		__u32 *policy = bpf_map_lookup_elem(&guard_above, &id);
+
+		if (policy)
+			return *policy;
+		memcg = (void *)BPF_CORE_READ(memcg, css.parent);
+	}
+	return APO_POLICY_NONE;
 }
 
 static __always_inline struct apo_policy *policy_by_id(__u32 id)
@@ -452,7 +469,7 @@ static __noinline struct process *process_update(struct check *check, struct lim
 
 	/* Steady growth of r pages/s settles at a score of r * half-life / ln 2. */
 	process->shared.rate_pages_s = process->score_pages * 661 / 1024;
-	if (settings.profiling)
+	if (settings.profiling && !check->is_stranger)
 		spike_update(check, limit, process, owned_before);
 	check->in_spike = process->spike_ns != 0;
 	process->shared.last_ns = check->now;
@@ -466,6 +483,26 @@ static __noinline struct process *process_update(struct check *check, struct lim
 	if (rss_total(rss) > process->shared.peak_pages)
 		process->shared.peak_pages = rss_total(rss);
 	return process;
+}
+
+/* What the kernel goes by when it chooses whom to kill. */
+static __always_inline __u64 victim_pages(const struct process *process)
+{
+	return rss_total(process->shared.rss_pages) + process->shared.rss_pages[APO_SWAP];
+}
+
+/* Keeps the largest process of a policy. A global function: verified once. */
+__noinline int largest_update(__u32 policy, __u32 tgid)
+{
+	const struct process *process = bpf_map_lookup_elem(&processes, &tgid), *other;
+	__u32 *largest_tgid = bpf_map_lookup_elem(&largest, &policy);
+
+	if (!process || !largest_tgid || *largest_tgid == tgid)
+		return 0;
+	other = bpf_map_lookup_elem(&processes, largest_tgid);
+	if (!other || victim_pages(process) > victim_pages(other))
+		*largest_tgid = tgid;
+	return 0;
 }
 
 #define STALL_LEAST_NS 250000000ULL

@@ -200,8 +200,8 @@ static __always_inline void request_wanted(struct check *check, struct limit *li
 	if (decision->wants & WANT_REFRESH)
 		request_bare(APO_REC_REFRESH, id, check->policy, 0, 0, 0);
 	if (decision->wants & WANT_AIRBAG)
-		request_bare(APO_REC_REQUEST, id, check->policy, check->cgroup_id,
-			     limit->shared.rate_pages_s,
+		request_bare(APO_REC_REQUEST, id, check->policy,
+			     check->is_stranger ? 0 : check->cgroup_id, limit->shared.rate_pages_s,
 			     APO_REQUEST_AIRBAG |
 				     (check->loan & LOAN_STALLED ? APO_REQUEST_STALLED : 0));
 	if (decision->wants & WANT_RETRY)

@@ -108,6 +108,7 @@ struct decision {
 	__u64 stage;	   /* of the kind of rule, as it was read */
 	__u64 signal_ns;   /* when the signal was queued; 0: it was not */
 	__u32 target_tgid; /* the grower; 0: nobody is to be signalled */
+	__u32 cause_tgid;  /* who grew instead, where nobody guards it */
 	__s32 error;
 	__u8 rule;   /* enum apo_rule; 0: none */
 	__u8 action; /* enum apo_action */
@@ -115,7 +116,7 @@ struct decision {
 	__u8 wants;  /* enum want */
 	__u8 signal;
 	__u8 disposition;
-	__u16 pad;
+	__u8 pad[6];
 };
 
 /* Memory that came back meanwhile ends the wait for a shutdown. */
@@ -210,6 +211,22 @@ static __always_inline __u32 grower_choose(struct check *check, struct limit *li
 	return tgid == check->tgid && is_dying(check->owner) ? 0 : tgid;
 }
 
+/*
+ * A process that nobody guards fills the limit. It is not ours to signal; the kernel would kill the largest
+ * process, and where that is one of the guard's, it is told in time. 0: it is none. A global function:
+ * verified once.
+ */
+__noinline __u32 endangered(__u32 policy, __u32 grower_tgid)
+{
+	const struct process *grower = bpf_map_lookup_elem(&processes, &grower_tgid), *process;
+	__u32 *tgid = bpf_map_lookup_elem(&largest, &policy);
+
+	process = tgid ? bpf_map_lookup_elem(&processes, tgid) : NULL;
+	if (!process || !grower || victim_pages(process) <= victim_pages(grower))
+		return 0;
+	return *tgid;
+}
+
 static __always_inline void warn_decide(struct check *check, const struct limit *limit,
 					const struct process *process,
 					const struct apo_policy *policy, struct decision *decision)
@@ -230,6 +247,8 @@ static __always_inline void warn_decide(struct check *check, const struct limit 
 	decision->target_tgid = check->tgid;
 	if (top_rank(check, limit) > 2 * (process ? process_rank(process) : 0))
 		decision->target_tgid = limit->top_tgid;
+	if (policy_of_account(check, decision->target_tgid) >= APO_MAX_POLICIES)
+		decision->target_tgid = endangered(check->policy, decision->target_tgid);
 	if (untouchable(decision->target_tgid))
 		decision->target_tgid = 0;
 }
@@ -352,6 +371,10 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 		decision->rule = APO_RULE_FORECAST;
 	}
 	tgid = grower_choose(check, limit, process, level, line);
+	if (tgid && policy_of_account(check, tgid) >= APO_MAX_POLICIES) {
+		decision->cause_tgid = tgid;
+		tgid = endangered(check->policy, tgid);
+	}
 	own = tgid ? policy_by_id(policy_of_account(check, tgid)) : NULL;
 	if (own && !in_cooldown(limit, tgid, own, check->now))
 		decision->target_tgid = tgid;

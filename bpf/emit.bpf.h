@@ -162,7 +162,7 @@ static __always_inline void trip_emit(struct check *check, struct limit *limit,
 	trip->action = decision->action;
 	trip->error = decision->error;
 	trip->level = apo_stage_level(decision->stage);
-	trip->pad = 0;
+	trip->cause_tgid = decision->cause_tgid;
 	grower_fill(check, decision, &trip->grower);
 	trip->target = trip->grower;
 	if (policy->target != APO_TARGET_GROWER)

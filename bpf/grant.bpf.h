@@ -130,6 +130,15 @@ static __always_inline __u32 grant_recall_of(__s64 result)
 	return result < 0 ? 0 : result >> 32 & (RECALLS - 1);
 }
 
+/* Of a process that nobody guards, and whose limit is its own: that is reached before one that is shared. */
+static __always_inline __s64 grant_elsewhere(const struct check *check)
+{
+	__s64 left = check->reading.headroom_pages;
+
+	return grant_result(left > 0 ? (__u64)left >> 4 : 0,
+			    recall_index(check->reading.limit_cgroup));
+}
+
 /*
  * In mm counter events, each of a page at least, and in what the counters of the address space may come to:
  * a huge page shows there at once, smaller ones when a batch of this CPU is full. Such a batch is kept

@@ -19,10 +19,14 @@
 
 /* For check_mm() only: a reclaim trigger after reclaim gave nothing back. */
 #define TRIGGER_RECLAIM_IN_VAIN APO_TRIGGER_END
+#define TRIGGER_FIRST_SIGHT (APO_TRIGGER_END + 1) /* only the accounts, nothing is decided */
 
 /* --- the check ----------------------------------------------------------------------------- */
 
-/* Fills in who is checked, and by which policies. False: nobody guards it, or nothing limits it. */
+/*
+ * Fills in who is checked, and by which policies. False: nobody guards it, or nothing limits it; or with a
+ * binding limit, that is its own affair at present.
+ */
 static __always_inline bool check_begin(struct check *check)
 {
 	struct mem_cgroup *memcg = memcg_of_task(check->owner);
@@ -30,12 +34,18 @@ static __always_inline bool check_begin(struct check *check)
 
 	if (!memcg)
 		return false;
-	policy = policy_of_process(memcg, check->tgid);
+	policy = check->process_policy = policy_of_process(memcg, check->tgid);
+	check->is_stranger = policy >= APO_MAX_POLICIES;
+	if (check->is_stranger)
+		policy = settings.guard_above ? policy_of_stranger((__u64)memcg) : policy;
 	if (policy >= APO_MAX_POLICIES)
 		return false;
-	check->process_policy = check->policy = policy;
+	check->policy = policy;
+	verifier_forget(check);
 	check->binding = memcg_read(memcg, &check->reading);
 	if (!check->binding)
+		return false;
+	if (check->is_stranger && !bpf_map_lookup_elem(&guard_above, &check->reading.limit_cgroup))
 		return false;
 	check->cgroup_id = memcg_id(memcg);
 	policy = policy_of_limit((__u64)check->binding);
@@ -65,6 +75,8 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 
 	if (!owner)
 		return GRANT_UNGUARDED;
+	if (trigger == TRIGGER_FIRST_SIGHT)
+		check.trigger = APO_TRIGGER_TICK;
 	if (trigger == TRIGGER_RECLAIM_IN_VAIN) {
 		check.trigger = APO_TRIGGER_RECLAIM;
 		check.loan = LOAN_URGENT;
@@ -75,7 +87,7 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 	if (current_mm != mm && current_tgid == check.tgid)
 		return 0;
 	if (!check_begin(&check))
-		return GRANT_UNGUARDED;
+		return check.binding ? grant_elsewhere(&check) : GRANT_UNGUARDED;
 	id = check.policy;
 	policy = policy_by_id(id);
 	if (!policy)
@@ -93,7 +105,12 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 	verifier_forget(&check);
 	if (process) {
 		top_update(&check, limit, process_rank(process));
-		if (check.trigger == APO_TRIGGER_RECLAIM && is_stalled(&check, process))
+		if (settings.guard_above && !check.is_stranger)
+			largest_update(check.process_policy, check.tgid);
+		if (trigger == TRIGGER_FIRST_SIGHT)
+			return 0;
+		if (check.trigger == APO_TRIGGER_RECLAIM && !check.is_stranger &&
+		    is_stalled(&check, process))
 			check.loan |= LOAN_STALLED;
 	}
 	decide(&check, limit, process, policy, &decision);
@@ -115,6 +132,24 @@ int prepare(void *ctx)
 {
 	settings.self_tgid = bpf_get_current_pid_tgid() >> 32;
 	offsets_find();
+	return 0;
+}
+
+/*
+ * User space runs it once all is attached, where limits are shared with those that nobody guards: who has
+ * grown before, and may never again, is to be known when somebody else fills the limit.
+ */
+SEC("iter/task")
+int meet(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct mm_struct *mm;
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	mm = BPF_CORE_READ(task, mm);
+	if (mm)
+		check_mm((__u64)mm, TRIGGER_FIRST_SIGHT, 0);
 	return 0;
 }
 

@@ -157,6 +157,15 @@ struct bpf_array {
 	void *pptrs[0];
 };
 
+struct bpf_iter_meta {
+	void *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
 #pragma clang attribute pop
 
 struct hrtimer;

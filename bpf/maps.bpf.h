@@ -49,6 +49,25 @@ struct {
 	__uint(max_entries, 16384);
 } guard_pids SEC(".maps");
 
+/*
+ * The cgroups above those that are guarded, which no guard covers: what fills their limits is seen,
+ * whoever it is, and only who is guarded is signalled. The policy is that of the guard below.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64); /* cgroup id; itself, not its subtree */
+	__type(value, __u32);
+	__uint(max_entries, 1024);
+} guard_above SEC(".maps");
+
+/* By policy: the largest process that is guarded by it, whom the kernel would kill. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32); /* tgid */
+	__uint(max_entries, APO_MAX_POLICIES);
+} largest SEC(".maps");
+
 /* --- accounts ------------------------------------------------------------------------------ */
 
 /* The account of a limit; user space reads only its first member. */

@@ -11,16 +11,6 @@ const volatile __u32 wanted_pid_ns = 0;
 
 #define MAX_PID_NS_LEVEL 32 /* MAX_PID_NS_LEVEL in linux/pid_namespace.h */
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct bpf_iter_meta {
-	void *seq;
-};
-struct bpf_iter__task {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-};
-#pragma clang attribute pop
-
 SEC("raw_tp")
 int prepare(void *ctx)
 {

@@ -81,10 +81,12 @@ struct apo_settings {
 	__u32 guard_pids;	     /* 1: the map `guard_pids` is in use */
 	__u32 profiling;	     /* 1: stacks of what grows are sampled */
 	__u32 has_tick;		     /* 1: the tick trigger makes up for wake-ups put off */
-	__u32 self_tgid; /* of user space, in the initial PID namespace: never signalled */
-	__u32 loans;	 /* 1: the map `loans` is in use */
+	__u32 self_tgid;   /* of user space, in the initial PID namespace: never signalled */
+	__u32 loans;	   /* 1: the map `loans` is in use */
+	__u32 guard_above; /* 1: the map `guard_above` is in use */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_settings) == 48, "apo_settings is ABI");
+_Static_assert(sizeof(struct apo_settings) == 56, "apo_settings is ABI");
 
 /*
  * What the responder says of a limit, key: cgroup id. It is there before the limit is raised, and until it
@@ -212,7 +214,7 @@ struct apo_trip {
 	__s32 error;		    /* of the last attempt to send, 0 or -errno */
 	__u32 level;		    /* 0 for the first signal of a crossing, then 1, 2, ... */
 	__u32 args_len;		    /* bytes in args; 0: not read, as where it was not running */
-	__u32 pad;
+	__u32 cause_tgid;	 /* who grew, where that is a process that nobody guards; else 0 */
 	char args[APO_ARGS_LEN]; /* command line of the grower, arguments ended by NUL */
 };
 _Static_assert(sizeof(struct apo_trip) == 568, "apo_trip is ABI");

@@ -338,6 +338,14 @@ Test(event, negative_sizes_keep_their_sign)
 	cr_expect_str_eq(text, "-8.0 EiB");
 }
 
+Test(event, who_grew_and_is_not_guarded_is_named)
+{
+	struct incident i = saved();
+
+	i.cause_pid = 77;
+	expect_part(i, ": process 77, which nobody guards, grew ");
+}
+
 Test(event, the_airbag_is_told_with_what_was_used_of_it)
 {
 	struct incident i = saved();

@@ -42,6 +42,7 @@ static struct incident saved(void)
 		.limit_bytes = 256 * MIB,
 		.usage_bytes = 240 * MIB,
 		.reclaimable_bytes = 10 * MIB,
+		.cause_pid = 77,
 		.need_bytes = 230 * MIB,
 		.swap_bytes = 0,
 		.reserve_bytes = 25 * MIB,
@@ -93,6 +94,7 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"process\":{\"pid\":1234,\"ns_pid\":7,\"comm\":\"server\","
 		"\"cmdline\":\"server -x\",\"cgroup\":\"/docker/ab12\",\"cgroup_id\":99,"
 		"\"container_id\":\"ab12\",\"disposition\":\"ignored\"},"
+		"\"cause_pid\":77,"
 		"\"target\":{\"policy\":\"leader\",\"pid\":1200,\"ns_pid\":1,\"comm\":\"init\","
 		"\"cmdline\":null,\"cgroup\":\"/docker/ab12\",\"cgroup_id\":99,"
 		"\"container_id\":null,\"disposition\":\"handled\",\"signalled\":1},"
@@ -133,6 +135,7 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"process\":{\"pid\":null,\"ns_pid\":null,\"comm\":null,\"cmdline\":null,"
 		"\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"
 		"\"disposition\":\"unknown\"},"
+		"\"cause_pid\":null,"
 		"\"target\":{\"policy\":\"grower\",\"pid\":null,\"ns_pid\":null,\"comm\":null,"
 		"\"cmdline\":null,\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"
 		"\"disposition\":\"unknown\",\"signalled\":0},"

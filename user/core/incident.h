@@ -92,6 +92,7 @@ struct incident {
 
 	struct incident_process grower;
 	struct incident_process target;
+	pid_t cause_pid; /* on the host: who grew, where nobody guards that; 0: the grower did */
 	enum apo_target target_policy;
 	uint32_t targets_signalled; /* more than 1 with target "all" */
 

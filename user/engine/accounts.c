@@ -55,11 +55,10 @@ static int collect_processes(struct source *source, struct status *status)
 	status->processes = calloc(n ?: 1, sizeof(*status->processes));
 	if (!status->processes)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		status->processes[i].pid = pids[i];
-		status->processes[i].account = accounts[i];
-	}
-	status->process_count = n;
+	for (size_t i = 0; i < n; i++)
+		if (accounts[i].policy != APO_POLICY_NONE) /* else it only shares a limit */
+			status->processes[status->process_count++] =
+				(struct status_process){.pid = pids[i], .account = accounts[i]};
 	return 0;
 }
 

@@ -129,6 +129,7 @@ struct incident *facts_trip(const struct facts_config *config, const struct apo_
 	incident->trigger = trip->trigger;
 	incident->rule = trip->rule;
 	incident->level = trip->level;
+	incident->cause_pid = trip->cause_tgid;
 	take_reading(&trip->reading, config->page_bytes, incident);
 	name_limit(config, trip->reading.limit_cgroup, incident);
 	incident->rate_bytes_s = trip->rate_pages_s * config->page_bytes;

@@ -249,6 +249,30 @@ int guards_pidfd(const struct guards *guards, uint32_t id)
 	return guards->resolved[id].pidfd;
 }
 
+/*
+ * Others may fill a limit above what is guarded, or that of the cgroup that a guarded process is in. What
+ * cannot be looked at is left out.
+ */
+static int apply_above(const struct guards *guards, uint32_t id, struct source *source)
+{
+	const struct cgroup_tree *tree = guards->config.tree;
+	const char *rel = guards->resolved[id].rel;
+	bool is_covered = policy_set_guard(guards->policies, id)->kind == GUARD_CGROUP;
+	_cleanup_free_ char *path = rel ? strdup(rel) : NULL;
+	int r = rel && !path ? -ENOMEM : 0;
+
+	while (!r && path && *path && strcmp(path, "/") != 0) {
+		_cleanup_close_ int dirfd = -1;
+		uint64_t cgroup;
+
+		if (!is_covered && !cgroup_open(tree, path, &dirfd) && !cgroup_id(dirfd, &cgroup))
+			r = source_guard_above(source, cgroup, id);
+		is_covered = false;
+		*strrchr(path, '/') = '\0';
+	}
+	return r;
+}
+
 static int apply(const struct guards *guards, uint32_t id, struct source *source,
 		 uint64_t page_bytes)
 {
@@ -259,6 +283,8 @@ static int apply(const struct guards *guards, uint32_t id, struct source *source
 
 	policy_kernel(policy_set_policy(guards->policies, id), page_bytes, &kernel);
 	r = source_set_policy(source, id, &kernel);
+	if (!r)
+		r = apply_above(guards, id, source);
 	if (r)
 		return r;
 	switch (guard->kind) {

@@ -109,6 +109,8 @@ static void print_level(FILE *file, const struct incident *incident, const struc
 			fprintf(file, " at its limit of %s", limit);
 		return;
 	}
+	if (incident->cause_pid)
+		fprintf(file, ": process %d, which nobody guards,", incident->cause_pid);
 	if (incident->rate_bytes_s)
 		fprintf(file, " grew %s/s to %s", rate, need);
 	else

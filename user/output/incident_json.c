@@ -277,6 +277,8 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "rule", name_json(rule_name(incident->rule)));
 	r |= json_object_set_new(object, "level", json_u64(incident->level));
 	r |= json_object_set_new(object, "process", process_json(incident));
+	r |= json_object_set_new(object, "cause_pid",
+				 json_known(incident->cause_pid, (uint64_t)incident->cause_pid));
 	r |= json_object_set_new(object, "target", target_json(incident));
 	r |= json_object_set_new(object, "memory", memory_json(incident));
 	r |= json_object_set_new(object, "faults",

@@ -157,6 +157,8 @@ static void add_growth(struct facts *facts)
 {
 	const json_t *document = facts->document;
 
+	if (document_is_known(document, "cause_pid"))
+		add(facts, "cause", "process %n grew, which nobody guards", PATHS("cause_pid"));
 	add(facts, "growth", "%s/s, the limit was %m away",
 	    PATHS("memory.rate_bytes_per_s", "memory.forecast_ms"));
 	add(facts, "resident", "anon %s, file %s, shmem %s, swap %s",

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -37,6 +38,20 @@ int load_prepare(const struct bpf_object *object)
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
 	return program ? bpf_prog_test_run_opts(bpf_program__fd(program), &opts) : -ENOENT;
+}
+
+ssize_t load_iterate(const struct bpf_program *program, void *ret, size_t size)
+{
+	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	bpf_link__destroy(link);
+	n = fd < 0 ? -1 : read(fd, ret, size);
+	return n < 0 ? -errno : n;
 }
 
 static bool may_load(void)

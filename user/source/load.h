@@ -2,7 +2,11 @@
 /* What loading any object of the kernel side takes. For this room only. */
 #pragma once
 
+#include <stddef.h>
+#include <sys/types.h>
+
 struct bpf_object;
+struct bpf_program;
 
 /* Before an object is opened: libbpf's words go to the trace log, and maps may lock their memory. */
 void load_begin(void);
@@ -12,6 +16,9 @@ void load_begin(void);
  * -ENOENT: it has none.
  */
 int load_prepare(const struct bpf_object *object);
+
+/* Runs an iterator over all tasks. How many bytes it wrote, at most `size`; or -errno. */
+ssize_t load_iterate(const struct bpf_program *program, void *ret, size_t size);
 
 /* Says in words what a user can do about it. r: -errno of opening, loading or preparing. */
 void load_explain(int r);

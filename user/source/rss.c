@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "source/rss.h"
 
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/util.h"
@@ -11,24 +10,11 @@
 /* Runs the iterator, which writes one record: that of the process asked for. */
 static int iterate(const struct bpf_program *program, struct apo_rss *ret)
 {
-	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
-	_cleanup_close_ int fd = -1;
-	struct apo_rss record;
-	ssize_t n;
+	ssize_t n = load_iterate(program, ret, sizeof(*ret));
 
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	bpf_link__destroy(link);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, &record, sizeof(record));
 	if (n < 0)
-		return -errno;
-	if (n != sizeof(record))
-		return -ESRCH;
-	*ret = record;
-	return 0;
+		return (int)n;
+	return n == sizeof(*ret) ? 0 : -ESRCH;
 }
 
 int rss_read(pid_t pid, uint32_t pid_ns, uint32_t cpu_ids, struct apo_rss *ret)

@@ -131,6 +131,7 @@ static int choose_programs(const struct bpf_object *object, const struct kernel_
 	program = NULL;
 	while ((program = bpf_object__next_program(object, program)))
 		if (bpf_program__type(program) == BPF_PROG_TYPE_TRACING &&
+		    bpf_program__expected_attach_type(program) != BPF_TRACE_ITER &&
 		    !hook_find(bpf_program__name(program)))
 			return -EPROTO;
 	return 0;
@@ -269,6 +270,22 @@ static int attach(struct source *source, size_t i)
 	return 0;
 }
 
+/* Who runs already is met by the kernel side, where that matters: see bpf/guard.bpf.c. */
+static void meet(const struct source *source)
+{
+	const struct bpf_program *program =
+		bpf_object__find_program_by_name(source->object, "meet");
+	char nothing;
+	ssize_t n;
+
+	if (!maps_settings(source->maps)->guard_above)
+		return;
+	n = program ? load_iterate(program, &nothing, sizeof(nothing)) : -ENOENT;
+	if (n < 0)
+		log_debug("cannot meet the processes that run already: %s, ignoring",
+			  strerror(-(int)n));
+}
+
 int source_attach(struct source *source, struct trigger_names *ret)
 {
 	bool attached[HOOKS_MAX] = {};
@@ -281,6 +298,7 @@ int source_attach(struct source *source, struct trigger_names *ret)
 		attached[i] = source->links[i];
 	}
 	maps_settings(source->maps)->has_tick = attached[hook_find("on_tick") - hooks];
+	meet(source);
 	malloc_trim(0);
 	hooks_triggers(attached, ret);
 	return 0;
@@ -371,6 +389,15 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 
 	if (!r)
 		maps_settings(source->maps)->guard_cgroups = 1;
+	return r == -E2BIG ? -ENOSPC : r;
+}
+
+int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy)
+{
+	int r = maps_put(source->maps, MAP_GUARD_ABOVE, &cgroup_id, &policy);
+
+	if (!r)
+		maps_settings(source->maps)->guard_above = 1;
 	return r == -E2BIG ? -ENOSPC : r;
 }
 
