@@ -167,6 +167,12 @@ Test(report, each_verdict_has_its_advice)
 	expect_part("{\"verdict\":\"ignored\"}", "was told and went on");
 	expect_part("{\"verdict\":\"missed\"}", "No trip preceded");
 	expect_part("{\"verdict\":\"dry run\"}", "--dry-run");
+	expect_part("{\"verdict\":\"too late\",\"airbag\":{\"result\":\"raised\"},"
+		    "\"action\":{\"delivered\":true},\"timing\":{\"signal_to_exit_ms\":300}}",
+		    "use a larger --airbag-max");
+	expect_part("{\"verdict\":\"too late\",\"airbag\":{\"result\":\"raised\"},"
+		    "\"action\":{\"delivered\":true},\"timing\":{\"signal_to_exit_ms\":9000}}",
+		    "went on allocating until all that was lent was gone");
 }
 
 Test(report, only_incidents_of_this_schema_are_reports)

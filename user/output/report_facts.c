@@ -43,6 +43,15 @@ static bool takes_no_signal(const json_t *document)
 	       document_is_text(document, "target.disposition", "init");
 }
 
+#define WENT_ON_MS 2000 /* it was lent what it grows in that time, or all there was */
+
+/* Its handler ran, and it allocated all the same until everything that was lent was gone. */
+static bool went_on(const json_t *document)
+{
+	return had_airbag(document) && was_delivered(document) &&
+	       json_number_value(document_at(document, "timing.signal_to_exit_ms")) >= WENT_ON_MS;
+}
+
 static bool any(const json_t *document)
 {
 	(void)document;
@@ -61,6 +70,10 @@ static const struct {
 	{"saved", any,
 	 "Nothing is broken. If it comes again, find out what allocates, or give the cgroup a "
 	 "higher limit."},
+	{"too late", went_on,
+	 "It was told, and went on allocating until all that was lent was gone; a larger "
+	 "--airbag-max only puts that off. Let its handler end what allocates, choose a --signal "
+	 "that does, or have --grace end it sooner."},
 	{"too late", had_airbag,
 	 "What was lent was not enough: use a larger --airbag-max, and let the program stop "
 	 "allocating when it is told to end."},
