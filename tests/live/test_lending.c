@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -546,5 +547,114 @@ Test(lending, who_shuts_down_already_is_not_told_again)
 	live_expect_text(verdict, "airbag.result", "raised");
 	live_expect_int(live_result(victim), "handler_count", 1);
 	live_expect_limit_back(cgroup, LIMIT);
+	live_stop(guard);
+}
+
+/* --- while the guard is stopped -------------------------------------------------------------- */
+
+/* Returns when none of its threads runs any more. */
+static void freeze(const struct live_process *guard)
+{
+	siginfo_t info;
+
+	live_signal(guard, SIGSTOP);
+	live_check(waitid(P_PID, (id_t)guard->pid, &info, WSTOPPED) == 0, "waitid: %m");
+}
+
+static void expect_no_loans(void)
+{
+	uint64_t deadline = live_deadline();
+
+	while (live_has_loans())
+		live_pump(deadline, "the loan to be over");
+}
+
+/* Who lives on a first loan does not need the guard, and what was lent goes back when that goes on. */
+Test(lending, first_loan_outlasts_a_guard_that_is_stopped)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
+	struct live_process *guard = watch(cgroup);
+	struct live_process *victim = borrower(cgroup, "250M", LIMIT), *other;
+
+	freeze(guard);
+	other = live_victim(cgroup, "--sawtooth", "512K:2M", "--cycles", "50");
+	live_wait_exit(other);
+	live_check(live_exit_code(other) == 0, "it ended with %d", live_exit_code(other));
+	live_expect_int(live_result(other), "handler_count", 0);
+	live_expect_ended_as_told(victim);
+	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
+	live_check(live_limit(cgroup) > LIMIT, "it went back by itself");
+	live_signal(guard, SIGCONT);
+	live_expect_limit_back(cgroup, LIMIT);
+	expect_no_loans();
+	live_expect_quiet(guard);
+}
+
+/* Who was lent to for its shutdown ends while nobody takes the loan back. */
+Test(lending, loan_for_a_trip_outlasts_a_guard_that_is_stopped)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--grace", "500s", "--cgroup", cgroup->rel);
+	struct live_process *victim = live_victim(cgroup, "--rate", "50", "--stubborn", "--max",
+						  "300M", "--hold", "--shutdown-ms", "3000");
+
+	live_event(guard, "trip", victim->pid);
+	freeze(guard);
+	live_wait_exit(victim);
+	live_check(live_limit(cgroup) > LIMIT, "it went back by itself");
+	live_signal(guard, SIGCONT);
+	live_expect_victim_saved(guard, victim, cgroup);
+	live_expect_limit_back(cgroup, LIMIT);
+	expect_no_loans();
+	live_check(live_count_events(guard, "trip", 0) == 1, "another trip");
+	live_stop(guard);
+}
+
+/*
+ * Nothing more can be lent, and the kernel side signals all the same; only who passes the limit. What has
+ * brought need near it is of a writer that has ended.
+ */
+Test(lending, trip_is_signalled_while_the_guard_is_stopped)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
+	const char *dir = live_tmpfs(512);
+	struct live_process *guard = watch(cgroup), *stays, *grows;
+	uint64_t deadline = live_deadline(), lent;
+
+	stays = live_victim(cgroup, "--max", "512K", "--hold");
+	live_wait_ready(stays);
+	live_wait_exit(live_start(cgroup, "/bin/dd", "if=/dev/zero", live_format("of=%s/held", dir),
+				  "bs=64K", "count=3984")); /* 249 MiB */
+	while ((lent = live_limit(cgroup)) == LIMIT)
+		live_pump(deadline, "the loan");
+	freeze(guard);
+	grows = live_victim(cgroup, "--rate", "20");
+	live_wait_exit(grows);
+	live_check(live_limit(cgroup) == lent, "more was lent by a guard that is stopped");
+	live_signal(guard, SIGCONT);
+	live_expect_text(live_expect_victim_saved(guard, grows, cgroup), "action.result", "sent");
+	live_check(live_count_events(guard, "trip", 0) == 1, "another trip");
+	live_expect_ended_as_told(stays);
+	live_check(unlink(live_format("%s/held", dir)) == 0, "%s/held: %m", dir);
+	live_expect_limit_back(cgroup, LIMIT);
+	expect_no_loans();
+	live_stop(guard);
+}
+
+/* Not even the first loan can be made: the signal comes before the limit. */
+Test(lending, trip_is_signalled_though_the_guard_was_stopped_before_it_lent)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
+	struct live_process *guard = watch(cgroup), *victim;
+
+	freeze(guard);
+	victim = live_victim(cgroup, "--rate", "100");
+	live_wait_exit(victim);
+	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
+	live_signal(guard, SIGCONT);
+	live_expect_text(live_expect_victim_saved(guard, victim, cgroup), "action.result", "sent");
+	live_expect_limit_back(cgroup, LIMIT);
+	expect_no_loans();
 	live_stop(guard);
 }
