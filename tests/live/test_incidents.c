@@ -292,3 +292,49 @@ Test(incidents, trip_of_an_instance_that_lives_is_left_alone)
 	live_stop(guard);
 	live_check(count_trip_files() == 0, "a file stays");
 }
+
+/* --- a limit without an OOM killer ----------------------------------------------------------- */
+
+/* Threads that meet it wait until there is room. */
+static struct live_cgroup *cgroup_without_oom_killer(void)
+{
+	struct live_cgroup *cgroup;
+
+	if (cgroup_tree_version(live_tree()) != 1)
+		live_skip("v1", "the OOM killer of a v2 cgroup cannot be disabled");
+	cgroup = live_cgroup(NULL, "hangs", LIMIT);
+	live_set(cgroup, "memory.oom_control", "1");
+	return cgroup;
+}
+
+Test(incidents, who_hangs_because_the_oom_killer_is_disabled_is_said_to)
+{
+	struct live_cgroup *cgroup = cgroup_without_oom_killer();
+	struct live_process *guard = live_watch("--airbag", "off", "--cgroup", cgroup->rel);
+	struct live_process *victim = live_victim(cgroup, "--rate", "50", "--shutdown-size", "32M");
+	json_t *verdict = live_event(guard, "verdict", victim->pid);
+
+	live_check(!victim->exited, "it has ended");
+	live_expect_text(verdict, "verdict", "ignored");
+	live_check(strstr(live_text(verdict, "reason"), "the OOM killer is disabled"), "reason: %s",
+		   live_text(verdict, "reason"));
+	live_check(live_bool(verdict, "kernel.hangs_after"), "it does not hang");
+	live_signal(victim, SIGKILL);
+	live_wait_exit(victim);
+	live_stop(guard);
+}
+
+Test(incidents, who_would_hang_because_the_oom_killer_is_disabled_is_lent_to)
+{
+	struct live_cgroup *cgroup = cgroup_without_oom_killer();
+	struct live_process *guard = live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+	struct live_process *victim = live_victim(cgroup, "--rate", "50", "--shutdown-size", "32M");
+	json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
+
+	live_expect_text(verdict, "airbag.result", "raised");
+	live_check(!live_bool(verdict, "kernel.hangs_after"), "it hangs");
+	live_expect_limit_back(cgroup, LIMIT);
+	live_check(strstr(live_get(cgroup, "memory.oom_control"), "oom_kill_disable 1"),
+		   "the OOM killer was enabled");
+	live_stop(guard);
+}

@@ -375,6 +375,33 @@ Test(cgroup_memory, v1_oom_kills_are_summed_over_the_subtree)
 	cr_expect_eq(cgroup_events_read(tree, fd, &events), -ENODATA);
 }
 
+Test(cgroup_memory, v1_hangs_where_the_oom_killer_is_disabled_and_wanted)
+{
+	static const struct {
+		const char *oom_control;
+		bool hangs;
+	} cases[] = {
+		{"oom_kill_disable 1\nunder_oom 1\noom_kill 0\n", true},
+		{"oom_kill_disable 1\nunder_oom 0\noom_kill 0\n", false},
+		{"oom_kill_disable 0\nunder_oom 1\noom_kill 0\n", false}, /* it kills just now */
+		{"oom_kill 0\n", false},
+	};
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = v1_tree();
+	_cleanup_close_ int fd = -1;
+
+	put(V1_ROOT "/a", "cgroup.procs", "");
+	put(V1_ROOT "/a", "memory.failcnt", "12\n");
+	put(V1_ROOT "/a/b", "memory.oom_control", "oom_kill_disable 1\nunder_oom 1\noom_kill 0\n");
+	fd = open_rel(tree, "/a");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cgroup_events events;
+
+		put(V1_ROOT "/a", "memory.oom_control", cases[i].oom_control);
+		cr_assert_eq(cgroup_events_read(tree, fd, &events), 0);
+		cr_expect_eq(events.hangs, cases[i].hangs, "%s", cases[i].oom_control);
+	}
+}
+
 static void expect_limit_written(const struct cgroup_tree *tree, int fd, uint64_t bytes,
 				 const char *name, const char *expected)
 {

@@ -118,7 +118,8 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"signal_to_exit_ms\":212.0,\"grace_ms\":10000.0},"
 		"\"exit\":{\"code\":3,\"signal\":null},"
 		"\"kernel\":{\"oom_kills_before\":1,\"oom_kills_after\":1,\"at_limit_before\":2,"
-		"\"at_limit_after\":9,\"at_high_before\":0,\"at_high_after\":4}}\n",
+		"\"at_limit_after\":9,\"at_high_before\":0,\"at_high_after\":4,"
+		"\"hangs_after\":false}}\n",
 		"%s", text);
 }
 
@@ -157,7 +158,8 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"exit\":null,"
 		"\"kernel\":{\"oom_kills_before\":null,\"oom_kills_after\":null,"
 		"\"at_limit_before\":null,\"at_limit_after\":null,"
-		"\"at_high_before\":null,\"at_high_after\":null}}\n",
+		"\"at_high_before\":null,\"at_high_after\":null,"
+		"\"hangs_after\":null}}\n",
 		"%s", text);
 }
 

@@ -164,6 +164,8 @@ Test(report, each_verdict_has_its_advice)
 	expect_part("{\"verdict\":\"needless\"}", "would have lived");
 	expect_part("{\"verdict\":\"ignored\",\"target\":{\"disposition\":\"init\"}}",
 		    "does not take the signal");
+	expect_part("{\"verdict\":\"ignored\",\"kernel\":{\"hangs_after\":true}}",
+		    "The OOM killer is disabled for this cgroup");
 	expect_part("{\"verdict\":\"ignored\"}", "was told and went on");
 	expect_part("{\"verdict\":\"missed\"}", "No trip preceded");
 	expect_part("{\"verdict\":\"dry run\"}", "--dry-run");

@@ -261,6 +261,25 @@ Test(verdict, running_on_below_the_reserve_is_ignored)
 	expect(i, VERDICT_IGNORED, "still running");
 }
 
+Test(verdict, hanging_at_a_limit_without_an_oom_killer_is_said)
+{
+	static const char hangs[] = "hangs at its limit, where the OOM killer is disabled "
+				    "(memory.oom_control): kill it, or raise the limit";
+	struct incident i = running_with(-1);
+
+	i.after.hangs = true;
+	expect(i, VERDICT_IGNORED, hangs);
+	i.delivered_ns = 0;
+	i.closing_known = false;
+	expect(i, VERDICT_IGNORED, hangs);
+	i.action = APO_ACT_NONE;
+	expect(i, VERDICT_IGNORED, hangs);
+	/* Others hang there. */
+	i = exited(0);
+	i.after.hangs = true;
+	expect(i, VERDICT_SAVED, "shut down and exited with status 0");
+}
+
 Test(verdict, nothing_sent_because_nobody_could_take_it_is_ignored)
 {
 	struct incident i = running_with(1 * MIB);

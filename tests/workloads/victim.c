@@ -389,6 +389,20 @@ static void grow_with_term_blocked(void)
 	pthread_join(thread, NULL);
 }
 
+/* Private anonymous memory that stays. */
+static void touch_more(uint64_t size)
+{
+	volatile char *more;
+
+	if (!size)
+		return;
+	more = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (more == MAP_FAILED)
+		die("cannot map %" PRIu64 " bytes: %m", size);
+	for (uint64_t i = 0; i < size; i += page_size)
+		more[i] = 1;
+}
+
 /* Everything the growing process does, from the first page to its exit status. */
 static int live(void)
 {
@@ -429,8 +443,10 @@ static int live(void)
 		wait_for_stop(opt.hold_ms ? (int)opt.hold_ms : -1);
 	stop(BY_MAX);
 
-	if (opt.state && (me->stop == BY_SIGNAL || me->stop == BY_POLL))
+	if (opt.state && (me->stop == BY_SIGNAL || me->stop == BY_POLL)) {
+		touch_more(opt.shutdown_size);
 		r = write_state((enum reason)me->stop);
+	}
 	atomic_store(&shutdown_done, true);
 	if (r < 0)
 		fprintf(stderr, "victim: cannot write %s: %s\n", opt.state, strerror(-r));
@@ -458,19 +474,6 @@ static int live_in_child(void)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void touch_base(void)
-{
-	volatile char *base;
-
-	if (!opt.base)
-		return;
-	base = mmap(NULL, opt.base, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (base == MAP_FAILED)
-		die("cannot map the base: %m");
-	for (uint64_t i = 0; i < opt.base; i += page_size)
-		base[i] = 1;
-}
-
 int main(int argc, char **argv)
 {
 	int r;
@@ -492,7 +495,7 @@ int main(int argc, char **argv)
 	set_up_signals();
 	if (opt.wait_stdin && !getenv("VICTIM_EXECED") && read(STDIN_FILENO, &byte, 1) != 1)
 		die("standard input ended before a byte came");
-	touch_base();
+	touch_more(opt.base);
 	r = kind->prepare ? kind->prepare() : 0;
 	if (r < 0)
 		die("cannot prepare %s: %s", kind->name, strerror(-r));

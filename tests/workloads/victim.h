@@ -46,7 +46,7 @@ struct options {
 	const char *kind, *dir, *state, *result, *comm, *sawtooth;
 	double rate, poll;
 	uint64_t threads, max, chunk, base, burst, mark, exec_at, file_size, limit;
-	uint64_t shutdown_ms, state_kib, hold_ms, cycles, ready_fd;
+	uint64_t shutdown_ms, shutdown_size, state_kib, hold_ms, cycles, ready_fd;
 	bool hold, stubborn, deaf, block_term, block_growth, ignore_term, default_term, handle_int;
 	bool fork_child, fork_idle, vm_child, vfork_spawn, wait_stdin, page_out, noop;
 };

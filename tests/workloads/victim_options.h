@@ -31,6 +31,8 @@ static const struct option_row {
 	ROW("state-kib", "N", NUMBER, state_kib, "size of the state file (256)"),
 	ROW("shutdown-ms", "N", NUMBER, shutdown_ms,
 	    "time the shutdown takes (as long as it does)"),
+	ROW("shutdown-size", "SIZE", SIZE, shutdown_size,
+	    "anonymous memory that the shutdown touches first"),
 	ROW("stubborn", NULL, FLAG, stubborn, "go on growing during the shutdown"),
 	ROW("deaf", NULL, FLAG, deaf, "the handler counts, and nothing else happens"),
 	ROW("block-term", NULL, FLAG, block_term,

@@ -50,6 +50,7 @@ struct incident_events {
 	uint64_t oom_kills;
 	uint64_t at_limit; /* charges that met the limit: events max, v1 failcnt */
 	uint64_t at_high;  /* charges above memory.high, v2 */
+	bool hangs;	   /* threads wait at the limit, whose OOM killer is disabled, v1 */
 };
 
 /* One of the limits that were raised for it. */

@@ -27,8 +27,9 @@ enum end {
 	END_LOW = 1 << 10,
 	END_RUNNING = 1 << 11,
 	END_LOST = 1 << 12,
+	END_HUNG = 1 << 13,
 	END_OWN = END_ZERO | END_CODE | END_SIGNAL | END_OTHER | END_LOST,
-	END_ANY = (1 << 13) - 1,
+	END_ANY = (1 << 14) - 1,
 };
 
 enum handler {
@@ -67,6 +68,10 @@ static const struct row rows[] = {
 	 "killed by the kernel's OOM killer after the signal"},
 	{SENT_YES, END_OOM, HANDLER_NO, DANGER_ANY, VERDICT_TOO_LATE,
 	 "killed by the kernel's OOM killer before its handler ran"},
+
+	{SENT_ANY, END_HUNG, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
+	 "hangs at its limit, where the OOM killer is disabled (memory.oom_control): kill it, or "
+	 "raise the limit"},
 
 	{SENT_GONE, END_ANY, HANDLER_ANY, DANGER_ANY, VERDICT_NEEDLESS,
 	 "it was gone before the signal could be sent"},
@@ -199,6 +204,8 @@ static enum end classify_end(const struct incident *incident)
 		return END_OOM;
 	if (incident->action == APO_ACT_DISAPPEARED || incident->exit_ns)
 		return classify_unseen_end(incident);
+	if (incident->after.hangs)
+		return END_HUNG;
 	if (!incident->closing_known)
 		return END_RUNNING;
 	if (incident->closing_headroom_bytes < 0 ||

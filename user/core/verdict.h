@@ -20,6 +20,8 @@
  *          signal      the default action of the chosen signal
  *          other       the default action of some other signal
  *          zero, code  exited with status 0, with another status
+ *          hung        still running at the close, and threads wait at the limit, whose OOM killer
+ *                      is disabled (v1)
  *          recovered   still running at the close, headroom at least the reserve
  *          low         still running at the close, headroom below the reserve
  *          running     still running at the close, headroom not known
@@ -50,6 +52,7 @@
  * yes     oom              ran           *       too late   killed during its shutdown
  * yes     oom              waited unseen *       too late   killed after the signal
  * yes     oom              no            *       too late   killed before the handler ran
+ * *       hung             *             *       ignored    waits for room that nobody makes
  * gone    *                *             *       needless   ended before it could be sent
  * !yes    zero code signal other lost recovered * needless lived without a signal
  * none    *                *             *       ignored    nobody could take it

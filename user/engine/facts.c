@@ -91,6 +91,7 @@ void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_eve
 		.oom_kills = events.oom_kills,
 		.at_limit = events.at_limit,
 		.at_high = events.at_high,
+		.hangs = events.hangs,
 	};
 }
 

@@ -248,6 +248,8 @@ static json_t *kernel_json(const struct incident_events *before,
 	r |= json_object_set_new(object, "at_high_before",
 				 json_known(before->known, before->at_high));
 	r |= json_object_set_new(object, "at_high_after", json_known(after->known, after->at_high));
+	r |= json_object_set_new(object, "hangs_after",
+				 after->known ? json_boolean(after->hangs) : json_null());
 	return json_finish(object, r);
 }
 

@@ -52,6 +52,11 @@ static bool went_on(const json_t *document)
 	       json_number_value(document_at(document, "timing.signal_to_exit_ms")) >= WENT_ON_MS;
 }
 
+static bool hangs(const json_t *document)
+{
+	return json_is_true(document_at(document, "kernel.hangs_after"));
+}
+
 static bool any(const json_t *document)
 {
 	(void)document;
@@ -86,6 +91,12 @@ static const struct {
 	{"needless", any,
 	 "The program would have lived: use a smaller --reserve, and no --forecast or a shorter "
 	 "one."},
+	{"ignored", hangs,
+	 "The OOM killer is disabled for this cgroup (memory.oom_control), so its threads wait at "
+	 "the "
+	 "limit until there is room: kill the program, or raise the limit. Against the next time, "
+	 "let "
+	 "the limit be raised (--airbag), use a larger --reserve, or enable the OOM killer."},
 	{"ignored", takes_no_signal,
 	 "The program does not take the signal: give it a handler, or put a small init in front "
 	 "of it (docker run --init, tini, apoptosis run)."},

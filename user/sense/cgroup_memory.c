@@ -248,18 +248,31 @@ void cgroup_limit_done(struct cgroup_limit *limit)
 	*limit = (struct cgroup_limit){.limit_bytes = UINT64_MAX, .headroom_bytes = INT64_MAX};
 }
 
+/* Where the OOM killer is enabled, under_oom is 1 as well: for as long as a kill takes. */
+static bool says_hangs(const char *oom_control)
+{
+	uint64_t disabled, under_oom;
+
+	return !parse_field_u64(oom_control, "oom_kill_disable", &disabled) &&
+	       !parse_field_u64(oom_control, "under_oom", &under_oom) && disabled && under_oom;
+}
+
 /* Adds the OOM kills in one v1 cgroup. A descendant that cannot be read was removed meanwhile. */
-static int visit_for_oom_kills(int dirfd, const char *path, void *userdata)
+static int visit_oom_control(int dirfd, const char *path, void *userdata)
 {
 	_cleanup_free_ char *text = NULL;
-	uint64_t *total = userdata, kills = 0;
+	struct cgroup_events *events = userdata;
+	bool is_itself = strcmp(path, "/") == 0;
+	uint64_t kills = 0;
 	int r = read_text(dirfd, "memory.oom_control", &text);
 
 	if (r == 0 && parse_field_u64(text, "oom_kill", &kills) < 0)
 		r = -ENODATA;
 	if (r < 0)
-		return strcmp(path, "/") == 0 ? r : 0;
-	*total = sat_add(*total, kills);
+		return is_itself ? r : 0;
+	if (is_itself)
+		events->hangs = says_hangs(text);
+	events->oom_kills = sat_add(events->oom_kills, kills);
 	return 0;
 }
 
@@ -268,7 +281,7 @@ static int read_events_v1(int dirfd, struct cgroup_events *events)
 	int r = read_number(dirfd, "memory.failcnt", &events->at_limit);
 
 	if (r == 0)
-		r = cgroup_walk(dirfd, visit_for_oom_kills, &events->oom_kills);
+		r = cgroup_walk(dirfd, visit_oom_control, events);
 	return r;
 }
 

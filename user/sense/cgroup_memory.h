@@ -70,6 +70,7 @@ struct cgroup_events {
 	uint64_t oom_kills;
 	uint64_t at_limit; /* charges that met the limit: v2 events max, v1 memory.failcnt */
 	uint64_t at_high;  /* v2: charges above memory.high, which are slowed down; v1: 0 */
+	bool hangs; /* v1: its OOM killer is disabled, and threads wait at the limit until there is room */
 };
 
 /* -ENODATA: as above, or v1 before 4.13, which does not count kills. */
