@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -248,6 +249,7 @@ struct live_cgroup *live_cgroup(const struct live_cgroup *parent, const char *na
 	live_check(cgroup && live.cgroup_count < MAX_THINGS, "out of memory");
 	cgroup->rel = live_format("%s/%d-%u-%s", above, (int)getpid(), live.serial++, name);
 	cgroup->fd = -1;
+	cgroup->high = UINT64_MAX;
 	r = cgroup_create(live.tree, cgroup->rel);
 	live_check(r == 0, "create cgroup %s: %s", cgroup->rel, strerror(-r));
 	live.cgroups[live.cgroup_count++] = cgroup;
@@ -302,17 +304,26 @@ uint64_t live_limit(const struct live_cgroup *cgroup)
 	return live_memory(cgroup).limit_bytes;
 }
 
-bool live_brake_is_off(const struct live_cgroup *cgroup)
+void live_set_high(struct live_cgroup *cgroup, uint64_t bytes)
 {
-	return cgroup_tree_version(live_tree()) == 1 ||
-	       strcmp(live_get(cgroup, "memory.high"), "max\n") == 0;
+	live_set(cgroup, "memory.high", live_format("%" PRIu64, bytes));
+	cgroup->high = bytes;
+}
+
+bool live_high_is_back(const struct live_cgroup *cgroup)
+{
+	struct cgroup_limits limits = {0};
+	int r = cgroup_limits_read(live.tree, cgroup->fd, &limits);
+
+	live_check(r == 0, "limits of cgroup %s: %s", cgroup->rel, strerror(-r));
+	return limits.high_bytes == cgroup->high;
 }
 
 void live_expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit)
 {
 	uint64_t deadline = live_deadline();
 
-	while (live_limit(cgroup) != limit || !live_brake_is_off(cgroup))
+	while (live_limit(cgroup) != limit || !live_high_is_back(cgroup))
 		live_pump(deadline, "the limit to be put back");
 }
 

@@ -32,6 +32,7 @@ struct live_cgroup {
 	char *rel; /* "/apo-live-17/42-victim" */
 	int fd;
 	uint64_t id;
+	uint64_t high; /* memory.high as the test has set it; UINT64_MAX: not */
 };
 
 /* Which output holds JSON lines. */
@@ -130,8 +131,13 @@ struct cgroup_memory live_memory(const struct live_cgroup *cgroup);
 uint64_t live_limit(const struct live_cgroup *cgroup);
 /* Whether a limit is on record as raised, in the runtime directory. */
 bool live_has_loans(void);
-bool live_brake_is_off(const struct live_cgroup *cgroup);
-/* Waits: memory of an ended process may take a moment to be given back, and the limit with it. */
+/* v2 memory.high, and whether it is as the test has set it. */
+void live_set_high(struct live_cgroup *cgroup, uint64_t bytes);
+bool live_high_is_back(const struct live_cgroup *cgroup);
+/*
+ * And memory.high. Waits: memory of an ended process may take a moment to be given back, and the limit with
+ * it.
+ */
 void live_expect_limit_back(const struct live_cgroup *cgroup, uint64_t limit);
 
 struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *const argv[]);
@@ -158,6 +164,11 @@ struct live_process *live_victim_argv(const struct live_spawn *spec, const char 
 #define live_victim(cgroup_, ...)                                         \
 	live_victim_argv(&(const struct live_spawn){.cgroup = (cgroup_)}, \
 			 (const char *const[]){__VA_ARGS__, (const char *)NULL})
+/*
+ * The code of victims is charged to whoever runs the tests: beyond memory.high the kernel would drop it
+ * again and again, and nobody would get on.
+ */
+void live_read_victim(void);
 /* What the state file says was the reason of the shutdown; NULL: no whole state file there. */
 const char *live_state_reason(const char *path);
 /* The victim's own account. */

@@ -60,6 +60,101 @@ Test(unified, stay_above_memory_high)
 	live_expect_quiet(guard);
 }
 
+/* Held in tmpfs by a writer that ends as planned. Returns the file. */
+static const char *hold(const struct live_cgroup *cgroup, unsigned int mib)
+{
+	const char *file = live_format("%s/held", live_tmpfs(512));
+	struct live_process *writer = live_start(cgroup, "/bin/dd", "if=/dev/zero",
+						 live_format("of=%s", file), "bs=64K",
+						 live_format("count=%u", mib * 16));
+
+	live_wait_exit(writer);
+	live_check(live_exit_code(writer) == 0, "it ended with %d", live_exit_code(writer));
+	return file;
+}
+
+static void let_go(const char *file)
+{
+	live_check(unlink(file) == 0, "%s: %m", file);
+}
+
+/* A first loan is for who lives on, as slowly as the owner wants it to. */
+Test(unified, first_loan_leaves_memory_high_alone)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "high", 64 * MIB);
+	struct live_process *guard;
+	const char *held;
+
+	live_set_high(cgroup, 59 * MIB);
+	guard = live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+	held = hold(cgroup, 61);
+	live_check(event_count(cgroup, "high") > 0, "memory.high was not met");
+	live_check(live_limit(cgroup) > 64 * MIB, "nothing was lent");
+	live_check(live_high_is_back(cgroup), "memory.high was lifted");
+	let_go(held);
+	live_expect_limit_back(cgroup, 64 * MIB);
+	live_expect_quiet(guard);
+}
+
+/*
+ * Far beyond memory.high a thread sleeps 2 s for each 64 pages that it charges. Many can pass the limit
+ * all the same; the shutdown is one thread, which would not come to its end: memory.high does not hold for as
+ * long as that takes.
+ */
+Test(unified, shutdown_is_not_slowed_down_by_memory_high)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "high", 64 * MIB);
+	struct live_process *guard = live_watch("--airbag", "auto", "--brake", "off", "--grace",
+						"60s", "--cgroup", cgroup->rel);
+	const struct live_spawn spec = {.cgroup = cgroup, .wants_stdin = true};
+	const char *const args[] = {"--threads",       "16",  "--wait-stdin",
+				    "--shutdown-size", "12M", NULL};
+	const char *held = hold(cgroup, 61);
+	uint64_t deadline = live_deadline();
+	struct live_process *victim;
+	unsigned long long slowed;
+
+	live_read_victim();
+	victim = live_victim_argv(&spec, args);
+	while (!strstr(live_read(live_format("/proc/%d/stat", (int)victim->pid)), "(victim) S"))
+		live_pump(deadline, "the victim to wait");
+	live_set_high(cgroup, 32 * MIB);
+	live_release(victim);
+	while (live_high_is_back(cgroup) && !victim->exited)
+		live_pump(deadline, "memory.high to be lifted");
+	slowed = event_count(cgroup, "high");
+	live_check(slowed > 0, "memory.high was not met");
+	live_expect_victim_saved(guard, victim, cgroup);
+	live_check(event_count(cgroup, "high") == slowed, "its shutdown was slowed down");
+	let_go(held);
+	live_expect_limit_back(cgroup, 64 * MIB);
+	live_stop(guard);
+}
+
+/* It stays, and the loan, which the process still needs, does not end for it. */
+Test(unified, memory_high_that_somebody_sets_meanwhile_stays)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "high", 64 * MIB);
+	uint64_t deadline = live_deadline();
+	struct live_process *guard, *victim;
+	json_t *verdict;
+
+	live_read_victim();
+	live_set_high(cgroup, 63 * MIB);
+	guard = live_watch("--airbag", "auto", "--grace", "5s", "--cgroup", cgroup->rel);
+	victim = live_victim(cgroup, "--deaf", "--max", "80M", "--hold", "--rate", "100");
+	while (live_high_is_back(cgroup))
+		live_pump(deadline, "memory.high to be lifted");
+	live_wait_ready(victim);
+	live_set_high(cgroup, 70 * MIB);
+	verdict = live_event(guard, "verdict", victim->pid);
+	live_check(live_bool(verdict, "action.killed_after_grace"), "not our SIGKILL");
+	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
+	live_wait_exit(victim);
+	live_expect_limit_back(cgroup, 64 * MIB);
+	live_stop(guard);
+}
+
 /* Swap. */
 
 static struct live_cgroup *swapping_cgroup(const char *parent_max, const char *max)

@@ -33,6 +33,11 @@ struct live_process *live_victim_argv(const struct live_spawn *spec, const char 
 	return victim;
 }
 
+void live_read_victim(void)
+{
+	live_check(*live_read(live_workload("victim")), "cannot read the victim");
+}
+
 static uint32_t fnv1a(const char *data, size_t size)
 {
 	uint32_t hash = 2166136261U;

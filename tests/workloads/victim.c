@@ -389,7 +389,7 @@ static void grow_with_term_blocked(void)
 	pthread_join(thread, NULL);
 }
 
-/* Private anonymous memory that stays. */
+/* Private anonymous memory that stays, in small pages. */
 static void touch_more(uint64_t size)
 {
 	volatile char *more;
@@ -399,6 +399,7 @@ static void touch_more(uint64_t size)
 	more = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (more == MAP_FAILED)
 		die("cannot map %" PRIu64 " bytes: %m", size);
+	madvise((void *)more, size, MADV_NOHUGEPAGE);
 	for (uint64_t i = 0; i < size; i += page_size)
 		more[i] = 1;
 }

@@ -364,6 +364,7 @@ static void hold_bag(struct airbag *airbag, struct bag *bag, uint64_t deadline_n
 	bag->open_trips++;
 	bag->is_for_trip = true;
 	bag->is_rearmed = false;
+	loan_lift_high(&airbag->lender, &bag->loan); /* it would slow the shutdown down */
 	set_deadline(bag, deadline_ns);
 	ret->cgroups[ret->n++] = bag->loan.cgroup_id;
 }
@@ -486,7 +487,7 @@ struct airbag_loan airbag_loan_of(const struct bag *bag)
 					       : 0,
 		.over_ns = bag->over_ns,
 		.is_for_trip = bag->is_for_trip,
-		.is_braked = entry->raised.high_bytes != entry->before.high_bytes,
+		.is_braked = loan_is_braked(entry),
 	};
 }
 

@@ -15,7 +15,9 @@
  *
  * The brake is for the end of what can be lent. That of v1 is on the kernel side (bpf/brake.bpf.h); here is
  * that of v2: memory.high a little before the raised limit. Threads that go on allocating beyond it
- * sleep, the longer the further they are, so that the rest lasts. Not before a handler is entered, which it would keep waiting, and not where more can be lent.
+ * sleep, the longer the further they are, so that the rest lasts. Not before a handler is entered, which
+ * it would keep waiting, and not where more can be lent. A memory.high of the owner's would do the same to
+ * the shutdown: it is lifted for a trip, and put back with the limit.
  *
  * Two threads call it, and a mutex keeps them apart. The responder calls what is marked so below; that
  * touches only files that do not make it wait, and allocates nothing where the cgroup was prepared. All
@@ -136,5 +138,5 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
  */
 void airbag_raise(struct airbag *airbag, const struct airbag_growth *growth,
 		  const struct policy *policy, uint64_t grace_ns, struct airbag_result *ret);
-/* The handler of a trip is entered: sets the brake, if that was all, unless somebody has one. */
+/* The handler of a trip is entered: sets the brake, if that was all. */
 void airbag_brake(struct airbag *airbag, uint64_t cgroup_id);

@@ -22,6 +22,23 @@ static bool are_ours(const struct journal_entry *entry, const struct cgroup_limi
 	return journal_take_back(entry, &taken);
 }
 
+/*
+ * The loan and the limits as they are. A memory.high that somebody else has set meanwhile is what it goes
+ * back to, and no end of the loan. -ECANCELED: somebody else has changed the limit.
+ */
+static int read_loan(const struct lender *lender, const struct loan *loan,
+		     struct journal_entry *entry, struct cgroup_limits *now)
+{
+	int r = cgroup_limits_read(lender->tree, loan->dirfd, now);
+
+	*entry = loan->entry;
+	if (!r && now->high_bytes != entry->before.high_bytes &&
+	    now->high_bytes != entry->raised.high_bytes &&
+	    now->high_bytes != entry->raised_last.high_bytes)
+		entry->before.high_bytes = entry->raised.high_bytes = now->high_bytes;
+	return r ?: are_ours(entry, now) ? 0 : -ECANCELED;
+}
+
 static uint64_t pages_of(const struct lender *lender, uint64_t bytes)
 {
 	return bytes == UINT64_MAX ? APO_UNLIMITED : bytes / lender->page_bytes;
@@ -50,6 +67,13 @@ int loan_tell(const struct lender *lender, const struct loan *loan)
 	return tell_kernel(lender, loan, &loan->entry);
 }
 
+/* memory.high is that of the owner, or lifted, or it is the brake. */
+bool loan_is_braked(const struct journal_entry *entry)
+{
+	return entry->raised.high_bytes != UINT64_MAX &&
+	       entry->raised.high_bytes != entry->before.high_bytes;
+}
+
 /* On record, told, then in force. now: the limits as they are. */
 static int raise_limits(const struct lender *lender, struct loan *loan, struct journal_entry *entry,
 			const struct cgroup_limits *now, uint64_t add_bytes, bool again)
@@ -57,7 +81,8 @@ static int raise_limits(const struct lender *lender, struct loan *loan, struct j
 	int r;
 
 	entry->raised_last = entry->raised;
-	entry->raised.high_bytes = entry->before.high_bytes;
+	if (loan_is_braked(entry))
+		entry->raised.high_bytes = UINT64_MAX;
 	entry->raised.memory_bytes = sat_add(entry->raised_last.memory_bytes, add_bytes);
 	entry->raised.memsw_bytes = sat_add(entry->raised_last.memsw_bytes, add_bytes);
 	r = journal_write(lender->journal_fd, entry, again);
@@ -113,51 +138,68 @@ void loan_end(const struct lender *lender, const struct loan *loan)
 
 int loan_raise_further(const struct lender *lender, struct loan *loan, uint64_t add_bytes)
 {
-	struct journal_entry entry = loan->entry;
+	struct journal_entry entry;
 	struct cgroup_limits now;
-	int r = cgroup_limits_read(lender->tree, loan->dirfd, &now);
+	int r = read_loan(lender, loan, &entry, &now);
 
-	if (!r && !are_ours(&entry, &now))
-		r = -ECANCELED;
 	return r ?: raise_limits(lender, loan, &entry, &now, add_bytes, true);
 }
 
 bool loan_is_in_force(const struct lender *lender, const struct loan *loan)
 {
+	struct journal_entry entry;
 	struct cgroup_limits now;
 
-	return !cgroup_limits_read(lender->tree, loan->dirfd, &now) &&
-	       are_ours(&loan->entry, &now) &&
-	       loan_limit_bytes(&now) > loan_limit_bytes(&loan->entry.before);
+	return !read_loan(lender, loan, &entry, &now) &&
+	       loan_limit_bytes(&now) > loan_limit_bytes(&entry.before);
 }
 
 void loan_raise_again(const struct lender *lender, const struct loan *loan)
 {
+	struct journal_entry entry;
 	struct cgroup_limits now;
 
-	if (!cgroup_limits_read(lender->tree, loan->dirfd, &now) && are_ours(&loan->entry, &now))
-		cgroup_limits_write(lender->tree, loan->dirfd, &loan->entry.raised);
+	if (!read_loan(lender, loan, &entry, &now))
+		cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised);
+}
+
+/* On record, then in force. */
+static void write_high(const struct lender *lender, struct loan *loan, struct journal_entry *entry,
+		       uint64_t high_bytes)
+{
+	entry->raised_last = entry->raised;
+	entry->raised.high_bytes = high_bytes;
+	if (journal_write(lender->journal_fd, entry, true))
+		return;
+	journal_mark(loan->dirfd, entry);
+	if (!cgroup_limits_write(lender->tree, loan->dirfd, &entry->raised))
+		loan->entry = *entry;
+}
+
+void loan_lift_high(const struct lender *lender, struct loan *loan)
+{
+	struct journal_entry entry;
+	struct cgroup_limits now;
+
+	if (cgroup_tree_version(lender->tree) == 2 && !read_loan(lender, loan, &entry, &now) &&
+	    entry.raised.high_bytes != UINT64_MAX && !loan_is_braked(&entry))
+		write_high(lender, loan, &entry, UINT64_MAX);
 }
 
 void loan_brake(const struct lender *lender, struct loan *loan)
 {
-	struct journal_entry entry = loan->entry;
+	struct journal_entry entry;
 	struct cgroup_limits now;
 	uint64_t usage_bytes;
 
-	if (cgroup_tree_version(lender->tree) == 1 || entry.raised.high_bytes != UINT64_MAX ||
-	    cgroup_limits_read(lender->tree, loan->dirfd, &now) || !are_ours(&entry, &now) ||
+	if (cgroup_tree_version(lender->tree) == 1 || read_loan(lender, loan, &entry, &now) ||
+	    entry.raised.high_bytes != UINT64_MAX ||
 	    cgroup_usage_read(lender->tree, loan->dirfd, &usage_bytes))
 		return;
-	entry.raised_last = entry.raised;
-	entry.raised.high_bytes = lending_brake_bytes(entry.raised.memory_bytes,
-						      MAX(usage_bytes, entry.before.memory_bytes),
-						      lender->page_bytes);
-	if (journal_write(lender->journal_fd, &entry, true))
-		return;
-	journal_mark(loan->dirfd, &entry);
-	if (!cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised))
-		loan->entry = entry;
+	write_high(lender, loan, &entry,
+		   lending_brake_bytes(entry.raised.memory_bytes,
+				       MAX(usage_bytes, entry.before.memory_bytes),
+				       lender->page_bytes));
 }
 
 int loan_put_back(const struct lender *lender, int dirfd, const struct journal_entry *entry)

@@ -46,8 +46,11 @@ int loan_tell(const struct lender *lender, const struct loan *loan);
 bool loan_is_in_force(const struct lender *lender, const struct loan *loan);
 /* For a trip that comes while the limit is put back. */
 void loan_raise_again(const struct lender *lender, const struct loan *loan);
-/* v2: sets memory.high before the end of what is lent, unless somebody has set one. */
+/* v2: a memory.high of the owner's does not hold for as long as the loan, to its end. */
+void loan_lift_high(const struct lender *lender, struct loan *loan);
+/* v2: sets memory.high before the end of what is lent, unless one holds. */
 void loan_brake(const struct lender *lender, struct loan *loan);
+bool loan_is_braked(const struct journal_entry *entry);
 
 /* The limit is where it was: nothing is left of the loan, in the journal or elsewhere. */
 void loan_end(const struct lender *lender, const struct loan *loan);
