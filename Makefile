@@ -111,7 +111,7 @@ help:
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
 	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
-	@echo 'make bench      latency, save rate, cost, idle: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
+	@echo 'make bench      latency, save rate, near misses, real programs, cost, idle: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX); uninstall takes it away again'
 	@echo 'make clean      remove build/'
@@ -264,6 +264,7 @@ demo: all $(TOP)/workloads/victim
 
 bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
+		SUBJECTS=$(abspath bench/subjects) \
 		$(B)/bench/runner $(if $(QUICK),--quick) $(if $(BENCH),--sections $(BENCH)) $(BENCHFLAGS)
 
 # The skeletons are there so that static analysis sees user/source/ whole.

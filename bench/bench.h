@@ -22,6 +22,7 @@
 struct bench {
 	const char *apoptosis; /* the binary */
 	const char *workloads; /* directory of the victims */
+	const char *subjects;  /* directory of the programs of near and real */
 	bool quick;
 	bool anyway;		  /* measure cost although others are on the tracepoint */
 	unsigned int repetitions; /* 0: each section's own default */
@@ -71,5 +72,7 @@ void group_sweep(const struct cgroup_tree *tree, const char *rel);
 void latency_run(struct bench *bench);
 void save_run(struct bench *bench);
 void airbag_run(struct bench *bench);
+void near_run(struct bench *bench);
+void real_run(struct bench *bench);
 void cost_run(struct bench *bench);
 void idle_run(struct bench *bench);

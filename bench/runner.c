@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * runner [--quick] [--sections LIST] [--repeat N] [--json FILE]: measures and prints. Needs root.
- * Environment: APOPTOSIS (the binary), WORKLOADS (directory of the victims).
+ * Environment: APOPTOSIS (the binary), WORKLOADS (directory of the victims), SUBJECTS (directory of
+ * the programs of the sections near and real).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +27,8 @@ static const struct section {
 	const char *name;
 	void (*run)(struct bench *bench);
 } sections[] = {
-	{"latency", latency_run}, {"save", save_run}, {"airbag", airbag_run},
-	{"cost", cost_run},	  {"idle", idle_run},
+	{"latency", latency_run}, {"save", save_run}, {"airbag", airbag_run}, {"near", near_run},
+	{"real", real_run},	  {"cost", cost_run}, {"idle", idle_run},
 };
 
 struct arguments {
@@ -39,10 +40,10 @@ struct arguments {
 static void usage(void)
 {
 	puts("Usage: runner [options]\n\n"
-	     "  --quick          fewer repetitions: below two minutes\n"
-	     "  --sections LIST  of latency,save,airbag,cost,idle (all)\n"
+	     "  --quick          fewer repetitions: some five minutes\n"
+	     "  --sections LIST  of latency,save,airbag,near,real,cost,idle (all)\n"
 	     "  --repeat N       repetitions of everything\n"
-	     "  --only TEXT      of latency, save and airbag, the rows with TEXT in their name\n"
+	     "  --only TEXT      of all but cost and idle, rows with TEXT in their name\n"
 	     "  --anyway         cost, although other programs are on the tracepoint\n"
 	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");
 }
@@ -282,6 +283,7 @@ int main(int argc, char **argv)
 		fail("needs root, to make cgroups and load BPF programs");
 	bench->apoptosis = getenv("APOPTOSIS") ? getenv("APOPTOSIS") : "build/apoptosis";
 	bench->workloads = getenv("WORKLOADS") ? getenv("WORKLOADS") : "build/workloads";
+	bench->subjects = getenv("SUBJECTS") ? getenv("SUBJECTS") : "bench/subjects";
 	bench->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (access(bench->apoptosis, X_OK) < 0)
 		fail("cannot run %s: %s", bench->apoptosis, strerror(errno));

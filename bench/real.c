@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Real programs that grow until they are told to stop, alone and guarded with default options. Saved
+ * is what their own data say: that all they had told the outside world about has outlived them.
+ * Beside that, how long they hung: at the limit, without any progress.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "bench.h"
+#include "numbers.h"
+#include "subjects.h"
+#include "tool.h"
+
+#define LIMIT_BYTES (256 * MIB)
+#define FULL_BYTES MIB		  /* closer to the limit than that is at the limit */
+#define PARENT_BYTES (1ULL << 40) /* never near; a guard wants some limit */
+#define RUN_MS 120000
+#define CHECK_MS 60000
+#define SAMPLE_MS 5
+
+static const struct subject {
+	const char *name, *label;
+} subjects[] = {
+	{"python", "Python, an index"},
+	{"node", "Node, an index"},
+	{"go", "Go, an index"},
+	{"jvm", "JVM, an index"},
+	{"redis", "redis, saved at its end"},
+	{"postgres", "PostgreSQL, two sessions"},
+};
+
+enum guard { ALONE, GUARDED, GUARDS };
+
+struct row {
+	const char *skipped; /* why; NULL: it was not */
+	unsigned int saved[GUARDS], killed[GUARDS];
+	struct samples hang_ms[GUARDS];
+};
+
+struct real {
+	struct bench *bench;
+	struct group *parent;
+	struct subjects *subjects;
+	unsigned int runs;
+	struct row rows[ARRAY_SIZE(subjects)];
+};
+
+static bool is_full(const struct bench *bench, const struct group *group)
+{
+	struct cgroup_memory memory = group_memory(bench, group);
+
+	return sat_sub(memory.usage_bytes, memory.file_bytes) + FULL_BYTES >= memory.limit_bytes;
+}
+
+/* Waits for its end. The longest time at the limit in which it printed nothing. */
+static double watch_ms(const struct bench *bench, const struct group *group, struct child *child)
+{
+	uint64_t end = now_ns() + RUN_MS * NSEC_PER_MSEC, since = 0, longest = 0;
+	size_t seen = 0;
+
+	while (!child_wait(child, SAMPLE_MS) && now_ns() < end) {
+		if (child->output_size != seen || !is_full(bench, group))
+			since = 0;
+		else if (!since)
+			since = now_ns();
+		else
+			longest = MAX(longest, now_ns() - since);
+		seen = child->output_size;
+	}
+	return (double)longest / 1e6;
+}
+
+/* The last whole line it printed: how many records it had said there are. */
+static const char *last_count(const struct child *child)
+{
+	const char *end = child->output ? memrchr(child->output, '\n', child->output_size) : NULL;
+	const char *line = end;
+
+	if (!end)
+		return "0";
+	while (line > child->output && line[-1] != '\n')
+		line--;
+	return text("%.*s", (int)(end - line), line);
+}
+
+static bool outlived(struct real *real, const struct subject *subject, const char *count)
+{
+	struct child *child = subjects_start(real->subjects, NULL, "check", subject->name, count);
+	bool fine = child_wait(child, CHECK_MS) && child_code(child) == 0;
+
+	child_free(child);
+	return fine;
+}
+
+static void run_once(struct real *real, size_t index, enum guard guard)
+{
+	const struct subject *subject = &subjects[index];
+	struct group *group = group_new(real->bench, real->parent, subject->name, LIMIT_BYTES);
+	struct child *child = subjects_start(real->subjects, group, "grow", subject->name, NULL);
+	struct row *row = &real->rows[index];
+	const char *count;
+
+	samples_add(&row->hang_ms[guard], watch_ms(real->bench, group, child));
+	row->killed[guard] += group_oom_kills(real->bench, group) > 0;
+	count = last_count(child);
+	child_free(child);
+	group_free(real->bench, group);
+	row->saved[guard] += outlived(real, subject, count);
+}
+
+static bool wanted(const struct real *real, size_t index)
+{
+	return !real->bench->only || strstr(subjects[index].name, real->bench->only);
+}
+
+static void print_row(struct real *real, size_t index, json_t *json)
+{
+	struct row *row = &real->rows[index];
+
+	if (row->skipped) {
+		printf("  %-26s skipped: %s\n", subjects[index].label, row->skipped);
+		json_object_set_new(json, subjects[index].name,
+				    json_pack("{s:s}", "skipped", row->skipped));
+		return;
+	}
+	printf("  %-26s   %3u/%-3u   %3u/%-3u   %9u %9u   %9.0f %9.0f\n", subjects[index].label,
+	       row->saved[ALONE], real->runs, row->saved[GUARDED], real->runs, row->killed[ALONE],
+	       row->killed[GUARDED], samples_max(&row->hang_ms[ALONE]),
+	       samples_max(&row->hang_ms[GUARDED]));
+	json_object_set_new(json, subjects[index].name,
+			    json_pack("{s:i s:i s:i s:i s:f s:f}", "alone", row->saved[ALONE],
+				      "guarded", row->saved[GUARDED], "killed_alone",
+				      row->killed[ALONE], "killed_guarded", row->killed[GUARDED],
+				      "hang_alone_ms", samples_max(&row->hang_ms[ALONE]),
+				      "hang_guarded_ms", samples_max(&row->hang_ms[GUARDED])));
+}
+
+static void report(struct real *real)
+{
+	unsigned int saved = 0, runs = 0;
+	json_t *json = json_object();
+
+	printf("\nReal programs (limit 256 MiB, apoptosis watch with default options)\n\n"
+	       "  %-26s %9s %9s   %19s   %19s\n  %-26s %9s %9s   %9s %9s   %9s %9s\n",
+	       "saved, by their own data", "", "", "runs with OOM kills", "ms hung, at most", "",
+	       "alone", "guarded", "alone", "guarded", "alone", "guarded");
+	for (size_t i = 0; i < ARRAY_SIZE(subjects); i++) {
+		if (!wanted(real, i))
+			continue;
+		print_row(real, i, json);
+		saved += real->rows[i].saved[GUARDED];
+		runs += real->rows[i].skipped ? 0 : real->runs;
+		for (enum guard guard = 0; guard < GUARDS; guard++)
+			samples_done(&real->rows[i].hang_ms[guard]);
+	}
+	printf("\n  Hung: need within 1 MiB of the limit in force, and no record added; the "
+	       "shutdown is part of it.\n  Target: every one is saved: %u of %u, %s.\n",
+	       saved, runs, saved == runs ? "met" : "MISSED");
+	json_object_set_new(json, "runs", json_integer(real->runs));
+	json_object_set_new(real->bench->json, "real", json);
+}
+
+void real_run(struct bench *bench)
+{
+	struct real real = {
+		.bench = bench,
+		.parent = group_new(bench, NULL, "real", PARENT_BYTES),
+		.subjects = subjects_new(bench),
+		.runs = repeats(bench, 5, 1),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(subjects); i++)
+		if (wanted(&real, i))
+			real.rows[i].skipped = subjects_prepare(real.subjects, subjects[i].name);
+	for (enum guard guard = 0; guard < GUARDS; guard++) {
+		struct tool *tool = guard == GUARDED ? tool_start(bench, real.parent, NULL) : NULL;
+
+		for (size_t i = 0; i < ARRAY_SIZE(subjects); i++)
+			for (unsigned int n = 0; n < real.runs; n++)
+				if (wanted(&real, i) && !real.rows[i].skipped)
+					run_once(&real, i, guard);
+		tool_stop(tool);
+	}
+	subjects_free(real.subjects);
+	group_free(bench, real.parent);
+	report(&real);
+}

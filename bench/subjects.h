@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The programs of bench/subjects/: real ones, judged by their own data. */
+#pragma once
+
+#include "child.h"
+
+struct subjects;
+
+/* With a directory for their files, and a tmpfs. One at a time. */
+struct subjects *subjects_new(const struct bench *bench);
+/* Makes what the program needs. NULL, or why it cannot be had. */
+const char *subjects_prepare(struct subjects *subjects, const char *name);
+/* One action of bench/subjects/program; argument may be NULL. Its errors are kept, see below. */
+struct child *subjects_start(struct subjects *subjects, const struct group *group,
+			     const char *action, const char *name, const char *argument);
+/* The last line that came on standard error since the last preparation. */
+const char *subjects_error(const struct subjects *subjects);
+struct subjects *subjects_free(struct subjects *subjects);
