@@ -13,22 +13,23 @@
 #include "subjects.h"
 #include "tool.h"
 
-#define LIMIT_BYTES (256 * MIB)
 #define FULL_BYTES MIB		  /* closer to the limit than that is at the limit */
 #define PARENT_BYTES (1ULL << 40) /* never near; a guard wants some limit */
 #define RUN_MS 120000
 #define CHECK_MS 60000
 #define SAMPLE_MS 5
+#define HANG_TARGET_MS 2000
 
 static const struct subject {
 	const char *name, *label;
+	uint64_t limit_bytes;
 } subjects[] = {
-	{"python", "Python, an index"},
-	{"node", "Node, an index"},
-	{"go", "Go, an index"},
-	{"jvm", "JVM, an index"},
-	{"redis", "redis, saved at its end"},
-	{"postgres", "PostgreSQL, two sessions"},
+	{"python", "Python, an index", 256 * MIB},
+	{"node", "Node, an index", 256 * MIB},
+	{"go", "Go, an index", 256 * MIB},
+	{"jvm", "JVM, an index", 256 * MIB},
+	{"redis", "redis, saved at its end", 256 * MIB},
+	{"postgres", "PostgreSQL, two sessions", 256 * MIB},
 };
 
 enum guard { ALONE, GUARDED, GUARDS };
@@ -47,11 +48,14 @@ struct real {
 	struct row rows[ARRAY_SIZE(subjects)];
 };
 
+/*
+ * Page cache counts: a program whose code is dropped and read again hangs with some MiB of it left.
+ */
 static bool is_full(const struct bench *bench, const struct group *group)
 {
 	struct cgroup_memory memory = group_memory(bench, group);
 
-	return sat_sub(memory.usage_bytes, memory.file_bytes) + FULL_BYTES >= memory.limit_bytes;
+	return memory.usage_bytes + FULL_BYTES >= memory.limit_bytes;
 }
 
 /* Waits for its end. The longest time at the limit in which it printed nothing. */
@@ -87,17 +91,21 @@ static const char *last_count(const struct child *child)
 
 static bool outlived(struct real *real, const struct subject *subject, const char *count)
 {
-	struct child *child = subjects_start(real->subjects, NULL, "check", subject->name, count);
+	/* Unlimited and unguarded; it takes along what a check that fails has left running. */
+	struct group *group = group_new(real->bench, NULL, "check", 0);
+	struct child *child = subjects_start(real->subjects, group, "check", subject->name, count);
 	bool fine = child_wait(child, CHECK_MS) && child_code(child) == 0;
 
 	child_free(child);
+	group_free(real->bench, group);
 	return fine;
 }
 
 static void run_once(struct real *real, size_t index, enum guard guard)
 {
 	const struct subject *subject = &subjects[index];
-	struct group *group = group_new(real->bench, real->parent, subject->name, LIMIT_BYTES);
+	struct group *group =
+		group_new(real->bench, real->parent, subject->name, subject->limit_bytes);
 	struct child *child = subjects_start(real->subjects, group, "grow", subject->name, NULL);
 	struct row *row = &real->rows[index];
 	const char *count;
@@ -125,40 +133,56 @@ static void print_row(struct real *real, size_t index, json_t *json)
 				    json_pack("{s:s}", "skipped", row->skipped));
 		return;
 	}
-	printf("  %-26s   %3u/%-3u   %3u/%-3u   %9u %9u   %9.0f %9.0f\n", subjects[index].label,
+	printf("  %-26s %4llu   %3u/%-3u   %3u/%-3u   %9u %9u   %9.0f %9.0f\n",
+	       subjects[index].label, (unsigned long long)(subjects[index].limit_bytes / MIB),
 	       row->saved[ALONE], real->runs, row->saved[GUARDED], real->runs, row->killed[ALONE],
 	       row->killed[GUARDED], samples_max(&row->hang_ms[ALONE]),
 	       samples_max(&row->hang_ms[GUARDED]));
 	json_object_set_new(json, subjects[index].name,
-			    json_pack("{s:i s:i s:i s:i s:f s:f}", "alone", row->saved[ALONE],
-				      "guarded", row->saved[GUARDED], "killed_alone",
-				      row->killed[ALONE], "killed_guarded", row->killed[GUARDED],
-				      "hang_alone_ms", samples_max(&row->hang_ms[ALONE]),
-				      "hang_guarded_ms", samples_max(&row->hang_ms[GUARDED])));
+			    json_pack("{s:I s:i s:i s:i s:i s:f s:f}", "limit_bytes",
+				      (json_int_t)subjects[index].limit_bytes, "alone",
+				      row->saved[ALONE], "guarded", row->saved[GUARDED],
+				      "killed_alone", row->killed[ALONE], "killed_guarded",
+				      row->killed[GUARDED], "hang_alone_ms",
+				      samples_max(&row->hang_ms[ALONE]), "hang_guarded_ms",
+				      samples_max(&row->hang_ms[GUARDED])));
+}
+
+static void print_header(void)
+{
+	printf("\nReal programs (apoptosis watch with default options)\n\n"
+	       "  %-26s %4s %9s %9s   %19s   %19s\n  %-26s %4s %9s %9s   %9s %9s   %9s %9s\n",
+	       "saved, by their own data", "MiB", "", "", "runs with OOM kills", "ms hung, at most",
+	       "", "", "alone", "guarded", "alone", "guarded", "alone", "guarded");
 }
 
 static void report(struct real *real)
 {
 	unsigned int saved = 0, runs = 0;
+	double longest_ms = 0;
+	bool hangs;
 	json_t *json = json_object();
 
-	printf("\nReal programs (limit 256 MiB, apoptosis watch with default options)\n\n"
-	       "  %-26s %9s %9s   %19s   %19s\n  %-26s %9s %9s   %9s %9s   %9s %9s\n",
-	       "saved, by their own data", "", "", "runs with OOM kills", "ms hung, at most", "",
-	       "alone", "guarded", "alone", "guarded", "alone", "guarded");
+	print_header();
 	for (size_t i = 0; i < ARRAY_SIZE(subjects); i++) {
 		if (!wanted(real, i))
 			continue;
 		print_row(real, i, json);
 		saved += real->rows[i].saved[GUARDED];
 		runs += real->rows[i].skipped ? 0 : real->runs;
+		longest_ms = MAX(longest_ms, samples_max(&real->rows[i].hang_ms[GUARDED]));
 		for (enum guard guard = 0; guard < GUARDS; guard++)
 			samples_done(&real->rows[i].hang_ms[guard]);
 	}
-	printf("\n  Hung: need within 1 MiB of the limit in force, and no record added; the "
-	       "shutdown is part of it.\n  Target: every one is saved: %u of %u, %s.\n",
-	       saved, runs, saved == runs ? "met" : "MISSED");
+	hangs = longest_ms > HANG_TARGET_MS;
+	printf("\n  Hung: usage within 1 MiB of the limit in force, and no record added; the "
+	       "shutdown is part of it.\n"
+	       "  Target: every one is saved: %u of %u, %s. Target: none hangs for more than 2 s: "
+	       "%s.\n",
+	       saved, runs, saved == runs ? "met" : "MISSED", hangs ? "MISSED" : "met");
 	json_object_set_new(json, "runs", json_integer(real->runs));
+	json_object_set_new(json, "hang_target_ms", json_integer(HANG_TARGET_MS));
+	json_object_set_new(json, "hang_target_met", json_boolean(!hangs));
 	json_object_set_new(real->bench->json, "real", json);
 }
 
