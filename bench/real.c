@@ -30,6 +30,7 @@ static const struct subject {
 	{"jvm", "JVM, an index", 256 * MIB},
 	{"redis", "redis, saved at its end", 256 * MIB},
 	{"postgres", "PostgreSQL, two sessions", 256 * MIB},
+	{"mariadb", "MariaDB, two sessions", 256 * MIB},
 	{"php", "php-fpm, two workers", 256 * MIB},
 };
 
