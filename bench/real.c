@@ -32,6 +32,7 @@ static const struct subject {
 	{"postgres", "PostgreSQL, two sessions", 256 * MIB},
 	{"mariadb", "MariaDB, two sessions", 256 * MIB},
 	{"ffmpeg", "ffmpeg, an MP4 file", 256 * MIB},
+	{"nginx", "nginx, sendfile", 256 * MIB},
 	{"php", "php-fpm, two workers", 256 * MIB},
 };
 

@@ -14,8 +14,10 @@
 #define PREPARE_MS 300000
 
 struct subjects {
+	const struct bench *bench;
 	const char *program, *errors;
 	char *tmpfs;
+	struct group *outside;
 };
 
 struct subjects *subjects_new(const struct bench *bench)
@@ -27,11 +29,14 @@ struct subjects *subjects_new(const struct bench *bench)
 		fail("out of memory");
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		fail("cannot make %s: %s", dir, strerror(errno));
+	subjects->bench = bench;
 	subjects->program = text("%s/program", bench->subjects);
 	subjects->errors = text("%s/subjects.errors", bench->dir);
 	subjects->tmpfs = memory_new(bench);
 	if (access(subjects->program, X_OK) < 0)
 		fail("cannot run %s: %s", subjects->program, strerror(errno));
+	subjects->outside = group_new(bench, NULL, "outside", 0);
+	setenv("OUTSIDE", text("/proc/%d/fd/%d", getpid(), subjects->outside->fd), 1);
 	setenv("DIR", dir, 1);
 	setenv("TMPFS", subjects->tmpfs, 1);
 	setenv("VICTIM", text("%s/victim", bench->workloads), 1);
@@ -80,6 +85,7 @@ struct subjects *subjects_free(struct subjects *subjects)
 	if (!subjects)
 		return NULL;
 	memory_free(subjects->tmpfs);
+	group_free(subjects->bench, subjects->outside);
 	unlink(subjects->errors);
 	free(subjects);
 	return NULL;

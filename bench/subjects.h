@@ -6,7 +6,7 @@
 
 struct subjects;
 
-/* With a directory for their files, and a tmpfs. One at a time. */
+/* With a directory for their files, a tmpfs, and a cgroup for clients. One at a time. */
 struct subjects *subjects_new(const struct bench *bench);
 /* Makes what the program needs. NULL, or why it cannot be had. */
 const char *subjects_prepare(struct subjects *subjects, const char *name);

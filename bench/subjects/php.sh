@@ -51,7 +51,7 @@ grow_php() {
 	php_request grow.php || :
 	kill $client 2>/dev/null || :
 	wait $client || :
-	kill -QUIT "$server"
+	kill -QUIT "$server" 2>/dev/null || :
 	wait "$server"
 }
 
