@@ -31,6 +31,7 @@ static const struct subject {
 	{"redis", "redis, saved at its end", 256 * MIB},
 	{"postgres", "PostgreSQL, two sessions", 256 * MIB},
 	{"mariadb", "MariaDB, two sessions", 256 * MIB},
+	{"chromium", "Chromium, a page", 512 * MIB},
 	{"ffmpeg", "ffmpeg, an MP4 file", 256 * MIB},
 	{"nginx", "nginx, sendfile", 256 * MIB},
 	{"php", "php-fpm, two workers", 256 * MIB},
