@@ -78,6 +78,11 @@ struct live_process *live_watch_argv(const char *const args[])
 	return guard;
 }
 
+struct live_process *live_watch_lending(const struct live_cgroup *cgroup)
+{
+	return live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+}
+
 struct live_process *live_run_argv(const struct live_spawn *spec, const char *const args[])
 {
 	struct live_spawn with_events = spec ? *spec : (struct live_spawn){0};

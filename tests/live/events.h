@@ -13,6 +13,8 @@ struct live_process *live_tool_to_end(const char *const args[]);
 /* Starts `apoptosis watch --json ARGS...` and waits until it is ready. */
 #define live_watch(...) live_watch_argv((const char *const[]){__VA_ARGS__, (const char *)NULL})
 struct live_process *live_watch_argv(const char *const args[]);
+/* The same for a cgroup, with `--airbag auto`. */
+struct live_process *live_watch_lending(const struct live_cgroup *cgroup);
 /* Starts `apoptosis run --json ARGS...` in the cgroup (may be NULL) and waits until it is ready. */
 #define live_run(spec, ...) \
 	live_run_argv(spec, (const char *const[]){__VA_ARGS__, (const char *)NULL})

@@ -18,24 +18,6 @@ TestSuite(lending, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 #define LIMIT (256 * MIB)
 
-static struct live_process *watch(const struct live_cgroup *cgroup)
-{
-	return live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
-}
-
-/* Holds so much, near the limit, for which a loan stands. */
-static struct live_process *borrower(const struct live_cgroup *cgroup, const char *holds,
-				     uint64_t limit)
-{
-	struct live_process *victim = live_victim(cgroup, "--max", holds, "--hold");
-	uint64_t deadline = live_deadline();
-
-	live_wait_ready(victim);
-	while (live_limit(cgroup) == limit)
-		live_pump(deadline, "the loan");
-	return victim;
-}
-
 /* --- below the limit ------------------------------------------------------------------------- */
 
 /* Grows to that, stays a while, and ends by itself. */
@@ -43,7 +25,7 @@ static void expect_left_alone(const char *const args[])
 {
 	for (unsigned int i = 0; i < live_repeat(); i++) {
 		struct live_cgroup *cgroup = live_cgroup(NULL, "near", LIMIT);
-		struct live_process *guard = watch(cgroup);
+		struct live_process *guard = live_watch_lending(cgroup);
 		struct live_process *victim =
 			live_victim_argv(&(struct live_spawn){.cgroup = cgroup}, args);
 
@@ -73,7 +55,7 @@ LEFT_ALONE(populating_at_once, "--kind", "populate", "--chunk", "64M", "--max", 
 Test(lending, service_that_lives_near_its_limit_lives_on)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "service", LIMIT);
-	struct live_process *guard = watch(cgroup);
+	struct live_process *guard = live_watch_lending(cgroup);
 	struct live_process *victim =
 		live_victim(cgroup, "--sawtooth", "244M:250M", "--cycles", "200");
 
@@ -88,8 +70,8 @@ Test(lending, service_that_lives_near_its_limit_lives_on)
 Test(lending, first_loan_is_silent_and_goes_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "silent", LIMIT);
-	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = borrower(cgroup, "252M", LIMIT);
+	struct live_process *guard = live_watch_lending(cgroup);
+	struct live_process *victim = live_borrower(cgroup, "252M", LIMIT);
 
 	live_check(live_limit(cgroup) <= LIMIT + LIMIT / 4, "it is raised to %" PRIu64,
 		   live_limit(cgroup));
@@ -102,8 +84,8 @@ Test(lending, first_loan_is_silent_and_goes_back)
 Test(lending, guard_that_stops_takes_its_loans_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "stop", LIMIT);
-	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = borrower(cgroup, "252M", LIMIT);
+	struct live_process *guard = live_watch_lending(cgroup);
+	struct live_process *victim = live_borrower(cgroup, "252M", LIMIT);
 
 	live_expect_quiet(guard);
 	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
@@ -116,7 +98,7 @@ Test(lending, trip_comes_when_need_passes_the_limit)
 {
 	for (unsigned int i = 0; i < live_repeat(); i++) {
 		struct live_cgroup *cgroup = live_cgroup(NULL, "passes", LIMIT);
-		struct live_process *guard = watch(cgroup);
+		struct live_process *guard = live_watch_lending(cgroup);
 		struct live_process *victim = live_victim(cgroup, "--rate", "400");
 		json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
 
@@ -135,7 +117,7 @@ Test(lending, trip_comes_when_need_passes_the_limit)
 Test(lending, limit_that_is_raised_by_its_owner_counts)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "owner", 64 * MIB);
-	struct live_process *guard = watch(cgroup);
+	struct live_process *guard = live_watch_lending(cgroup);
 	struct live_process *victim = live_victim(cgroup, "--max", "200M", "--mark", "61M",
 						  "--hold-ms", "1", "--rate", "20");
 	uint64_t deadline = live_deadline();
@@ -193,7 +175,7 @@ Test(lending, who_is_left_beyond_the_limit_is_signalled_before_it_goes_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "left", LIMIT);
 	const char *dir = live_tmpfs(512);
-	struct live_process *guard = watch(cgroup);
+	struct live_process *guard = live_watch_lending(cgroup);
 	struct live_process *left =
 		live_victim(cgroup, "--base", "30M", "--rate", "4", "--mark", "4M");
 	struct live_process *writer;
@@ -238,8 +220,8 @@ Test(lending, loan_for_a_trip_is_not_kept_by_who_stays)
 Test(lending, limit_that_somebody_puts_back_ends_the_loan)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "written", LIMIT);
-	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = borrower(cgroup, "251M", LIMIT), *other;
+	struct live_process *guard = live_watch_lending(cgroup);
+	struct live_process *victim = live_borrower(cgroup, "251M", LIMIT), *other;
 	uint64_t deadline = live_deadline();
 
 	live_set_limit(cgroup, LIMIT);
@@ -263,7 +245,7 @@ static void expect_saved_below(uint64_t pod_limit, uint64_t limit)
 {
 	struct live_cgroup *pod = live_cgroup(NULL, "pod", pod_limit);
 	struct live_cgroup *cgroup = live_cgroup(pod, "container", limit);
-	struct live_process *guard = watch(pod);
+	struct live_process *guard = live_watch_lending(pod);
 	struct live_process *victim =
 		live_victim(cgroup, "--rate", "200", "--stubborn", "--shutdown-ms", "200");
 	json_t *verdict = live_expect_victim_saved(guard, victim, cgroup);
@@ -285,86 +267,6 @@ NESTED(130, 128)
 NESTED(160, 128)
 NESTED(192, 128)
 NESTED(128, 160)
-
-/* --- what is said of a loan ------------------------------------------------------------------- */
-
-static json_t *status_of(struct live_process *guard)
-{
-	live_signal(guard, SIGUSR1);
-	return live_event(guard, "status", 0);
-}
-
-/* The account of a limit in a status. */
-static const json_t *account_of(const json_t *status, const struct live_cgroup *cgroup)
-{
-	const json_t *limits = live_member(status, "limits"), *limit;
-	size_t i;
-
-	json_array_foreach ((json_t *)limits, i, limit)
-		if (strcmp(live_text(limit, "cgroup"), cgroup->rel) == 0)
-			return limit;
-	live_check(false, "no account of %s", cgroup->rel);
-	return NULL;
-}
-
-/* The loan outlives the verdict, and the report of it is complete when that is over. */
-Test(lending, what_was_lent_and_when_it_was_paid_back_is_said)
-{
-	struct live_cgroup *pod = live_cgroup(NULL, "pod", LIMIT + 2 * MIB);
-	struct live_cgroup *cgroup = live_cgroup(pod, "container", LIMIT);
-	const char *dir = live_path("reports");
-	struct live_process *guard =
-		live_watch("--airbag", "auto", "--report-dir", dir, "--cgroup", pod->rel);
-	struct live_process *victim =
-		live_victim(cgroup, "--rate", "200", "--stubborn", "--shutdown-ms", "200");
-	json_t *verdict = live_expect_victim_saved(guard, victim, cgroup), *status, *report;
-	uint64_t deadline = live_deadline();
-	const char *file = live_format("%s/%s.json", dir, live_text(verdict, "id"));
-	const json_t *account, *levels = live_member(verdict, "airbag.limits");
-
-	live_check(json_array_size(levels) == 2, "%zu limits were raised", json_array_size(levels));
-	live_expect_text(json_array_get(levels, 0), "cgroup", cgroup->rel);
-	live_expect_text(json_array_get(levels, 1), "cgroup", pod->rel);
-	live_check(live_int(json_array_get(levels, 0), "raised_bytes") ==
-			   live_int(verdict, "airbag.raised_bytes"),
-		   "the limit that binds was raised by something else");
-	while (live_has_loans())
-		live_pump(deadline, "the loan to be over");
-	status = status_of(guard);
-	account = account_of(status, cgroup);
-	live_expect_int(account, "lent_bytes", 0);
-	live_check(live_int(account, "loan.lent_bytes") == live_int(verdict, "airbag.raised_bytes"),
-		   "the status says that something else was lent");
-	live_check(live_bool(account, "loan.for_trip"), "not for a trip");
-	report = json_loads(live_read(file), 0, NULL);
-	live_expect_text(report, "airbag.paid_back", live_text(account, "loan.paid_back"));
-	live_check(json_real_value(live_member(report, "airbag.lent_ms")) >= 200,
-		   "the shutdown took longer than the loan");
-	live_check(live_member(report, "recording"), "the recording is gone");
-	json_decref(report);
-	live_stop(guard);
-}
-
-/* What stands when the guard ends is put back, and its report says so. */
-Test(lending, what_a_guard_puts_back_at_its_end_is_said)
-{
-	struct live_cgroup *cgroup = live_cgroup(NULL, "end", LIMIT);
-	const char *dir = live_path("reports");
-	struct live_process *guard = live_run(&(struct live_spawn){.cgroup = cgroup}, "--airbag",
-					      "auto", "--report-dir", dir, "--",
-					      live_workload("victim"), "--rate", "200");
-	json_t *verdict = live_event(guard, "verdict", 0), *report;
-	const char *file = live_format("%s/%s.json", dir, live_text(verdict, "id"));
-
-	live_wait_exit(guard);
-	live_expect_text(verdict, "verdict", "saved");
-	report = json_loads(live_read(file), 0, NULL);
-	live_check(live_member(report, "airbag.paid_back") &&
-			   json_is_string(live_member(report, "airbag.paid_back")),
-		   "not said: %s", live_read(file));
-	json_decref(report);
-	live_expect_limit_back(cgroup, LIMIT);
-}
 
 /* --- many ------------------------------------------------------------------------------------ */
 
@@ -410,7 +312,7 @@ Test(lending, page_cache_in_pipes_is_need)
 	struct live_process *guard, *victim;
 
 	cgroup = live_cgroup(NULL, "pinned", 64 * MIB);
-	guard = watch(cgroup);
+	guard = live_watch_lending(cgroup);
 	victim = live_victim(cgroup, "--kind", "spliced", "--dir", dir, "--file-size", "256M",
 			     "--rate", "100");
 	live_expect_victim_saved(guard, victim, cgroup);
@@ -430,59 +332,12 @@ Test(lending, who_is_stalled_at_its_limit_is_lent_to)
 	uint64_t deadline = live_deadline();
 
 	cgroup = live_cgroup(NULL, "stalled", 64 * MIB);
-	guard = watch(cgroup);
+	guard = live_watch_lending(cgroup);
 	victim = live_victim(cgroup, "--base", "40M", "--kind", "file-hot", "--dir", dir,
 			     "--file-size", "28M", "--max", "1000G");
 	while (live_limit(cgroup) == 64 * MIB)
 		live_pump(deadline, "the loan");
 	live_expect_ended_as_told(victim);
-	live_expect_limit_back(cgroup, 64 * MIB);
-	live_expect_quiet(guard);
-}
-
-/* --- several instances ----------------------------------------------------------------------- */
-
-static struct live_process *watch_with(const struct live_cgroup *cgroup, const char *runtime_dir)
-{
-	live_check(mkdir(runtime_dir, 0700) == 0 || errno == EEXIST, "mkdir %s: %m", runtime_dir);
-	live_check(setenv("RUNTIME_DIRECTORY", runtime_dir, 1) == 0, "setenv: %m");
-	return watch(cgroup);
-}
-
-/* A daemon and a sidecar guard one cgroup. One of them lends; the limit is where it was each time. */
-Test(lending, two_instances_leave_the_limit_as_it_was)
-{
-	struct live_cgroup *cgroup = live_cgroup(NULL, "both", 64 * MIB);
-	struct live_process *one = watch_with(cgroup, live_path("one"));
-	struct live_process *other = watch_with(cgroup, live_path("other"));
-
-	for (unsigned int i = 0; i < 20; i++) {
-		struct live_process *victim =
-			i % 2 ? live_victim(cgroup, "--rate", "200")
-			      : live_victim(cgroup, "--max", "61M", "--hold-ms", "100");
-
-		live_wait_exit(victim);
-		live_check(live_limit(cgroup) <= 128 * MIB, "it was raised twice");
-	}
-	live_expect_limit_back(cgroup, 64 * MIB);
-	live_stop(one);
-	live_stop(other);
-	live_check(live_limit(cgroup) == 64 * MIB, "the limit is %" PRIu64, live_limit(cgroup));
-}
-
-/* One is killed while it lends. Another, which has never heard of it, puts the limit back. */
-Test(lending, what_a_killed_instance_left_another_puts_back)
-{
-	struct live_cgroup *cgroup = live_cgroup(NULL, "killed", 64 * MIB);
-	struct live_process *guard = watch_with(cgroup, live_path("one"));
-	struct live_process *victim = borrower(cgroup, "61M", 64 * MIB);
-
-	live_signal(guard, SIGKILL);
-	live_wait_exit(guard);
-	live_check(live_limit(cgroup) > 64 * MIB, "it went back by itself");
-	live_signal(victim, SIGTERM);
-	live_wait_exit(victim);
-	guard = watch_with(cgroup, live_path("other"));
 	live_expect_limit_back(cgroup, 64 * MIB);
 	live_expect_quiet(guard);
 }
@@ -497,7 +352,7 @@ Test(lending, mapping_what_is_charged_already_is_no_growth)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "shared", LIMIT);
 	const char *dir = live_tmpfs(512);
-	struct live_process *guard = watch(cgroup), *leaker, *readers[READERS], *maker;
+	struct live_process *guard = live_watch_lending(cgroup), *leaker, *readers[READERS], *maker;
 	json_t *verdict;
 
 	maker = live_start(cgroup, "/bin/dd", "if=/dev/zero", live_format("of=%s/shared", dir),
@@ -534,7 +389,7 @@ Test(lending, who_shuts_down_is_not_signalled_twice)
 Test(lending, who_shuts_down_already_is_not_told_again)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "told", LIMIT);
-	struct live_process *guard = watch(cgroup);
+	struct live_process *guard = live_watch_lending(cgroup);
 	struct live_process *victim = live_victim(cgroup, "--rate", "100", "--mark", "180M",
 						  "--max", "300M", "--hold", "--stubborn",
 						  "--shutdown-ms", "6000");
@@ -547,114 +402,5 @@ Test(lending, who_shuts_down_already_is_not_told_again)
 	live_expect_text(verdict, "airbag.result", "raised");
 	live_expect_int(live_result(victim), "handler_count", 1);
 	live_expect_limit_back(cgroup, LIMIT);
-	live_stop(guard);
-}
-
-/* --- while the guard is stopped -------------------------------------------------------------- */
-
-/* Returns when none of its threads runs any more. */
-static void freeze(const struct live_process *guard)
-{
-	siginfo_t info;
-
-	live_signal(guard, SIGSTOP);
-	live_check(waitid(P_PID, (id_t)guard->pid, &info, WSTOPPED) == 0, "waitid: %m");
-}
-
-static void expect_no_loans(void)
-{
-	uint64_t deadline = live_deadline();
-
-	while (live_has_loans())
-		live_pump(deadline, "the loan to be over");
-}
-
-/* Who lives on a first loan does not need the guard, and what was lent goes back when that goes on. */
-Test(lending, first_loan_outlasts_a_guard_that_is_stopped)
-{
-	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
-	struct live_process *guard = watch(cgroup);
-	struct live_process *victim = borrower(cgroup, "250M", LIMIT), *other;
-
-	freeze(guard);
-	other = live_victim(cgroup, "--sawtooth", "512K:2M", "--cycles", "50");
-	live_wait_exit(other);
-	live_check(live_exit_code(other) == 0, "it ended with %d", live_exit_code(other));
-	live_expect_int(live_result(other), "handler_count", 0);
-	live_expect_ended_as_told(victim);
-	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
-	live_check(live_limit(cgroup) > LIMIT, "it went back by itself");
-	live_signal(guard, SIGCONT);
-	live_expect_limit_back(cgroup, LIMIT);
-	expect_no_loans();
-	live_expect_quiet(guard);
-}
-
-/* Who was lent to for its shutdown ends while nobody takes the loan back. */
-Test(lending, loan_for_a_trip_outlasts_a_guard_that_is_stopped)
-{
-	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
-	struct live_process *guard =
-		live_watch("--airbag", "auto", "--grace", "500s", "--cgroup", cgroup->rel);
-	struct live_process *victim = live_victim(cgroup, "--rate", "50", "--stubborn", "--max",
-						  "300M", "--hold", "--shutdown-ms", "3000");
-
-	live_event(guard, "trip", victim->pid);
-	freeze(guard);
-	live_wait_exit(victim);
-	live_check(live_limit(cgroup) > LIMIT, "it went back by itself");
-	live_signal(guard, SIGCONT);
-	live_expect_victim_saved(guard, victim, cgroup);
-	live_expect_limit_back(cgroup, LIMIT);
-	expect_no_loans();
-	live_check(live_count_events(guard, "trip", 0) == 1, "another trip");
-	live_stop(guard);
-}
-
-/*
- * Nothing more can be lent, and the kernel side signals all the same; only who passes the limit. What has
- * brought need near it is of a writer that has ended.
- */
-Test(lending, trip_is_signalled_while_the_guard_is_stopped)
-{
-	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
-	const char *dir = live_tmpfs(512);
-	struct live_process *guard = watch(cgroup), *stays, *grows;
-	uint64_t deadline = live_deadline(), lent;
-
-	stays = live_victim(cgroup, "--max", "512K", "--hold");
-	live_wait_ready(stays);
-	live_wait_exit(live_start(cgroup, "/bin/dd", "if=/dev/zero", live_format("of=%s/held", dir),
-				  "bs=64K", "count=3984")); /* 249 MiB */
-	while ((lent = live_limit(cgroup)) == LIMIT)
-		live_pump(deadline, "the loan");
-	freeze(guard);
-	grows = live_victim(cgroup, "--rate", "20");
-	live_wait_exit(grows);
-	live_check(live_limit(cgroup) == lent, "more was lent by a guard that is stopped");
-	live_signal(guard, SIGCONT);
-	live_expect_text(live_expect_victim_saved(guard, grows, cgroup), "action.result", "sent");
-	live_check(live_count_events(guard, "trip", 0) == 1, "another trip");
-	live_expect_ended_as_told(stays);
-	live_check(unlink(live_format("%s/held", dir)) == 0, "%s/held: %m", dir);
-	live_expect_limit_back(cgroup, LIMIT);
-	expect_no_loans();
-	live_stop(guard);
-}
-
-/* Not even the first loan can be made: the signal comes before the limit. */
-Test(lending, trip_is_signalled_though_the_guard_was_stopped_before_it_lent)
-{
-	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
-	struct live_process *guard = watch(cgroup), *victim;
-
-	freeze(guard);
-	victim = live_victim(cgroup, "--rate", "100");
-	live_wait_exit(victim);
-	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
-	live_signal(guard, SIGCONT);
-	live_expect_text(live_expect_victim_saved(guard, victim, cgroup), "action.result", "sent");
-	live_expect_limit_back(cgroup, LIMIT);
-	expect_no_loans();
 	live_stop(guard);
 }

@@ -36,7 +36,7 @@ Test(neighbours, one_that_fills_the_parent_is_seen)
 {
 	struct live_cgroup *pod = live_cgroup(NULL, "pod", LIMIT);
 	struct live_cgroup *cgroup = live_cgroup(pod, "service", 0);
-	struct live_process *guard = live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+	struct live_process *guard = live_watch_lending(cgroup);
 	struct live_process *service = live_victim(cgroup, "--max", "150M", "--hold");
 
 	live_wait_ready(service);
@@ -59,7 +59,7 @@ Test(neighbours, one_that_is_larger_is_left_to_the_kernel)
 {
 	struct live_cgroup *pod = live_cgroup(NULL, "pod", LIMIT);
 	struct live_cgroup *cgroup = live_cgroup(pod, "service", 0);
-	struct live_process *guard = live_watch("--airbag", "auto", "--cgroup", cgroup->rel);
+	struct live_process *guard = live_watch_lending(cgroup);
 	struct live_process *service = live_victim(cgroup, "--max", "50M", "--hold"), *neighbour;
 
 	live_wait_ready(service);

@@ -33,6 +33,18 @@ struct live_process *live_victim_argv(const struct live_spawn *spec, const char 
 	return victim;
 }
 
+struct live_process *live_borrower(const struct live_cgroup *cgroup, const char *holds,
+				   uint64_t limit)
+{
+	struct live_process *victim = live_victim(cgroup, "--max", holds, "--hold");
+	uint64_t deadline = live_deadline();
+
+	live_wait_ready(victim);
+	while (live_limit(cgroup) == limit)
+		live_pump(deadline, "the loan");
+	return victim;
+}
+
 void live_read_victim(void)
 {
 	live_check(*live_read(live_workload("victim")), "cannot read the victim");

@@ -94,7 +94,8 @@ static const struct {
 	{"ignored", hangs,
 	 "The OOM killer is disabled for this cgroup (memory.oom_control), so its threads wait at "
 	 "the limit until there is room: kill the program, or raise the limit. Against the next "
-	 "time, let the limit be raised (--airbag), use a larger --reserve, or enable the OOM killer."},
+	 "time, let the limit be raised (--airbag), use a larger --reserve, or enable the OOM "
+	 "killer."},
 	{"ignored", takes_no_signal,
 	 "The program does not take the signal: give it a handler, or put a small init in front "
 	 "of it (docker run --init, tini, apoptosis run)."},
