@@ -64,12 +64,13 @@ static bool is_full(const struct bench *bench, const struct group *group)
 }
 
 /* Waits for its end. The longest time at the limit in which it printed nothing. */
-static double watch_ms(const struct bench *bench, const struct group *group, struct child *child)
+static double watch_ms(const struct bench *bench, const struct group *group, struct child *child,
+		       bool *ret_ended)
 {
 	uint64_t end = now_ns() + RUN_MS * NSEC_PER_MSEC, since = 0, longest = 0;
 	size_t seen = 0;
 
-	while (!child_wait(child, SAMPLE_MS) && now_ns() < end) {
+	while (!(*ret_ended = child_wait(child, SAMPLE_MS)) && now_ns() < end) {
 		if (child->output_size != seen || !is_full(bench, group))
 			since = 0;
 		else if (!since)
@@ -114,13 +115,14 @@ static void run_once(struct real *real, size_t index, enum guard guard)
 	struct child *child = subjects_start(real->subjects, group, "grow", subject->name, NULL);
 	struct row *row = &real->rows[index];
 	const char *count;
+	bool ended;
 
-	samples_add(&row->hang_ms[guard], watch_ms(real->bench, group, child));
+	samples_add(&row->hang_ms[guard], watch_ms(real->bench, group, child, &ended));
 	row->killed[guard] += group_oom_kills(real->bench, group) > 0;
 	count = last_count(child);
 	child_free(child);
 	group_free(real->bench, group);
-	row->saved[guard] += outlived(real, subject, count);
+	row->saved[guard] += outlived(real, subject, count) && ended;
 }
 
 static bool wanted(const struct real *real, size_t index)

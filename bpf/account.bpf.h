@@ -248,6 +248,12 @@ static __always_inline __u64 rss_total(const __u64 pages[APO_KINDS])
 	return pages[APO_FILE] + pages[APO_ANON] + pages[APO_SHMEM];
 }
 
+/* Of that, what is need: files that it has mapped are page cache. */
+static __always_inline __u64 rss_needed(const __u64 pages[APO_KINDS])
+{
+	return pages[APO_ANON] + pages[APO_SHMEM];
+}
+
 /* Describes the process of a task, all but its disposition. */
 static __always_inline void task_describe(struct task_struct *task, __u64 cgroup_id,
 					  struct apo_task *ret)
@@ -279,7 +285,7 @@ static __always_inline void process_begin(struct check *check, struct process *p
 	__builtin_memcpy(process->shared.comm, task.comm, sizeof(process->shared.comm));
 	process->mm = (__u64)check->mm;
 	process->score_pages = 0;
-	process->owned_pages = rss_total(rss);
+	process->owned_pages = rss_needed(rss);
 	process->mark_pages = process->owned_pages;
 	process->spike_ns = 0;
 	process->calm = 1;
@@ -301,7 +307,7 @@ static __always_inline __s64 slack_pages(void)
 /* What a process owns and its mm counters do not show: tmpfs, pipes, other kernel memory. */
 static __always_inline __s64 hidden_pages(const struct process *process)
 {
-	__s64 hidden = process->owned_pages - (__s64)rss_total(process->shared.rss_pages);
+	__s64 hidden = process->owned_pages - (__s64)rss_needed(process->shared.rss_pages);
 
 	return hidden > 0 ? hidden : 0;
 }
@@ -403,16 +409,16 @@ static __always_inline __s64 hidden_growth(struct check *check, struct limit *li
 }
 
 /*
- * By how much a process has grown. Anonymous pages are charged when they are mapped. Files and shared
- * memory may have been charged long before, to somebody else: of those, what need shows and nobody else's
- * growth may still explain counts, and no more of what is unmapped again than need has fallen by.
+ * By how much a process has grown. Anonymous pages are charged when they are mapped. Shared memory may
+ * have been charged long before, to somebody else: of that, what need shows and nobody else's growth may
+ * still explain counts, and no more of what is unmapped again than need has fallen by. Mapped files are page
+ * cache, and no growth: where they are pinned, it is hidden growth.
  */
 static __always_inline __s64 rss_growth(const __u64 rss[APO_KINDS], const __u64 before[APO_KINDS],
 					__s64 unexplained)
 {
 	__s64 own = (__s64)(rss[APO_ANON] - before[APO_ANON]);
-	__s64 shared =
-		(__s64)(rss[APO_FILE] + rss[APO_SHMEM] - before[APO_FILE] - before[APO_SHMEM]);
+	__s64 shared = (__s64)(rss[APO_SHMEM] - before[APO_SHMEM]);
 	__s64 most = unexplained - (own > 0 ? own : 0) - slack_pages();
 	__s64 least = unexplained < 0 ? unexplained : 0;
 
@@ -451,7 +457,7 @@ static __noinline struct process *process_update(struct check *check, struct lim
 	else if (grown > 0 && check->trigger == APO_TRIGGER_GROWTH)
 		limit->explained_pages += grown < unexplained ? grown : unexplained;
 	if (check->trigger != APO_TRIGGER_GROWTH || process->shared.cgroup_id != check->cgroup_id)
-		grown += hidden_growth(check, limit, process, rss_total(rss));
+		grown += hidden_growth(check, limit, process, rss_needed(rss));
 
 	process->score_pages =
 		decay(process->score_pages, since(check->now, process->shared.last_ns)) + grown;

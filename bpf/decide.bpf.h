@@ -356,6 +356,8 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	if (check->loan & LOAN_POSSIBLE && !check->reading.lent_pages &&
 	    (room < (__s64)reserve || is_urgent(check)) && loan_wait(check, limit, decision))
 		return;
+	if (check->loan & LOAN_STALLED && check->reading.lent_pages)
+		ask_for_loan(check, limit, decision);
 	line = reserve >> (level & 31);
 	if (room >= (__s64)(2 * reserve + reserve / 2))
 		return;

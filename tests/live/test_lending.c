@@ -324,22 +324,32 @@ Test(lending, page_cache_in_pipes_is_need)
  * Page cache that is read over and over has no room beside need, which stays below the limit: the kernel
  * drops and reads it again without end. It is lent room, and nobody is signalled.
  */
-Test(lending, who_is_stalled_at_its_limit_is_lent_to)
+static void expect_lent_when_stalled(const char *base, const char *hot, uint64_t least)
 {
 	const char *dir = live_disk_dir();
-	struct live_cgroup *cgroup;
-	struct live_process *guard, *victim;
+	struct live_cgroup *cgroup = live_cgroup(NULL, "stalled", 64 * MIB);
+	struct live_process *guard = live_watch_lending(cgroup);
+	struct live_process *victim = live_victim(cgroup, "--base", base, "--kind", "file-hot",
+						  "--dir", dir, "--file-size", hot, "--max",
+						  "1000G");
 	uint64_t deadline = live_deadline();
 
-	cgroup = live_cgroup(NULL, "stalled", 64 * MIB);
-	guard = live_watch_lending(cgroup);
-	victim = live_victim(cgroup, "--base", "40M", "--kind", "file-hot", "--dir", dir,
-			     "--file-size", "28M", "--max", "1000G");
-	while (live_limit(cgroup) == 64 * MIB)
+	while (live_limit(cgroup) < least)
 		live_pump(deadline, "the loan");
 	live_expect_ended_as_told(victim);
 	live_expect_limit_back(cgroup, 64 * MIB);
 	live_expect_quiet(guard);
+}
+
+Test(lending, who_is_stalled_at_its_limit_is_lent_to)
+{
+	expect_lent_when_stalled("40M", "28M", 64 * MIB + 1);
+}
+
+/* The first loan is 8 MiB. */
+Test(lending, who_is_stalled_with_a_loan_is_lent_more)
+{
+	expect_lent_when_stalled("52M", "28M", 78 * MIB);
 }
 
 /* --- who is to blame -------------------------------------------------------------------------- */
@@ -367,6 +377,25 @@ Test(lending, mapping_what_is_charged_already_is_no_growth)
 	live_expect_int(verdict, "target.pid", leaker->pid);
 	for (size_t i = 0; i < READERS; i++)
 		live_expect_ended_as_told(readers[i]);
+	live_check(live_count_events(guard, "trip", 0) == 1, "another trip");
+	live_stop(guard);
+}
+
+/* Page cache is no need: who maps files, however fast, is not the one that leaks. */
+Test(lending, who_maps_files_is_not_taken_for_the_leaker)
+{
+	const char *dir = live_disk_dir();
+	struct live_cgroup *cgroup = live_cgroup(NULL, "maps", LIMIT);
+	struct live_process *guard = live_watch_lending(cgroup), *leaker, *reader;
+	json_t *verdict;
+
+	leaker = live_victim(cgroup, "--kind", "thp", "--rate", "200", "--mark", "60M");
+	live_wait_ready(leaker);
+	reader = live_victim(cgroup, "--kind", "file-hot", "--dir", dir, "--file-size", "150M",
+			     "--max", "1000G");
+	verdict = live_expect_victim_saved(guard, leaker, cgroup);
+	live_expect_int(verdict, "target.pid", leaker->pid);
+	live_expect_ended_as_told(reader);
 	live_check(live_count_events(guard, "trip", 0) == 1, "another trip");
 	live_stop(guard);
 }

@@ -169,10 +169,10 @@ Test(payback, first_loan_outlasts_a_guard_that_is_stopped)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "frozen", LIMIT);
 	struct live_process *guard = live_watch_lending(cgroup);
-	struct live_process *victim = live_borrower(cgroup, "250M", LIMIT), *other;
+	struct live_process *victim = live_borrower(cgroup, "251M", LIMIT), *other;
 
 	freeze(guard);
-	other = live_victim(cgroup, "--sawtooth", "512K:2M", "--cycles", "50");
+	other = live_victim(cgroup, "--sawtooth", "256K:1M", "--cycles", "50");
 	live_wait_exit(other);
 	live_check(live_exit_code(other) == 0, "it ended with %d", live_exit_code(other));
 	live_expect_int(live_result(other), "handler_count", 0);

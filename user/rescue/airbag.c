@@ -298,19 +298,25 @@ static int begin(struct airbag *airbag, const struct airbag_growth *growth,
 	return -ENODEV; /* the process has moved */
 }
 
-/* As much as the limit that binds may have now; a trip that is over gets nothing. */
-static int lend_more(struct airbag *airbag, const struct policy *policy, uint64_t rate_bytes_s,
-		     struct chain *chain)
+/*
+ * As much as the limit that binds may have now; a trip that is over gets nothing. Who is stalled with a
+ * first loan needs more room for its page cache than that.
+ */
+static int lend_more(struct airbag *airbag, const struct policy *policy,
+		     const struct airbag_growth *growth, struct chain *chain)
 {
 	const struct bag *bag = chain->bags[chain->binding];
 	uint64_t limit_bytes = chain->levels[chain->binding].limit_bytes;
+	uint64_t rate_bytes_s = growth->rate_bytes_s;
 
-	if (!is_raised(bag))
-		return lend(airbag, policy, lending_first_bytes(policy, limit_bytes, rate_bytes_s),
-			    chain);
-	if (!bag->open_trips || clock_ns(CLOCK_BOOTTIME) >= bag->deadline_ns)
+	if (is_raised(bag) && clock_ns(CLOCK_BOOTTIME) >= bag->deadline_ns)
 		return 0;
-	return lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s), chain);
+	if (is_raised(bag) && bag->open_trips)
+		return lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s),
+			    chain);
+	if (is_raised(bag) && !growth->is_stalled)
+		return 0;
+	return lend(airbag, policy, lending_first_bytes(policy, limit_bytes, rate_bytes_s), chain);
 }
 
 /* Page cache takes what is lent, so that need stays clear of the limit: that does not end it at once. */
@@ -330,7 +336,7 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 	pthread_mutex_lock(&airbag->mutex);
 	r = begin(airbag, growth, policy, &chain);
 	if (!r) {
-		r = lend_more(airbag, policy, growth->rate_bytes_s, &chain);
+		r = lend_more(airbag, policy, growth, &chain);
 		brake(airbag, chain.bags[chain.binding]);
 		if (growth->is_stalled)
 			stand_for_stall(&chain);
