@@ -141,6 +141,7 @@ Test(airbag, brake_makes_a_small_one_last)
 
 	if (cgroup_tree_version(live_tree()) == 1)
 		live_skip("v2", "memory.high is of cgroup v2");
+	live_read_victim();
 	verdict = save_stubborn("64M", "0", "4", "1000");
 	live_expect_text(verdict, "airbag.brake", "held");
 }
@@ -156,6 +157,7 @@ Test(airbag, brake_takes_the_place_of_a_high_limit_that_is_set)
 		live_skip("v2", "memory.high is of cgroup v2");
 	cgroup = live_cgroup(NULL, "high", 64 * MIB);
 	live_set_high(cgroup, 1024 * MIB);
+	live_read_victim();
 	guard = live_watch("--airbag", "64M", "--cgroup", cgroup->rel);
 	victim = live_victim(cgroup, "--rate", "100", "--stubborn", "--shutdown-ms", "300");
 	verdict = live_expect_victim_saved(guard, victim, cgroup);

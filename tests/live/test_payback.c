@@ -220,7 +220,7 @@ Test(payback, trip_is_signalled_while_the_guard_is_stopped)
 	stays = live_victim(cgroup, "--max", "512K", "--hold");
 	live_wait_ready(stays);
 	live_wait_exit(live_start(cgroup, "/bin/dd", "if=/dev/zero", live_format("of=%s/held", dir),
-				  "bs=64K", "count=3984")); /* 249 MiB */
+				  "bs=64K", "count=4016")); /* 251 MiB */
 	while ((lent = live_limit(cgroup)) == LIMIT)
 		live_pump(deadline, "the loan");
 	freeze(guard);
