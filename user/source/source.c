@@ -282,8 +282,9 @@ static void meet(const struct source *source)
 		return;
 	n = program ? load_iterate(program, &nothing, sizeof(nothing)) : -ENOENT;
 	if (n < 0)
-		log_debug("cannot meet the processes that run already: %s, ignoring",
-			  strerror(-(int)n));
+		log_warn("cannot look at the processes that run already: %s; they are known from "
+			 "their next growth on",
+			 strerror(-(int)n));
 }
 
 int source_attach(struct source *source, struct trigger_names *ret)
