@@ -29,25 +29,30 @@ struct check {
 
 /* --- whose policy -------------------------------------------------------------------------- */
 
+/* What the map has of the nearest cgroup at or above; NULL: nothing. */
+static __always_inline __u32 *nearest(void *map, struct mem_cgroup *memcg)
+{
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
+		__u64 id = memcg_id(memcg);
+		__u32 *policy = bpf_map_lookup_elem(map, &id);
+
+		if (policy)
+			return policy;
+		memcg = (void *)BPF_CORE_READ(memcg, css.parent);
+	}
+	return NULL;
+}
+
 /*
  * The rule is in core/policy_set.h. A limit has the policy of the nearest guarded cgroup at or
  * above, else that of everything, else APO_POLICY_NONE. A global function: verified once.
  */
 __noinline __u32 policy_of_limit(__u64 memcg_address)
 {
-	struct mem_cgroup *memcg = (void *)memcg_address;
+	__u32 *policy = settings.guard_cgroups ? nearest(&guard_cgroups, (void *)memcg_address)
+					       : NULL;
 
-	if (!settings.guard_cgroups)
-		return settings.guard_all;
-	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
-		__u64 id = memcg_id(memcg);
-		__u32 *policy = bpf_map_lookup_elem(&guard_cgroups, &id);
-
-		if (policy)
-			return *policy;
-		memcg = (void *)BPF_CORE_READ(memcg, css.parent);
-	}
-	return settings.guard_all;
+	return policy ? *policy : settings.guard_all;
 }
 
 /* The policy of a process that is charged to that cgroup. */
@@ -58,20 +63,10 @@ static __always_inline __u32 policy_of_process(struct mem_cgroup *memcg, __u32 t
 	return policy ? *policy : policy_of_limit((__u64)memcg);
 }
 
-/* The policy of a guard below that cgroup, or below one above it. A global function: verified once. */
-__noinline __u32 policy_of_stranger(__u64 memcg_address)
+/* Whether a cgroup at or above that is above a guarded one. A global function: verified once. */
+__noinline int shares_with_guard(__u64 memcg_address)
 {
-	struct mem_cgroup *memcg = (void *)memcg_address;
-
-	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
-		__u64 id = memcg_id(memcg);
-		__u32 *policy = bpf_map_lookup_elem(&guard_above, &id);
-
-		if (policy)
-			return *policy;
-		memcg = (void *)BPF_CORE_READ(memcg, css.parent);
-	}
-	return APO_POLICY_NONE;
+	return settings.guard_above && nearest(&guard_above, (void *)memcg_address);
 }
 
 static __always_inline struct apo_policy *policy_by_id(__u32 id)

@@ -12,7 +12,7 @@
 #define EVENTS_UNGUARDED 256 /* between checks of a process nobody guards */
 #define PAGES_UNGUARDED 1024 /* growth of usage between checks of such a process */
 #define USAGE_PAGES_MAX 4096 /* growth of usage between checks of a guarded one, at most */
-#define COUNTER_BATCH 32     /* pages of a CPU that a counter does not show, or 2 for each CPU */
+#define COUNTER_BATCH 32     /* of a counter, at least; else 2 for each CPU */
 
 /* --- recalls ------------------------------------------------------------------------------- */
 
@@ -130,13 +130,21 @@ static __always_inline __u32 grant_recall_of(__s64 result)
 	return result < 0 ? 0 : result >> 32 & (RECALLS - 1);
 }
 
-/* Of a process that nobody guards, and whose limit is its own: that is reached before one that is shared. */
+/* Pages of a CPU that a counter may not show. */
+static __always_inline __u32 counter_batch(void)
+{
+	return 2 * nr_cpus > COUNTER_BATCH ? 2 * nr_cpus : COUNTER_BATCH;
+}
+
+/*
+ * Of a process that nobody guards, and whose limit is its own: that is reached before one that is shared, so
+ * that near it not every event matters.
+ */
 static __always_inline __s64 grant_elsewhere(const struct check *check)
 {
-	__s64 left = check->reading.headroom_pages;
+	__s64 left = check->reading.headroom_pages >> 4, least = EVENTS_FAR + counter_batch();
 
-	return grant_result(left > 0 ? (__u64)left >> 4 : 0,
-			    recall_index(check->reading.limit_cgroup));
+	return grant_result(left > least ? left : least, recall_index(check->reading.limit_cgroup));
 }
 
 /*
@@ -146,7 +154,7 @@ static __always_inline __s64 grant_elsewhere(const struct check *check)
  */
 static __always_inline void grant_to_slot(struct slot *slot, __s64 result)
 {
-	__u32 batch = 2 * nr_cpus > COUNTER_BATCH ? 2 * nr_cpus : COUNTER_BATCH;
+	__u32 batch = counter_batch();
 	__u32 pages = (__u32)result > batch ? (__u32)result - batch : 0;
 	__u32 events = pages < EVENTS_FAR ? pages : EVENTS_FAR;
 

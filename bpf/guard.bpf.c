@@ -30,23 +30,24 @@
 static __always_inline bool check_begin(struct check *check)
 {
 	struct mem_cgroup *memcg = memcg_of_task(check->owner);
-	__u32 policy;
+	__u32 policy, *above;
 
 	if (!memcg)
 		return false;
-	policy = check->process_policy = policy_of_process(memcg, check->tgid);
-	check->is_stranger = policy >= APO_MAX_POLICIES;
-	if (check->is_stranger)
-		policy = settings.guard_above ? policy_of_stranger((__u64)memcg) : policy;
-	if (policy >= APO_MAX_POLICIES)
+	check->process_policy = check->policy = policy_of_process(memcg, check->tgid);
+	check->is_stranger = check->policy >= APO_MAX_POLICIES;
+	if (check->is_stranger && !shares_with_guard((__u64)memcg))
 		return false;
-	check->policy = policy;
 	verifier_forget(check);
 	check->binding = memcg_read(memcg, &check->reading);
 	if (!check->binding)
 		return false;
-	if (check->is_stranger && !bpf_map_lookup_elem(&guard_above, &check->reading.limit_cgroup))
-		return false;
+	if (check->is_stranger) {
+		above = bpf_map_lookup_elem(&guard_above, &check->reading.limit_cgroup);
+		if (!above)
+			return false;
+		check->policy = *above;
+	}
 	check->cgroup_id = memcg_id(memcg);
 	policy = policy_of_limit((__u64)check->binding);
 	check->is_covered = policy < APO_MAX_POLICIES;
@@ -107,12 +108,12 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
 		top_update(&check, limit, process_rank(process));
 		if (settings.guard_above && !check.is_stranger)
 			largest_update(check.process_policy, check.tgid);
-		if (trigger == TRIGGER_FIRST_SIGHT)
-			return 0;
 		if (check.trigger == APO_TRIGGER_RECLAIM && !check.is_stranger &&
 		    is_stalled(&check, process))
 			check.loan |= LOAN_STALLED;
 	}
+	if (trigger == TRIGGER_FIRST_SIGHT)
+		return 0;
 	decide(&check, limit, process, policy, &decision);
 	verifier_forget(&decision);
 	if (!act(&check, limit, &decision))
