@@ -40,7 +40,7 @@ struct arguments {
 static void usage(void)
 {
 	puts("Usage: runner [options]\n\n"
-	     "  --quick          fewer repetitions: some five minutes\n"
+	     "  --quick          fewer repetitions: some ten minutes\n"
 	     "  --sections LIST  of latency,save,airbag,near,real,cost,idle (all)\n"
 	     "  --repeat N       repetitions of everything\n"
 	     "  --only TEXT      of all but cost and idle, rows with TEXT in their name\n"

@@ -127,15 +127,15 @@ static size_t count_names(void)
 
 Test(reports, the_end_of_a_loan_is_added_to_a_file)
 {
-	const struct incident_payback payback = {.lent_ns = 2500 * NSEC_PER_MSEC,
-						 .realtime_ns = NSEC_PER_SEC};
+	const struct loan_facts loan = {.lasted_ns = 2500 * NSEC_PER_MSEC,
+					.over_realtime_ns = NSEC_PER_SEC};
 	struct incident incident = closed("first");
 	json_t *report, *airbag;
 
-	report_dir_amend(fixture_root(), 0xab, &payback);
+	report_dir_amend(fixture_root(), 0xab, &loan);
 	cr_expect(!is_there("00000000000000ab.json"));
 	report_dir_write(fixture_root(), &incident);
-	report_dir_amend(fixture_root(), 0xab, &payback);
+	report_dir_amend(fixture_root(), 0xab, &loan);
 	report = read_report();
 	cr_expect_str_eq(reason_of(report), "first");
 	airbag = json_object_get(report, "airbag");
@@ -148,7 +148,7 @@ Test(reports, the_end_of_a_loan_is_added_to_a_file)
 Test(reports, a_file_that_is_no_report_any_more_is_left)
 {
 	put("00000000000000ab.json", "[7]", 1);
-	report_dir_amend(fixture_root(), 0xab, &(struct incident_payback){.realtime_ns = 1});
+	report_dir_amend(fixture_root(), 0xab, &(struct loan_facts){.over_realtime_ns = 1});
 	cr_expect_eq(count_names(), 1);
 }
 

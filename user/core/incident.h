@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "apoptosis/abi.h"
+#include "core/lending.h"
 #include "core/recording.h"
 
 enum verdict {
@@ -57,12 +58,6 @@ struct incident_events {
 struct incident_level {
 	char *cgroup;	     /* its path; NULL: gone */
 	uint64_t lent_bytes; /* at most */
-};
-
-/* The end of the loan, which is after that of the trip. Zero: it is not over. */
-struct incident_payback {
-	uint64_t lent_ns;     /* for how long, the silent part before the trip included */
-	uint64_t realtime_ns; /* CLOCK_REALTIME */
 };
 
 enum incident_airbag {
@@ -119,8 +114,8 @@ struct incident {
 	uint64_t airbag_bytes; /* added to the limit */
 	struct incident_level levels[APO_MAX_DEPTH];
 	unsigned int level_count;
-	struct incident_payback payback;
-	bool brake_set; /* when the handler was entered */
+	struct loan_facts loan; /* on the limit that binds; it ends after the trip */
+	bool brake_set;		/* when the handler was entered */
 	bool killed_after_grace;
 	uint64_t grace_ns;  /* 0: off */
 	bool grace_is_lent; /* none was asked for: it ends only what still needs the loan */

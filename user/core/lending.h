@@ -16,6 +16,15 @@
 
 #define LENDING_DEBTS 64 /* cgroups that owe; of more, those nearest to having paid are forgotten */
 
+/* What is told of the last loan on a limit. */
+struct loan_facts {
+	uint64_t lent_bytes;	   /* at most; 0: there was none */
+	uint64_t lasted_ns;	   /* so far, or until it was over */
+	uint64_t over_realtime_ns; /* when the limit was back, or gone; 0: it is raised */
+	bool is_for_trip;	   /* not a silent one */
+	bool is_braked;
+};
+
 /* By path: a service that is restarted gets a new cgroup there. All zero at first. */
 struct debt {
 	uint64_t path_hash;

@@ -13,6 +13,7 @@
 #include "apoptosis/abi.h"
 #include "core/hooks.h"
 #include "core/incident.h"
+#include "core/lending.h"
 
 #define STATUS_VERDICTS (VERDICT_DRY_RUN + 1)
 
@@ -33,21 +34,13 @@ struct ready {
 	pid_t child;		       /* run: CMD; 0 = none */
 };
 
-/* The last loan on a limit. */
-struct status_loan {
-	uint64_t lent_bytes;	   /* at most; 0: there was none */
-	uint64_t lasted_ns;	   /* so far, or until it was over */
-	uint64_t over_realtime_ns; /* 0: it stands */
-	bool is_for_trip;	   /* not a silent one */
-};
-
 struct status_limit {
 	char *path; /* of the cgroup whose limit it is, raw; NULL = gone */
 	struct apo_limit_key key;
 	char *why; /* why it has that policy, policy_set_why(); NULL = not known */
 	struct apo_limit account;
 	uint64_t lent_pages; /* by which it is raised now */
-	struct status_loan loan;
+	struct loan_facts loan;
 	uint64_t verdicts[STATUS_VERDICTS]; /* as below */
 };
 

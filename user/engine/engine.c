@@ -459,12 +459,7 @@ static void add_loans(struct engine *engine, struct status *status)
 {
 	for (size_t i = 0; i < status->limit_count; i++) {
 		struct status_limit *limit = &status->limits[i];
-		struct airbag_loan loan = airbag_loan(engine->airbag, limit->key.cgroup_id);
-
-		limit->loan = (struct status_loan){.lent_bytes = loan.lent_bytes,
-						   .lasted_ns = loan.lasted_ns,
-						   .over_realtime_ns = loan.over_ns,
-						   .is_for_trip = loan.is_for_trip};
+		limit->loan = airbag_loan(engine->airbag, limit->key.cgroup_id);
 	}
 }
 

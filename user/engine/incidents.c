@@ -66,33 +66,30 @@ static void report(struct incidents *incidents, struct incident *incident, struc
 		incident_free(incident);
 }
 
-struct paid {
+struct over {
 	struct incidents *incidents;
-	struct incident_payback payback;
+	const struct loan_facts *loan;
 };
 
 static void on_paid(uint64_t id, void *userdata)
 {
-	const struct paid *paid = userdata;
-	struct incident *unnamed = symbolize_queue_find(paid->incidents->queue, id);
+	const struct over *over = userdata;
+	struct incident *unnamed = symbolize_queue_find(over->incidents->queue, id);
 
 	if (unnamed)
-		unnamed->payback = paid->payback;
-	sinks_payback(paid->incidents->config.sinks, id, &paid->payback);
+		unnamed->loan = *over->loan;
+	sinks_payback(over->incidents->config.sinks, id, over->loan);
 }
 
-static void on_loan_over(uint64_t limit_cgroup, const struct airbag_loan *loan, void *userdata)
+static void on_loan_over(uint64_t limit_cgroup, const struct loan_facts *loan, void *userdata)
 {
 	struct incidents *incidents = userdata;
-	struct paid paid = {
-		.incidents = incidents,
-		.payback = {.lent_ns = loan->lasted_ns, .realtime_ns = loan->over_ns},
-	};
+	struct over over = {.incidents = incidents, .loan = loan};
 
 	for (struct open_incident *open = incidents->open; open; open = open->next)
 		if (open->limit.cgroup_id == limit_cgroup && open->flow.raised)
-			open->incident->payback = paid.payback;
-	unpaid_take(&incidents->unpaid, limit_cgroup, on_paid, &paid);
+			open->incident->loan = *loan;
+	unpaid_take(&incidents->unpaid, limit_cgroup, on_paid, &over);
 }
 
 static void on_verdict(struct open_incident *open, void *userdata)
@@ -107,7 +104,7 @@ static void on_verdict(struct open_incident *open, void *userdata)
 		closed_trips_add(&incidents->closed, incident->id);
 		handover_remove(incidents->shared.handover, incident->id);
 	}
-	if (incident->airbag == INCIDENT_AIRBAG_RAISED && !incident->payback.realtime_ns)
+	if (incident->airbag == INCIDENT_AIRBAG_RAISED && !incident->loan.over_realtime_ns)
 		unpaid_add(&incidents->unpaid, incident->id, open->limit.cgroup_id);
 	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
 }

@@ -79,7 +79,7 @@ static void read_loan(struct open_incident *open)
 
 	for (unsigned int i = incident->level_count; i < levels->n; i++) {
 		struct incident_level *level = &incident->levels[i];
-		struct airbag_loan loan = airbag_loan(config->airbag, levels->cgroups[i]);
+		struct loan_facts loan = airbag_loan(config->airbag, levels->cgroups[i]);
 
 		level->lent_bytes = loan.lent_bytes;
 		if (cgroup_path_of_id(config->facts.tree, levels->cgroups[i], &level->cgroup))

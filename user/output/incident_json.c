@@ -139,26 +139,25 @@ static json_t *levels_json(const struct incident *incident)
 	return json_finish(list, r);
 }
 
-static int set_payback(json_t *airbag, const struct incident_payback *payback)
+static int set_payback(json_t *airbag, const struct loan_facts *loan)
 {
 	char time[FORMAT_TIME_SIZE];
-	bool is_over = payback->realtime_ns;
+	bool is_over = loan->over_realtime_ns;
 	int r = 0;
 
-	format_rfc3339(time, sizeof(time), payback->realtime_ns);
+	format_rfc3339(time, sizeof(time), loan->over_realtime_ns);
 	r |= json_object_set_new(
 		airbag, "lent_ms",
-		is_over ? json_real((double)payback->lent_ns / (double)NSEC_PER_MSEC)
-			: json_null());
+		is_over ? json_real((double)loan->lasted_ns / (double)NSEC_PER_MSEC) : json_null());
 	r |= json_object_set_new(airbag, "paid_back", is_over ? json_string(time) : json_null());
 	return r;
 }
 
-int incident_json_amend(json_t *document, const struct incident_payback *payback)
+int incident_json_amend(json_t *document, const struct loan_facts *loan)
 {
 	json_t *airbag = json_object_get(document, "airbag");
 
-	return json_is_object(airbag) ? set_payback(airbag, payback) : -1;
+	return json_is_object(airbag) ? set_payback(airbag, loan) : -1;
 }
 
 static json_t *airbag_json(const struct incident *incident)
@@ -181,7 +180,7 @@ static json_t *airbag_json(const struct incident *incident)
 	r |= json_object_set_new(object, "used_bytes", json_u64(incident_airbag_used(incident)));
 	r |= json_object_set_new(object, "brake", json_string(incident_brake(incident)));
 	r |= json_object_set_new(object, "limits", levels_json(incident));
-	r |= set_payback(object, &incident->payback);
+	r |= set_payback(object, &incident->loan);
 	return json_finish(object, r);
 }
 

@@ -13,4 +13,4 @@
 json_t *incident_json(const struct incident *incident, const char *event);
 
 /* The end of the loan, in a document that was made before. 0, or -1: it is none, or there is no memory. */
-int incident_json_amend(json_t *document, const struct incident_payback *payback);
+int incident_json_amend(json_t *document, const struct loan_facts *loan);

@@ -108,7 +108,7 @@ static int print_limits(FILE *file, const struct status *status, bool colour)
 static int print_loan(FILE *file, const struct status_limit *limit)
 {
 	_cleanup_free_ char *path = text_escape_line(limit->path ? limit->path : "(removed)");
-	const struct status_loan *loan = &limit->loan;
+	const struct loan_facts *loan = &limit->loan;
 	char size[16], lasted[16], clock[FORMAT_TIME_SIZE];
 
 	if (!path)

@@ -88,7 +88,7 @@ static json_t *verdicts_json(const uint64_t verdicts[STATUS_VERDICTS])
 	return json_finish(object, r);
 }
 
-static json_t *loan_json(const struct status_loan *loan)
+static json_t *loan_json(const struct loan_facts *loan)
 {
 	char time[FORMAT_TIME_SIZE];
 	json_t *object;

@@ -482,24 +482,24 @@ void airbag_release(struct airbag *airbag, const struct airbag_levels *levels)
 	airbag_wake(airbag);
 }
 
-struct airbag_loan airbag_loan_of(const struct bag *bag)
+struct loan_facts airbag_loan_of(const struct bag *bag)
 {
 	const struct journal_entry *entry = &bag->loan.entry;
 
-	return (struct airbag_loan){
+	return (struct loan_facts){
 		.lent_bytes = bag->most_bytes,
 		.lasted_ns = bag->over_ns      ? bag->lasted_ns
 			     : bag->most_bytes ? sat_sub(clock_ns(CLOCK_BOOTTIME), entry->since_ns)
 					       : 0,
-		.over_ns = bag->over_ns,
+		.over_realtime_ns = bag->over_ns,
 		.is_for_trip = bag->is_for_trip,
 		.is_braked = loan_is_braked(entry),
 	};
 }
 
-struct airbag_loan airbag_loan(struct airbag *airbag, uint64_t cgroup_id)
+struct loan_facts airbag_loan(struct airbag *airbag, uint64_t cgroup_id)
 {
-	struct airbag_loan loan = {};
+	struct loan_facts loan = {};
 	const struct bag *bag;
 
 	pthread_mutex_lock(&airbag->mutex);

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "core/incident.h"
+#include "core/lending.h"
 #include "core/policy.h"
 #include "sense/cgroup.h"
 #include "source/source.h"
@@ -57,17 +58,8 @@ struct airbag_levels {
 	unsigned int n;
 };
 
-/* The last loan on a limit. */
-struct airbag_loan {
-	uint64_t lent_bytes; /* at most; 0: there was none */
-	uint64_t lasted_ns;  /* so far, or until it was over */
-	uint64_t over_ns;    /* CLOCK_REALTIME, when the limit was back, or gone; 0: it is raised */
-	bool is_for_trip;    /* not a silent one */
-	bool is_braked;
-};
-
 /* A loan is over. Called on the slow path, from airbag_check() and airbag_settle(). */
-typedef void (*airbag_over_fn)(uint64_t cgroup_id, const struct airbag_loan *loan, void *userdata);
+typedef void (*airbag_over_fn)(uint64_t cgroup_id, const struct loan_facts *loan, void *userdata);
 
 /* What came of raising a limit for a trip, for the incident. */
 struct airbag_result {
@@ -113,7 +105,7 @@ void airbag_on_over(struct airbag *airbag, airbag_over_fn fn, void *userdata);
 /* Puts everything back. What the responder raises meanwhile is left. */
 void airbag_settle(struct airbag *airbag);
 
-struct airbag_loan airbag_loan(struct airbag *airbag, uint64_t cgroup_id);
+struct loan_facts airbag_loan(struct airbag *airbag, uint64_t cgroup_id);
 /*
  * For a trip that an earlier instance has left open: what it left raised stays so as long as the grace. One
  * release, if there is any.

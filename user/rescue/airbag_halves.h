@@ -30,7 +30,7 @@ static inline bool is_raised(const struct bag *bag)
 /* By how much its limit is raised. */
 uint64_t airbag_lent_bytes(const struct bag *bag);
 /* Its last loan. */
-struct airbag_loan airbag_loan_of(const struct bag *bag);
+struct loan_facts airbag_loan_of(const struct bag *bag);
 
 /* Has airbag_check() called. */
 void airbag_wake(const struct airbag *airbag);

@@ -88,7 +88,7 @@ static void end(struct airbag *airbag, struct bag *bag)
 /* With the mutex, which is given up meanwhile. */
 static void tell_over(struct airbag *airbag, const struct bag *bag)
 {
-	struct airbag_loan loan = airbag_loan_of(bag);
+	struct loan_facts loan = airbag_loan_of(bag);
 
 	if (!airbag->on_over)
 		return;

@@ -170,7 +170,7 @@ void report_dir_write(int dirfd, const struct incident *incident)
 		report_dir_prune(dirfd, REPORTS_KEEP, REPORTS_KEEP_BYTES);
 }
 
-void report_dir_amend(int dirfd, uint64_t id, const struct incident_payback *payback)
+void report_dir_amend(int dirfd, uint64_t id, const struct loan_facts *loan)
 {
 	_cleanup_free_ char *text = NULL;
 	char name[NAME_SIZE];
@@ -181,7 +181,7 @@ void report_dir_amend(int dirfd, uint64_t id, const struct incident_payback *pay
 	if (file_read(dirfd, name, &text, &size))
 		return; /* it was removed */
 	document = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	if (!document || incident_json_amend(document, payback))
+	if (!document || incident_json_amend(document, loan))
 		json_decref(document); /* somebody else's by now */
 	else
 		write_document(dirfd, name, document);

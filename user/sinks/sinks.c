@@ -51,10 +51,10 @@ void sinks_file(const struct sinks *sinks, const struct incident *incident)
 		report_dir_write(sinks->report_dirfd, incident);
 }
 
-void sinks_payback(const struct sinks *sinks, uint64_t id, const struct incident_payback *payback)
+void sinks_payback(const struct sinks *sinks, uint64_t id, const struct loan_facts *loan)
 {
 	if (sinks->report_dirfd >= 0)
-		report_dir_amend(sinks->report_dirfd, id, payback);
+		report_dir_amend(sinks->report_dirfd, id, loan);
 }
 
 void sinks_incident(struct sinks *sinks, const struct incident *incident)

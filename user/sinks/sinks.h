@@ -26,6 +26,6 @@ void sinks_status(struct sinks *sinks, const struct status *status);
  */
 void sinks_incident(struct sinks *sinks, const struct incident *incident);
 /* The loan of a closed incident is over: its file says so. */
-void sinks_payback(const struct sinks *sinks, uint64_t id, const struct incident_payback *payback);
+void sinks_payback(const struct sinks *sinks, uint64_t id, const struct loan_facts *loan);
 /* Writes the file of a closed incident, again if it is there: with what has been found out since. */
 void sinks_file(const struct sinks *sinks, const struct incident *incident);
