@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/util.h"
 
 void fail(const char *format, ...)
@@ -55,6 +57,46 @@ void sleep_ms(unsigned int ms)
 
 	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
 		;
+}
+
+#define SETTLE_MS 200	  /* so long it is to be idle, */
+#define SETTLE_SHARE 0.95 /* this much of the time, */
+#define SETTLE_TRIES 25	  /* at most that often */
+
+/* Clock ticks of all CPUs, in all and idle. */
+static void read_ticks(double *ret_all, double *ret_idle)
+{
+	_cleanup_free_ char *stat = NULL;
+	double all = 0, idle = 0;
+	char *at;
+
+	if (file_read(AT_FDCWD, "/proc/stat", &stat, NULL) < 0 || strncmp(stat, "cpu ", 4) != 0)
+		fail("cannot read /proc/stat");
+	at = stat + 4;
+	for (int i = 0; i < 8; i++) { /* the rest is part of these */
+		double ticks = strtod(at, &at);
+
+		all += ticks;
+		if (i == 3 || i == 4) /* idle, iowait */
+			idle += ticks;
+	}
+	*ret_all = all;
+	*ret_idle = idle;
+}
+
+void machine_settle(void)
+{
+	double all[2], idle[2];
+
+	read_ticks(&all[0], &idle[0]);
+	for (unsigned int i = 0; i < SETTLE_TRIES; i++) {
+		sleep_ms(SETTLE_MS);
+		read_ticks(&all[1], &idle[1]);
+		if (idle[1] - idle[0] >= SETTLE_SHARE * (all[1] - all[0]))
+			return;
+		all[0] = all[1];
+		idle[0] = idle[1];
+	}
 }
 
 void pin_to(unsigned int cpu)

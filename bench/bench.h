@@ -47,6 +47,11 @@ __attribute__((format(printf, 1, 2))) char *text(const char *format, ...);
 /* CLOCK_MONOTONIC. */
 uint64_t now_ns(void);
 void sleep_ms(unsigned int ms);
+/*
+ * Waits until the machine is idle, a few seconds at most: a guard that starts or ends has the kernel make
+ * or free its maps and programs for a while, which is no cost of having one.
+ */
+void machine_settle(void);
 /* Pins the calling thread. */
 void pin_to(unsigned int cpu);
 /* How often to repeat something whose default is `full`, or `quick` with QUICK=1. */
