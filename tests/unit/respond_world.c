@@ -89,13 +89,15 @@ static void refresh(uint64_t limit_cgroup, void *userdata)
 	note("refresh %u\n", (unsigned int)limit_cgroup);
 }
 
-static int leader(pid_t pid, pid_t *ret, void *userdata)
+static int leader(pid_t pid, const struct apo_task *task, pid_t *ret,
+		  uint64_t *ret_start_boottime_ns, void *userdata)
 {
 	(void)userdata;
-	note("leader of %d\n", pid);
+	note("leader of %d started %u\n", pid, (unsigned int)task->start_boottime_ns);
 	if (!world.leader)
 		return -ESTALE;
 	*ret = world.leader;
+	*ret_start_boottime_ns = world.leader + 1;
 	return 0;
 }
 
@@ -109,10 +111,18 @@ static int each_process(uint64_t cgroup_id, void (*visit)(pid_t pid, void *walk)
 	return world.each_error;
 }
 
-static enum apo_disposition disposition(pid_t pid, int signal, void *userdata)
+static enum apo_disposition disposition(const struct pidref *held, int signal, void *userdata)
+{
+	const struct process *process = world_process(held->pid);
+
+	(void)userdata;
+	return signal == SIGINT ? process->interrupt : process->disposition;
+}
+
+static bool is_member(const struct pidref *held, uint64_t cgroup_id, void *userdata)
 {
 	(void)userdata;
-	return signal == SIGINT ? world_process(pid)->interrupt : world_process(pid)->disposition;
+	return cgroup_id == LIMIT && !world_process(held->pid)->is_away;
 }
 
 static int hold(pid_t pid, uint64_t start_boottime_ns, struct pidref *ret, void *userdata)
@@ -167,6 +177,7 @@ static const struct respond_ops fakes = {
 	.disposition = disposition,
 	.hold = hold,
 	.send = send_signal,
+	.is_member = is_member,
 	.follow = follow,
 	.followed = followed,
 };

@@ -30,6 +30,7 @@ struct process {
 	enum apo_disposition disposition; /* of any signal but SIGINT */
 	enum apo_disposition interrupt;	  /* of SIGINT */
 	int hold_error, send_error;
+	bool is_away;		       /* in another cgroup by now */
 	struct apo_signalled followed; /* trip_id 0: it is not */
 };
 

@@ -49,7 +49,6 @@ Test(proc, facts_of_a_process)
 	write_stat(42, "server", 'S', 4194304, 12345);
 	write_status("42/status", NO_SIGNALS, NO_SIGNALS, NO_SIGNALS, "42\t17\t3");
 	fixture_file("42/comm", "server\n");
-	fixture_bytes("42/cmdline", "/bin/server\0--port\0008080\0", 24);
 
 	cr_assert_eq(proc_info_read(fixture_root(), 42, &info), 0);
 	cr_expect_eq(info->pid, 42);
@@ -64,45 +63,61 @@ Test(proc, facts_of_a_process)
 	cr_expect_eq(info->start_boottime_ns,
 		     12345 * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK)));
 	cr_expect_str_eq(info->comm, "server");
-	cr_expect_str_eq(info->cmdline, "/bin/server --port 8080");
 }
 
-Test(proc, hostile_comm_and_cmdline_are_kept_raw)
+Test(proc, a_hostile_comm_is_kept_raw)
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;
 
 	write_stat(42, ") R 1 (\n\xff\"", 'S', 0, 99);
 	write_status("42/status", NO_SIGNALS, NO_SIGNALS, NO_SIGNALS, "42");
 	fixture_file("42/comm", ") R 1 (\n\xff\"\n");
-	fixture_bytes("42/cmdline", "a\nb\0\xff\0\0c\0\0", 10);
 
 	cr_assert_eq(proc_info_read(fixture_root(), 42, &info), 0);
 	cr_expect_eq(info->ppid, 7);
 	cr_expect_eq(info->start_ticks, 99);
 	cr_expect_str_eq(info->comm, ") R 1 (\n\xff\"");
-	cr_expect_str_eq(info->cmdline, "a\nb \xff  c");
 }
 
-Test(proc, kernel_thread_and_zombie_have_no_cmdline)
+static char *cmdline_of(const char *directory)
+{
+	_cleanup_close_ int fd = openat(fixture_root(), directory, O_RDONLY | O_DIRECTORY);
+	char *cmdline = (char *)"unset";
+
+	cr_assert_eq(proc_cmdline_read(fd, &cmdline), 0);
+	return cmdline;
+}
+
+Test(proc, a_command_line_is_its_arguments_joined_and_raw)
+{
+	_cleanup_free_ char *plain = NULL, *hostile = NULL;
+
+	fixture_bytes("42/cmdline", "/bin/server\0--port\0008080\0", 24);
+	fixture_bytes("43/cmdline", "a\nb\0\xff\0\0c\0\0", 10);
+	fixture_file("44/cmdline", ""); /* a kernel thread, a zombie */
+	plain = cmdline_of("42");
+	hostile = cmdline_of("43");
+	cr_expect_str_eq(plain, "/bin/server --port 8080");
+	cr_expect_str_eq(hostile, "a\nb \xff  c");
+	cr_expect_null(cmdline_of("44"));
+}
+
+Test(proc, kernel_threads_and_zombies_are_told)
 {
 	_cleanup_proc_info_ struct proc_info *thread = NULL, *zombie = NULL;
 
 	write_stat(2, "kthreadd", 'S', 0x208040, 0);
 	write_status("2/status", NO_SIGNALS, "ffffffffffffffff", NO_SIGNALS, "2");
 	fixture_file("2/comm", "kthreadd\n");
-	fixture_file("2/cmdline", "");
 	write_stat(3, "dead", 'Z', 0x400000, 5);
 	write_status("3/status", NO_SIGNALS, NO_SIGNALS, NO_SIGNALS, "3");
 	fixture_file("3/comm", "dead\n");
-	fixture_file("3/cmdline", "");
 
 	cr_assert_eq(proc_info_read(fixture_root(), 2, &thread), 0);
 	cr_expect(thread->kernel_thread);
-	cr_expect_null(thread->cmdline);
 	cr_assert_eq(proc_info_read(fixture_root(), 3, &zombie), 0);
 	cr_expect(zombie->zombie);
 	cr_expect_not(zombie->kernel_thread);
-	cr_expect_null(zombie->cmdline);
 	cr_expect(proc_is_kernel_thread(fixture_root(), 2));
 	cr_expect_not(proc_is_kernel_thread(fixture_root(), 3));
 	cr_expect_not(proc_is_kernel_thread(fixture_root(), 4));
@@ -196,7 +211,6 @@ Test(proc, own_process_is_read_from_the_real_proc)
 	cr_assert_eq(proc_info_read(proc_fd, getpid(), &info), 0);
 	cr_expect_eq(info->ppid, getppid());
 	cr_expect_eq(info->uid, getuid());
-	cr_expect_not_null(info->cmdline);
 	cr_expect_not(info->kernel_thread);
 	cr_assert_eq(proc_start_ticks(proc_fd, getpid(), &ticks), 0);
 	cr_expect_eq(ticks, info->start_ticks);

@@ -76,8 +76,10 @@ static void expect(const struct apo_request *asked, const char *log)
 #define HELD(pid, started) \
 	"hold " #pid " started " #started "\nfollow " #pid "\nsend 15 to " #pid "\n"
 #define GROWER_GETS_IT HELD(100, 101) "tell sent 100 last\n"
-#define LEADER_GETS_IT HELD(200, 0) "tell sent 200 last\n"
-#define LEADER_IS_TRIED "leader of 100\n"
+#define GROWER_IS_HELD "hold 100 started 101\n"
+#define LEADER_GETS_IT HELD(200, 201) "tell sent 200 last\n"
+#define LEADER_IS_SOUGHT "leader of 100 started 101\n"
+#define LEADER_IS_HELD LEADER_IS_SOUGHT "hold 200 started 201\n"
 #define NOBODY "tell none 0 last\n"
 #define RAISED "raise 70 by policy of 50% grace 3s rate 40960\ntell airbag 0 last\n"
 
@@ -200,22 +202,25 @@ Test(respond, the_target_is_who_can_make_use_of_the_signal)
 		{"init, but SIGINT is handled", PLAIN, RESERVE, INIT, HANDLED, HANDLED,
 		 GROWER_GETS_SIGINT, INIT},
 		{"ignored: the leader", PLAIN, RESERVE, IGNORED, DEFAULT, HANDLED,
-		 LEADER_IS_TRIED LEADER_GETS_IT, HANDLED},
+		 GROWER_IS_HELD LEADER_IS_SOUGHT LEADER_GETS_IT, HANDLED},
 		{"init: the leader", PLAIN, RESERVE, INIT, BLOCKED, HANDLED,
-		 LEADER_IS_TRIED LEADER_GETS_IT, HANDLED},
-		{"neither can", PLAIN, RESERVE, INIT, IGNORED, IGNORED, LEADER_IS_TRIED NOBODY,
-		 IGNORED},
+		 GROWER_IS_HELD LEADER_IS_SOUGHT LEADER_GETS_IT, HANDLED},
+		{"neither can", PLAIN, RESERVE, INIT, IGNORED, IGNORED,
+		 GROWER_IS_HELD LEADER_IS_HELD NOBODY, IGNORED},
 		{"the leader is asked for", TO_LEADER, RESERVE, HANDLED, HANDLED, DEFAULT,
-		 LEADER_IS_TRIED LEADER_GETS_IT, DEFAULT},
+		 LEADER_IS_SOUGHT LEADER_GETS_IT, DEFAULT},
 		{"a warning: handled", PLAIN, WARN, HANDLED, DEFAULT, HANDLED, GROWER_IS_WARNED,
 		 HANDLED},
 		{"a warning: waited for", PLAIN, WARN, BLOCKED, DEFAULT, HANDLED, GROWER_IS_WARNED,
 		 BLOCKED},
-		{"a warning: the end", PLAIN, WARN, DEFAULT, HANDLED, HANDLED, NOBODY, DEFAULT},
-		{"a warning: ignored", PLAIN, WARN, IGNORED, HANDLED, HANDLED, NOBODY, IGNORED},
-		{"a warning: unknown", PLAIN, WARN, UNKNOWN, HANDLED, HANDLED, NOBODY, UNKNOWN},
+		{"a warning: the end", PLAIN, WARN, DEFAULT, HANDLED, HANDLED,
+		 GROWER_IS_HELD NOBODY, DEFAULT},
+		{"a warning: ignored", PLAIN, WARN, IGNORED, HANDLED, HANDLED,
+		 GROWER_IS_HELD NOBODY, IGNORED},
+		{"a warning: unknown", PLAIN, WARN, UNKNOWN, HANDLED, HANDLED,
+		 GROWER_IS_HELD NOBODY, UNKNOWN},
 		{"a warning: the end of the leader", TO_LEADER, WARN, HANDLED, HANDLED, DEFAULT,
-		 LEADER_IS_TRIED NOBODY, DEFAULT},
+		 LEADER_IS_HELD NOBODY, DEFAULT},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -238,11 +243,39 @@ Test(respond, without_a_leader_nobody_is_signalled)
 	struct apo_request asked = request(TO_LEADER);
 
 	world.leader = 0;
-	expect(&asked, LEADER_IS_TRIED NOBODY);
+	expect(&asked, LEADER_IS_SOUGHT NOBODY);
 	cr_expect_eq(world.results[0].error, -ESRCH);
 }
 
 #define ONE_OF_ALL(pid) HELD(pid, 0) "tell sent " #pid "\n"
+
+Test(respond, a_leader_that_is_away_or_another_by_now_is_left_alone)
+{
+	struct apo_request asked = request(TO_LEADER);
+
+	world_process(LEADER)->is_away = true;
+	expect(&asked, LEADER_IS_HELD "tell gone 200 last\n");
+	world_process(LEADER)->is_away = false;
+	world_process(LEADER)->hold_error = -ESRCH;
+	expect(&asked, LEADER_IS_HELD "tell gone 200 last\n");
+}
+
+Test(respond, a_grower_that_has_moved_is_the_grower_still)
+{
+	struct apo_request asked = request(PLAIN);
+
+	world_process(GROWER)->is_away = true; /* what it has grown by is charged where it was */
+	expect(&asked, GROWER_GETS_IT);
+}
+
+Test(respond, of_all_who_has_moved_away_is_left_alone)
+{
+	struct apo_request asked = request(TO_ALL);
+
+	world_process(LEADER)->is_away = true;
+	expect(&asked, "each of 70\n" ONE_OF_ALL(
+			       100) "hold 200 started 0\ntell gone 200\n" ONE_OF_ALL(300) NOBODY);
+}
 
 Test(respond, all_are_signalled_and_one_result_ends_them)
 {
@@ -250,7 +283,8 @@ Test(respond, all_are_signalled_and_one_result_ends_them)
 
 	world_process(LEADER)->disposition = APO_DISP_IGNORED; /* no word of it */
 	world_process(OTHER)->send_error = -EPERM;
-	expect(&asked, "each of 70\n" ONE_OF_ALL(100) HELD(300, 0) "tell failed 300\n" NOBODY);
+	expect(&asked, "each of 70\n" ONE_OF_ALL(
+			       100) "hold 200 started 0\n" HELD(300, 0) "tell failed 300\n" NOBODY);
 	cr_expect_eq(world.results[0].trip_id, TRIP);
 	cr_expect_eq(world.results[1].error, -EPERM);
 	cr_expect_eq(world.results[2].error, 0);
@@ -263,7 +297,7 @@ Test(respond, of_all_a_warning_is_for_those_who_handle_it)
 
 	world_process(GROWER)->disposition = APO_DISP_DEFAULT;
 	world_process(OTHER)->disposition = APO_DISP_BLOCKED;
-	expect(&warn, "each of 70\n"
+	expect(&warn, "each of 70\nhold 100 started 0\n"
 		      "hold 200 started 0\nsend 15 to 200\ntell sent 200\n"
 		      "hold 300 started 0\nsend 15 to 300\ntell sent 300\n" NOBODY);
 }
@@ -352,18 +386,20 @@ Test(respond, an_error_is_told_and_stops_only_what_rests_on_it)
 struct cooldown_case {
 	const char *what;
 	uint32_t process_policy;
-	uint64_t trip_id, ago_ns;
+	uint64_t trip_id, ago_ns, started_ns;
 	bool left_alone;
 };
 
 Test(respond, who_was_signalled_is_left_alone_for_the_cooldown_of_its_policy)
 {
 	static const struct cooldown_case cases[] = {
-		{"another trip, a moment ago", PLAIN, TRIP - 1, 0, true},
-		{"just before the end", PLAIN, TRIP - 1, COOLDOWN - 1, true},
-		{"at its end", PLAIN, TRIP - 1, COOLDOWN, false},
-		{"this trip", PLAIN, TRIP, 0, false},
-		{"of a policy without", LENDS, TRIP - 1, 0, false},
+		{"another trip, a moment ago", PLAIN, TRIP - 1, 0, 101, true},
+		{"of a start that was not known", PLAIN, TRIP - 1, 0, 0, true},
+		{"another process of that pid", PLAIN, TRIP - 1, 0, NSEC_PER_SEC, false},
+		{"just before the end", PLAIN, TRIP - 1, COOLDOWN - 1, 101, true},
+		{"at its end", PLAIN, TRIP - 1, COOLDOWN, 101, false},
+		{"this trip", PLAIN, TRIP, 0, 101, false},
+		{"of a policy without", LENDS, TRIP - 1, 0, 101, false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -373,9 +409,10 @@ Test(respond, who_was_signalled_is_left_alone_for_the_cooldown_of_its_policy)
 		world_process(GROWER)->followed = (struct apo_signalled){
 			.trip_id = c->trip_id,
 			.time_ns = NOW - c->ago_ns,
+			.start_boottime_ns = c->started_ns,
 		};
 		/* Its leader is not signalled in its place. */
-		expect_in(c->what, &asked, c->left_alone ? NOBODY : GROWER_GETS_IT);
+		expect_in(c->what, &asked, c->left_alone ? GROWER_IS_HELD NOBODY : GROWER_GETS_IT);
 	}
 }
 
@@ -385,7 +422,7 @@ Test(respond, a_leader_in_its_cooldown_is_left_alone)
 
 	world_process(LEADER)->followed =
 		(struct apo_signalled){.trip_id = TRIP - 1, .time_ns = NOW - COOLDOWN};
-	expect(&asked, LEADER_IS_TRIED NOBODY);
+	expect(&asked, LEADER_IS_HELD NOBODY);
 }
 
 /* --- what cannot be known ------------------------------------------------------------------ */

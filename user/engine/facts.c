@@ -9,9 +9,6 @@
 #include "sense/container.h"
 #include "sense/proc.h"
 
-/* Bytes in a report; the kernel lets it be a quarter of the stack's limit. */
-#define CMDLINE_MAX 4096
-
 /* When the wall clock showed what the monotonic one did then. */
 static uint64_t realtime_of(uint64_t monotonic_ns)
 {
@@ -30,9 +27,6 @@ static void read_files(const struct facts_config *config, const struct pidref *p
 	if (!ret->comm)
 		ret->comm = TAKE_PTR(info->comm);
 	ret->ns_pid = info->ns_pid;
-	ret->cmdline = TAKE_PTR(info->cmdline);
-	if (ret->cmdline && strlen(ret->cmdline) > CMDLINE_MAX)
-		ret->cmdline[CMDLINE_MAX] = '\0';
 	if (!ret->cgroup &&
 	    (cgroup_path_of_pid(config->tree, config->proc_fd, process->pid, &ret->cgroup) ||
 	     pidref_exited(process))) {

@@ -25,11 +25,11 @@ static bool is_warning(const struct apo_request *request)
  * wait for it. The same rule as the kernel side's signal_choose().
  */
 static int choose_signal(const struct respond *respond, const struct apo_request *request,
-			 pid_t pid, uint32_t *ret_disposition)
+			 const struct pidref *process, uint32_t *ret_disposition)
 {
 	const struct respond_ops *ops = respond->ops;
 	enum apo_disposition disposition =
-		ops->disposition(pid, request->signal, respond->userdata);
+		ops->disposition(process, request->signal, respond->userdata);
 
 	*ret_disposition = disposition;
 	if (is_warning(request))
@@ -38,17 +38,21 @@ static int choose_signal(const struct respond *respond, const struct apo_request
 			       : 0;
 	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
 		return request->signal;
-	return ops->disposition(pid, SIGINT, respond->userdata) == APO_DISP_HANDLED ? SIGINT : 0;
+	return ops->disposition(process, SIGINT, respond->userdata) == APO_DISP_HANDLED ? SIGINT
+											: 0;
 }
 
 /* Whether the process was signalled for another trip a short while ago. */
-static bool in_cooldown(const struct respond *respond, const struct apo_request *request, pid_t pid)
+static bool in_cooldown(const struct respond *respond, const struct apo_request *request,
+			const struct pidref *process)
 {
 	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
 	struct apo_signalled entry;
 
 	return policy && respond->initial_pid_ns &&
-	       !respond->ops->followed(pid, &entry, respond->userdata) &&
+	       !respond->ops->followed(process->pid, &entry, respond->userdata) &&
+	       (!entry.start_boottime_ns || /* the kernel side did not know it */
+		pidref_started(process, entry.start_boottime_ns)) &&
 	       entry.trip_id != request->trip_id &&
 	       sat_sub(respond->ops->now_ns(respond->userdata), entry.time_ns) <
 		       policy->cooldown_ns;
@@ -77,41 +81,66 @@ static void follow(const struct respond *respond, const struct apo_request *requ
 		respond->ops->follow(process->pid, &entry, respond->userdata);
 }
 
-/* The kernel side follows before the signal is sent: its delivery may be seen at once. */
-static void signal_held(const struct respond *respond, const struct apo_request *request, pid_t pid,
-			uint64_t start_boottime_ns, int signal, struct responder_result *result)
+/* What came of it: 0 or -errno, for a process that was to be signalled. */
+static void note_result(const struct respond *respond, int error, struct responder_result *result)
 {
-	struct pidref process = {.pidfd = -1};
-	int r = respond->ops->hold(pid, start_boottime_ns, &process, respond->userdata);
-
-	result->pid = pid;
-	result->signal = signal;
-	if (!r) {
-		result->start_boottime_ns = process.start_boottime_ns;
-		follow(respond, request, &process, signal);
-		r = respond->ops->send(&process, signal, respond->userdata);
-	}
-	pidref_close(&process);
-	result->error = r;
+	result->error = error;
 	result->time_ns = respond->ops->now_ns(respond->userdata);
-	result->action = !r	       ? APO_ACT_SENT_RESPONDER
-			 : r == -ESRCH ? APO_ACT_DISAPPEARED
-				       : APO_ACT_FAILED;
+	result->action = !error		   ? APO_ACT_SENT_RESPONDER
+			 : error == -ESRCH ? APO_ACT_DISAPPEARED
+					   : APO_ACT_FAILED;
 }
 
+/* Whom. */
+struct candidate {
+	pid_t pid;
+	uint64_t start_boottime_ns; /* 0: not known */
+	bool is_grower;
+};
+
 /*
- * Signals a process, unless no signal makes sense for it or it was signalled a short while ago: then the
- * result has no pid. Returns whether a signal makes sense. start_boottime_ns 0: not known.
+ * Signals a process that is held, unless no signal makes sense for it or it was signalled a short while
+ * ago: then the result has no pid. The kernel side follows before the signal is sent: its delivery may be
+ * seen at once. Returns whether a signal makes sense.
  */
-static bool signal_process(const struct respond *respond, const struct apo_request *request,
-			   pid_t pid, uint64_t start_boottime_ns, struct responder_result *result)
+static bool signal_held(const struct respond *respond, const struct apo_request *request,
+			const struct pidref *process, struct responder_result *result)
 {
-	int signal = choose_signal(respond, request, pid, &result->disposition);
+	int signal = choose_signal(respond, request, process, &result->disposition);
+
+	if (!signal || in_cooldown(respond, request, process))
+		return signal;
+	result->pid = process->pid;
+	result->signal = signal;
+	result->start_boottime_ns = process->start_boottime_ns;
+	follow(respond, request, process, signal);
+	note_result(respond, respond->ops->send(process, signal, respond->userdata), result);
+	return true;
+}
+
+/* As signal_held(). Who cannot be held, or is no member, is no reason to signal another one. */
+static bool signal_process(const struct respond *respond, const struct apo_request *request,
+			   const struct candidate *candidate, struct responder_result *result)
+{
+	const struct respond_ops *ops = respond->ops;
+	struct pidref process = PIDREF_NONE;
+	bool makes_sense = true;
+	int r = ops->hold(candidate->pid, candidate->start_boottime_ns, &process,
+			  respond->userdata);
 
 	result->action = APO_ACT_NONE;
-	if (signal && !in_cooldown(respond, request, pid))
-		signal_held(respond, request, pid, start_boottime_ns, signal, result);
-	return signal;
+	if (!r && !candidate->is_grower &&
+	    !ops->is_member(&process, request->limit_cgroup, respond->userdata))
+		r = -ESRCH;
+	if (!r) {
+		makes_sense = signal_held(respond, request, &process, result);
+	} else {
+		result->pid = candidate->pid;
+		result->signal = request->signal;
+		note_result(respond, r, result);
+	}
+	pidref_close(&process);
+	return makes_sense;
 }
 
 /* --- the targets --------------------------------------------------------------------------- */
@@ -124,22 +153,27 @@ static pid_t grower_pid(const struct respond *respond, const struct apo_request 
 static void signal_leader(const struct respond *respond, const struct apo_request *request,
 			  struct responder_result *result)
 {
-	pid_t leader;
+	struct candidate leader = {};
 
-	if (respond->ops->leader(grower_pid(respond, request), &leader, respond->userdata)) {
+	if (respond->ops->leader(grower_pid(respond, request), &request->grower, &leader.pid,
+				 &leader.start_boottime_ns, respond->userdata)) {
 		result->action = APO_ACT_NONE;
 		result->error = -ESRCH;
 		return;
 	}
-	signal_process(respond, request, leader, 0, result);
+	signal_process(respond, request, &leader, result);
 }
 
 static void signal_grower(const struct respond *respond, const struct apo_request *request,
 			  struct responder_result *result)
 {
-	if (!signal_process(respond, request, grower_pid(respond, request),
-			    request->grower.start_boottime_ns, result) &&
-	    !is_warning(request))
+	const struct candidate grower = {
+		.pid = grower_pid(respond, request),
+		.start_boottime_ns = request->grower.start_boottime_ns,
+		.is_grower = true,
+	};
+
+	if (!signal_process(respond, request, &grower, result) && !is_warning(request))
 		signal_leader(respond, request, result);
 }
 
@@ -154,7 +188,8 @@ static void signal_one_of_all(pid_t pid, void *userdata)
 	struct all_walk *walk = userdata;
 	struct responder_result result = {.trip_id = walk->request->trip_id};
 
-	signal_process(walk->respond, walk->request, pid, 0, &result);
+	signal_process(walk->respond, walk->request, &(const struct candidate){.pid = pid},
+		       &result);
 	if (!result.pid)
 		return;
 	walk->signalled++;

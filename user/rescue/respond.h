@@ -5,6 +5,10 @@
  * the cgroup whose limit binds is signalled; the leader also in place of a grower for whom no signal
  * makes sense. What takes its time waits until the signals are out.
  *
+ * A process is held before anything is asked about it. The grower is the one of the record, by its start
+ * time; everybody else is signalled only as a member of the cgroup whose limit binds, asked while held: a
+ * pid that is another's by now, or a process that has moved away, is left alone.
+ *
  * Only decisions: what is done goes through struct respond_ops, whose one real set is the
  * responder's. One thread.
  */
@@ -57,14 +61,18 @@ struct respond_ops {
 	void (*refresh)(uint64_t limit_cgroup, void *userdata);
 
 	/* leader_find() */
-	int (*leader)(pid_t pid, pid_t *ret, void *userdata);
+	int (*leader)(pid_t pid, const struct apo_task *task, pid_t *ret,
+		      uint64_t *ret_start_boottime_ns, void *userdata);
 	/* Calls visit for each process below the cgroup. */
 	int (*each_process)(uint64_t cgroup_id, void (*visit)(pid_t pid, void *walk), void *walk,
 			    void *userdata);
-	/* proc_disposition(), pidref_open(), pidref_signal() */
-	enum apo_disposition (*disposition)(pid_t pid, int signal, void *userdata);
+	/* pidref_open(), proc_disposition(), pidref_signal() */
 	int (*hold)(pid_t pid, uint64_t start_boottime_ns, struct pidref *ret, void *userdata);
+	enum apo_disposition (*disposition)(const struct pidref *process, int signal,
+					    void *userdata);
 	int (*send)(const struct pidref *process, int signal, void *userdata);
+	/* Whether a process that is held is in the cgroup, or below. */
+	bool (*is_member)(const struct pidref *process, uint64_t cgroup_id, void *userdata);
 
 	/* source_follow(), source_followed() */
 	int (*follow)(pid_t pid, const struct apo_signalled *entry, void *userdata);

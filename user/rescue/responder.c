@@ -96,11 +96,13 @@ static void refresh(uint64_t limit_cgroup, void *userdata)
 		file_read(dirfd, "memory.stat", &text, NULL);
 }
 
-static int leader(pid_t pid, pid_t *ret, void *userdata)
+static int leader(pid_t pid, const struct apo_task *task, pid_t *ret,
+		  uint64_t *ret_start_boottime_ns, void *userdata)
 {
 	const struct responder *responder = userdata;
 
-	return leader_find(responder->config.tree, responder->config.proc_fd, pid, ret);
+	return leader_find(responder->config.tree, responder->config.proc_fd, pid, task, ret,
+			   ret_start_boottime_ns);
 }
 
 struct process_walk {
@@ -132,11 +134,11 @@ static int each_process(uint64_t cgroup_id, void (*visit)(pid_t pid, void *walk)
 	return r ?: cgroup_walk(dirfd, visit_cgroup, &processes);
 }
 
-static enum apo_disposition disposition(pid_t pid, int signal, void *userdata)
+static enum apo_disposition disposition(const struct pidref *process, int signal, void *userdata)
 {
 	const struct responder *responder = userdata;
 
-	return proc_disposition(responder->config.proc_fd, pid, signal);
+	return proc_disposition(responder->config.proc_fd, process->pid, signal);
 }
 
 static int hold(pid_t pid, uint64_t start_boottime_ns, struct pidref *ret, void *userdata)
@@ -150,6 +152,14 @@ static int send_signal(const struct pidref *process, int signal, void *userdata)
 {
 	(void)userdata;
 	return pidref_signal(process, signal);
+}
+
+static bool is_member(const struct pidref *process, uint64_t cgroup_id, void *userdata)
+{
+	const struct responder *responder = userdata;
+
+	return cgroup_has_process(responder->config.tree, responder->config.proc_fd, cgroup_id,
+				  process->pid);
 }
 
 static int follow(pid_t pid, const struct apo_signalled *entry, void *userdata)
@@ -179,6 +189,7 @@ static const struct respond_ops ops = {
 	.disposition = disposition,
 	.hold = hold,
 	.send = send_signal,
+	.is_member = is_member,
 	.follow = follow,
 	.followed = followed,
 };

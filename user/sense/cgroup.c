@@ -386,6 +386,14 @@ int cgroup_path_of_pid(const struct cgroup_tree *tree, int proc_fd, pid_t pid, c
 	return 0;
 }
 
+bool cgroup_has_process(const struct cgroup_tree *tree, int proc_fd, uint64_t id, pid_t pid)
+{
+	_cleanup_free_ char *above = NULL, *rel = NULL;
+
+	return !cgroup_path_of_id(tree, id, &above) &&
+	       !cgroup_path_of_pid(tree, proc_fd, pid, &rel) && cgroup_mount_path_below(rel, above);
+}
+
 /* Enables the memory controller for the children of fd, where it is not yet. */
 static int enable_memory(int fd)
 {

@@ -69,6 +69,9 @@ int cgroup_path_of_id(const struct cgroup_tree *tree, uint64_t id, char **ret_re
  */
 int cgroup_path_of_pid(const struct cgroup_tree *tree, int proc_fd, pid_t pid, char **ret_rel);
 
+/* Whether the process is in the cgroup of that id, or below it. What cannot be told counts as no. */
+bool cgroup_has_process(const struct cgroup_tree *tree, int proc_fd, uint64_t id, pid_t pid);
+
 /*
  * Makes a cgroup; its parent exists. On v2 the memory controller is enabled for the children of
  * every cgroup above it, which the kernel refuses with -EBUSY where one of these has processes of

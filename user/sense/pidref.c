@@ -76,10 +76,15 @@ int pidref_of_task(int proc_fd, bool initial_pid_ns, const struct apo_task *task
 	return 0;
 }
 
+bool pidref_started(const struct pidref *pidref, uint64_t start_boottime_ns)
+{
+	return same_start(pidref->start_boottime_ns, start_boottime_ns);
+}
+
 bool pidref_is(const struct pidref *pidref, pid_t pid, uint64_t start_boottime_ns)
 {
 	return pidref->pidfd >= 0 && pidref->pid == pid &&
-	       same_start(pidref->start_boottime_ns, start_boottime_ns);
+	       pidref_started(pidref, start_boottime_ns);
 }
 
 int pidref_open_dir(const struct pidref *pidref, int proc_fd)

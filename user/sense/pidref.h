@@ -41,6 +41,8 @@ int pidref_of_task(int proc_fd, bool initial_pid_ns, const struct apo_task *task
 		   struct pidref *ret);
 void pidref_close(struct pidref *pidref);
 
+/* Whether it was started then, as far as clock ticks tell. */
+bool pidref_started(const struct pidref *pidref, uint64_t start_boottime_ns);
 /* Whether that pid, started then, is this process. */
 bool pidref_is(const struct pidref *pidref, pid_t pid, uint64_t start_boottime_ns);
 

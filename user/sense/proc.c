@@ -133,9 +133,9 @@ static uint64_t ticks_to_ns(uint64_t ticks)
 int proc_info_read(int proc_fd, pid_t pid, struct proc_info **ret)
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;
-	_cleanup_free_ char *stat = NULL, *status = NULL, *cmdline = NULL;
+	_cleanup_free_ char *stat = NULL, *status = NULL;
 	_cleanup_close_ int fd = -1;
-	size_t size = 0, cmdline_size = 0;
+	size_t size = 0;
 	uint64_t uid = 0;
 	int r;
 
@@ -168,14 +168,6 @@ int proc_info_read(int proc_fd, pid_t pid, struct proc_info **ret)
 		return r;
 	if (size > 0 && info->comm[size - 1] == '\n')
 		info->comm[size - 1] = '\0';
-
-	/* A command line that is longer than file_read() takes, or not readable, counts as none. */
-	r = read_process_file(fd, "cmdline", &cmdline, &cmdline_size);
-	if (r < 0 && r != -EFBIG && r != -EACCES && r != -EPERM)
-		return r;
-	if (r == 0 && *join_arguments(cmdline, cmdline_size) != '\0')
-		info->cmdline = TAKE_PTR(cmdline);
-
 	*ret = TAKE_PTR(info);
 	return 0;
 }
@@ -184,10 +176,24 @@ struct proc_info *proc_info_free(struct proc_info *info)
 {
 	if (info) {
 		free(info->comm);
-		free(info->cmdline);
 		free(info);
 	}
 	return NULL;
+}
+
+int proc_cmdline_read(int pid_dirfd, char **ret)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = read_process_file(pid_dirfd, "cmdline", &text, &size);
+
+	*ret = NULL;
+	/* One that is longer than file_read() takes counts as none. */
+	if (r == -EFBIG || r == -EACCES || r == -EPERM)
+		return 0;
+	if (r == 0 && *join_arguments(text, size) != '\0')
+		*ret = TAKE_PTR(text);
+	return r;
 }
 
 static int read_stat_number(int proc_fd, pid_t pid, enum stat_field field, uint64_t *ret)

@@ -23,13 +23,13 @@ struct proc_info {
 	uint32_t uid;	   /* real user id */
 	uint32_t threads;
 	bool kernel_thread;
-	bool zombie;		    /* exited, not reaped: no memory, no command line */
+	bool zombie;		    /* exited, not reaped: no memory */
 	uint64_t start_ticks;	    /* see proc_start_ticks() */
 	uint64_t start_boottime_ns; /* CLOCK_BOOTTIME, rounded down to a clock tick (10 ms) */
 	char *comm;		    /* raw, any byte but NUL */
-	char *cmdline;		    /* arguments joined by single blanks, raw; NULL: none */
 };
 
+/* Of stat, status and comm only, which no process can keep anybody from reading. */
 int proc_info_read(int proc_fd, pid_t pid, struct proc_info **ret);
 struct proc_info *proc_info_free(struct proc_info *info);
 
@@ -38,6 +38,12 @@ static inline void proc_info_freep(struct proc_info **info)
 	proc_info_free(*info);
 }
 #define _cleanup_proc_info_ __attribute__((cleanup(proc_info_freep)))
+
+/*
+ * The command line: arguments joined by single blanks, raw; NULL: none, or one that may not be read. It
+ * is memory of the process, which may have the reader wait for ever. pid_dirfd: of its /proc directory.
+ */
+int proc_cmdline_read(int pid_dirfd, char **ret);
 
 /*
  * Field 22 of stat: start in clock ticks (sysconf(_SC_CLK_TCK)) since boot. With the pid it
