@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "output/format.h"
 #include "output/help.h"
+#include "profile/inspection.h"
 
 #define COMMAND_MAIN(upper, lower, ...) cmd_##lower,
 static int (*const commands[COMMANDS])(int argc, char **argv) = {COMMANDS_EACH(COMMAND_MAIN)};
@@ -52,6 +53,8 @@ int main(int argc, char **argv)
 		log_error("no command given: see apoptosis --help");
 		return EXIT_USAGE;
 	}
+	if (!strcmp(argv[1], INSPECT_COMMAND)) /* started by ourselves */
+		return inspect_main(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return exit_status(print_version());
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))

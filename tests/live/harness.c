@@ -510,8 +510,20 @@ static void note(const char *format, ...)
 	va_end(args);
 }
 
+/* A process may be waiting for one that only its cgroup tells of, and not end before that has ended. */
+static void kill_in_cgroups(void)
+{
+	for (size_t i = 0; i < live.cgroup_count; i++) {
+		struct sweep sweep = {.count = MAX_SWEPT}; /* nothing is noted */
+
+		cgroup_walk(live.cgroups[i]->fd, kill_and_note, &sweep);
+	}
+}
+
 void live_teardown(void)
 {
+	process_end_tools();
+	kill_in_cgroups();
 	process_kill_all();
 	while (live.cgroup_count > 0) {
 		struct live_cgroup *cgroup = live.cgroups[--live.cgroup_count];

@@ -341,8 +341,7 @@ void process_dump_all(void)
 	}
 }
 
-/* The tool takes down what it made, a cgroup of `run --limit` for one, if it is asked to end. */
-static void end_tools(void)
+void process_end_tools(void)
 {
 	struct timespec nap = {0, 10000000};
 	bool running = true;
@@ -362,7 +361,6 @@ static void end_tools(void)
 
 void process_kill_all(void)
 {
-	end_tools();
 	for (struct live_process *p = processes; p; p = p->next) {
 		if (p->exited)
 			continue;

@@ -30,7 +30,7 @@ static size_t open_files(void)
 /* The fixture is the /proc directory of a process whose root is root/. */
 static void take(struct snapshot *ret)
 {
-	cr_assert_eq(snapshot_take(fixture_root(), ret), 0);
+	cr_assert_eq(snapshot_take(fixture_root(), 7, ret), 0);
 }
 
 static ino_t inode_of(const char *path)
@@ -74,8 +74,7 @@ Test(snapshot, of_ourselves_has_our_files_and_leaves_none_open)
 	struct stat info;
 	int fd;
 
-	cr_assert_eq(snapshot_take(pid_dirfd, &snapshot), 0);
-	cr_expect_eq(snapshot.uid, geteuid());
+	cr_assert_eq(snapshot_take(pid_dirfd, getpid(), &snapshot), 0);
 	mapping = mappings_find(&snapshot.mappings, (uintptr_t)open_files);
 	cr_assert_not_null(mapping);
 	fd = snapshot_file(&snapshot, mapping);
@@ -95,10 +94,10 @@ Test(snapshot, of_a_process_that_is_gone)
 	size_t before = open_files();
 	struct snapshot snapshot;
 
-	cr_expect_eq(snapshot_take(fixture_root(), &snapshot), -ENOENT);
+	cr_expect_eq(snapshot_take(fixture_root(), 7, &snapshot), -ENOENT);
 	snapshot_clear(&snapshot);
 	fixture_file("maps", "");
-	cr_expect_eq(snapshot_take(fixture_root(), &snapshot), -ESRCH);
+	cr_expect_eq(snapshot_take(fixture_root(), 7, &snapshot), -ESRCH);
 	snapshot_clear(&snapshot);
 	cr_expect_eq(open_files(), before);
 }
@@ -165,7 +164,7 @@ Test(snapshot, a_file_mapped_many_times_is_held_once_and_files_are_bounded)
 	before = open_files();
 	take(&snapshot);
 	cr_expect_eq(snapshot.file_count, SNAPSHOT_FILES_MAX);
-	cr_expect_eq(open_files(), before + SNAPSHOT_FILES_MAX + 1);
+	cr_expect_eq(open_files(), before + SNAPSHOT_FILES_MAX);
 	snapshot_clear(&snapshot);
 	cr_expect_eq(open_files(), before);
 }
@@ -178,7 +177,7 @@ static bool has_perf_map(void)
 
 	map_one(0, "");
 	take(&snapshot);
-	fd = snapshot_perf_map(&snapshot, 7);
+	fd = snapshot_perf_map(&snapshot);
 	has = fd >= 0;
 	close_fd(fd);
 	snapshot_clear(&snapshot);
@@ -197,7 +196,39 @@ Test(snapshot, a_perf_map_is_the_process_s_own_or_root_s)
 		cr_assert_eq(fchownat(fixture_root(), "root/tmp/perf-7.map", 1234, 1234, 0), 0);
 		cr_expect_not(has_perf_map(), "someone else's");
 	}
-	unlinkat(fixture_root(), "root/tmp/perf-7.map", 0);
+}
+
+Test(snapshot, a_perf_map_is_a_plain_file_of_bounded_size)
+{
+	int fd;
+
+	fixture_directory("root/tmp");
 	cr_assert_eq(mkfifoat(fixture_root(), "root/tmp/perf-7.map", 0600), 0);
 	cr_expect_not(has_perf_map());
+	unlinkat(fixture_root(), "root/tmp/perf-7.map", 0);
+	fixture_file("root/tmp/perf-7.map", "");
+	fd = openat(fixture_root(), "root/tmp/perf-7.map", O_WRONLY | O_CLOEXEC);
+	cr_assert_eq(ftruncate(fd, 1LL << 30), 0); /* without a block of it */
+	close(fd);
+	cr_expect_not(has_perf_map(), "too large");
+}
+
+Test(snapshot, a_perf_map_is_opened_as_its_user_could)
+{
+	if (geteuid() != 0)
+		return; /* as whom else */
+	fixture_directory("root/tmp");
+	fixture_directory("root/closed");
+	fixture_file("root/closed/file", "secret");
+	fixture_file("root/tmp/file", "secret");
+	cr_assert_eq(fchown(fixture_root(), 1234, 1234), 0); /* whose process it is */
+	cr_assert_eq(fchmodat(fixture_root(), "root/closed", 0700, 0), 0);
+	cr_assert_eq(symlinkat("/closed/file", fixture_root(), "root/tmp/perf-7.map"), 0);
+	cr_expect_not(has_perf_map(), "behind a directory that is closed to it");
+	unlinkat(fixture_root(), "root/tmp/perf-7.map", 0);
+	cr_assert_eq(symlinkat("/tmp/file", fixture_root(), "root/tmp/perf-7.map"), 0);
+	cr_assert_eq(fchmodat(fixture_root(), "root/tmp/file", 0600, 0), 0);
+	cr_expect_not(has_perf_map(), "root's, which it may not read");
+	cr_assert_eq(fchmodat(fixture_root(), "root/tmp/file", 0644, 0), 0);
+	cr_expect(has_perf_map(), "root's, for all to read");
 }

@@ -22,20 +22,27 @@ void recording_location_clear(struct recording_location *location)
 	*location = (struct recording_location){};
 }
 
-struct recording *recording_free(struct recording *recording)
+void recording_forget_modules(struct recording *recording)
 {
-	if (!recording)
-		return NULL;
 	for (size_t i = 0; i < recording->module_count; i++) {
 		free(recording->modules[i].path);
 		free(recording->modules[i].build_id);
 		free(recording->modules[i].error);
 	}
+	free(recording->modules);
+	recording->modules = NULL;
+	recording->module_count = 0;
+}
+
+struct recording *recording_free(struct recording *recording)
+{
+	if (!recording)
+		return NULL;
+	recording_forget_modules(recording);
 	for (size_t i = 0; i < recording->location_count; i++)
 		recording_location_clear(&recording->locations[i]);
 	for (size_t i = 0; i < recording->stack_count; i++)
 		free(recording->stacks[i].locations);
-	free(recording->modules);
 	free(recording->locations);
 	free(recording->stacks);
 	free(recording->usage_samples);

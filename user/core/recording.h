@@ -73,6 +73,8 @@ struct recording {
 struct recording *recording_new(void);
 /* Takes NULL. Returns NULL. */
 struct recording *recording_free(struct recording *recording);
+/* Where others are known by now. */
+void recording_forget_modules(struct recording *recording);
 /* Frees its functions. */
 void recording_location_clear(struct recording_location *location);
 

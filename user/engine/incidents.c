@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "core/tally.h"
 #include "engine/open_incident.h"
+#include "engine/unnamed.h"
 #include "engine/unpaid.h"
 #include "profile/symbolize_queue.h"
 
@@ -24,6 +25,7 @@ struct incidents {
 	struct open_config shared;
 	struct open_incident *open;
 	struct closed_trips closed;
+	struct unnamed *unnamed;
 	struct symbolize_queue *queue;
 	struct unpaid *unpaid;
 	struct tallies tallies;
@@ -52,18 +54,39 @@ static struct open_incident *find_target(struct incidents *incidents, const stru
 
 /* --- closing ------------------------------------------------------------------------------- */
 
-/* A closed one. Takes both; there may be no capture. */
-static void report(struct incidents *incidents, struct incident *incident, struct capture *capture)
+/* The last that is done with a closed one: names for its stacks. Takes both; there may be no capture. */
+static void name(struct incidents *incidents, struct incident *incident, struct capture *capture)
+{
+	if (capture)
+		symbolize_queue_take(incidents->queue, incident, capture);
+	else
+		incident_free(incident);
+}
+
+static void on_named(struct incident *incident, struct capture *capture, void *userdata)
+{
+	struct incidents *incidents = userdata;
+
+	if (capture)
+		recording_fit(capture->recording);
+	sinks_file(incidents->config.sinks, incident);
+	name(incidents, incident, capture);
+}
+
+/* A closed one. Takes all three; there may be no capture, and nothing that is still to be found. */
+static void report(struct incidents *incidents, struct incident *incident, struct capture *capture,
+		   struct inspection *inspection)
 {
 	if (capture) {
 		recording_fit(capture->recording);
 		incident->recording = capture->recording;
 	}
 	sinks_incident(incidents->config.sinks, incident);
-	if (capture)
-		symbolize_queue_take(incidents->queue, incident, capture);
+	if (inspection)
+		unnamed_add(&incidents->unnamed, inspection, incident, capture, on_named,
+			    incidents);
 	else
-		incident_free(incident);
+		name(incidents, incident, capture);
 }
 
 struct over {
@@ -74,10 +97,11 @@ struct over {
 static void on_paid(uint64_t id, void *userdata)
 {
 	const struct over *over = userdata;
-	struct incident *unnamed = symbolize_queue_find(over->incidents->queue, id);
+	struct incident *waiting = unnamed_find(over->incidents->unnamed, id)
+					   ?: symbolize_queue_find(over->incidents->queue, id);
 
-	if (unnamed)
-		unnamed->loan = *over->loan;
+	if (waiting)
+		waiting->loan = *over->loan;
 	sinks_payback(over->incidents->config.sinks, id, over->loan);
 }
 
@@ -106,7 +130,8 @@ static void on_verdict(struct open_incident *open, void *userdata)
 	}
 	if (incident->airbag == INCIDENT_AIRBAG_RAISED && !incident->loan.over_realtime_ns)
 		unpaid_add(&incidents->unpaid, incident->id, open->limit.cgroup_id);
-	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture));
+	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture),
+	       TAKE_PTR(open->inspection));
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
@@ -474,7 +499,7 @@ static void renew_report(const struct incident *incident, void *userdata)
 static int make_parts(struct incidents *incidents)
 {
 	const struct incidents_config *config = &incidents->config;
-	const struct profiler_config profiler = {
+	struct profiler_config profiler = {
 		.loop = config->loop,
 		.source = config->source,
 		.proc_fd = config->proc_fd,
@@ -483,6 +508,9 @@ static int make_parts(struct incidents *incidents)
 	};
 	int r = 0;
 
+	incidents->shared.inspector = profiler.inspector = inspector_new(config->loop);
+	if (!profiler.inspector)
+		return -ENOMEM;
 	if (config->sinks->report_dirfd >= 0)
 		r = profiler_new(&incidents->shared.profiler, &profiler);
 	incidents->queue = symbolize_queue_new(config->loop, renew_report, incidents);
@@ -531,8 +559,10 @@ struct incidents *incidents_free(struct incidents *incidents)
 	while (incidents->open)
 		open_incident_drop(incidents->open);
 	unpaid_clear(&incidents->unpaid);
+	unnamed_clear(&incidents->unnamed);
 	symbolize_queue_free(incidents->queue);
 	profiler_free(incidents->shared.profiler);
+	inspector_free(incidents->shared.inspector);
 	handover_free(incidents->shared.handover);
 	free(incidents);
 	return NULL;
@@ -563,7 +593,7 @@ void incidents_close_all(struct incidents *incidents)
 
 bool incidents_is_naming(const struct incidents *incidents)
 {
-	return symbolize_queue_is_busy(incidents->queue);
+	return incidents->unnamed || symbolize_queue_is_busy(incidents->queue);
 }
 
 void incidents_status(const struct incidents *incidents, struct status *status)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/open_incident.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,42 @@ static void watch_target(struct open_incident *open, const struct pidref *target
 		open->poll = loop_poll_new(open->config->loop, target->pidfd, on_target_end, open);
 }
 
+static void take_cmdline(const struct inspected *found, struct incident_process *process)
+{
+	if (!found->cmdline)
+		return;
+	free(process->cmdline); /* the kernel side's is the beginning of it */
+	process->cmdline = strdup(found->cmdline);
+}
+
+static void copy_cmdline(const struct incident_process *from, struct incident_process *to)
+{
+	if (!to->cmdline && from->cmdline)
+		to->cmdline = strdup(from->cmdline);
+}
+
+static void on_other_found(struct inspected *found, void *userdata)
+{
+	struct open_incident *open = userdata;
+
+	open->other_inspection = NULL;
+	take_cmdline(found, &open->incident->target);
+}
+
+static struct inspection *ask(struct open_incident *open, const struct pidref *process,
+			      const struct incident_process *who, unsigned int parts,
+			      inspector_fn fn)
+{
+	return inspector_ask(open->config->inspector,
+			     &(const struct inspector_subject){
+				     .pid = process->pid,
+				     .ns_pid = who->ns_pid,
+				     .start_boottime_ns = process->start_boottime_ns,
+				     .cgroup = who->cgroup_id,
+			     },
+			     parts, fn, open);
+}
+
 /* The responder has named the target, which may be another than the grower. False: it is gone. */
 static bool hold_target(struct open_incident *open)
 {
@@ -56,6 +93,12 @@ static bool hold_target(struct open_incident *open)
 		watch_target(open, &open->other);
 	}
 	facts_process(&config->facts, open->target, &task, target);
+	open->other_inspection = inspection_drop(open->other_inspection);
+	if (open->target == &open->grower)
+		copy_cmdline(&incident->grower, target);
+	else if (!r)
+		open->other_inspection =
+			ask(open, &open->other, target, INSPECTION_CMDLINE, on_other_found);
 	return r != -ESRCH;
 }
 
@@ -145,6 +188,8 @@ void open_incident_drop(struct open_incident *open)
 	*link = open->next;
 	if (open->flow.raised && open->flow.stage != FLOW_STAGE_CLOSED)
 		airbag_release(open->config->airbag, &open->raised);
+	inspection_drop(open->inspection);
+	inspection_drop(open->other_inspection);
 	loop_poll_drop(open->poll); /* before what it polls is closed */
 	loop_timer_drop(open->timer);
 	pidref_close(&open->grower);
@@ -253,18 +298,44 @@ struct open_incident *open_incident_new(const struct open_config *config,
 	return open;
 }
 
+void open_incident_take_found(const struct inspected *found, struct incident *incident,
+			      struct capture *capture)
+{
+	take_cmdline(found, &incident->grower);
+	if (incident->target.pid == incident->grower.pid)
+		take_cmdline(found, &incident->target);
+	if (capture)
+		profiler_add_names(found, capture);
+}
+
+static void on_found(struct inspected *found, void *userdata)
+{
+	struct open_incident *open = userdata;
+
+	open->inspection = NULL;
+	open_incident_take_found(found, open->incident, open->capture);
+}
+
 void open_incident_capture(struct open_incident *open, const struct profiler_subject *subject)
 {
 	const struct incident *incident = open->incident;
+	struct inspected refused = INSPECTED_NONE;
+	unsigned int parts = INSPECTION_CMDLINE;
 
 	open->subject = *subject;
-	open->subject.process = &open->grower;
 	open->subject.tgid = incident->grower.pid;
-	open->subject.ns_pid = incident->grower.ns_pid;
 	open->subject.start_boottime_ns = incident->grower.start_boottime_ns;
 	open->subject.limit_cgroup = open->limit.cgroup_id;
-	if (open->config->profiler)
+	if (open->config->profiler) {
 		open->capture = profiler_capture(open->config->profiler, &open->subject);
+		parts |= profiler_wants(&open->subject);
+	}
+	if (subject->error || open->grower.pidfd < 0)
+		return;
+	open->inspection = ask(open, &open->grower, &incident->grower, parts, on_found);
+	refused.error = -EBUSY;
+	if (!open->inspection && open->capture)
+		profiler_add_names(&refused, open->capture);
 }
 
 void open_incident_replace(struct open_incident *open, struct open_incident *held)

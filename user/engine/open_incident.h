@@ -26,11 +26,12 @@ struct open_config {
 	struct source *source;
 	struct airbag *airbag;
 	struct sinks *sinks;
+	struct inspector *inspector;
 	struct profiler *profiler; /* NULL: no reports are asked for */
 	struct handover *handover;
 	struct facts_config facts;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
-	/* It is judged: takes its incident and capture. It is dropped afterwards. */
+	/* It is judged: takes its incident, capture and inspection. It is dropped afterwards. */
 	void (*on_verdict)(struct open_incident *open, void *userdata);
 	void *userdata;
 };
@@ -49,7 +50,9 @@ struct open_incident {
 	uv_poll_t *poll; /* the end of the target */
 
 	struct profiler_subject subject;
-	struct capture *capture; /* NULL: none was taken */
+	struct capture *capture;       /* NULL: none was taken */
+	struct inspection *inspection; /* of the grower; NULL: answered, or none */
+	struct inspection *other_inspection;
 };
 
 /*
@@ -63,10 +66,13 @@ struct open_incident *open_incident_new(const struct open_config *config,
 void open_incident_drop(struct open_incident *open);
 
 /*
- * Takes what the profiler has of the growth of its process, if reports are asked for, while that is still
- * there. Of the subject times, sizes and error are given; who it is is known.
+ * Takes what the profiler has of the growth of its process, if reports are asked for, and has the process
+ * looked at while it is still there. Of the subject times, sizes and error are given; who it is is known.
  */
 void open_incident_capture(struct open_incident *open, const struct profiler_subject *subject);
+/* What was found, into what there is of the grower; there may be no capture. */
+void open_incident_take_found(const struct inspected *found, struct incident *incident,
+			      struct capture *capture);
 
 /* Goes on where one has waited for the record of its trip, which this one is made of; drops that. */
 void open_incident_replace(struct open_incident *open, struct open_incident *held);

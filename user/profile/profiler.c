@@ -26,7 +26,8 @@ struct kept {
 	struct profiler *profiler;
 	uint32_t tgid;
 	uint64_t start_boottime_ns;
-	uint64_t taken_ms; /* by the loop's clock */
+	uint64_t asked_ms;	       /* by the loop's clock */
+	struct inspection *inspection; /* NULL: answered */
 	struct snapshot snapshot;
 	struct pidref process;
 	uv_poll_t *poll; /* its end */
@@ -115,9 +116,8 @@ static const char *module_path(const struct mapping *mapping)
 	return is_jit(mapping) ? JIT_NAME : mapping->path;
 }
 
-static void open_module(const struct snapshot *snapshot, pid_t ns_pid,
-			const struct mapping *mapping, struct recording_module *module,
-			struct capture_file *file)
+static void open_module(const struct snapshot *snapshot, const struct mapping *mapping,
+			struct recording_module *module, struct capture_file *file)
 {
 	const char *error = "its file could not be opened";
 
@@ -127,7 +127,7 @@ static void open_module(const struct snapshot *snapshot, pid_t ns_pid,
 		error = "it has no file";
 	} else {
 		file->is_perf_map = true;
-		file->fd = snapshot_perf_map(snapshot, ns_pid);
+		file->fd = snapshot_perf_map(snapshot);
 		error = "it was compiled at run time, and there is no perf map";
 	}
 	if (file->fd < 0)
@@ -135,7 +135,7 @@ static void open_module(const struct snapshot *snapshot, pid_t ns_pid,
 }
 
 /* The module of a mapping, added if it is new. By path: one file is mapped in several parts. */
-static uint32_t module_of(struct capture *capture, const struct snapshot *snapshot, pid_t ns_pid,
+static uint32_t module_of(struct capture *capture, const struct snapshot *snapshot,
 			  const struct mapping *mapping)
 {
 	struct recording *recording = capture->recording;
@@ -151,11 +151,23 @@ static uint32_t module_of(struct capture *capture, const struct snapshot *snapsh
 	if (!module->path)
 		return RECORDING_NONE;
 	capture->files[count] = (struct capture_file){.fd = -1};
-	open_module(snapshot, ns_pid, mapping, module, &capture->files[count]);
+	open_module(snapshot, mapping, module, &capture->files[count]);
 	return (uint32_t)recording->module_count++;
 }
 
-static int take_files(struct capture *capture, const struct snapshot *snapshot, pid_t ns_pid)
+static void forget_files(struct capture *capture)
+{
+	for (size_t i = 0; capture->files && i < capture->recording->module_count; i++)
+		close_fd(capture->files[i].fd);
+	free(capture->files);
+	free(capture->mappings);
+	capture->files = NULL;
+	capture->mappings = NULL;
+	capture->mapping_count = 0;
+	recording_forget_modules(capture->recording);
+}
+
+static int take_files(struct capture *capture, const struct snapshot *snapshot)
 {
 	struct recording *recording = capture->recording;
 	const struct mappings *mappings = &snapshot->mappings;
@@ -168,7 +180,7 @@ static int take_files(struct capture *capture, const struct snapshot *snapshot, 
 		return -ENOMEM;
 	for (size_t i = 0; i < mappings->count; i++) {
 		const struct mapping *mapping = &mappings->list[i];
-		uint32_t module = module_of(capture, snapshot, ns_pid, mapping);
+		uint32_t module = module_of(capture, snapshot, mapping);
 
 		if (module != RECORDING_NONE)
 			capture->mappings[capture->mapping_count++] = (struct capture_mapping){
@@ -179,9 +191,9 @@ static int take_files(struct capture *capture, const struct snapshot *snapshot, 
 			};
 	}
 	/* What it compiled may not be executable just now, while the runtime is at work on it. */
-	perf_map = snapshot_perf_map(snapshot, ns_pid);
+	perf_map = snapshot_perf_map(snapshot);
 	if (perf_map >= 0)
-		module_of(capture, snapshot, ns_pid, &(const struct mapping){.path = (char[]){""}});
+		module_of(capture, snapshot, &(const struct mapping){.path = (char[]){""}});
 	return 0;
 }
 
@@ -189,11 +201,12 @@ static int take_files(struct capture *capture, const struct snapshot *snapshot, 
 
 static size_t fds_of(const struct kept *kept)
 {
-	return kept->snapshot.file_count + 2; /* its root, and its pidfd */
+	return kept->snapshot.file_count + 2; /* its perf map, and its pidfd */
 }
 
 static struct kept *kept_free(struct kept *kept)
 {
+	inspection_drop(kept->inspection);
 	loop_poll_drop(kept->poll); /* before what it polls is closed */
 	loop_timer_drop(kept->timer);
 	snapshot_clear(&kept->snapshot);
@@ -248,12 +261,34 @@ static void drop_oldest(struct profiler *profiler)
 	drop(last);
 }
 
-/* What can be had of the process now. NULL: it is gone already. */
+static void on_kept_inspected(struct inspected *found, void *userdata)
+{
+	struct kept *kept = userdata;
+	struct profiler *profiler = kept->profiler;
+
+	kept->inspection = NULL;
+	if (!(found->parts & INSPECTION_NAMES))
+		return; /* it lingers, so that it is not asked for again at once */
+	kept->snapshot = found->snapshot;
+	found->snapshot = SNAPSHOT_NONE;
+	profiler->kept_fds += kept->snapshot.file_count;
+	/* Of the same process: libraries may have come since, code been compiled. */
+	for (struct kept *other = kept->next, *next; other; other = next) {
+		next = other->next;
+		if (other->tgid == kept->tgid &&
+		    other->start_boottime_ns == kept->start_boottime_ns)
+			drop(other);
+	}
+	while (profiler->kept_count > KEPT_MAX ||
+	       (profiler->kept_fds > profiler->kept_fds_max && profiler->kept_count > 1))
+		drop_oldest(profiler);
+}
+
+/* Asks for what can be had of the process now. NULL: it is gone already. */
 static struct kept *keep(struct profiler *profiler, const struct apo_task *task)
 {
 	const struct profiler_config *config = &profiler->config;
 	struct kept *kept = calloc(1, sizeof(*kept));
-	_cleanup_close_ int dirfd = -1;
 
 	if (!kept)
 		return NULL;
@@ -261,18 +296,25 @@ static struct kept *keep(struct profiler *profiler, const struct apo_task *task)
 		.profiler = profiler,
 		.tgid = task->tgid,
 		.start_boottime_ns = task->start_boottime_ns,
-		.taken_ms = uv_now(config->loop),
-		.snapshot.root_fd = -1,
+		.asked_ms = uv_now(config->loop),
+		.snapshot = SNAPSHOT_NONE,
 		.process = PIDREF_NONE,
 	};
 	if (pidref_of_task(config->proc_fd, config->initial_pid_ns, task, &kept->process))
 		return kept_free(kept);
-	dirfd = pidref_open_dir(&kept->process, config->proc_fd);
-	if (dirfd < 0 || snapshot_take(dirfd, &kept->snapshot))
-		return kept_free(kept);
 	kept->timer = loop_timer_new(config->loop, kept);
 	kept->poll = loop_poll_new(config->loop, kept->process.pidfd, on_kept_end, kept);
-	return kept->timer && kept->poll ? kept : kept_free(kept);
+	if (kept->timer && kept->poll)
+		kept->inspection =
+			inspector_ask(config->inspector,
+				      &(const struct inspector_subject){
+					      .pid = kept->process.pid,
+					      .ns_pid = (pid_t)task->ns_tgid,
+					      .start_boottime_ns = task->start_boottime_ns,
+					      .cgroup = task->cgroup_id,
+				      },
+				      INSPECTION_NAMES, on_kept_inspected, kept);
+	return kept->inspection ? kept : kept_free(kept);
 }
 
 void profiler_on_spike(struct profiler *profiler, const struct apo_spike *spike)
@@ -280,19 +322,16 @@ void profiler_on_spike(struct profiler *profiler, const struct apo_spike *spike)
 	struct kept *earlier = find_kept(profiler, spike->task.tgid, spike->task.start_boottime_ns);
 	struct kept *kept;
 
-	if (earlier && uv_now(profiler->config.loop) - earlier->taken_ms < RENEW_MS)
+	if (earlier && uv_now(profiler->config.loop) - earlier->asked_ms < RENEW_MS)
 		return;
 	kept = keep(profiler, &spike->task);
 	if (!kept)
 		return;
-	if (earlier) /* libraries may have come since, code been compiled */
-		drop(earlier);
 	kept->next = profiler->kept;
 	profiler->kept = kept;
 	profiler->kept_count++;
 	profiler->kept_fds += fds_of(kept);
-	while (profiler->kept_count > KEPT_MAX ||
-	       (profiler->kept_fds > profiler->kept_fds_max && profiler->kept_count > 1))
+	if (profiler->kept_count > KEPT_MAX)
 		drop_oldest(profiler);
 }
 
@@ -322,43 +361,6 @@ struct profiler *profiler_free(struct profiler *profiler)
 	return NULL;
 }
 
-static void take_sums(int pid_dirfd, struct recording_mappings *ret)
-{
-	struct mapping_sums sums;
-
-	if (mapping_sums_read(pid_dirfd, &sums) || !sums.file)
-		return; /* gone, or on its way: it has let go of its memory */
-	*ret = (struct recording_mappings){
-		.known = true,
-		.heap_bytes = sums.heap,
-		.stack_bytes = sums.stack,
-		.anon_bytes = sums.anon,
-		.file_bytes = sums.file,
-		.shmem_bytes = sums.shmem,
-	};
-}
-
-/* From the process if it is there, else from what was kept of it. */
-static int take_names(struct profiler *profiler, const struct profiler_subject *subject,
-		      struct capture *capture)
-{
-	struct recording *recording = capture->recording;
-	_cleanup_close_ int pid_dirfd =
-		subject->error ?: pidref_open_dir(subject->process, profiler->config.proc_fd);
-	const struct kept *kept = find_kept(profiler, subject->tgid, subject->start_boottime_ns);
-	struct snapshot now = {.root_fd = -1};
-	int r = pid_dirfd < 0 ? pid_dirfd : snapshot_take(pid_dirfd, &now);
-
-	if (!r)
-		r = take_files(capture, &now, subject->ns_pid);
-	else if (kept)
-		r = take_files(capture, &kept->snapshot, subject->ns_pid);
-	snapshot_clear(&now);
-	if (pid_dirfd >= 0 && subject->rss_bytes <= SUMS_MAX_BYTES)
-		take_sums(pid_dirfd, &recording->mappings);
-	return r;
-}
-
 static const char *trouble_of(int error)
 {
 	switch (error) {
@@ -370,12 +372,30 @@ static const char *trouble_of(int error)
 	case -EACCES:
 	case -EPERM:
 		return "what the process has mapped may not be read: needs CAP_SYS_PTRACE";
+	case -ETIMEDOUT:
+		return "the process kept from being looked at: what it has mapped could not be "
+		       "read in time";
+	case -EBUSY:
+		return "too many other processes of its cgroup were being looked at";
 	case -EMFILE:
 	case -ENFILE:
 		return "no more files could be opened: raise the limit (LimitNOFILE=, ulimit -n)";
 	default:
 		return "what the process has mapped could not be read";
 	}
+}
+
+/* Of the process as it was: what was kept of it. */
+static int take_kept(const struct profiler *profiler, const struct profiler_subject *subject,
+		     struct capture *capture)
+{
+	const struct kept *kept = profiler->kept;
+
+	while (kept && (kept->tgid != subject->tgid ||
+			kept->start_boottime_ns != subject->start_boottime_ns ||
+			!kept->snapshot.mappings.count))
+		kept = kept->next;
+	return kept ? take_files(capture, &kept->snapshot) : subject->error;
 }
 
 struct capture *profiler_capture(struct profiler *profiler, const struct profiler_subject *subject)
@@ -393,7 +413,7 @@ struct capture *profiler_capture(struct profiler *profiler, const struct profile
 	recording->grown_bytes = subject->grown_bytes;
 	r = take_stacks(&profiler->config, subject, capture);
 	if (!r)
-		r = take_names(profiler, subject, capture);
+		r = take_kept(profiler, subject, capture);
 	if (r)
 		recording->trouble = trouble_of(r);
 	if (source_usage_samples(profiler->config.source, subject->limit_cgroup,
@@ -401,6 +421,38 @@ struct capture *profiler_capture(struct profiler *profiler, const struct profile
 				 &recording->usage_sample_count))
 		recording->usage_sample_count = 0;
 	return capture;
+}
+
+unsigned int profiler_wants(const struct profiler_subject *subject)
+{
+	return INSPECTION_NAMES | (subject->rss_bytes <= SUMS_MAX_BYTES ? INSPECTION_SUMS : 0);
+}
+
+static void add_sums(const struct mapping_sums *sums, struct recording_mappings *ret)
+{
+	*ret = (struct recording_mappings){
+		.known = true,
+		.heap_bytes = sums->heap,
+		.stack_bytes = sums->stack,
+		.anon_bytes = sums->anon,
+		.file_bytes = sums->file,
+		.shmem_bytes = sums->shmem,
+	};
+}
+
+void profiler_add_names(const struct inspected *found, struct capture *capture)
+{
+	struct recording *recording = capture->recording;
+	int r = found->error;
+
+	if (found->parts & INSPECTION_SUMS)
+		add_sums(&found->sums, &recording->mappings);
+	if (found->parts & INSPECTION_NAMES) {
+		forget_files(capture);
+		r = take_files(capture, &found->snapshot);
+	}
+	if (r && !recording->module_count)
+		recording->trouble = trouble_of(r);
 }
 
 void profiler_follow(const struct profiler *profiler, const struct profiler_subject *subject,
@@ -432,10 +484,7 @@ struct capture *capture_free(struct capture *capture)
 {
 	if (!capture)
 		return NULL;
-	for (size_t i = 0; capture->files && i < capture->recording->module_count; i++)
-		close_fd(capture->files[i].fd);
-	free(capture->files);
-	free(capture->mappings);
+	forget_files(capture);
 	free(capture->raws);
 	recording_free(capture->recording);
 	free(capture);

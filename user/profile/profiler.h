@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Takes what the kernel side has recorded of a process's growth, and hold of the files in which the
- * code has names, while the process is still there. Slow path; nothing is looked up here.
+ * code has names, as an inspection finds them while the process is still there. Slow path; nothing is
+ * looked up here.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <uv.h>
 
 #include "core/recording.h"
+#include "profile/inspector.h"
 #include "sense/pidref.h"
 #include "source/source.h"
 
@@ -19,6 +21,7 @@ struct profiler;
 struct profiler_config {
 	uv_loop_t *loop;
 	struct source *source;
+	struct inspector *inspector;
 	int proc_fd;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
 	uint64_t page_bytes;
@@ -35,10 +38,8 @@ void profiler_on_spike(struct profiler *profiler, const struct apo_spike *spike)
 
 /* Whose growth. */
 struct profiler_subject {
-	const struct pidref *process; /* borrowed; may be gone */
-	int error;		      /* why it could not be opened; 0: it was */
-	uint32_t tgid;		      /* as the kernel side counts */
-	pid_t ns_pid;		      /* in its own PID namespace */
+	int error;     /* why it could not be opened; 0: it was */
+	uint32_t tgid; /* as the kernel side counts */
 	uint64_t start_boottime_ns;
 	uint64_t limit_cgroup;
 	uint64_t time_ns;     /* of the trip */
@@ -67,8 +68,15 @@ struct capture {
 	size_t mapping_count;
 };
 
-/* NULL: there is no memory for it. */
+/*
+ * The stacks, and the names that were kept at a spike, until profiler_add_names(). NULL: there is no memory
+ * for it.
+ */
 struct capture *profiler_capture(struct profiler *profiler, const struct profiler_subject *subject);
+/* The parts of an inspection to ask for, for profiler_add_names(). */
+unsigned int profiler_wants(const struct profiler_subject *subject);
+/* What an inspection has found: newer than what was kept, or why there is nothing newer. */
+void profiler_add_names(const struct inspected *found, struct capture *capture);
 /* Points that were added since. */
 void profiler_follow(const struct profiler *profiler, const struct profiler_subject *subject,
 		     struct capture *capture);

@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/util.h"
 
@@ -62,19 +65,83 @@ static const struct snapshot_file *find_file(const struct snapshot *snapshot,
 	return NULL;
 }
 
-int snapshot_take(int pid_dirfd, struct snapshot *ret)
+/* --- the perf map -------------------------------------------------------------------------- */
+
+#define PERF_MAP_MAX (256L << 20) /* bytes; a large JVM writes 20 MiB */
+
+/* Files of the kernel's own say what their reader may know, not what the process has written. */
+static bool is_kernel_file(int fd)
+{
+	static const unsigned long types[] = {
+		PROC_SUPER_MAGIC, SYSFS_MAGIC,	      DEBUGFS_MAGIC,	   TRACEFS_MAGIC,
+		SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, BPF_FS_MAGIC,
+		PSTOREFS_MAGIC,	  EFIVARFS_MAGIC,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if ((unsigned long)fs.f_type == types[i])
+			return true;
+	return false;
+}
+
+static bool is_perf_map(int fd, const struct stat *owner, bool as_owner)
 {
 	struct stat info;
+
+	if (fstat(fd, &info) || !S_ISREG(info.st_mode) || info.st_size > PERF_MAP_MAX ||
+	    is_kernel_file(fd))
+		return false;
+	return info.st_uid == owner->st_uid || (info.st_uid == 0 && as_owner);
+}
+
+/* By whom we are just now: the user of the process, without capabilities. */
+static bool may_be_read(int fd)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
+}
+
+/*
+ * As the process's user, for whom others on the way may be closed. Without CAP_SETUID, as in most
+ * services, we remain who we are: then it is to be a file of that user.
+ */
+static int open_perf_map(int root_fd, const struct stat *owner, pid_t ns_pid)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	bool as_owner = !setegid(owner->st_gid) && !seteuid(owner->st_uid);
+	char path[40];
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", ns_pid);
+	fd = open_in_root(root_fd, path);
+	if (fd >= 0 && (!is_perf_map(fd, owner, as_owner) || (as_owner && !may_be_read(fd))))
+		fd = close_fd(fd);
+	if (seteuid(uid) || setegid(gid))
+		fd = close_fd(fd);
+	return fd;
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+int snapshot_take(int pid_dirfd, pid_t ns_pid, struct snapshot *ret)
+{
+	_cleanup_close_ int root_fd = -1;
+	struct stat owner;
 	int r;
 
-	*ret = (struct snapshot){.root_fd = -1};
-	if (fstat(pid_dirfd, &info))
+	*ret = SNAPSHOT_NONE;
+	if (fstat(pid_dirfd, &owner))
 		return -errno;
 	r = mappings_read(pid_dirfd, &ret->mappings);
 	if (r)
 		return r;
-	ret->uid = info.st_uid;
-	ret->root_fd = openat(pid_dirfd, "root", O_PATH | O_CLOEXEC);
+	root_fd = openat(pid_dirfd, "root", O_PATH | O_CLOEXEC);
 	for (size_t i = 0; i < ret->mappings.count && ret->file_count < SNAPSHOT_FILES_MAX; i++) {
 		const struct mapping *mapping = &ret->mappings.list[i];
 
@@ -82,9 +149,10 @@ int snapshot_take(int pid_dirfd, struct snapshot *ret)
 			continue;
 		ret->files[ret->file_count++] = (struct snapshot_file){
 			.mapping = i,
-			.fd = open_file(pid_dirfd, ret->root_fd, mapping),
+			.fd = open_file(pid_dirfd, root_fd, mapping),
 		};
 	}
+	ret->perf_map_fd = open_perf_map(root_fd, &owner, ns_pid);
 	return 0;
 }
 
@@ -93,27 +161,23 @@ void snapshot_clear(struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->file_count; i++)
 		close_fd(snapshot->files[i].fd);
 	mappings_clear(&snapshot->mappings);
-	close_fd(snapshot->root_fd);
-	*snapshot = (struct snapshot){.root_fd = -1};
+	close_fd(snapshot->perf_map_fd);
+	*snapshot = SNAPSHOT_NONE;
+}
+
+static int dup_fd(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 int snapshot_file(const struct snapshot *snapshot, const struct mapping *mapping)
 {
 	const struct snapshot_file *file = find_file(snapshot, mapping);
 
-	return file && file->fd >= 0 ? fcntl(file->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	return file ? dup_fd(file->fd) : -1;
 }
 
-int snapshot_perf_map(const struct snapshot *snapshot, pid_t ns_pid)
+int snapshot_perf_map(const struct snapshot *snapshot)
 {
-	struct stat info;
-	char path[40];
-	int fd;
-
-	snprintf(path, sizeof(path), "/tmp/perf-%d.map", ns_pid);
-	fd = open_in_root(snapshot->root_fd, path);
-	if (fd >= 0 && (fstat(fd, &info) || !S_ISREG(info.st_mode) ||
-			(info.st_uid != snapshot->uid && info.st_uid != 0)))
-		fd = close_fd(fd);
-	return fd;
+	return dup_fd(snapshot->perf_map_fd);
 }

@@ -22,19 +22,20 @@ struct snapshot {
 	struct mappings mappings;
 	struct snapshot_file files[SNAPSHOT_FILES_MAX];
 	size_t file_count;
-	int root_fd; /* its root directory */
-	uid_t uid;
+	int perf_map_fd; /* -1: there is none, see snapshot_take() */
 };
+#define SNAPSHOT_NONE ((struct snapshot){.perf_map_fd = -1})
 
-/* pid_dirfd: of its /proc directory. -ESRCH: it is gone. */
-int snapshot_take(int pid_dirfd, struct snapshot *ret);
+/*
+ * May wait for ever: only in a helper. pid_dirfd: of the process's /proc directory; ns_pid: its pid in its
+ * own PID namespace. The perf map is /tmp/perf-PID.map in its root, if it is a plain file on no file system
+ * of the kernel's own, not larger than a perf map can be, which its user or root has written, and which
+ * its user could open. -ESRCH: it is gone.
+ */
+int snapshot_take(int pid_dirfd, pid_t ns_pid, struct snapshot *ret);
 void snapshot_clear(struct snapshot *snapshot);
 
 /* The file of a mapping, a new descriptor; -1: it could not be had. */
 int snapshot_file(const struct snapshot *snapshot, const struct mapping *mapping);
-
-/*
- * /tmp/perf-PID.map in its root, by its pid in its own PID namespace; -1: there is none that its
- * user, or root, has written. A new descriptor.
- */
-int snapshot_perf_map(const struct snapshot *snapshot, pid_t ns_pid);
+/* The perf map, a new descriptor; -1: there is none. */
+int snapshot_perf_map(const struct snapshot *snapshot);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +97,19 @@ int mappings_read(int pid_dirfd, struct mappings *ret)
 		return -ESRCH;
 	}
 	return r;
+}
+
+void mappings_write(const struct mappings *mappings, FILE *file)
+{
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct mapping *mapping = &mappings->list[i];
+
+		fprintf(file,
+			"%" PRIx64 "-%" PRIx64 " r-xp %" PRIx64 " %" PRIx64 ":%" PRIx64 " %" PRIu64
+			" %s\n",
+			mapping->start, mapping->end, mapping->offset, mapping->major,
+			mapping->minor, mapping->inode, mapping->path);
+	}
 }
 
 void mappings_clear(struct mappings *mappings)

@@ -28,6 +28,8 @@ struct mappings {
 int mappings_parse(FILE *file, struct mappings *ret);
 /* Of the process whose /proc directory this is. -ESRCH: it has no memory any more. */
 int mappings_read(int pid_dirfd, struct mappings *ret);
+/* In the format of maps, for mappings_parse(). */
+void mappings_write(const struct mappings *mappings, FILE *file);
 void mappings_clear(struct mappings *mappings);
 
 /* NULL: nothing executable is there. */
