@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "apoptosis/abi.h"
 
@@ -21,6 +22,12 @@ struct symbol {
 	char source[SYMBOL_NAME_MAX];	/* empty: not known */
 	unsigned int line;
 };
+
+/* Copies what fits, and reads no more than that: a file can have a name of gigabytes. */
+static inline void symbol_copy(char ret[SYMBOL_NAME_MAX], const char *text)
+{
+	snprintf(ret, SYMBOL_NAME_MAX, "%.*s", SYMBOL_NAME_MAX - 1, text);
+}
 
 /* The functions at one address, innermost first. */
 struct symbol_list {
