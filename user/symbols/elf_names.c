@@ -50,6 +50,16 @@ struct elf_names *elf_names_new(Dwfl_Module *module)
 	return names;
 }
 
+struct elf_names *elf_names_free(struct elf_names *names)
+{
+	if (!names)
+		return NULL;
+	free(names->ranges);
+	free(names->entries);
+	free(names);
+	return NULL;
+}
+
 /* --- DWARF --------------------------------------------------------------------------------- */
 
 static const char *die_name(Dwarf_Die *die)

@@ -40,10 +40,12 @@ struct frame {
 	bool is_return; /* the place is the call just before the address */
 };
 
-/* The code of one process: the ELF files mapped in it, at their addresses. It is never freed. */
+/* The code of one process: the ELF files mapped in it, at their addresses. */
 struct code;
 
 struct code *code_new(void);
+/* Takes NULL. Returns NULL. */
+struct code *code_free(struct code *code);
 
 /*
  * Adds a file whose part at `offset` is mapped at address `start`. Takes the descriptor, also when
