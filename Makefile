@@ -20,13 +20,13 @@ ifeq ($(origin CC),default)
 CC       := cc
 endif
 
-ifdef SANITIZE
-B        := $(TOP)/sanitize
-SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-else ifdef FUZZ
+ifdef FUZZ
 B        := $(TOP)/fuzz
 CC       := $(CLANG)
 SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifdef SANITIZE
+B        := $(TOP)/sanitize
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
 B        := $(TOP)
 SANFLAGS :=

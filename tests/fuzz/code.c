@@ -10,7 +10,7 @@
 #include "fuzz/fuzz.h"
 #include "symbols/symbols.h"
 
-#define START 0x10000000ULL
+#define START 0x400000ULL /* where programs are that cannot be moved, as those of the seeds */
 #define SPAN 0x100000ULL
 #define TAIL 64 /* bytes of stack */
 
@@ -67,8 +67,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(count <= FRAMES_MAX);
 		for (size_t i = 0; i < count; i++)
 			look_up(code, &frames[i]);
-		for (uint64_t i = 0; i < size; i += 64)
-			look_up(code, &(struct frame){.address = START + i});
+		for (size_t i = 0; i < TAIL / sizeof(uint16_t); i++) {
+			uint64_t word;
+
+			memcpy(&word, stack.copy + i * sizeof(word), sizeof(word));
+			look_up(code, &(struct frame){.address = word, .is_return = i & 1});
+		}
 		id = code_build_id(code, START);
 		FUZZ_CHECK(!id || strspn(id, "0123456789abcdef") == strlen(id));
 	}
