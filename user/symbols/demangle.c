@@ -34,7 +34,10 @@ static void take(const char *part, size_t length, void *userdata)
 typedef int (*demangle_fn)(const char *mangled, int options, demangle_callbackref callback,
 			   void *userdata);
 
-/* The longjmp() of take() leaks nothing: these functions allocate nothing that must be freed. */
+/*
+ * The longjmp() of take() leaks what libiberty has decoded a non-ASCII Rust identifier in, if it is just
+ * then: at most 16 KiB, and the process ends soon. Nothing else in these functions is allocated.
+ */
 static bool expand(demangle_fn fn, const char *mangled, char ret[SYMBOL_NAME_MAX])
 {
 	struct name name = {.text = ret};
