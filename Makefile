@@ -20,7 +20,11 @@ ifeq ($(origin CC),default)
 CC       := cc
 endif
 
-ifdef SANITIZE
+ifdef FUZZ
+B        := $(TOP)/fuzz
+CC       := $(CLANG)
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifdef SANITIZE
 B        := $(TOP)/sanitize
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
@@ -78,6 +82,10 @@ LIVE_SKEL := $(LIVE_BPF:tests/live/%.bpf.c=$(TOP)/gen/tests/%.skel.h)
 LIVE_TOOL := tests/live/guards_tool.c
 LIVE_OBJ := $(call src2obj,$(filter-out $(LIVE_BPF) $(LIVE_TOOL),$(wildcard tests/live/*.c)))
 LIVE_TOOL_OBJ := $(call src2obj,$(LIVE_TOOL))
+FUZZ_LIB := tests/fuzz/fuzz.c
+FUZZERS  := $(patsubst tests/fuzz/%.c,$(TOP)/fuzz/%,$(filter-out $(FUZZ_LIB),$(wildcard tests/fuzz/*.c)))
+FUZZ_RUN := $(if $(TARGETS),$(addprefix $(TOP)/fuzz/,$(TARGETS)),$(FUZZERS))
+FUZZ_OBJ := $(call src2obj,$(wildcard tests/fuzz/*.c))
 BENCH_BPF  := $(wildcard bench/*.bpf.c)
 BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
 BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
@@ -95,7 +103,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live htmltest vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt \
+.PHONY: all test unit live htmltest vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt fuzz \
 	install uninstall clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols
@@ -110,6 +118,7 @@ help:
 	@echo 'make support-table  the table in README.md, from the last vmtest'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
 	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
+	@echo 'make fuzz       every parser of bytes that others write: FUZZ_SECONDS=60 for each, TARGETS="maps code"'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
 	@echo 'make bench      latency, save rate, near misses, real programs, cost, idle: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
@@ -123,6 +132,8 @@ $(TOP)/.deps-build: tests/install-deps
 	$(Q)tests/install-deps build && touch $@
 $(TOP)/.deps-test $(TOP)/.deps-check: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps $* && touch $@
+$(TOP)/.deps-fuzz: tests/install-deps | $(TOP)/.deps-build
+	$(Q)tests/install-deps fuzz && touch $@
 $(TOP)/.deps-html: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps html && touch $@
 $(TOP)/.deps-bench: tests/install-deps | $(TOP)/.deps-test
@@ -193,6 +204,18 @@ $(B)/tests/guards: $(LIVE_TOOL_OBJ) $(LIB_OBJ)
 	@mkdir -p $(@D); echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
 
+# One file, one target, on the objects that it pulls from this archive. Thin, because members of
+# different rooms have one name.
+$(B)/obj/tests/fuzz/%.o: tests/fuzz/%.c $(B)/.flags | $(TOP)/.deps-fuzz
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS_ALL) -I tests $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(TOP)/fuzz/parsers.a: $(filter-out $(B)/obj/user/source/%,$(LIB_OBJ)) $(SYMBOLS_LIB_OBJ)
+	@echo '  AR    $@'
+	$(Q)rm -f $@ && $(AR) rcsT $@ $^
+$(FUZZERS): $(TOP)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(call src2obj,$(FUZZ_LIB)) $(TOP)/fuzz/parsers.a
+	@echo '  LD    $@'
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) -fsanitize=fuzzer $(DEPS_LIBS) $(SYMBOLS_LIBS) -o $@
+
 # Workloads are plain programs, also under SANITIZE, and static so that they run in any root; but
 # for the one that is about the code of the C library that is installed.
 STATIC := -static
@@ -246,6 +269,15 @@ test: all $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
 	$(Q)$(MAKE) unit
 	$(Q)$(MAKE) live
 
+# Built by a make of its own: FUZZ chooses compiler and directory.
+ifdef FUZZ
+fuzz: $(FUZZ_RUN)
+else
+fuzz: | $(TOP)/.deps-fuzz
+	+$(Q)$(MAKE) FUZZ=1 fuzz
+	$(Q)FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/fuzz/run $(TOP)/fuzz $(notdir $(FUZZ_RUN))
+endif
+
 htmltest: $(B)/apoptosis | $(TOP)/.deps-html
 	$(Q)tests/html/run $<
 
@@ -296,6 +328,6 @@ uninstall:
 clean:
 	rm -rf $(TOP)
 
--include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(LIVE_TOOL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
+-include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(LIVE_TOOL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) \
 	$(BPF_SKEL:.skel.h=.bpf.d) $(BENCH_SKEL:.skel.h=.bpf.d) $(LIVE_SKEL:.skel.h=.bpf.d) \
 	$(WORKLOADS:=.d)

@@ -46,6 +46,8 @@ Test(demangle, names_are_readable)
 		{"_Z999999999999999999999f", "_Z999999999999999999999f"},
 		{"_ZZZZZZZZ", "_ZZZZZZZZ"},
 		{"_R", "_R"},
+		/* libiberty has a part of no length, which is NULL. */
+		{"_RIC0C0", "_RIC0C0"},
 		{"main.(*hoard).fill", "main.(*hoard).fill"},
 		{"\xff\xfe\x01", "\xff\xfe\x01"},
 	};

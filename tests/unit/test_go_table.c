@@ -14,7 +14,7 @@
 static const char *const names[FUNCTIONS] = {"main.main", "main.(*hoard).fill", "runtime.mallocgc"};
 
 struct table {
-	uint8_t bytes[512];
+	uint8_t bytes[2048];
 	size_t size;
 };
 
@@ -167,5 +167,23 @@ Test(go_table, a_name_without_an_end_is_none)
 	cr_assert_not_null(table);
 	cr_expect_str_eq(name_at(table, TEXT), "");
 	cr_expect_str_eq(name_at(table, TEXT + 0x100), "main.(*hoard).fill");
+	go_table_close(table);
+}
+
+/* Be its end gigabytes away, or nowhere. */
+Test(go_table, of_a_long_name_no_more_is_read_than_is_shown)
+{
+	struct table bytes = make(0xfffffff1, TEXT);
+	struct go_table *table;
+
+	put32(&bytes, DATA + 64 + 4, 1024 - NAMES);
+	memset(bytes.bytes + 1024, 'x', 1024);
+	table = go_table_open(bytes.bytes, bytes.size, 0);
+	cr_assert_not_null(table);
+	cr_expect_eq(strlen(name_at(table, TEXT)), SYMBOL_NAME_MAX - 1);
+	go_table_close(table);
+	table = go_table_open(bytes.bytes, 1024 + SYMBOL_NAME_MAX - 1, 0);
+	cr_assert_not_null(table);
+	cr_expect_str_eq(name_at(table, TEXT), "");
 	go_table_close(table);
 }

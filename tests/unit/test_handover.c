@@ -232,6 +232,13 @@ Test(handover, what_was_cut_short_is_removed_and_what_is_not_understood_stays)
 	cr_assert_not_null(number);
 	memcpy(number + strlen(" action "), "00000000000000000099", 20);
 	fixture_file("trip-0000000000000005", whole);
+	memcpy(number + strlen(" action "), "00000000000000000001", 20);
+	number = strstr(whole, " error ");
+	cr_assert_not_null(number);
+	memcpy(number + strlen(" error "), "00000000002147483648", 20); /* INT_MIN */
+	fixture_file("trip-0000000000000006", whole);
+	memcpy(number + strlen(" error "), "00000000000000000001", 20);
+	fixture_file("trip-0000000000000007", whole);
 	cr_assert_eq(unlinkat(fixture_root(), NAME, 0), 0);
 
 	cr_expect_eq(take_all().count, 0);
@@ -240,6 +247,8 @@ Test(handover, what_was_cut_short_is_removed_and_what_is_not_understood_stays)
 	cr_expect_not(is_there("trip-0000000000000003"));
 	cr_expect_not(is_there("trip-0000000000000004"));
 	cr_expect(is_there("trip-0000000000000005"), "an action there is not");
+	cr_expect(is_there("trip-0000000000000006"), "an error that has no number");
+	cr_expect(is_there("trip-0000000000000007"), "an error that is none");
 	cr_expect(is_there("trip-zz"));
 	cr_expect(is_there("limit-0000000000000001"));
 }

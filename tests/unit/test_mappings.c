@@ -13,10 +13,9 @@
 
 static void parse(const char *text, struct mappings *ret)
 {
-	FILE *file = fmemopen((char *)text, strlen(text) + 1, "r");
+	FILE *file = fmemopen((char *)text, strlen(text), "r");
 
 	cr_assert_not_null(file);
-	/* The NUL that fmemopen() ends with is no line of its own. */
 	cr_assert_eq(mappings_parse(file, ret), 0);
 	fclose(file);
 }
@@ -158,6 +157,30 @@ Test(mappings, every_prefix_of_a_line_is_a_line_or_none)
 	}
 }
 
+/* With the sanitizers, these also show what reads on behind the end of the line. */
+Test(mappings, a_line_that_ends_within_its_last_number_is_none)
+{
+	static const struct {
+		const char *text;
+		size_t count;
+	} cases[] = {
+		{"1000-2000 r-xp 0 0:0 123", 0},
+		{"1000-2000 r-xp 0 0:0 123 ", 1},
+		{"1000-2000 r-xp 0 0:0", 0},
+		{"1000-2000 r-xp", 0},
+		{"1000-2000", 0},
+		{EXEC "/x\n1000-2000 r-xp 0 0:0 123", 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct mappings mappings;
+
+		parse(cases[i].text, &mappings);
+		cr_expect_eq(mappings.count, cases[i].count, "'%s'", cases[i].text);
+		mappings_clear(&mappings);
+	}
+}
+
 Test(mappings, an_address_is_found_from_start_to_before_end)
 {
 	struct mappings mappings;
@@ -189,6 +212,25 @@ Test(mappings, there_are_no_more_than_a_process_may_have)
 	cr_assert_eq(mappings_parse(file, &mappings), 0);
 	fclose(file);
 	cr_expect_eq(mappings.count, MAPPINGS_MAX);
+	mappings_clear(&mappings);
+}
+
+Test(mappings, long_paths_take_no_more_memory_than_is_theirs)
+{
+	FILE *file = tmpfile();
+	struct mappings mappings;
+	size_t bytes = 0;
+
+	cr_assert_not_null(file);
+	for (unsigned int i = 1; i <= MAPPINGS_PATHS_MAX / 4096 + 10; i++)
+		fprintf(file, "%x000-%x000 r-xp 0 0:0 7 /%04095u\n", i, i + 1, i);
+	rewind(file);
+	cr_assert_eq(mappings_parse(file, &mappings), 0);
+	fclose(file);
+	for (size_t i = 0; i < mappings.count; i++)
+		bytes += strlen(mappings.list[i].path);
+	cr_expect_eq(bytes, MAPPINGS_PATHS_MAX);
+	cr_expect_eq(mappings.count, MAPPINGS_PATHS_MAX / 4096);
 	mappings_clear(&mappings);
 }
 

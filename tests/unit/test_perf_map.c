@@ -99,6 +99,28 @@ Test(perf_map, the_mark_of_how_v8_compiled_it_is_left_out)
 	perf_map_close(map);
 }
 
+/* 140,000 names of 500 bytes are more than are kept. */
+Test(perf_map, the_names_that_are_kept_have_a_bound)
+{
+	const size_t lines = 140000;
+	const char *error = NULL;
+	struct perf_map *map;
+	FILE *file = tmpfile();
+
+	cr_assert_not_null(file);
+	for (size_t i = 0; i < lines; i++)
+		fprintf(file, "%zx 10 %0500zu\n", 0x1000 + i * 0x10, i);
+	cr_assert_eq(fflush(file), 0);
+	rewind(file);
+	map = perf_map_open(dup(fileno(file)), &error);
+	fclose(file);
+	cr_assert_not_null(map);
+	cr_expect_eq(strlen(name_at(map, 0x1000)), 500);
+	cr_expect_eq(strlen(name_at(map, 0x1000 + 120000 * 0x10)), 500);
+	cr_expect_str_eq(name_at(map, 0x1000 + (lines - 1) * 0x10), "");
+	perf_map_close(map);
+}
+
 Test(perf_map, a_last_line_that_is_half_written_is_a_line_or_none)
 {
 	static const char text[] = "1000 10 first\n2000 10 second";

@@ -22,10 +22,11 @@ static const char *owner_of(const struct place *places)
 	struct recording_module modules[PLACES_MAX] = {};
 	struct recording_function functions[PLACES_MAX][3] = {};
 	struct recording_location locations[PLACES_MAX] = {};
-	uint32_t indices[PLACES_MAX], owner;
+	uint32_t indices[PLACES_MAX];
+	struct recording_owner owner;
 	struct recording_stack stack = {.locations = indices};
-	struct recording recording = {.modules = modules, .locations = locations};
-	size_t function = 99;
+	struct recording recording = {
+		.modules = modules, .locations = locations, .stacks = &stack, .stack_count = 1};
 
 	for (uint32_t i = 0; i < PLACES_MAX && (places[i].module || places[i].functions[0]); i++) {
 		modules[i].path = (char *)places[i].module;
@@ -38,13 +39,13 @@ static const char *owner_of(const struct place *places)
 		indices[stack.count++] = i;
 	}
 	recording.module_count = recording.location_count = stack.count;
-	owner = recording_owner(&recording, &stack, &function);
-	if (owner == RECORDING_NONE)
+	cr_assert_eq(recording_owners(&recording, &owner), 0);
+	if (owner.location == RECORDING_NONE)
 		return "none";
-	cr_assert_lt(owner, stack.count);
-	if (function < locations[owner].function_count)
-		return locations[owner].functions[function].name;
-	snprintf(text, sizeof(text), "#%u", owner);
+	cr_assert_lt(owner.location, stack.count);
+	if (owner.function < locations[owner.location].function_count)
+		return locations[owner.location].functions[owner.function].name;
+	snprintf(text, sizeof(text), "#%u", owner.location);
 	return text;
 }
 

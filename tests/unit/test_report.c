@@ -186,13 +186,16 @@ Test(report, only_incidents_of_this_schema_are_reports)
 		{SAVED, true},
 		{"{\"schema\":2,\"id\":\"a\",\"verdict\":\"saved\"}", false},
 		{"{\"schema\":1,\"event\":\"status\"}", false},
+		{"{\"schema\":1,\"id\":\"a\",\"id\":\"b\",\"verdict\":\"saved\"}", false},
+		{"{\"schema\":1,\"id\":\"a\"", false},
 		{"[1]", false},
+		{"", false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		json_t *document = json_loads(cases[i].json, 0, NULL);
+		json_t *document = report_parse(cases[i].json, strlen(cases[i].json));
 
-		cr_expect_eq(report_is_one(document), cases[i].expected, "%s", cases[i].json);
+		cr_expect_eq(document != NULL, cases[i].expected, "%s", cases[i].json);
 		json_decref(document);
 	}
 }
@@ -227,6 +230,25 @@ Test(report, what_was_not_recorded_is_told)
 
 	cr_expect_str_eq(json_string_value(json_array_get(missing, 0)),
 			 "Nothing was recorded, so who allocated is not known.");
+	json_decref(missing);
+	json_decref(document);
+}
+
+/* As in pprof/modules_and_places_can_be_many. */
+Test(report, modules_without_names_can_be_many, .timeout = 60)
+{
+	json_t *modules = json_array(), *locations = json_array(), *document, *missing;
+
+	for (json_int_t i = 0; i < 200000; i++) {
+		json_array_append_new(modules, json_pack("{s:s}", "path", "/a"));
+		json_array_append_new(locations, json_pack("{s:I}", "module", i));
+	}
+	document = json_pack("{s:{s:o, s:o}}", "recording", "modules", modules, "locations",
+			     locations);
+	missing = report_missing(document);
+	cr_expect_str_eq(json_string_value(json_array_get(missing, 0)),
+			 "No names for places in /a (1 of 1), /a (1 of 1), /a (1 of 1), "
+			 "/a (1 of 1), /a (1 of 1), /a (1 of 1) and 199994 more.");
 	json_decref(missing);
 	json_decref(document);
 }

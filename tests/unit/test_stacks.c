@@ -228,6 +228,29 @@ Test(pprof, of_nothing_is_a_profile_too)
 	cr_expect_eq(count(profile, 2), 0);
 }
 
+/* A report can be anybody's: were each place looked for in each module, this would take an hour. */
+Test(pprof, modules_and_places_can_be_many, .timeout = 60)
+{
+	const json_int_t many = 200000;
+	json_t *modules = json_array(), *locations = json_array();
+	_cleanup_free_ char *text = NULL;
+	struct span profile;
+	size_t size;
+
+	for (json_int_t i = 0; i < many; i++) {
+		json_array_append_new(modules, json_integer(i));
+		json_array_append_new(locations,
+				      json_pack("{s:I, s:s}", "module", i, "address", "0x10"));
+	}
+	text = output_of(pprof_write,
+			 json_pack("{s:{s:o, s:o}}", "recording", "modules", modules, "locations",
+				   locations),
+			 &size);
+	profile = (struct span){(const uint8_t *)text, (const uint8_t *)text + size};
+	cr_expect_eq(count(profile, 3), many);
+	cr_expect_eq(count(profile, 4), many);
+}
+
 Test(pprof, names_are_utf8)
 {
 	size_t size;

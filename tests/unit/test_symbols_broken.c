@@ -252,3 +252,58 @@ Test(symbols_broken, a_file_of_nothing_but_noise_behind_its_header)
 	check(&tally, MUTATIONS);
 	free(copy);
 }
+
+#define NESTED 60
+
+/*
+ * One unit in place of all: namespaces in each other, the sibling of each of them its own first child. So
+ * there are 2^60 ways through them.
+ */
+static size_t make_maze(uint8_t bytes[512], uint32_t section_bytes)
+{
+	static const uint8_t unit[] = {4, 0, 0, 0,
+				       0, 0, 8, 1}; /* version, abbreviations, pointers */
+	const uint64_t from = 0, to = UINT32_MAX;
+	size_t size = sizeof(section_bytes);
+
+	section_bytes -= sizeof(section_bytes);
+	memcpy(bytes, &section_bytes, sizeof(section_bytes));
+	memcpy(bytes + size, unit, sizeof(unit));
+	size += sizeof(unit);
+	memcpy(bytes + size, &from, sizeof(from));
+	memcpy(bytes + size + sizeof(from), &to, sizeof(to));
+	size += sizeof(from) + sizeof(to);
+	for (int i = 0; i < NESTED; i++) {
+		uint32_t sibling = (uint32_t)size + 1 + sizeof(sibling);
+
+		bytes[size++] = 2;
+		memcpy(bytes + size, &sibling, sizeof(sibling));
+		size += sizeof(sibling);
+	}
+	memset(bytes + size, 0, NESTED + 1);
+	return size + NESTED + 1;
+}
+
+Test(symbols_broken, siblings_that_are_their_own_children)
+{
+	/* A unit with addresses, and a namespace with a sibling, both with children. */
+	static const uint8_t abbreviations[] = {1, 0x11, 1, 0x11, 1,	0x12, 7, 0, 0,
+						2, 0x39, 1, 1,	  0x13, 0,    0, 0};
+	size_t info, info_bytes, abbrev, abbrev_bytes, size;
+	uint8_t *copy = malloc(program.size), maze[512];
+	struct tally tally = {};
+
+	if (!program_section(&program, ".debug_info", &info, &info_bytes) ||
+	    !program_section(&program, ".debug_abbrev", &abbrev, &abbrev_bytes))
+		cr_skip("built without debug information");
+	cr_assert_not_null(copy);
+	size = make_maze(maze, (uint32_t)info_bytes);
+	cr_assert(size <= info_bytes && sizeof(abbreviations) <= abbrev_bytes);
+	memcpy(copy, program.bytes, program.size);
+	memcpy(copy + info, maze, size);
+	memcpy(copy + abbrev, abbreviations, sizeof(abbreviations));
+	ask(copy, program.size, "maze", 0, &tally);
+	cr_expect_eq(tally.answered, 1);
+	cr_expect_eq(tally.named, 1, "the symbol table has names");
+	free(copy);
+}

@@ -34,13 +34,13 @@ static bool take(const void *bytes, size_t size, struct recording *recording)
 /* Whether every index that there is can be followed. */
 static void check(const struct recording *recording)
 {
-	for (size_t i = 0; i < recording->stack_count; i++) {
-		size_t function;
+	struct recording_owner owners[2];
 
+	for (size_t i = 0; i < recording->stack_count; i++)
 		for (size_t j = 0; j < recording->stacks[i].count; j++)
 			cr_assert_lt(recording->stacks[i].locations[j], recording->location_count);
-		recording_owner(recording, &recording->stacks[i], &function);
-	}
+	cr_assert_leq(recording->stack_count, ARRAY_SIZE(owners));
+	cr_assert_eq(recording_owners(recording, owners), 0);
 	for (size_t i = 0; i < recording->location_count; i++)
 		cr_assert(recording->locations[i].module == RECORDING_NONE ||
 			  recording->locations[i].module < recording->module_count);

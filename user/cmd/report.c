@@ -34,12 +34,10 @@ static json_t *load(int dirfd, const char *name, const char **ret_why)
 		*ret_why = strerror(-r);
 		return NULL;
 	}
-	document = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	if (document && report_is_one(document))
-		return document;
-	json_decref(document);
-	*ret_why = "it is no report of this version";
-	return NULL;
+	document = report_parse(text, size);
+	if (!document)
+		*ret_why = "it is no report of this version";
+	return document;
 }
 
 static int written(int r)

@@ -115,19 +115,6 @@ static bool is_go_library(const char *name)
 	return !in_path || !memchr(name, '.', part);
 }
 
-static bool is_go_stack(const struct recording *recording, const struct recording_stack *stack)
-{
-	for (size_t i = 0; i < stack->count; i++) {
-		const struct recording_location *location =
-			&recording->locations[stack->locations[i]];
-		const char *name = location->function_count ? location->functions[0].name : NULL;
-
-		if (name && strncmp(name, "runtime.", 8) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool is_runtime_function(const char *name, bool is_go)
 {
 	return matches(runtime_functions, ARRAY_SIZE(runtime_functions), name) ||
@@ -135,49 +122,88 @@ static bool is_runtime_function(const char *name, bool is_go)
 }
 
 /* The innermost function at a place that is not of an allocator or a language's library. */
-static bool find_function(const struct recording_location *location, bool is_go, size_t *ret)
+static size_t find_function(const struct recording_location *location, bool is_go)
 {
 	for (size_t i = 0; i < location->function_count; i++) {
 		const char *name = location->functions[i].name;
 
-		if (name && !is_runtime_function(name, is_go)) {
-			*ret = i;
-			return true;
-		}
+		if (name && !is_runtime_function(name, is_go))
+			return i;
 	}
+	return SIZE_MAX;
+}
+
+/* What is asked of a place for every stack that it is in. Names are compared once: there may be many. */
+struct place {
+	bool in_runtime_module;
+	bool is_unnamed;
+	bool is_go_runtime;
+	size_t function, go_function; /* in a stack of Go; SIZE_MAX: none */
+};
+
+static struct place place_of(const struct recording *recording,
+			     const struct recording_location *location)
+{
+	const char *name = location->function_count ? location->functions[0].name : NULL;
+
+	return (struct place){
+		.in_runtime_module = in_runtime_module(recording, location),
+		.is_unnamed = !location->function_count,
+		.is_go_runtime = name && strncmp(name, "runtime.", 8) == 0,
+		.function = find_function(location, false),
+		.go_function = find_function(location, true),
+	};
+}
+
+static bool is_go_stack(const struct place *places, const struct recording_stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++)
+		if (places[stack->locations[i]].is_go_runtime)
+			return true;
 	return false;
 }
 
-uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
-			 size_t *ret_function)
+static struct recording_owner owner_of(const struct place *places,
+				       const struct recording_stack *stack)
 {
-	uint32_t unnamed = RECORDING_NONE, in_runtime = RECORDING_NONE;
-	bool is_go = is_go_stack(recording, stack);
-	size_t runtime_function = 0, function = 0;
+	uint32_t unnamed = RECORDING_NONE;
+	struct recording_owner in_runtime = {.location = RECORDING_NONE};
+	bool is_go = is_go_stack(places, stack);
 
-	*ret_function = 0;
 	for (size_t i = 0; i < stack->count; i++) {
-		uint32_t place = stack->locations[i];
-		const struct recording_location *location = &recording->locations[place];
-		bool found = find_function(location, is_go, &function);
+		uint32_t index = stack->locations[i];
+		const struct place *place = &places[index];
+		size_t function = is_go ? place->go_function : place->function;
+		const struct recording_owner found = {index, function};
 
-		if (in_runtime_module(recording, location)) {
-			if (found && in_runtime == RECORDING_NONE) {
-				in_runtime = place;
-				runtime_function = function;
-			}
-		} else if (found) {
-			*ret_function = function;
-			return place;
-		} else if (!location->function_count && unnamed == RECORDING_NONE) {
-			unnamed = place;
+		if (place->in_runtime_module) {
+			if (function != SIZE_MAX && in_runtime.location == RECORDING_NONE)
+				in_runtime = found;
+		} else if (function != SIZE_MAX) {
+			return found;
+		} else if (place->is_unnamed && unnamed == RECORDING_NONE) {
+			unnamed = index;
 		}
 	}
 	if (unnamed != RECORDING_NONE)
-		return unnamed;
-	if (in_runtime != RECORDING_NONE) {
-		*ret_function = runtime_function;
+		return (struct recording_owner){.location = unnamed};
+	if (in_runtime.location != RECORDING_NONE)
 		return in_runtime;
-	}
-	return stack->count ? stack->locations[0] : RECORDING_NONE;
+	return (struct recording_owner){
+		.location = stack->count ? stack->locations[0] : RECORDING_NONE,
+	};
+}
+
+int recording_owners(const struct recording *recording, struct recording_owner *ret)
+{
+	_cleanup_free_ struct place *places =
+		calloc(recording->location_count + 1, sizeof(*places));
+
+	if (!places)
+		return -ENOMEM;
+	for (size_t i = 0; i < recording->location_count; i++)
+		places[i] = place_of(recording, &recording->locations[i]);
+	for (size_t i = 0; i < recording->stack_count; i++)
+		ret[i] = owner_of(places, &recording->stacks[i]);
+	return 0;
 }

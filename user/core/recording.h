@@ -78,16 +78,20 @@ void recording_forget_modules(struct recording *recording);
 /* Frees its functions. */
 void recording_location_clear(struct recording_location *location);
 
+/* An index, and that of a function there; RECORDING_NONE for an empty stack. */
+struct recording_owner {
+	uint32_t location;
+	size_t function;
+};
+
 /*
- * The function that a stack's memory is put down to: the innermost one that is not part of an
- * allocator, a libc or a language's runtime, because a programmer can change that one. Returns the
- * index of its location, and in *ret_function that of the function there; RECORDING_NONE for an
- * empty stack. Where there is no such function, it is the innermost place without a name outside of
+ * The function that each stack's memory is put down to, in the order of the stacks: the innermost one
+ * that is not part of an allocator, a libc or a language's runtime, because a programmer can change
+ * that one. Where there is no such function, it is the innermost place without a name outside of
  * runtime modules; else the innermost function in them that is not an allocator's, a collector for
- * example; else the innermost place.
+ * example; else the innermost place. -ENOMEM.
  */
-uint32_t recording_owner(const struct recording *recording, const struct recording_stack *stack,
-			 size_t *ret_function);
+int recording_owners(const struct recording *recording, struct recording_owner *ret);
 
 /* The most that a report's recording takes: well below FILE_READ_MAX, and 15 reports are kept. */
 #define RECORDING_BYTES_MAX (4UL * 1024 * 1024)

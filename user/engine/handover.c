@@ -17,6 +17,7 @@
 
 #define PREFIX "trip-"
 #define NAME_SIZE (sizeof(PREFIX) + 16)
+#define ERRNO_MAX 4095 /* of any kernel */
 
 struct handover {
 	int proc_fd;
@@ -233,6 +234,8 @@ static int parse_entry(const char *text, const char *name, struct entry *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(name_rows); i++)
 		if (!take_name(&text, &name_rows[i], &entry))
 			return not_understood;
+	if (entry.incident.error > 0 || entry.incident.error < -ERRNO_MAX)
+		return not_understood;
 	name_of(entry.incident.id, expected);
 	if (strcmp(text, "\n") != 0 || strcmp(name, expected) != 0)
 		return -EBADMSG;

@@ -223,59 +223,70 @@ struct extent {
 	bool inlined;
 };
 
-static struct extent extent_of(const json_t *locations, size_t module)
+static void extend(struct extent *extent, const json_t *location)
 {
-	struct extent extent = {.start = UINT64_MAX};
-	const json_t *location, *function;
-	size_t i, j;
+	const json_t *function, *functions = document_at(location, "functions");
+	uint64_t address = hex_at(location, "address");
+	bool has_source = true, has_line = true;
+	size_t i;
 
-	json_array_foreach (locations, i, location) {
-		const json_t *functions = document_at(location, "functions");
-		bool has_source = true, has_line = true;
-		uint64_t address;
-
-		if (id_of(document_at(location, "module"), SIZE_MAX) != module + 1)
-			continue;
-		address = hex_at(location, "address");
-		if (address < extent.start) {
-			extent.start = address;
-			extent.offset = hex_at(location, "offset");
-		}
-		extent.end = MAX(extent.end, sat_add(address, 1));
-		json_array_foreach (functions, j, function) {
-			has_source = has_source && document_text(function, "source");
-			has_line = has_line && number_at(function, "line");
-		}
-		extent.places++;
-		extent.named += json_array_size(functions) > 0;
-		extent.with_source += json_array_size(functions) > 0 && has_source;
-		extent.with_line += json_array_size(functions) > 0 && has_line;
-		extent.inlined = extent.inlined || json_array_size(functions) > 1;
+	if (!extent->places || address < extent->start) {
+		extent->start = address;
+		extent->offset = hex_at(location, "offset");
 	}
-	return extent;
+	extent->end = MAX(extent->end, sat_add(address, 1));
+	json_array_foreach (functions, i, function) {
+		has_source = has_source && document_text(function, "source");
+		has_line = has_line && number_at(function, "line");
+	}
+	extent->places++;
+	extent->named += json_array_size(functions) > 0;
+	extent->with_source += json_array_size(functions) > 0 && has_source;
+	extent->with_line += json_array_size(functions) > 0 && has_line;
+	extent->inlined = extent->inlined || json_array_size(functions) > 1;
 }
 
 /* pprof looks up only what a mapping lacks: it has what every place in it has. */
-static void put_mapping(struct profile *profile, size_t index, const json_t *module)
+static void put_mapping(struct profile *profile, size_t index, const json_t *module,
+			const struct extent *extent)
 {
-	struct extent extent = extent_of(document_at(profile->recording, "locations"), index);
 	struct message message;
 	FILE *file;
 
-	if (!extent.places)
+	if (!extent->places)
 		return;
 	file = message_begin(profile, &message);
 	put_number(file, MAPPING_ID, index + 1);
-	put_number(file, MAPPING_START, extent.start);
-	put_number(file, MAPPING_END, extent.end);
-	put_number(file, MAPPING_OFFSET, extent.offset);
+	put_number(file, MAPPING_START, extent->start);
+	put_number(file, MAPPING_END, extent->end);
+	put_number(file, MAPPING_OFFSET, extent->offset);
 	put_number(file, MAPPING_FILE, string(profile, document_text(module, "path")));
 	put_number(file, MAPPING_BUILD_ID, string(profile, document_text(module, "build_id")));
-	put_number(file, MAPPING_HAS_FUNCTIONS, extent.named == extent.places);
-	put_number(file, MAPPING_HAS_FILES, extent.with_source == extent.places);
-	put_number(file, MAPPING_HAS_LINES, extent.with_line == extent.places);
-	put_number(file, MAPPING_HAS_INLINED, extent.inlined);
+	put_number(file, MAPPING_HAS_FUNCTIONS, extent->named == extent->places);
+	put_number(file, MAPPING_HAS_FILES, extent->with_source == extent->places);
+	put_number(file, MAPPING_HAS_LINES, extent->with_line == extent->places);
+	put_number(file, MAPPING_HAS_INLINED, extent->inlined);
 	message_end(profile, profile->file, PROFILE_MAPPING, &message);
+}
+
+static void put_mappings(struct profile *profile)
+{
+	const json_t *item, *modules = document_at(profile->recording, "modules");
+	size_t i, count = json_array_size(modules);
+	_cleanup_free_ struct extent *extents = calloc(count + 1, sizeof(*extents));
+
+	if (!extents) {
+		profile->failed = -ENOMEM;
+		return;
+	}
+	json_array_foreach (document_at(profile->recording, "locations"), i, item) {
+		uint64_t id = id_of(document_at(item, "module"), count);
+
+		if (id)
+			extend(&extents[id - 1], item);
+	}
+	json_array_foreach (modules, i, item)
+		put_mapping(profile, i, item, &extents[i]);
 }
 
 /* The last line of a location is the function that the others are inlined into. */
@@ -338,8 +349,7 @@ static void put_profile(struct profile *profile, const json_t *document)
 	string(profile, ""); /* must be the first */
 	put_type(profile, "samples", "count");
 	put_type(profile, "space", "bytes");
-	json_array_foreach (document_at(profile->recording, "modules"), i, item)
-		put_mapping(profile, i, item);
+	put_mappings(profile);
 	json_array_foreach (document_at(profile->recording, "locations"), i, item)
 		put_location(profile, i, item);
 	json_array_foreach (document_at(profile->recording, "stacks"), i, item)

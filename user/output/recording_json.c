@@ -97,18 +97,19 @@ static json_t *stacks_json(const struct recording *recording)
 /* --- who it was ---------------------------------------------------------------------------- */
 
 struct owner {
-	uint32_t location;
-	size_t function;
+	struct recording_owner place;
 	uint64_t bytes;
 };
 
 static const char *name_of(const struct recording *recording, const struct owner *owner)
 {
 	const struct recording_location *location =
-		owner->location == RECORDING_NONE ? NULL : &recording->locations[owner->location];
+		owner->place.location == RECORDING_NONE
+			? NULL
+			: &recording->locations[owner->place.location];
 
-	return location && owner->function < location->function_count
-		       ? location->functions[owner->function].name
+	return location && owner->place.function < location->function_count
+		       ? location->functions[owner->place.function].name
 		       : NULL;
 }
 
@@ -118,9 +119,10 @@ static bool is_same(const struct recording *recording, const struct owner *a, co
 	const char *one = name_of(recording, a), *other = name_of(recording, b);
 
 	if (one && other)
-		return strcmp(one, other) == 0 && recording->locations[a->location].module ==
-							  recording->locations[b->location].module;
-	return !one && !other && a->location == b->location;
+		return strcmp(one, other) == 0 &&
+		       recording->locations[a->place.location].module ==
+			       recording->locations[b->place.location].module;
+	return !one && !other && a->place.location == b->place.location;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -130,15 +132,18 @@ static int by_bytes(const void *a, const void *b)
 	return one->bytes > other->bytes ? -1 : one->bytes < other->bytes;
 }
 
-static size_t find_owners(const struct recording *recording, struct owner *owners)
+/* -ENOMEM. */
+static int find_owners(const struct recording *recording, struct owner *owners, size_t *ret_count)
 {
+	_cleanup_free_ struct recording_owner *places =
+		calloc(recording->stack_count + 1, sizeof(*places));
 	size_t count = 0;
+	int r = places ? recording_owners(recording, places) : -ENOMEM;
 
-	for (size_t i = 0; i < recording->stack_count; i++) {
-		struct owner owner = {.bytes = recording->stacks[i].bytes};
+	for (size_t i = 0; !r && i < recording->stack_count; i++) {
+		struct owner owner = {.place = places[i], .bytes = recording->stacks[i].bytes};
 		size_t j = 0;
 
-		owner.location = recording_owner(recording, &recording->stacks[i], &owner.function);
 		while (j < count && !is_same(recording, &owners[j], &owner))
 			j++;
 		if (j < count)
@@ -148,15 +153,18 @@ static size_t find_owners(const struct recording *recording, struct owner *owner
 	}
 	if (count)
 		qsort(owners, count, sizeof(*owners), by_bytes);
-	return count;
+	*ret_count = count;
+	return r;
 }
 
 static json_t *owner_json(const struct recording *recording, const struct owner *owner)
 {
 	const struct recording_location *location =
-		owner->location == RECORDING_NONE ? NULL : &recording->locations[owner->location];
+		owner->place.location == RECORDING_NONE
+			? NULL
+			: &recording->locations[owner->place.location];
 	const struct recording_function *function =
-		name_of(recording, owner) ? &location->functions[owner->function] : NULL;
+		name_of(recording, owner) ? &location->functions[owner->place.function] : NULL;
 	bool in_module = location && location->module != RECORDING_NONE;
 	uint64_t whole = recording->recorded_bytes;
 	json_t *object = json_object();
@@ -182,8 +190,8 @@ static json_t *top_json(const struct recording *recording)
 {
 	_cleanup_free_ struct owner *owners = calloc(recording->stack_count + 1, sizeof(*owners));
 	json_t *list = json_array();
-	size_t count = owners ? find_owners(recording, owners) : 0;
-	int r = owners ? 0 : -1;
+	size_t count = 0;
+	int r = owners ? find_owners(recording, owners, &count) : -ENOMEM;
 
 	for (size_t i = 0; i < count && i < RECORDING_TOP_MAX; i++)
 		r |= json_array_append_new(list, owner_json(recording, &owners[i]));

@@ -17,10 +17,20 @@
 #define TOP_LEAST 0.005	  /* of all; below that a function explains nothing */
 #define FUNCTION_WIDTH 90 /* characters; names of templates are longer than a screen */
 
-bool report_is_one(const json_t *document)
+static bool is_report(const json_t *document)
 {
 	return json_integer_value(document_at(document, "schema")) == JSON_SCHEMA &&
 	       document_text(document, "id") && document_text(document, "verdict");
+}
+
+json_t *report_parse(const char *text, size_t size)
+{
+	json_t *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+
+	if (is_report(document))
+		return document;
+	json_decref(document);
+	return NULL;
 }
 
 static void print_verdict(FILE *file, const json_t *document, bool colour, int width)

@@ -15,8 +15,8 @@ struct terminal {
 	bool unicode;
 };
 
-/* Whether it is an incident of a schema that is understood. */
-bool report_is_one(const json_t *document);
+/* A report from the text of its file. NULL: it is no incident of a schema that is understood. */
+json_t *report_parse(const char *text, size_t size);
 
 /*
  * What happened, the facts, who allocated, the memory over time, and what to do about it. 0,

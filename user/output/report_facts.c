@@ -342,28 +342,42 @@ static bool is_named(const json_t *location)
 	return json_array_size(json_object_get(location, "functions")) > 0;
 }
 
+struct places {
+	size_t all, silent;
+};
+
+/* Of each module; the caller frees it. NULL: no memory. */
+static struct places *count_places(const json_t *recording)
+{
+	size_t count = json_array_size(document_at(recording, "modules")), i;
+	struct places *places = calloc(count + 1, sizeof(*places));
+	const json_t *location;
+
+	json_array_foreach (document_at(recording, "locations"), i, location) {
+		const json_t *index = json_object_get(location, "module");
+		json_int_t module = json_is_integer(index) ? json_integer_value(index) : -1;
+
+		if (!places || module < 0 || (size_t)module >= count)
+			continue;
+		places[module].all++;
+		places[module].silent += !is_named(location);
+	}
+	return places;
+}
+
 /* "libc.so.6 (4 of 9 places)": what has no name, to be read beside the flame graph. */
 static void tell_silent_modules(FILE *file, const json_t *recording)
 {
-	const json_t *module, *location, *locations = document_at(recording, "locations");
-	size_t i, j, told = 0;
+	_cleanup_free_ struct places *places = count_places(recording);
+	const json_t *module;
+	size_t i, told = 0;
 
 	json_array_foreach (document_at(recording, "modules"), i, module) {
-		size_t places = 0, silent = 0;
-
-		json_array_foreach (locations, j, location) {
-			const json_t *index = json_object_get(location, "module");
-
-			if (!json_is_integer(index) || json_integer_value(index) != (json_int_t)i)
-				continue;
-			places++;
-			silent += !is_named(location);
-		}
-		if (!silent || told++ >= SILENT_MODULES_MAX)
+		if (!places || !places[i].silent || told++ >= SILENT_MODULES_MAX)
 			continue;
 		document_print(file, module, told == 1 ? "No names for places in %t" : ", %t",
 			       PATHS("path"));
-		fprintf(file, " (%zu of %zu", silent, places);
+		fprintf(file, " (%zu of %zu", places[i].silent, places[i].all);
 		if (document_text(module, "error"))
 			document_print(file, module, ": %t", PATHS("error"));
 		fputc(')', file);

@@ -12,16 +12,21 @@
 #include "base/text.h"
 #include "base/util.h"
 
-/* START-END PERMS OFFSET MAJOR:MINOR INODE [PATH], the first numbers in base 16. */
+/*
+ * START-END PERMS OFFSET MAJOR:MINOR INODE [PATH], the first numbers in base 16. A blank in place of the
+ * line break is the end of the last number; a line that is cut within that is none.
+ */
 static bool parse_line(char *line, struct mapping *ret, bool *ret_executable)
 {
+	char *line_break = strchr(line, '\n');
 	const char *at = line;
 
 	*ret = (struct mapping){};
-	line[strcspn(line, "\n")] = ' '; /* so that every number has an end */
+	if (line_break)
+		*line_break = ' ';
 	at = parse_number(at, 16, '-', &ret->start);
 	at = at ? parse_number(at, 16, ' ', &ret->end) : NULL;
-	if (!at || strcspn(at, " ") != 4)
+	if (!at || strcspn(at, " ") != 4 || at[4] != ' ')
 		return false;
 	*ret_executable = at[2] == 'x';
 	at = parse_number(at + 5, 16, ' ', &ret->offset);
@@ -63,15 +68,20 @@ static int append(struct mappings *mappings, size_t *room, const struct mapping 
 int mappings_parse(FILE *file, struct mappings *ret)
 {
 	_cleanup_free_ char *line = NULL;
-	size_t size = 0, room = 0;
+	size_t size = 0, room = 0, paths = 0;
 	struct mapping mapping;
 	bool executable;
 	int r = 0;
 
 	*ret = (struct mappings){};
-	while (!r && ret->count < MAPPINGS_MAX && getline(&line, &size, file) > 0)
-		if (parse_line(line, &mapping, &executable) && executable)
-			r = append(ret, &room, &mapping);
+	while (!r && ret->count < MAPPINGS_MAX && getline(&line, &size, file) > 0) {
+		if (!parse_line(line, &mapping, &executable) || !executable)
+			continue;
+		paths += strlen(mapping.path);
+		if (paths > MAPPINGS_PATHS_MAX)
+			break;
+		r = append(ret, &room, &mapping);
+	}
 	if (r)
 		mappings_clear(ret);
 	return r;

@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define MAPPINGS_MAX 65536 /* executable ones; the rest is not kept */
+/* Executable ones, and bytes of their paths. The rest is not kept: a process can have any name repeated. */
+#define MAPPINGS_MAX 65536
+#define MAPPINGS_PATHS_MAX (2UL << 20)
 
 struct mapping {
 	uint64_t start, end; /* addresses */

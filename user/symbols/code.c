@@ -66,6 +66,19 @@ struct code *code_new(void)
 	return NULL;
 }
 
+struct code *code_free(struct code *code)
+{
+	if (!code)
+		return NULL;
+	for (size_t i = 0; i < code->count; i++) {
+		elf_names_free(code->files[i].names);
+		go_table_close(code->files[i].go);
+	}
+	dwfl_end(code->dwfl);
+	free(code);
+	return NULL;
+}
+
 /* How far the file's addresses are moved, from the segment that holds what is mapped. */
 static bool find_bias(Elf *elf, uint64_t start, uint64_t offset, uint64_t *ret)
 {

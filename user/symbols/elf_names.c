@@ -2,13 +2,17 @@
 #include "symbols/elf_names.h"
 
 #include <dwarf.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/util.h"
 
 #define SIZELESS_MAX 4096 /* how far a symbol without a size is believed to reach */
 #define RANGES_MAX 1000000
+/*
+ * Entries of DWARF that are looked at in all: a few seconds of work. Where siblings lead into each other's
+ * children, there are more ways than there is time for. Later places have the names of the symbol table.
+ */
+#define DIES_MAX 50000000
 
 /* An entry of the symbol table. libdwfl's own search goes through all of them each time. */
 struct entry {
@@ -31,6 +35,7 @@ struct elf_names {
 	struct range *ranges; /* by start */
 	size_t range_count;
 	bool has_ranges;       /* the units were read */
+	size_t dies_left;      /* of DIES_MAX */
 	struct entry *entries; /* by start */
 	size_t entry_count;
 	bool has_entries; /* the table was read */
@@ -41,8 +46,18 @@ struct elf_names *elf_names_new(Dwfl_Module *module)
 	struct elf_names *names = calloc(1, sizeof(*names));
 
 	if (names)
-		names->module = module;
+		*names = (struct elf_names){.module = module, .dies_left = DIES_MAX};
 	return names;
+}
+
+struct elf_names *elf_names_free(struct elf_names *names)
+{
+	if (!names)
+		return NULL;
+	free(names->ranges);
+	free(names->entries);
+	free(names);
+	return NULL;
 }
 
 /* --- DWARF --------------------------------------------------------------------------------- */
@@ -76,7 +91,7 @@ static void call_place(Dwarf_Die *unit, Dwarf_Die *inlined, struct symbol *ret)
 	    dwarf_getsrcfiles(unit, &files, &count) || file >= count)
 		return;
 	name = dwarf_filesrc(files, file, NULL, NULL);
-	snprintf(ret->source, sizeof(ret->source), "%s", name ? name : "");
+	symbol_copy(ret->source, name ? name : "");
 	ret->line = (unsigned int)line;
 }
 
@@ -89,6 +104,8 @@ static int by_range(const void *a, const void *b)
 
 static bool add_range(struct elf_names *names, size_t *room, const struct range *range)
 {
+	if (names->range_count == RANGES_MAX)
+		return false;
 	if (names->range_count == *room) {
 		size_t larger = *room ? *room * 2 : 256;
 		struct range *grown = reallocarray(names->ranges, larger, sizeof(*grown));
@@ -110,8 +127,7 @@ static void read_ranges(struct elf_names *names)
 	bool ok = true;
 
 	names->has_ranges = true;
-	while (ok && names->range_count < RANGES_MAX &&
-	       (unit = dwfl_module_nextcu(names->module, unit, &bias))) {
+	while (ok && (unit = dwfl_module_nextcu(names->module, unit, &bias))) {
 		struct range range = {.unit = *unit, .bias = bias};
 		ptrdiff_t next = 0;
 		Dwarf_Addr base;
@@ -152,7 +168,7 @@ static void source_place(struct range *range, uint64_t address, struct symbol *r
 
 	if (!source || dwarf_lineno(line, &number))
 		return;
-	snprintf(ret->source, sizeof(ret->source), "%s", source);
+	symbol_copy(ret->source, source);
 	ret->line = number > 0 ? (unsigned int)number : 0;
 }
 
@@ -162,6 +178,7 @@ static void source_place(struct range *range, uint64_t address, struct symbol *r
 struct scopes {
 	Dwarf_Addr address;
 	bool in_types; /* older Rust: functions are defined within types too */
+	size_t *left;  /* DIEs that may still be looked at */
 	size_t count;
 	Dwarf_Die list[SCOPES_MAX];
 };
@@ -182,6 +199,9 @@ static bool find_scopes(Dwarf_Die *parent, struct scopes *scopes, unsigned int d
 	if (depth == SCOPES_MAX || dwarf_child(parent, &die))
 		return false;
 	do {
+		if (!*scopes->left)
+			return false;
+		--*scopes->left;
 		switch (dwarf_tag(&die)) {
 		case DW_TAG_subprogram:
 		case DW_TAG_inlined_subroutine:
@@ -213,11 +233,13 @@ static bool find_scopes(Dwarf_Die *parent, struct scopes *scopes, unsigned int d
 }
 
 /* The functions inlined into each other here. */
-static void add_inlined(struct range *range, uint64_t address, struct symbol_list *ret)
+static void add_inlined(struct elf_names *names, struct range *range, uint64_t address,
+			struct symbol_list *ret)
 {
 	struct scopes scopes = {
 		.address = address - range->bias,
 		.in_types = dwarf_srclang(&range->unit) == DW_LANG_Rust,
+		.left = &names->dies_left,
 	};
 	struct symbol place = {};
 
@@ -303,7 +325,7 @@ void elf_names_find(struct elf_names *names, uint64_t address, struct symbol_lis
 	const char *name;
 
 	if (range)
-		add_inlined(range, address, ret);
+		add_inlined(names, range, address, ret);
 	if (ret->count)
 		return;
 	if (range)

@@ -12,8 +12,10 @@
 
 struct elf_names;
 
-/* Borrows the module. NULL: there is no memory for it. Lives as long as the process. */
+/* Borrows the module. NULL: there is no memory for it. */
 struct elf_names *elf_names_new(Dwfl_Module *module);
+/* Takes NULL. Returns NULL. */
+struct elf_names *elf_names_free(struct elf_names *names);
 
 /*
  * address: in the process. *ret: an empty list. Where there is a source line but no name, the line

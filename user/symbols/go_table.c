@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,9 +79,17 @@ static bool function_start(const struct go_table *table, uint64_t index, uint32_
 	return read_u32(table, table->data + index * 2 * sizeof(uint32_t), ret);
 }
 
+/* Within the section, or after all that is shown of it. */
+static bool name_ends(const struct go_table *table, uint64_t place)
+{
+	uint64_t room = table->size - place;
+
+	return room >= SYMBOL_NAME_MAX || memchr(table->section + place, '\0', room);
+}
+
 bool go_table_find(const struct go_table *table, uint64_t address, struct symbol *ret)
 {
-	uint64_t wanted = address - table->text, low = 0, high = table->functions, end;
+	uint64_t wanted = address - table->text, low = 0, high = table->functions, place;
 	uint32_t start, data, name;
 
 	if (address < table->text || !function_start(table, table->functions, &start) ||
@@ -101,13 +108,10 @@ bool go_table_find(const struct go_table *table, uint64_t address, struct symbol
 	if (!low || !read_u32(table, table->data + (low - 1) * 2 * sizeof(uint32_t) + 4, &data) ||
 	    !read_u32(table, table->data + data + 4, &name))
 		return false;
-	end = table->names + name;
-	while (end < table->size && table->section[end])
-		end++;
-	if (end >= table->size) /* the name does not end within the section */
+	place = table->names + name;
+	if (place >= table->size || !name_ends(table, place))
 		return false;
 	*ret = (struct symbol){};
-	snprintf(ret->function, sizeof(ret->function), "%s",
-		 (const char *)table->section + table->names + name);
+	symbol_copy(ret->function, (const char *)table->section + place);
 	return true;
 }

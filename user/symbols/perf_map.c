@@ -10,7 +10,8 @@
 #include "symbols/symbols.h"
 
 #define ENTRIES_MAX 1000000
-#define LINES_MAX 2000000 /* a sparse file may have any number of them */
+#define LINES_MAX 2000000	     /* a sparse file may have any number of them */
+#define NAMES_BYTES_MAX (64UL << 20) /* of all entries; the map of a large program has a few MiB */
 #define LINE_ROOM (SYMBOL_NAME_MAX + 64)
 
 struct entry {
@@ -22,6 +23,7 @@ struct entry {
 struct perf_map {
 	struct entry *entries;
 	size_t count, room;
+	size_t names_bytes;
 };
 
 static bool append(struct perf_map *map, const char *line)
@@ -45,6 +47,7 @@ static bool append(struct perf_map *map, const char *line)
 	if (!entry.name)
 		return false;
 	map->entries[map->count++] = entry;
+	map->names_bytes += strlen(entry.name) + 1;
 	return true;
 }
 
@@ -57,6 +60,11 @@ static int by_start(const void *a, const void *b)
 	return one->order < other->order ? -1 : one->order > other->order;
 }
 
+static bool is_full(const struct perf_map *map)
+{
+	return map->count == ENTRIES_MAX || map->names_bytes >= NAMES_BYTES_MAX;
+}
+
 struct perf_map *perf_map_open(int fd, const char **ret_error)
 {
 	struct perf_map *map = calloc(1, sizeof(*map));
@@ -65,8 +73,7 @@ struct perf_map *perf_map_open(int fd, const char **ret_error)
 	bool whole = true, ok = map && file;
 
 	for (size_t lines = 0;
-	     ok && lines < LINES_MAX && map->count < ENTRIES_MAX && fgets(line, sizeof(line), file);
-	     lines++) {
+	     ok && lines < LINES_MAX && !is_full(map) && fgets(line, sizeof(line), file); lines++) {
 		if (whole) /* else the rest of a line that is too long */
 			ok = append(map, line);
 		whole = strchr(line, '\n');

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "apoptosis/abi.h"
 
@@ -22,6 +23,12 @@ struct symbol {
 	unsigned int line;
 };
 
+/* Copies what fits, and reads no more than that: a file can have a name of gigabytes. */
+static inline void symbol_copy(char ret[SYMBOL_NAME_MAX], const char *text)
+{
+	snprintf(ret, SYMBOL_NAME_MAX, "%.*s", SYMBOL_NAME_MAX - 1, text);
+}
+
 /* The functions at one address, innermost first. */
 struct symbol_list {
 	size_t count;
@@ -33,10 +40,12 @@ struct frame {
 	bool is_return; /* the place is the call just before the address */
 };
 
-/* The code of one process: the ELF files mapped in it, at their addresses. It is never freed. */
+/* The code of one process: the ELF files mapped in it, at their addresses. */
 struct code;
 
 struct code *code_new(void);
+/* Takes NULL. Returns NULL. */
+struct code *code_free(struct code *code);
 
 /*
  * Adds a file whose part at `offset` is mapped at address `start`. Takes the descriptor, also when
