@@ -22,6 +22,8 @@
 #include "sinks/report_dir.h"
 #include "sinks/sinks.h"
 #include "rescue/responder.h"
+#include "engine/gaps.h"
+#include "engine/guard_watch.h"
 #include "engine/swap.h"
 #include "engine/incidents.h"
 #include "sense/cgroup_memory.h"
@@ -52,6 +54,7 @@ struct engine {
 	sigset_t inherited_mask, signals; /* as we found it; what we take in */
 	int signal_fd;
 	struct swap_watch swap;
+	struct guard_watch guard_watch;
 	uv_poll_t records_poll, results_poll, signal_poll, pid_poll, airbag_poll;
 	uv_timer_t airbag_timer;
 	uv_prepare_t finish_prepare;
@@ -109,7 +112,7 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 	engine->config = *config;
 	engine->page_bytes = sysconf(_SC_PAGESIZE);
 	engine->signal_fd = -1;
-	engine->swap.fd = -1;
+	engine->swap.fd = engine->guard_watch.fd = -1;
 	engine->proc_fd = -1;
 	engine->sinks = (struct sinks){
 		.lines = {.out = config->out,
@@ -274,6 +277,9 @@ static int start_loop(struct engine *engine)
 	if (!r)
 		r = swap_watch_start(&engine->swap, engine->source, engine->page_bytes,
 				     &engine->loop);
+	if (!r)
+		r = guard_watch_start(&engine->guard_watch, engine->guards, engine->source,
+				      &engine->loop);
 	if (!r && only_pidfd(engine) >= 0)
 		r = start_poll(engine, &engine->pid_poll, only_pidfd(engine), on_process_end);
 	return r;
@@ -472,6 +478,8 @@ void engine_status(struct engine *engine)
 	int r = accounts_read(engine->source, engine->tree, guards_policies(engine->guards),
 			      &status);
 
+	if (!r)
+		r = gaps_read(engine->guards, &status);
 	add_loans(engine, &status);
 	incidents_status(engine->incidents, &status);
 	if (r)
@@ -479,6 +487,7 @@ void engine_status(struct engine *engine)
 	else
 		sinks_status(&engine->sinks, &status);
 	accounts_clear(&status);
+	gaps_clear(&status);
 }
 
 void engine_loop(struct engine *engine)
@@ -527,6 +536,7 @@ struct engine *engine_free(struct engine *engine)
 	source_free(engine->source);
 	close_fd(engine->signal_fd);
 	swap_watch_stop(&engine->swap);
+	guard_watch_stop(&engine->guard_watch);
 	close_fd(engine->proc_fd);
 	close_fd(engine->sinks.report_dirfd);
 	guards_free(engine->guards);

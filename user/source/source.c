@@ -393,6 +393,11 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 	return r == -E2BIG ? -ENOSPC : r;
 }
 
+void source_unguard_cgroup(struct source *source, uint64_t cgroup_id)
+{
+	maps_delete(source->maps, MAP_GUARD_CGROUPS, &cgroup_id);
+}
+
 int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy)
 {
 	int r = maps_put(source->maps, MAP_GUARD_ABOVE, &cgroup_id, &policy);

@@ -43,6 +43,8 @@ int source_set_generation(struct source *source, uint32_t generation);
 int source_guard_all(struct source *source, uint32_t policy);
 /* The cgroup and everything below it. -ENOSPC: too many guards. */
 int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t policy);
+/* Nothing any more. */
+void source_unguard_cgroup(struct source *source, uint64_t cgroup_id);
 /* A cgroup that no guard covers, above one that the policy guards: who fills its limit is seen. */
 int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy);
 /* The process and every child it forks from now on. pid: of the initial PID namespace. */
