@@ -39,7 +39,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u64);   /* cgroup id; its whole subtree is guarded */
 	__type(value, __u32); /* id of the policy, here and below */
-	__uint(max_entries, 1024);
+	__uint(max_entries, APO_MAX_POLICIES);
 } guard_cgroups SEC(".maps");
 
 struct {
@@ -57,7 +57,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u64); /* cgroup id; itself, not its subtree */
 	__type(value, __u32);
-	__uint(max_entries, 1024);
+	__uint(max_entries, APO_MAX_POLICIES *APO_MAX_DEPTH);
 } guard_above SEC(".maps");
 
 /* By policy: the largest process that is guarded by it, whom the kernel would kill. */
@@ -174,6 +174,18 @@ struct {
 } pinned SEC(".maps");
 
 __u32 any_pinned = 0; /* 1: the map has been used */
+
+/* --- gaps ---------------------------------------------------------------------------------- */
+
+/* What is guarded less than it should be, see gap.bpf.h. User space deletes what is over. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct apo_gap_key);
+	__type(value, __u64); /* when it was found last */
+	__uint(max_entries, 1024);
+} gaps SEC(".maps");
+
+__u32 any_gaps = 0; /* 1: the map has been used */
 
 /* --- stages -------------------------------------------------------------------------------- */
 

@@ -102,3 +102,98 @@ Test(scale, status_says_that_a_guarded_cgroup_is_gone_until_it_is_made_anew)
 	live_wait_output(guard, 1, "guarded again");
 	expect_no_gaps(live_stop(guard));
 }
+
+/* --- wide and deep ------------------------------------------------------------------------- */
+
+#define CHILDREN 1500
+
+/* A parent with a limit and many children. The last of them. */
+static struct live_cgroup *wide(struct live_cgroup *parent)
+{
+	char name[32];
+
+	for (unsigned int i = 1; i < CHILDREN; i++) {
+		snprintf(name, sizeof(name), "child-%u", i);
+		live_check(mkdirat(parent->fd, name, 0755) == 0, "mkdir %s: %m", name);
+	}
+	return live_cgroup(parent, "last", 0);
+}
+
+Test(scale, spike_in_the_last_of_many_children_is_saved)
+{
+	struct live_cgroup *parent = live_cgroup(NULL, "parent", LIMIT), *last = wide(parent);
+	struct live_process *guard = live_watch_lending(parent);
+	json_t *verdict;
+
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		verdict = live_expect_victim_saved(guard, live_victim(last, "--rate", "0"), parent);
+		live_expect_text(verdict, "memory.limit_cgroup", parent->rel);
+		live_expect_text(verdict, "process.cgroup", last->rel);
+		live_expect_text(verdict, "airbag.result", "raised");
+		live_expect_limit_back(parent, LIMIT);
+	}
+	live_stop(guard);
+}
+
+/*
+ * Page cache of a sibling fills the limit. It is known by statistics there, which lag: it neither trips the
+ * guard nor hides the spike that takes its place.
+ */
+static void spike_in_place_of_page_cache(const char *airbag)
+{
+	const char *dir = live_disk_dir();
+	struct live_cgroup *parent = live_cgroup(NULL, "parent", LIMIT), *last = wide(parent);
+	struct live_cgroup *sibling = live_cgroup(parent, "sibling", 0);
+	struct live_process *guard =
+		live_watch("--airbag", airbag, "--reserve", "24M", "--cgroup", parent->rel);
+	struct live_process *reader = live_victim(sibling, "--kind", "file-read", "--dir", dir,
+						  "--file-size", "256M", "--max", "512M", "--hold");
+	struct live_process *victim;
+
+	live_wait_ready(reader);
+	live_check(live_kernel_events(parent).at_limit > 0, "page cache never met the limit");
+	live_check(!live_find_event(guard, "trip", 0, 0), "a trip for page cache");
+	victim = live_victim(last, "--rate", "200");
+	live_expect_victim_saved(guard, victim, parent);
+	live_check(live_count_events(guard, "trip", reader->pid) == 0, "the reader was signalled");
+	live_expect_ended_as_told(reader);
+	live_check(live_int(live_stop(guard), "counters.subtree_cut") > 0, "it was not wide");
+}
+
+Test(scale, page_cache_of_many_children_hides_no_spike_that_is_lent_to)
+{
+	spike_in_place_of_page_cache("auto");
+}
+
+Test(scale, page_cache_of_many_children_hides_no_spike_from_the_reserve)
+{
+	spike_in_place_of_page_cache("off");
+}
+
+#define LEVELS 20
+
+/* The lowest of a chain of cgroups. */
+static struct live_cgroup *deep(struct live_cgroup *top)
+{
+	struct live_cgroup *cgroup = top;
+
+	for (unsigned int i = 1; i < LEVELS; i++)
+		cgroup = live_cgroup(cgroup, "l", 0);
+	return cgroup;
+}
+
+Test(scale, spike_far_below_its_limit_is_saved_and_lent_to)
+{
+	struct live_cgroup *top = live_cgroup(NULL, "top", LIMIT), *bottom = deep(top);
+	struct live_process *guard = live_watch_lending(top);
+	json_t *verdict;
+
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		verdict = live_expect_victim_saved(guard, live_victim(bottom, "--rate", "0"), top);
+		live_expect_text(verdict, "memory.limit_cgroup", top->rel);
+		live_expect_text(verdict, "process.cgroup", bottom->rel);
+		live_expect_text(verdict, "airbag.result", "raised");
+		live_expect_limit_back(top, LIMIT);
+	}
+	live_stop(guard);
+}

@@ -244,7 +244,7 @@ Test(status_json, the_table_lists_processes_by_size)
 		"kills 10\n"
 		"lost records: 7 (the signals went out all the same)\n"
 		"full maps: 8 accounts had no room\n"
-		"large subtrees: 9 times page cache was not summed to the end\n"
+		"large subtrees: 9 times page cache was taken from statistics\n"
 		"verdicts: saved 2, too late 1\n",
 		"%s", text);
 }

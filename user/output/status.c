@@ -238,7 +238,7 @@ static void print_counters(FILE *file, const struct status *status)
 			c[APO_STAT_MAP_FULL]);
 	if (c[APO_STAT_SUBTREE_CUT])
 		fprintf(file,
-			"large subtrees: %" PRIu64 " times page cache was not summed to the end\n",
+			"large subtrees: %" PRIu64 " times page cache was taken from statistics\n",
 			c[APO_STAT_SUBTREE_CUT]);
 	fputs("verdicts:", file);
 	for (int i = 0; i < STATUS_VERDICTS; i++) {
