@@ -46,7 +46,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u32); /* tgid; inherited by fork */
 	__type(value, __u32);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 16384); /* at least */
 } guard_pids SEC(".maps");
 
 /*
@@ -99,7 +99,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct apo_limit_key);
 	__type(value, struct limit);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 4096); /* user space sets it, and makes room where it is full */
 } limits SEC(".maps");
 
 /* The account of a process; user space reads only its first member. */
@@ -148,7 +148,7 @@ struct {
 
 /* --- loans --------------------------------------------------------------------------------- */
 
-/* See struct apo_loan. Room for as many as there are accounts of limits. */
+/* See struct apo_loan. Room for as many as there are accounts of limits, at least. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u64); /* cgroup id */

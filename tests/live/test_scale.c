@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apoptosis/abi.h"
 #include "base/util.h"
 #include "events.h"
 
@@ -123,6 +124,7 @@ Test(scale, spike_in_the_last_of_many_children_is_saved)
 {
 	struct live_cgroup *parent = live_cgroup(NULL, "parent", LIMIT), *last = wide(parent);
 	struct live_process *guard = live_watch_lending(parent);
+	const json_t *gap;
 	json_t *verdict;
 
 	for (unsigned int i = 0; i < live_repeat(); i++) {
@@ -132,7 +134,11 @@ Test(scale, spike_in_the_last_of_many_children_is_saved)
 		live_expect_text(verdict, "airbag.result", "raised");
 		live_expect_limit_back(parent, LIMIT);
 	}
-	live_stop(guard);
+	gap = gap_of(live_stop(guard), parent->rel);
+	live_check(gap, "the status does not say that it is wide");
+	live_expect_text(gap, "reason", "wide");
+	live_check(live_bool(gap, "partial"), "as if it were not guarded at all");
+	live_check(strstr(guard->output[1], parent->rel), "nobody was told");
 }
 
 /*
@@ -196,4 +202,94 @@ Test(scale, spike_far_below_its_limit_is_saved_and_lent_to)
 		live_expect_limit_back(top, LIMIT);
 	}
 	live_stop(guard);
+}
+
+/* More levels than the kernel side walks: that is said. */
+Test(scale, status_says_which_cgroup_lies_too_deep)
+{
+	struct live_cgroup *top = live_cgroup(NULL, "top", LIMIT), above = {.rel = top->rel};
+	struct live_process *guard = live_watch("--cgroup", top->rel);
+	const struct live_cgroup *bottom;
+	const json_t *gap;
+
+	for (unsigned int i = 0; i < APO_MAX_DEPTH; i++) {
+		above.rel = live_format("%s/l", above.rel);
+		live_check(cgroup_create(live_tree(), above.rel) == 0, "create %s", above.rel);
+	}
+	bottom = live_cgroup(&above, "bottom", 0);
+	live_wait_ready(live_victim(bottom, "--max", "8M", "--hold"));
+	live_wait_output(guard, 1, live_format("cgroup %s lies more than", bottom->rel));
+	gap = gap_of(live_stop(guard), bottom->rel);
+	live_check(gap, "the status does not say so");
+	live_expect_text(gap, "reason", "deep");
+}
+
+/* --- full ---------------------------------------------------------------------------------- */
+
+#define ACCOUNTS "8"
+#define LIMITS 24
+
+/* Each limit has been seen, three times as many as there is room for. Idle ones make room for a spike. */
+Test(scale, idle_accounts_make_room_for_those_that_are_needed)
+{
+	struct live_cgroup *parent = live_cgroup(NULL, "parent", 8 * LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--accounts", ACCOUNTS, "--cgroup", parent->rel);
+	struct live_cgroup *children[LIMITS];
+	json_t *status;
+
+	for (size_t i = 0; i < LIMITS; i++) {
+		children[i] = live_cgroup(parent, "child", LIMIT);
+		live_wait_exit(live_victim(children[i], "--max", "8M"));
+	}
+	for (size_t i = 0; i < LIMITS; i += LIMITS - 1) {
+		struct live_process *victim = live_victim(children[i], "--rate", "0");
+
+		live_expect_text(live_expect_victim_saved(guard, victim, children[i]),
+				 "airbag.result", "raised");
+	}
+	status = live_stop(guard);
+	expect_no_gaps(status);
+	live_check(json_array_size(json_object_get(status, "limits")) <= 8, "more than there is "
+									    "room for");
+}
+
+/* It stays beyond its line, where only a dry run leaves it alone: its account cannot go. */
+static struct live_process *beyond_its_line(struct live_process *guard,
+					    const struct live_cgroup *cgroup, const char *holds)
+{
+	struct live_process *victim =
+		live_victim(cgroup, "--rate", "200", "--max", holds, "--hold");
+
+	live_wait_ready(victim);
+	live_event(guard, "trip", victim->pid);
+	return victim;
+}
+
+Test(scale, status_says_which_limit_has_no_account_until_there_is_room)
+{
+	struct live_cgroup *parent = live_cgroup(NULL, "parent", 8 * LIMIT);
+	struct live_cgroup *first = live_cgroup(parent, "first", LIMIT);
+	struct live_cgroup *second = live_cgroup(parent, "second", LIMIT);
+	struct live_cgroup *third = live_cgroup(parent, "third", LIMIT);
+	struct live_process *guard =
+		live_watch("--dry-run", "--accounts", "2", "--cgroup", parent->rel);
+	struct live_process *held = beyond_its_line(guard, first, "120M"), *victim;
+	const json_t *gap;
+
+	beyond_its_line(guard, second, "120M");
+	victim = live_victim(third, "--rate", "200", "--max", "16M", "--hold");
+	live_wait_output(guard, 1, live_format("cgroup %s is not guarded", third->rel));
+	live_wait_output(guard, 1, "a larger --accounts");
+	live_wait_ready(victim);
+	gap = gap_of(status_of(guard), third->rel);
+	live_check(gap, "the status does not say which");
+	live_expect_text(gap, "reason", "no account");
+	live_expect_int(gap, "cgroup_id", (json_int_t)third->id);
+	live_check(!live_bool(gap, "partial"), "as if it were guarded in part");
+
+	live_expect_ended_as_told(held);
+	live_remove(first);
+	beyond_its_line(guard, third, "104M");
+	expect_no_gaps(live_stop(guard));
 }

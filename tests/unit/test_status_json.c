@@ -132,6 +132,7 @@ static struct status_process processes[] = {
 
 static struct gap gaps[] = {
 	{.kind = GAP_GONE, .cgroup = "/a\tc"},
+	{.kind = APO_GAP_WIDE, .cgroup_id = 79},
 };
 
 static struct status full(void)
@@ -188,7 +189,11 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78}],"
 		"\"gaps\":[{\"cgroup\":\"/a\\tc\",\"cgroup_id\":null,\"reason\":\"gone\","
 		"\"partial\":false,\"text\":\"is removed: nothing is guarded there until it is "
-		"made anew\",\"remedy\":\"nothing, if what runs there is stopped\"}],"
+		"made anew\",\"remedy\":\"nothing, if what runs there is stopped\"},"
+		"{\"cgroup\":null,\"cgroup_id\":79,\"reason\":\"wide\",\"partial\":true,"
+		"\"text\":\"has more than 512 cgroups below it: its page cache is known with a "
+		"delay\",\"remedy\":\"let its limit be raised (--airbag auto), or keep a larger "
+		"--reserve\"}],"
 		"\"counters\":{\"checks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
 		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12},"
@@ -239,6 +244,9 @@ Test(status_json, the_table_lists_processes_by_size)
 		"   28.0 KiB   36.0 KiB    8.0 KiB   16.0 KiB    4.0 KiB/s  small\\n[5]\n"
 		"not protected: /a\\tc is removed: nothing is guarded there until it is made anew; "
 		"to do: nothing, if what runs there is stopped\n"
+		"less protected: (removed) has more than 512 cgroups below it: its page cache is "
+		"known with a delay; to do: let its limit be raised (--airbag auto), or keep a "
+		"larger --reserve\n"
 		"checks 100, trips 2, warnings 3, signals 4 by the kernel side and 6 delegated, "
 		"OOM "
 		"kills 10\n"

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "core/room.h"
 #include "core/status.h"
 #include "engine/accounts.h"
 #include "rescue/airbag.h"
@@ -47,6 +48,7 @@ struct engine {
 	bool lends; /* the first guard's limit can be raised */
 	struct responder *responder;
 	struct incidents *incidents;
+	struct gaps *gaps;
 	struct engine_events events;
 
 	uv_loop_t loop;
@@ -293,6 +295,10 @@ static int load(struct engine *engine)
 		.node_ids = engine->machine.node_ids,
 		.may_swap = may_swap(engine->proc_fd),
 		.profiling = engine->config.report_dir,
+		.limits = engine->config.accounts
+				  ?: room_for_limits(cgroup_tree_count(engine->tree),
+						     engine->machine.memory_bytes),
+		.children = room_for_children(engine->machine.memory_bytes),
 	};
 	int r = source_new(&engine->source, &config);
 
@@ -355,6 +361,28 @@ static int start_rescue(struct engine *engine)
 	return responder_new(&engine->responder, &responder);
 }
 
+static int on_record(const struct apo_record *record, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	if (record->type == APO_REC_GAP && record->size >= sizeof(struct apo_gap_found))
+		gaps_on_found(engine->gaps, &((const struct apo_gap_found *)record)->gap);
+	return incidents_on_record(record, engine->incidents);
+}
+
+static int start_gaps(struct engine *engine)
+{
+	const struct gaps_config config = {
+		.loop = &engine->loop,
+		.source = engine->source,
+		.airbag = engine->airbag,
+		.tree = engine->tree,
+		.guards = engine->guards,
+	};
+
+	return gaps_new(&engine->gaps, &config);
+}
+
 static int start(struct engine *engine)
 {
 	struct incidents_config incidents = {
@@ -380,7 +408,9 @@ static int start(struct engine *engine)
 	if (!r)
 		r = incidents_new(&engine->incidents, &incidents);
 	if (!r)
-		r = source_on_record(engine->source, incidents_on_record, engine->incidents);
+		r = start_gaps(engine);
+	if (!r)
+		r = source_on_record(engine->source, on_record, engine);
 	return r ?: start_loop(engine);
 }
 
@@ -479,7 +509,7 @@ void engine_status(struct engine *engine)
 			      &status);
 
 	if (!r)
-		r = gaps_read(engine->guards, &status);
+		r = gaps_read(engine->gaps, &status);
 	add_loans(engine, &status);
 	incidents_status(engine->incidents, &status);
 	if (r)
@@ -532,6 +562,7 @@ struct engine *engine_free(struct engine *engine)
 		uv_run(&engine->loop, UV_RUN_DEFAULT);
 		uv_loop_close(&engine->loop);
 	}
+	gaps_free(engine->gaps);
 	airbag_free(engine->airbag); /* its handles are closed */
 	source_free(engine->source);
 	close_fd(engine->signal_fd);

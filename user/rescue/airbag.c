@@ -497,6 +497,17 @@ struct loan_facts airbag_loan_of(const struct bag *bag)
 	};
 }
 
+void airbag_forget(struct airbag *airbag, uint64_t cgroup_id)
+{
+	const struct bag *bag;
+
+	pthread_mutex_lock(&airbag->mutex);
+	bag = bags_find(&airbag->bags, cgroup_id);
+	if (!bag || !is_raised(bag))
+		source_set_loan(airbag->lender.source, cgroup_id, NULL);
+	pthread_mutex_unlock(&airbag->mutex);
+}
+
 struct loan_facts airbag_loan(struct airbag *airbag, uint64_t cgroup_id)
 {
 	struct loan_facts loan = {};
