@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <uv.h>
@@ -30,6 +31,7 @@
 #include "sense/cgroup_memory.h"
 #include "sense/machine.h"
 
+#define DESCRIPTORS 65536	       /* one for each memory cgroup that a kernel can have */
 #define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
 
 struct engine {
@@ -104,6 +106,21 @@ static void take_signals(struct engine *engine)
 	sigprocmask(SIG_SETMASK, &engine->signals, &engine->inherited_mask);
 }
 
+/*
+ * A descriptor is held for each cgroup that may be lent to: of as many as we may have. Not by `run`, whose
+ * command would inherit it: programs that use select(2) rely on 1024.
+ */
+static void take_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = MAX(files.rlim_cur, MIN(files.rlim_max, (rlim_t)DESCRIPTORS));
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		log_debug("cannot raise the limit of open files: %s, ignoring", strerror(errno));
+}
+
 int engine_new(struct engine **ret, const struct engine_config *config)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
@@ -125,6 +142,8 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 		.report_dirfd = -1,
 	};
 	take_signals(engine);
+	if (!config->is_wrapper)
+		take_descriptors();
 
 	r = open_machine(engine);
 	if (r) {
