@@ -254,6 +254,25 @@ Test(scale, idle_accounts_make_room_for_those_that_are_needed)
 									    "room for");
 }
 
+/* All grow and shrink all the time, many more than there is room for: none is idle. */
+Test(scale, busy_limits_take_turns_and_a_spike_is_saved_among_them)
+{
+	struct live_cgroup *parent = live_cgroup(NULL, "parent", 16 * LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--accounts", "2", "--cgroup", parent->rel);
+	struct live_cgroup *spiking = live_cgroup(parent, "spiking", LIMIT);
+	struct live_process *busy[6];
+
+	for (size_t i = 0; i < ARRAY_SIZE(busy); i++)
+		busy[i] = live_victim(live_cgroup(parent, "busy", LIMIT), "--sawtooth", "1M:2M",
+				      "--cycles", "1000000000");
+	live_wait_output(guard, 1, "take turns");
+	live_expect_victim_saved(guard, live_victim(spiking, "--rate", "0"), spiking);
+	for (size_t i = 0; i < ARRAY_SIZE(busy); i++)
+		live_expect_ended_as_told(busy[i]);
+	live_stop(guard);
+}
+
 /* It stays beyond its line, where only a dry run leaves it alone: its account cannot go. */
 static struct live_process *beyond_its_line(struct live_process *guard,
 					    const struct live_cgroup *cgroup, const char *holds)

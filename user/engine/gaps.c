@@ -11,11 +11,12 @@
 #include "core/room.h"
 
 #define AGAIN_MS 1000
+#define IN_USE_NS (NSEC_PER_SEC / 10)	/* checked so short a time ago */
 #define FOLLOWED_NS (60 * NSEC_PER_SEC) /* who is signalled has ended by then */
 
 struct gaps {
 	struct gaps_config config;
-	bool told[GAP_KINDS];
+	bool told[GAP_KINDS], told_of_turns;
 	uv_timer_t timer; /* runs while limits wait for an account */
 };
 
@@ -70,9 +71,22 @@ static int read_accounts(const struct gaps *gaps, struct room_account **ret, siz
 	return 0;
 }
 
-static size_t make_room(const struct gaps *gaps)
+/* Once: none is idle, so that those that go come back at once. */
+static void tell_of_turns(struct gaps *gaps)
+{
+	if (gaps->told_of_turns)
+		return;
+	gaps->told_of_turns = true;
+	log_warn("more limits are in use at a time than the %u that there is room for: their "
+		 "accounts take turns, and what they have counted is lost; to do: a larger "
+		 "--accounts",
+		 source_limits_room(gaps->config.source));
+}
+
+static size_t make_room(struct gaps *gaps)
 {
 	_cleanup_free_ struct room_account *accounts = NULL;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	size_t n, gone;
 	int r = read_accounts(gaps, &accounts, &n);
 
@@ -80,12 +94,13 @@ static size_t make_room(const struct gaps *gaps)
 		log_warn("cannot read the accounts: %s, ignoring", strerror(-r));
 		return 0;
 	}
-	gone = room_make(accounts, n, source_limits_room(gaps->config.source),
-			 clock_ns(CLOCK_MONOTONIC));
+	gone = room_make(accounts, n, source_limits_room(gaps->config.source), now_ns);
 	for (size_t i = 0; i < gone; i++) {
 		source_drop_limit(gaps->config.source, &accounts[i].key);
 		airbag_forget(gaps->config.airbag, accounts[i].key.cgroup_id);
 	}
+	if (gone && sat_sub(now_ns, accounts[0].account.last_ns) < IN_USE_NS)
+		tell_of_turns(gaps);
 	log_debug("made room for %zu accounts of limits, of %zu", gone, n);
 	return gone;
 }
