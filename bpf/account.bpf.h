@@ -32,6 +32,8 @@ struct check {
 /* What the map has of the nearest cgroup at or above; NULL: nothing. */
 static __always_inline __u32 *nearest(void *map, struct mem_cgroup *memcg)
 {
+	__u64 own = (__u64)memcg;
+
 	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
 		__u64 id = memcg_id(memcg);
 		__u32 *policy = bpf_map_lookup_elem(map, &id);
@@ -40,6 +42,8 @@ static __always_inline __u32 *nearest(void *map, struct mem_cgroup *memcg)
 			return policy;
 		memcg = (void *)BPF_CORE_READ(memcg, css.parent);
 	}
+	if (memcg) /* a guard above these is not seen */
+		gap_note_memcg(own, APO_GAP_DEEP);
 	return NULL;
 }
 
@@ -103,8 +107,10 @@ static __noinline struct limit *limit_get(struct check *check)
 		return limit;
 	bpf_map_update_elem(&limits, &key, &new_limit, BPF_NOEXIST);
 	limit = bpf_map_lookup_elem(&limits, &key);
-	if (!limit)
+	if (!limit) {
 		stat_add(APO_STAT_MAP_FULL);
+		gap_note(key.cgroup_id, APO_GAP_LIMIT);
+	}
 	return limit;
 }
 

@@ -85,8 +85,8 @@ static __always_inline bool was_told(__u32 tgid)
 	return process && process->told_ns && since(bpf_ktime_get_ns(), process->told_ns) < TOLD_NS;
 }
 
-/* Remembers whom the signal is for, before it is sent: its delivery may follow at once. */
-static __noinline void signalled_remember(struct check *check, const struct decision *decision,
+/* Remembers whom the signal is for, before it is sent: its delivery may follow at once. False: no room. */
+static __noinline bool signalled_remember(struct check *check, const struct decision *decision,
 					  __u32 signal)
 {
 	struct apo_signalled entry = {
@@ -106,8 +106,7 @@ static __noinline void signalled_remember(struct check *check, const struct deci
 		if (was_told(decision->target_tgid))
 			entry.generated_ns = entry.delivered_ns = process->told_ns;
 	}
-	if (bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY))
-		stat_add(APO_STAT_MAP_FULL);
+	return !bpf_map_update_elem(&signalled, &decision->target_tgid, &entry, BPF_ANY);
 }
 
 /* -EBUSY: another user of BPF holds this CPU's one slot for signals. Tried again for so long. */
@@ -152,8 +151,10 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 		if (decision->signal)
 			signal = decision->signal;
 	}
-	if (!warn)
-		signalled_remember(check, decision, signal);
+	if (!warn && !signalled_remember(check, decision, signal)) {
+		stat_add(APO_STAT_MAP_FULL);
+		gap_note(check->reading.limit_cgroup, APO_GAP_TARGET);
+	}
 	if (!wanted)
 		decision->action = APO_ACT_NONE; /* a warning that is only an event */
 	else if ((policy->flags | limit_policy->flags) & APO_POLICY_DRY_RUN)

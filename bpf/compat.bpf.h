@@ -102,33 +102,37 @@ enum node_stat_item { NR_SLAB_RECLAIMABLE_B = 5 };
 
 #pragma clang attribute pop
 
+#define STAT_SLAB_RECLAIMABLE 5 /* bytes; before it are the LRU lists, in pages */
+
 /*
- * Slab that can be shrunk, bytes, of a cgroup and its descendants. The index is that of enum
- * node_stat_item; 6.12 and newer number the statistics anew, in an order whose first seven are
- * those of the enum, so that it is trusted only where both agree.
+ * The statistics of a cgroup and its descendants, an array of 64 bits each; NULL where it is not known.
+ * The index is that of enum node_stat_item; 6.12 and newer number the statistics anew, in an order whose
+ * first seven are those of the enum, so that they are trusted only where both agree.
  */
-static __always_inline __s64 compat_slab_reclaimable_bytes(void *memcg)
+static __always_inline void *compat_memcg_stats(void *memcg)
 {
 	struct mem_cgroup___pre513 *pre513 = memcg;
 	struct mem_cgroup___pre61 *pre61 = memcg;
 	struct mem_cgroup___now *now = memcg;
 	struct memcg_vmstats *vmstats = NULL;
-	__s64 bytes = 0;
 
-	if (bpf_core_enum_value(enum node_stat_item, NR_SLAB_RECLAIMABLE_B) != 5)
-		return 0;
+	if (bpf_core_enum_value(enum node_stat_item, NR_SLAB_RECLAIMABLE_B) !=
+	    STAT_SLAB_RECLAIMABLE)
+		return NULL;
 	if (bpf_core_field_exists(pre513->vmstats)) {
 		verifier_branch();
-		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre513->vmstats[5]);
-	} else if (bpf_core_field_exists(pre61->vmstats)) {
+		return &pre513->vmstats;
+	}
+	if (bpf_core_field_exists(pre61->vmstats)) {
 		verifier_branch();
-		bpf_probe_read_kernel(&bytes, sizeof(bytes), &pre61->vmstats.state[5]);
-	} else if (bpf_core_field_exists(now->vmstats)) {
+		return &pre61->vmstats.state;
+	}
+	if (bpf_core_field_exists(now->vmstats)) {
 		verifier_branch();
 		bpf_probe_read_kernel(&vmstats, sizeof(vmstats), &now->vmstats);
-		bpf_probe_read_kernel(&bytes, sizeof(bytes), &vmstats->state[5]);
+		return vmstats ? &vmstats->state : NULL;
 	}
-	return bytes;
+	return NULL;
 }
 
 /* Whether a v1 cgroup asks never to be swapped out at its limit. */

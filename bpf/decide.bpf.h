@@ -273,13 +273,38 @@ static __always_inline bool refresh_wait(struct check *check, struct limit *limi
 	if (since(check->now, limit->refresh_ns) >= REFRESH_NS) {
 		limit->refresh_ns = check->now;
 		flight = (__u64)BPF_CORE_READ(owner, signal, nr_threads) * FLIGHT_PAGES;
-		if (kernel_pages(check->binding, check->reading.usage_pages) < reserve / 2 + flight)
+		if (kernel_pages((__u64)check->binding, check->reading.usage_pages) <
+		    reserve / 2 + flight)
 			return false;
 		decision->wants |= WANT_REFRESH;
 		limit->refresh_wait_ns = check->now + REFRESH_WAIT_NS;
 	}
 	return check->now < limit->refresh_wait_ns && room > (__s64)(reserve / 4) &&
 	       forecast_of(limit, room) > REFRESH_LEISURE_NS;
+}
+
+#define REFRESH_SPIKE_NS 10000000ULL /* where a process grows fast */
+
+/*
+ * Of a wide subtree what page cache there is lags, and may be gone: near the limit by usage alone it is
+ * brought up to date, whatever room it seems to leave.
+ */
+static __noinline bool refresh_wide(struct check *check, struct limit *limit,
+				    const struct process *process)
+{
+	const struct apo_reading *reading = &check->reading;
+	__u64 line = first_line(reading), again_ns = REFRESH_NS;
+	__s64 left = (__s64)(reading->limit_pages + reading->swap_pages + reading->lent_pages) -
+		     (__s64)reading->usage_pages;
+
+	if (process && process->score_pages * 4 >= (__s64)line)
+		again_ns = REFRESH_SPIKE_NS;
+	if (left >= (__s64)(2 * line + line / 2) ||
+	    since(check->now, limit->refresh_ns) < again_ns || !is_wide((__u64)check->binding))
+		return false;
+	limit->refresh_ns = check->now;
+	limit->refresh_wait_ns = check->now + REFRESH_WAIT_NS;
+	return true;
 }
 
 #define AIRBAG_AGAIN_NS 1000000ULL /* as long as raising a limit may take */
@@ -359,6 +384,8 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	if (check->loan & LOAN_STALLED && check->reading.lent_pages)
 		ask_for_loan(check, limit, decision);
 	line = reserve >> (level & 31);
+	if (any_gaps && refresh_wide(check, limit, process))
+		decision->wants |= WANT_REFRESH;
 	if (room >= (__s64)(2 * reserve + reserve / 2))
 		return;
 	if (refresh_wait(check, limit, decision) || leave_to_fault(check, process, line))

@@ -354,6 +354,7 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 from, to, *policy, value;
+	struct mem_cgroup *memcg;
 
 	if (!settings.guard_pids)
 		return 0;
@@ -363,8 +364,12 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	if (!policy)
 		return 0;
 	value = *policy;
-	if (bpf_map_update_elem(&guard_pids, &to, &value, BPF_ANY))
-		stat_add(APO_STAT_MAP_FULL);
+	if (!bpf_map_update_elem(&guard_pids, &to, &value, BPF_ANY))
+		return 0;
+	stat_add(APO_STAT_MAP_FULL);
+	memcg = memcg_of_task(child);
+	if (memcg)
+		gap_note(memcg_id(memcg), APO_GAP_CHILD);
 	return 0;
 }
 
@@ -401,6 +406,8 @@ int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 	}
 	bpf_map_delete_elem(&loans, &key.cgroup_id);
 	bpf_map_delete_elem(&pinned, &key.cgroup_id);
+	bpf_map_delete_elem(&guard_above, &key.cgroup_id);
+	gaps_forget(key.cgroup_id);
 	usage_grants_forget(memcg);
 	return 0;
 }

@@ -39,14 +39,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u64);   /* cgroup id; its whole subtree is guarded */
 	__type(value, __u32); /* id of the policy, here and below */
-	__uint(max_entries, 1024);
+	__uint(max_entries, APO_MAX_POLICIES);
 } guard_cgroups SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u32); /* tgid; inherited by fork */
 	__type(value, __u32);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 16384); /* at least */
 } guard_pids SEC(".maps");
 
 /*
@@ -57,7 +57,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u64); /* cgroup id; itself, not its subtree */
 	__type(value, __u32);
-	__uint(max_entries, 1024);
+	__uint(max_entries, APO_MAX_POLICIES *APO_MAX_DEPTH);
 } guard_above SEC(".maps");
 
 /* By policy: the largest process that is guarded by it, whom the kernel would kill. */
@@ -99,7 +99,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct apo_limit_key);
 	__type(value, struct limit);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 4096); /* user space sets it, and makes room where it is full */
 } limits SEC(".maps");
 
 /* The account of a process; user space reads only its first member. */
@@ -148,7 +148,7 @@ struct {
 
 /* --- loans --------------------------------------------------------------------------------- */
 
-/* See struct apo_loan. Room for as many as there are accounts of limits. */
+/* See struct apo_loan. Room for as many as there are accounts of limits, at least. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u64); /* cgroup id */
@@ -174,6 +174,18 @@ struct {
 } pinned SEC(".maps");
 
 __u32 any_pinned = 0; /* 1: the map has been used */
+
+/* --- gaps ---------------------------------------------------------------------------------- */
+
+/* What is guarded less than it should be, see gap.bpf.h. User space deletes what is over. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct apo_gap_key);
+	__type(value, __u64); /* when it was found last */
+	__uint(max_entries, 1024);
+} gaps SEC(".maps");
+
+__u32 any_gaps = 0; /* 1: the map has been used */
 
 /* --- stages -------------------------------------------------------------------------------- */
 

@@ -10,11 +10,11 @@
  * usage and max are the kernel's own page counters: exact but for the per-CPU stock, which makes
  * usage at most 64 pages per CPU too high, never too low. reclaimable is the file LRU of the
  * whole subtree, without lag (tmpfs and shmem are on the anonymous lists and do not count), and
- * the slab that can be shrunk.
+ * the slab that can be shrunk. Of a subtree that is too wide to be walked it is by statistics, which lag.
  */
 #pragma once
 
-#include "maps.bpf.h"
+#include "gap.bpf.h"
 
 /* page_counter's "no limit" is LONG_MAX / PAGE_SIZE; so is anything from here on. */
 #define LIMIT_NONE_PAGES (1ULL << 44)
@@ -43,6 +43,12 @@ static __always_inline struct mem_cgroup *memcg_of_task(struct task_struct *task
 static __always_inline __u64 memcg_id(struct mem_cgroup *memcg)
 {
 	return BPF_CORE_READ(memcg, css.cgroup, kn, id);
+}
+
+/* A global function, so that reading the id takes no stack of its callers. */
+__noinline int gap_note_memcg(__u64 memcg_address, __u32 kind)
+{
+	return gap_note(memcg_id((void *)memcg_address), kind);
 }
 
 static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
@@ -176,21 +182,59 @@ __noinline __u64 subtree_part_end(__u64 cursor, __u64 root)
 }
 
 /*
- * Both sums for a cgroup and all its descendants. Returns APO_UNLIMITED if the subtree is larger
- * than APO_MAX_SUBTREE.
+ * Both sums for a cgroup and all its descendants, by its statistics. These lag by up to 2 s, unless
+ * memory.stat is read. A global function: verified once.
+ */
+__noinline __u64 memcg_stat_lru_pages(__u64 memcg_address)
+{
+	void *stats = compat_memcg_stats((void *)memcg_address);
+	__s64 pages[LRU_LISTS] = {};
+	__u64 sum = 0;
+
+	if (!stats)
+		return 0;
+	bpf_probe_read_kernel(pages, sizeof(pages), stats);
+	for (__u32 list = 0; list < LRU_LISTS; list++) {
+		__u64 some = pages[list] > 0 ? pages[list] : 0; /* may dip below zero */
+
+		sum += list == LRU_INACTIVE_FILE || list == LRU_ACTIVE_FILE ? some
+									    : some << LRU_OTHER;
+	}
+	return sum;
+}
+
+#define WIDE_NS (10 * NSEC_PER_SEC) /* then it is walked again: it may be narrower */
+
+/* A walk was cut of late: what is known of its page cache lags. */
+static __always_inline bool is_wide(__u64 memcg_address)
+{
+	return any_gaps && gap_found_since(memcg_id((void *)memcg_address), APO_GAP_WIDE,
+					   bpf_ktime_get_ns() - WIDE_NS);
+}
+
+/*
+ * Both sums for a cgroup and all its descendants: exact up to APO_MAX_SUBTREE of these, else by
+ * statistics.
  */
 __noinline __u64 memcg_subtree_lru_pages(__u64 memcg_address)
 {
-	__u64 sum = memcg_lru_pages(memcg_address);
-	__u64 cursor = subtree_next(memcg_address, memcg_address);
+	__u64 sum, cursor;
 
+	if (nr_nodes > MAX_NODES || is_wide(memcg_address))
+		return memcg_stat_lru_pages(memcg_address);
+	sum = memcg_lru_pages(memcg_address);
+	cursor = subtree_next(memcg_address, memcg_address);
 	for (__u32 i = 0; i < APO_MAX_SUBTREE / SUBTREE_STRIDE; i++) {
 		if (!cursor)
 			return sum;
 		sum += subtree_part_lru_pages(cursor, memcg_address);
 		cursor = subtree_part_end(cursor, memcg_address);
 	}
-	return cursor ? APO_UNLIMITED : sum;
+	if (!cursor)
+		return sum;
+	stat_add(APO_STAT_SUBTREE_CUT);
+	gap_note_memcg(memcg_address, APO_GAP_WIDE);
+	return memcg_stat_lru_pages(memcg_address);
 }
 
 static __always_inline void counter_read(struct page_counter *counter, __s64 *ret_usage,
@@ -242,22 +286,25 @@ static __always_inline __u64 reserve_of(const struct apo_policy *policy, __u64 l
  */
 static __always_inline __u64 slab_reclaimable_pages(struct mem_cgroup *memcg)
 {
-	__s64 bytes = compat_slab_reclaimable_bytes(memcg);
+	void *stats = compat_memcg_stats(memcg);
+	__s64 bytes = 0;
 
+	if (stats)
+		bpf_probe_read_kernel(&bytes, sizeof(bytes),
+				      stats + STAT_SLAB_RECLAIMABLE * sizeof(bytes));
 	return bytes > 0 ? (__u64)bytes >> page_shift : 0;
 }
 
 /*
  * What a cgroup's usage has beyond the LRU lists: kernel memory, of which some may be slab that
- * can be shrunk and is not counted as such yet.
+ * can be shrunk and is not counted as such yet. A global function, which takes no stack of its caller.
  */
-static __always_inline __u64 kernel_pages(struct mem_cgroup *memcg, __u64 usage)
+__noinline __u64 kernel_pages(__u64 memcg_address, __u64 usage)
 {
-	__u64 lru = memcg_subtree_lru_pages((__u64)memcg), known;
+	__u64 lru = memcg_subtree_lru_pages(memcg_address);
+	__u64 known =
+		lru_file(lru) + lru_other(lru) + slab_reclaimable_pages((void *)memcg_address);
 
-	if (lru == APO_UNLIMITED)
-		return 0;
-	known = lru_file(lru) + lru_other(lru) + slab_reclaimable_pages(memcg);
 	return usage > known ? usage - known : 0;
 }
 
@@ -374,10 +421,6 @@ __noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best, __u
 	if (headroom >= (__s64)(limit / 2))
 		return headroom;
 	lru = memcg_subtree_lru_pages(memcg_address);
-	if (lru == APO_UNLIMITED) {
-		stat_add(APO_STAT_SUBTREE_CUT);
-		return HEADROOM_NONE; /* too wide to judge: left to the levels below */
-	}
 	return headroom +
 	       (__s64)without_pinned(memcg_address, lru_file(lru) + slab_reclaimable_pages(memcg));
 }
@@ -391,8 +434,6 @@ __noinline int pinned_note(__u64 memcg_address)
 	__u64 id = memcg_id(memcg), lru = memcg_subtree_lru_pages(memcg_address);
 	struct pinned entry = {.until_ns = bpf_ktime_get_ns() + PINNED_NS};
 
-	if (lru == APO_UNLIMITED)
-		return 0;
 	entry.pages = lru_file(lru) + slab_reclaimable_pages(memcg);
 	if (bpf_map_update_elem(&pinned, &id, &entry, BPF_ANY))
 		stat_add(APO_STAT_MAP_FULL);
@@ -482,6 +523,8 @@ static __always_inline struct mem_cgroup *memcg_read(struct mem_cgroup *memcg,
 			binding = memcg;
 		}
 	}
+	if (memcg) /* limits above these are not seen */
+		gap_note_memcg((__u64)own, APO_GAP_DEEP);
 	room = settings.loans ? memcg_room(own, swap) : best;
 	if (!binding || !limit_read(binding, false, &usage, &limit, &swap, &swap_binds)) {
 		reading->limit_pages = APO_UNLIMITED;

@@ -18,7 +18,7 @@
 
 #define APO_COMM_LEN 16	      /* TASK_COMM_LEN, the same on every kernel */
 #define APO_ARGS_LEN 256      /* bytes of the command line kept in a trip */
-#define APO_MAX_DEPTH 16      /* cgroup levels walked towards the root */
+#define APO_MAX_DEPTH 64      /* cgroup levels walked towards the root */
 #define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
 #define APO_MAX_POLICIES 64   /* policies in force at a time */
 #define APO_POLICY_NONE (~0U) /* no policy: no guard covers it, or it is not known */
@@ -153,6 +153,8 @@ enum apo_record_type {
 	APO_REC_PREPARE = 8,   /* limit_cgroup is half full: open what raising its limit takes */
 	APO_REC_BRAKE = 9,     /* a handler is entered: slow down what grows on in limit_cgroup */
 	APO_REC_SPIKE = 10,    /* the growth of a process is sampled, and its limit is half full */
+	APO_REC_GAP =
+		11, /* something is guarded less than it should be, found for the first time */
 };
 
 struct apo_record {
@@ -291,6 +293,30 @@ struct apo_spike {
 	struct apo_task task;
 };
 _Static_assert(sizeof(struct apo_spike) == 72, "apo_spike is ABI");
+
+/* Why something is guarded less than it should be, as far as the kernel side finds it. */
+enum apo_gap {
+	APO_GAP_WIDE = 0,   /* a cgroup with more than APO_MAX_SUBTREE descendants */
+	APO_GAP_DEEP = 1,   /* one with more than APO_MAX_DEPTH levels above it */
+	APO_GAP_LIMIT = 2,  /* no room for the account of the limit of a cgroup */
+	APO_GAP_TARGET = 3, /* no room to follow somebody who was signalled for that limit */
+	APO_GAP_CHILD = 4,  /* no room for a child of a guarded process, in that cgroup */
+	APO_GAPS,
+};
+
+/* Key of the map `gaps`; the value is a __u64: when it was found last. */
+struct apo_gap_key {
+	__u64 cgroup_id;
+	__u32 kind; /* enum apo_gap */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct apo_gap_key) == 16, "apo_gap_key is ABI");
+
+struct apo_gap_found {
+	struct apo_record rec;
+	struct apo_gap_key gap;
+};
+_Static_assert(sizeof(struct apo_gap_found) == 32, "apo_gap_found is ABI");
 
 /* Per-process account, key: tgid. Updated whenever a guarded process is checked. */
 struct apo_process {
@@ -436,7 +462,7 @@ enum apo_stat {
 	APO_STAT_DELEGATED,    /* handed to the responder */
 	APO_STAT_LOST_RECORDS, /* ring buffer full */
 	APO_STAT_MAP_FULL,     /* a limit, process or trip had no room in its map */
-	APO_STAT_SUBTREE_CUT,  /* page cache of an ancestor not summed to the end */
+	APO_STAT_SUBTREE_CUT,  /* page cache of a wide subtree taken from statistics for a while */
 	APO_STAT_OOM_KILLS,    /* OOM victims in guarded cgroups */
 	APO_STAT_SAMPLES,      /* stacks sampled */
 	APO_STATS,

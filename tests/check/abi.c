@@ -10,6 +10,7 @@ _Static_assert(sizeof(struct apo_record) == 16, "apo_record is ABI");
 _Static_assert(offsetof(struct apo_trip, rec) == 0, "records start with apo_record");
 _Static_assert(offsetof(struct apo_close, rec) == 0, "records start with apo_record");
 _Static_assert(offsetof(struct apo_oom, rec) == 0, "records start with apo_record");
+_Static_assert(offsetof(struct apo_gap_found, rec) == 0, "records start with apo_record");
 
 /* Ring buffer and maps hand out 8-byte aligned memory. */
 #define CHECK_ALIGNED(type) \
@@ -20,5 +21,7 @@ CHECK_ALIGNED(apo_task);
 CHECK_ALIGNED(apo_trip);
 CHECK_ALIGNED(apo_close);
 CHECK_ALIGNED(apo_oom);
+CHECK_ALIGNED(apo_gap_key);
+CHECK_ALIGNED(apo_gap_found);
 CHECK_ALIGNED(apo_process);
 CHECK_ALIGNED(apo_limit);

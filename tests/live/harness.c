@@ -240,26 +240,48 @@ const struct cgroup_tree *live_tree(void)
 	return live.tree;
 }
 
-struct live_cgroup *live_cgroup(const struct live_cgroup *parent, const char *name, uint64_t limit)
+/* Makes the directory and holds it. */
+static void make_cgroup(struct live_cgroup *cgroup, uint64_t limit)
 {
-	struct live_cgroup *cgroup = calloc(1, sizeof(*cgroup));
-	const char *above = parent ? parent->rel : getenv("APO_LIVE_CGROUP");
-	int r;
+	int r = cgroup_create(live.tree, cgroup->rel);
 
-	live_check(cgroup && live.cgroup_count < MAX_THINGS, "out of memory");
-	cgroup->rel = live_format("%s/%d-%u-%s", above, (int)getpid(), live.serial++, name);
-	cgroup->fd = -1;
-	cgroup->high = UINT64_MAX;
-	r = cgroup_create(live.tree, cgroup->rel);
 	live_check(r == 0, "create cgroup %s: %s", cgroup->rel, strerror(-r));
-	live.cgroups[live.cgroup_count++] = cgroup;
 	r = cgroup_open(live.tree, cgroup->rel, &cgroup->fd);
 	live_check(r == 0, "open cgroup %s: %s", cgroup->rel, strerror(-r));
 	r = cgroup_id(cgroup->fd, &cgroup->id);
 	live_check(r == 0, "id of cgroup %s: %s", cgroup->rel, strerror(-r));
 	if (limit)
 		live_set_limit(cgroup, limit);
+}
+
+struct live_cgroup *live_cgroup(const struct live_cgroup *parent, const char *name, uint64_t limit)
+{
+	struct live_cgroup *cgroup = calloc(1, sizeof(*cgroup));
+	const char *above = parent ? parent->rel : getenv("APO_LIVE_CGROUP");
+
+	live_check(cgroup && live.cgroup_count < MAX_THINGS, "out of memory");
+	cgroup->rel = live_format("%s/%d-%u-%s", above, (int)getpid(), live.serial++, name);
+	cgroup->fd = -1;
+	cgroup->high = UINT64_MAX;
+	live.cgroups[live.cgroup_count++] = cgroup;
+	make_cgroup(cgroup, limit);
 	return cgroup;
+}
+
+void live_remove(struct live_cgroup *cgroup)
+{
+	int r = cgroup_remove(live.tree, cgroup->rel);
+
+	live_check(r == 0, "remove cgroup %s: %s", cgroup->rel, strerror(-r));
+	cgroup->fd = close_fd(cgroup->fd);
+}
+
+void live_make_anew(struct live_cgroup *cgroup, uint64_t limit)
+{
+	uint64_t before = cgroup->id;
+
+	make_cgroup(cgroup, limit);
+	live_check(cgroup->id != before, "cgroup %s has the id of the one before", cgroup->rel);
 }
 
 void live_set_limit(const struct live_cgroup *cgroup, uint64_t bytes)

@@ -126,6 +126,18 @@ Test(cgroup, hybrid_uses_v2_where_memory_is_there)
 	cr_expect(cgroup_tree_hybrid(tree));
 }
 
+Test(cgroup, memory_cgroups_are_counted_by_what_the_kernel_says)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *v1 = v1_tree(), *v2 = v2_tree();
+
+	cr_expect_eq(cgroup_tree_count(v1) + cgroup_tree_count(v2), 0);
+	fixture_file("proc/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
+				     "cpuset\t2\t7\t1\nmemory\t8\t1507\t1\npids\t9\t3\t1\n");
+	cr_expect_eq(cgroup_tree_count(v1), 1507);
+	fixture_file("sys/fs/cgroup/cgroup.stat", "nr_descendants 342\nnr_dying_descendants 5\n");
+	cr_expect_eq(cgroup_tree_count(v2), 342);
+}
+
 Test(cgroup, no_memory_controller_is_enodev)
 {
 	static const char *const texts[] = {

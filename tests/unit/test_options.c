@@ -62,6 +62,7 @@ Test(options, defaults_are_those_of_the_table)
 	cr_expect_not(o.policy.dry_run);
 	cr_expect_not(o.json);
 	cr_expect_null(o.report_dir);
+	cr_expect_eq(o.accounts, 0);
 	cr_expect_eq(o.verbosity, 0);
 	cr_expect_null(o.argv);
 }
@@ -92,6 +93,7 @@ Test(options, every_option_of_watch_is_parsed)
 	cr_expect_str_eq(o.report_dir, "/r");
 	cr_expect_eq(o.verbosity, 3);
 	cr_expect_eq(WATCH("--all", "-q").verbosity, -1);
+	cr_expect_eq(WATCH("--all", "--accounts=9").accounts, 9);
 	cr_expect_eq(WATCH("--all", "--target=all").policy.target, APO_TARGET_ALL);
 }
 
@@ -328,6 +330,12 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 {"--warn=95.5%", "--all", "--reserve", "5.25%"},
 		 "--warn '95.5%': the reserve begins at 94.75% of the limit; give a lower level "
 		 "or a smaller --reserve"},
+		{COMMAND_WATCH,
+		 {"--all", "--accounts", "0"},
+		 "--accounts '0': give a number from 1 to 262144"},
+		{COMMAND_WATCH,
+		 {"--all", "--accounts=262145"},
+		 "--accounts '262145': give a number from 1 to 262144"},
 		{COMMAND_WATCH,
 		 {"--all", "--report-dir="},
 		 "--report-dir '': give the path of a directory"},

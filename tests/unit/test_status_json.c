@@ -130,6 +130,11 @@ static struct status_process processes[] = {
 		     .cgroup_id = 78}},
 };
 
+static struct gap gaps[] = {
+	{.kind = GAP_GONE, .cgroup = "/a\tc"},
+	{.kind = APO_GAP_WIDE, .cgroup_id = 79},
+};
+
 static struct status full(void)
 {
 	return (struct status){
@@ -139,6 +144,8 @@ static struct status full(void)
 		.limit_count = ARRAY_SIZE(limits),
 		.processes = processes,
 		.process_count = ARRAY_SIZE(processes),
+		.gaps = gaps,
+		.gap_count = ARRAY_SIZE(gaps),
 		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
 		.responder_late = 12,
 		.verdicts = {[VERDICT_SAVED] = 2, [VERDICT_TOO_LATE] = 1},
@@ -180,6 +187,13 @@ Test(status_json, a_full_document_is_exactly_this)
 		"{\"pid\":6,\"comm\":\"abcdefghijklmnop\",\"rss_bytes\":{\"file\":0,"
 		"\"anon\":2097152,\"swap\":0,\"shmem\":0},\"peak_bytes\":2457600,"
 		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78}],"
+		"\"gaps\":[{\"cgroup\":\"/a\\tc\",\"cgroup_id\":null,\"reason\":\"gone\","
+		"\"partial\":false,\"text\":\"is removed: nothing is guarded there until it is "
+		"made anew\",\"remedy\":\"nothing, if what runs there is stopped\"},"
+		"{\"cgroup\":null,\"cgroup_id\":79,\"reason\":\"wide\",\"partial\":true,"
+		"\"text\":\"has more than 512 cgroups below it: its page cache is known with a "
+		"delay\",\"remedy\":\"let its limit be raised (--airbag auto), or keep a larger "
+		"--reserve\"}],"
 		"\"counters\":{\"checks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
 		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12},"
@@ -193,9 +207,10 @@ Test(status_json, nothing_yet)
 	struct status status = {.page_bytes = 4096};
 	_cleanup_free_ char *text = json_line(status_json(&status));
 
-	cr_expect_not_null(strstr(text,
-				  "\"limits\":[],\"processes\":[],\"counters\":{\"checks\":0"),
-			   "%s", text);
+	cr_expect_not_null(
+		strstr(text,
+		       "\"limits\":[],\"processes\":[],\"gaps\":[],\"counters\":{\"checks\":0"),
+		"%s", text);
 }
 
 static char *table_of(const struct status *status, bool colour)
@@ -227,12 +242,17 @@ Test(status_json, the_table_lists_processes_by_size)
 		"        RSS       PEAK       ANON      SHMEM         RATE  PROCESS\n"
 		"    2.0 MiB    2.3 MiB    2.0 MiB        0 B        0 B/s  abcdefghijklmnop[6]\n"
 		"   28.0 KiB   36.0 KiB    8.0 KiB   16.0 KiB    4.0 KiB/s  small\\n[5]\n"
+		"not protected: /a\\tc is removed: nothing is guarded there until it is made anew; "
+		"to do: nothing, if what runs there is stopped\n"
+		"less protected: (removed) has more than 512 cgroups below it: its page cache is "
+		"known with a delay; to do: let its limit be raised (--airbag auto), or keep a "
+		"larger --reserve\n"
 		"checks 100, trips 2, warnings 3, signals 4 by the kernel side and 6 delegated, "
 		"OOM "
 		"kills 10\n"
 		"lost records: 7 (the signals went out all the same)\n"
 		"full maps: 8 accounts had no room\n"
-		"large subtrees: 9 times page cache was not summed to the end\n"
+		"large subtrees: 9 times page cache was taken from statistics\n"
 		"verdicts: saved 2, too late 1\n",
 		"%s", text);
 }

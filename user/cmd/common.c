@@ -39,5 +39,6 @@ void common_engine_config(const struct options *options, FILE *out, struct engin
 		.json = options->json,
 		.quiet = options->verbosity < 0,
 		.report_dir = options->report_dir,
+		.accounts = options->accounts,
 	};
 }

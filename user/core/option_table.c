@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "base/util.h"
+#include "core/room.h"
 
 #define BIT(command) (1U << (command))
 #define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
@@ -222,6 +223,19 @@ static int set_warn(struct options *o, const char *value, const char **ret_why)
 	return 0;
 }
 
+static int set_accounts(struct options *o, const char *value, const char **ret_why)
+{
+	uint64_t accounts;
+	int r = parse_u64(value, &accounts);
+
+	(void)ret_why;
+	if (!r && (!accounts || accounts > ROOM_MOST))
+		r = -ERANGE;
+	if (!r)
+		o->accounts = (uint32_t)accounts;
+	return r;
+}
+
 static int set_report_dir(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
@@ -353,6 +367,11 @@ static const struct option_row rows[] = {
 	 set_warn},
 	{"--cooldown", 0, "cooldown", "DURATION", "a duration such as 10s", "10s", GUARDING,
 	 "Least time between two signals to one process.", set_cooldown},
+	{"--accounts", 0, "accounts", "N", "a number from 1 to 262144", NULL, GUARDING,
+	 "Keep room for the accounts of so many limits. Where there is none left, those of idle "
+	 "limits go. Unless given, it is four times the cgroups that there are at the start, and "
+	 "4096 at least.",
+	 set_accounts},
 	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING,
 	 "Decide and report, but send no signal and lend nothing.", set_dry_run},
 	{"--json", 0, "json", NULL, NULL, NULL, EVERY, "Write JSON, one document per line.",

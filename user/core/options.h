@@ -51,6 +51,7 @@ struct options {
 	uint64_t limit_bytes; /* run --limit; 0 = none asked for */
 
 	struct policy policy; /* of what is guarded */
+	uint32_t accounts;    /* room for those of so many limits; 0 = by the machine */
 	bool json;
 	const char *report_dir; /* NULL = none; for report, the default one */
 	const char *report;	/* report: which; NULL = the latest */

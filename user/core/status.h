@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "apoptosis/abi.h"
+#include "core/gap.h"
 #include "core/hooks.h"
 #include "core/incident.h"
 #include "core/lending.h"
@@ -57,6 +58,8 @@ struct status {
 	size_t limit_count;
 	struct status_process *processes;
 	size_t process_count;
+	struct gap *gaps;
+	size_t gap_count;
 	uint64_t counters[APO_STATS];	    /* summed over CPUs */
 	uint64_t responder_late;	    /* results that took more than 10 ms */
 	uint64_t verdicts[STATUS_VERDICTS]; /* by enum verdict; open = not closed yet */

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <uv.h>
@@ -15,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "core/room.h"
 #include "core/status.h"
 #include "engine/accounts.h"
 #include "rescue/airbag.h"
@@ -22,11 +24,14 @@
 #include "sinks/report_dir.h"
 #include "sinks/sinks.h"
 #include "rescue/responder.h"
+#include "engine/gaps.h"
+#include "engine/guard_watch.h"
 #include "engine/swap.h"
 #include "engine/incidents.h"
 #include "sense/cgroup_memory.h"
 #include "sense/machine.h"
 
+#define DESCRIPTORS 65536	       /* one for each memory cgroup that a kernel can have */
 #define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
 
 struct engine {
@@ -45,6 +50,7 @@ struct engine {
 	bool lends; /* the first guard's limit can be raised */
 	struct responder *responder;
 	struct incidents *incidents;
+	struct gaps *gaps;
 	struct engine_events events;
 
 	uv_loop_t loop;
@@ -52,6 +58,7 @@ struct engine {
 	sigset_t inherited_mask, signals; /* as we found it; what we take in */
 	int signal_fd;
 	struct swap_watch swap;
+	struct guard_watch guard_watch;
 	uv_poll_t records_poll, results_poll, signal_poll, pid_poll, airbag_poll;
 	uv_timer_t airbag_timer;
 	uv_prepare_t finish_prepare;
@@ -99,6 +106,21 @@ static void take_signals(struct engine *engine)
 	sigprocmask(SIG_SETMASK, &engine->signals, &engine->inherited_mask);
 }
 
+/*
+ * A descriptor is held for each cgroup that may be lent to: of as many as we may have. Not by `run`, whose
+ * command would inherit it: programs that use select(2) rely on 1024.
+ */
+static void take_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = MAX(files.rlim_cur, MIN(files.rlim_max, (rlim_t)DESCRIPTORS));
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		log_debug("cannot raise the limit of open files: %s, ignoring", strerror(errno));
+}
+
 int engine_new(struct engine **ret, const struct engine_config *config)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
@@ -109,7 +131,7 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 	engine->config = *config;
 	engine->page_bytes = sysconf(_SC_PAGESIZE);
 	engine->signal_fd = -1;
-	engine->swap.fd = -1;
+	engine->swap.fd = engine->guard_watch.fd = -1;
 	engine->proc_fd = -1;
 	engine->sinks = (struct sinks){
 		.lines = {.out = config->out,
@@ -120,6 +142,8 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 		.report_dirfd = -1,
 	};
 	take_signals(engine);
+	if (!config->is_wrapper)
+		take_descriptors();
 
 	r = open_machine(engine);
 	if (r) {
@@ -274,6 +298,9 @@ static int start_loop(struct engine *engine)
 	if (!r)
 		r = swap_watch_start(&engine->swap, engine->source, engine->page_bytes,
 				     &engine->loop);
+	if (!r)
+		r = guard_watch_start(&engine->guard_watch, engine->guards, engine->source,
+				      &engine->loop);
 	if (!r && only_pidfd(engine) >= 0)
 		r = start_poll(engine, &engine->pid_poll, only_pidfd(engine), on_process_end);
 	return r;
@@ -287,6 +314,10 @@ static int load(struct engine *engine)
 		.node_ids = engine->machine.node_ids,
 		.may_swap = may_swap(engine->proc_fd),
 		.profiling = engine->config.report_dir,
+		.limits = engine->config.accounts
+				  ?: room_for_limits(cgroup_tree_count(engine->tree),
+						     engine->machine.memory_bytes),
+		.children = room_for_children(engine->machine.memory_bytes),
 	};
 	int r = source_new(&engine->source, &config);
 
@@ -349,6 +380,28 @@ static int start_rescue(struct engine *engine)
 	return responder_new(&engine->responder, &responder);
 }
 
+static int on_record(const struct apo_record *record, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	if (record->type == APO_REC_GAP && record->size >= sizeof(struct apo_gap_found))
+		gaps_on_found(engine->gaps, &((const struct apo_gap_found *)record)->gap);
+	return incidents_on_record(record, engine->incidents);
+}
+
+static int start_gaps(struct engine *engine)
+{
+	const struct gaps_config config = {
+		.loop = &engine->loop,
+		.source = engine->source,
+		.airbag = engine->airbag,
+		.tree = engine->tree,
+		.guards = engine->guards,
+	};
+
+	return gaps_new(&engine->gaps, &config);
+}
+
 static int start(struct engine *engine)
 {
 	struct incidents_config incidents = {
@@ -374,7 +427,9 @@ static int start(struct engine *engine)
 	if (!r)
 		r = incidents_new(&engine->incidents, &incidents);
 	if (!r)
-		r = source_on_record(engine->source, incidents_on_record, engine->incidents);
+		r = start_gaps(engine);
+	if (!r)
+		r = source_on_record(engine->source, on_record, engine);
 	return r ?: start_loop(engine);
 }
 
@@ -472,6 +527,8 @@ void engine_status(struct engine *engine)
 	int r = accounts_read(engine->source, engine->tree, guards_policies(engine->guards),
 			      &status);
 
+	if (!r)
+		r = gaps_read(engine->gaps, &status);
 	add_loans(engine, &status);
 	incidents_status(engine->incidents, &status);
 	if (r)
@@ -479,6 +536,7 @@ void engine_status(struct engine *engine)
 	else
 		sinks_status(&engine->sinks, &status);
 	accounts_clear(&status);
+	gaps_clear(&status);
 }
 
 void engine_loop(struct engine *engine)
@@ -523,10 +581,12 @@ struct engine *engine_free(struct engine *engine)
 		uv_run(&engine->loop, UV_RUN_DEFAULT);
 		uv_loop_close(&engine->loop);
 	}
+	gaps_free(engine->gaps);
 	airbag_free(engine->airbag); /* its handles are closed */
 	source_free(engine->source);
 	close_fd(engine->signal_fd);
 	swap_watch_stop(&engine->swap);
+	guard_watch_stop(&engine->guard_watch);
 	close_fd(engine->proc_fd);
 	close_fd(engine->sinks.report_dirfd);
 	guards_free(engine->guards);

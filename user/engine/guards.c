@@ -18,7 +18,7 @@
 /* What a guard is to the kernel side. */
 struct resolved {
 	char *rel;	    /* its cgroup, or the one of its process; NULL: everything */
-	uint64_t cgroup_id; /* GUARD_CGROUP */
+	uint64_t cgroup_id; /* GUARD_CGROUP; 0: it is removed */
 	pid_t host_pid;	    /* GUARD_PID: in the initial PID namespace */
 	int pidfd;	    /* GUARD_PID; else -1 */
 };
@@ -307,4 +307,97 @@ int guards_apply(const struct guards *guards, struct source *source, uint64_t pa
 	for (uint32_t id = 0; !r && id < policy_set_count(guards->policies); id++)
 		r = apply(guards, id, source, page_bytes);
 	return r ?: source_set_generation(source, policy_set_generation(guards->policies));
+}
+
+/* --- cgroups that are removed and made anew ------------------------------------------------ */
+
+bool guards_have_cgroup(const struct guards *guards)
+{
+	for (uint32_t id = 0; id < policy_set_count(guards->policies); id++)
+		if (policy_set_guard(guards->policies, id)->kind == GUARD_CGROUP)
+			return true;
+	return false;
+}
+
+/* Each directory above a path that is there, from the mount on. */
+static void each_dir_above(const struct cgroup_tree *tree, const char *rel,
+			   void (*fn)(int dirfd, void *userdata), void *userdata)
+{
+	_cleanup_free_ char *path = strdup(rel);
+
+	for (char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+		_cleanup_close_ int dirfd = -1;
+
+		*slash = '\0';
+		if (cgroup_open(tree, path, &dirfd))
+			return; /* what is below it cannot be there */
+		fn(dirfd, userdata);
+		*slash = '/';
+	}
+}
+
+void guards_each_dir_above(const struct guards *guards, void (*fn)(int dirfd, void *userdata),
+			   void *userdata)
+{
+	for (uint32_t id = 0; id < policy_set_count(guards->policies); id++)
+		if (policy_set_guard(guards->policies, id)->kind == GUARD_CGROUP)
+			each_dir_above(guards->config.tree, guards->resolved[id].rel, fn, userdata);
+}
+
+/* The cgroup that is at the path of a guard now; 0: none. False: that cannot be told. */
+static bool find_again(const struct guards *guards, uint32_t id, uint64_t *ret)
+{
+	_cleanup_close_ int dirfd = -1;
+	int r = cgroup_open(guards->config.tree, guards->resolved[id].rel, &dirfd);
+
+	if (!r)
+		r = cgroup_id(dirfd, ret);
+	if (r == -ENOENT || r == -ENODEV) {
+		*ret = 0;
+		return true;
+	}
+	return !r;
+}
+
+/* The guard is that of another cgroup from now on, or of none. */
+static int move_guard(struct guards *guards, uint32_t id, uint64_t cgroup, struct source *source)
+{
+	struct resolved *resolved = &guards->resolved[id];
+	int r = 0;
+
+	if (resolved->cgroup_id)
+		source_unguard_cgroup(source, resolved->cgroup_id);
+	resolved->cgroup_id = cgroup;
+	if (cgroup)
+		r = source_guard_cgroup(source, cgroup, id) ?: apply_above(guards, id, source);
+	/* Who was found unguarded meanwhile is looked at anew. */
+	return r ?: source_set_generation(source, policy_set_generation(guards->policies));
+}
+
+void guards_look_again(struct guards *guards, struct source *source)
+{
+	for (uint32_t id = 0; id < policy_set_count(guards->policies); id++) {
+		const char *rel = guards->resolved[id].rel;
+		uint64_t now;
+		int r;
+
+		if (policy_set_guard(guards->policies, id)->kind != GUARD_CGROUP ||
+		    !find_again(guards, id, &now) || now == guards->resolved[id].cgroup_id)
+			continue;
+		r = move_guard(guards, id, now, source);
+		if (r)
+			log_warn("cgroup %s is made anew and cannot be guarded: %s", rel,
+				 strerror(-r));
+		else if (now)
+			log_info("cgroup %s is made anew, and guarded again", rel);
+		else
+			log_info("cgroup %s is removed: it is guarded again when it is made anew",
+				 rel);
+	}
+}
+
+bool guards_is_gone(const struct guards *guards, uint32_t id)
+{
+	return policy_set_guard(guards->policies, id)->kind == GUARD_CGROUP &&
+	       !guards->resolved[id].cgroup_id;
 }

@@ -45,3 +45,19 @@ int guards_pidfd(const struct guards *guards, uint32_t id);
 
 /* Gives policies and guards to the kernel side. 0 or -errno. */
 int guards_apply(const struct guards *guards, struct source *source, uint64_t page_bytes);
+
+/* Whether a guard is that of a cgroup by its path: the next three are about those. */
+bool guards_have_cgroup(const struct guards *guards);
+/*
+ * Calls fn for each directory above a guard's cgroup, from the mount on, as far as they are there: what is
+ * removed or made anew on the way is a change in one of them.
+ */
+void guards_each_dir_above(const struct guards *guards, void (*fn)(int dirfd, void *userdata),
+			   void *userdata);
+/*
+ * Looks what is at the paths of guards now. A cgroup that was made anew there is guarded from here on, by the
+ * same policy, whoever runs in it already. Logs each change.
+ */
+void guards_look_again(struct guards *guards, struct source *source);
+/* Whether it is removed, and not made anew. */
+bool guards_is_gone(const struct guards *guards, uint32_t id);

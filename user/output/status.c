@@ -202,6 +202,24 @@ static int print_processes(FILE *file, const struct status *status, bool colour)
 	return 0;
 }
 
+/* What is guarded less than it seems comes last but for the sums: there it is seen. */
+static int print_gaps(FILE *file, const struct status *status, bool colour)
+{
+	for (size_t i = 0; i < status->gap_count; i++) {
+		const struct gap *gap = &status->gaps[i];
+		_cleanup_free_ char *path =
+			text_escape_line(gap->cgroup ? gap->cgroup : "(removed)");
+
+		if (!path)
+			return -ENOMEM;
+		print_coloured(file, colour, COLOUR_YELLOW,
+			       gap_is_partial(gap->kind) ? "less protected: " : "not protected: ");
+		fprintf(file, "%s %s; to do: %s\n", path, gap_words(gap->kind),
+			gap_remedy(gap->kind));
+	}
+	return 0;
+}
+
 static void print_counters(FILE *file, const struct status *status)
 {
 	const uint64_t *c = status->counters;
@@ -220,7 +238,7 @@ static void print_counters(FILE *file, const struct status *status)
 			c[APO_STAT_MAP_FULL]);
 	if (c[APO_STAT_SUBTREE_CUT])
 		fprintf(file,
-			"large subtrees: %" PRIu64 " times page cache was not summed to the end\n",
+			"large subtrees: %" PRIu64 " times page cache was taken from statistics\n",
 			c[APO_STAT_SUBTREE_CUT]);
 	fputs("verdicts:", file);
 	for (int i = 0; i < STATUS_VERDICTS; i++) {
@@ -241,6 +259,8 @@ int status_text(FILE *file, const struct status *status, bool colour)
 		r = print_loans(file, status);
 	if (r >= 0)
 		r = print_processes(file, status, colour);
+	if (r >= 0)
+		r = print_gaps(file, status, colour);
 	if (r < 0)
 		return r;
 	print_counters(file, status);

@@ -181,6 +181,31 @@ static json_t *processes_json(const struct status *status)
 	return json_finish(array, r);
 }
 
+static json_t *gap_json(const struct gap *gap)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "cgroup", json_text(gap->cgroup));
+	r |= json_object_set_new(object, "cgroup_id",
+				 gap->cgroup_id ? json_u64(gap->cgroup_id) : json_null());
+	r |= json_object_set_new(object, "reason", json_string(gap_name(gap->kind)));
+	r |= json_object_set_new(object, "partial", json_boolean(gap_is_partial(gap->kind)));
+	r |= json_object_set_new(object, "text", json_string(gap_words(gap->kind)));
+	r |= json_object_set_new(object, "remedy", json_string(gap_remedy(gap->kind)));
+	return json_finish(object, r);
+}
+
+static json_t *gaps_json(const struct status *status)
+{
+	json_t *array = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < status->gap_count; i++)
+		r |= json_array_append_new(array, gap_json(&status->gaps[i]));
+	return json_finish(array, r);
+}
+
 static json_t *counters_json(const struct status *status)
 {
 	json_t *object = json_object();
@@ -199,6 +224,7 @@ json_t *status_json(const struct status *status)
 
 	r |= json_object_set_new(object, "limits", limits_json(status));
 	r |= json_object_set_new(object, "processes", processes_json(status));
+	r |= json_object_set_new(object, "gaps", gaps_json(status));
 	r |= json_object_set_new(object, "counters", counters_json(status));
 	r |= json_object_set_new(object, "verdicts", verdicts_json(status->verdicts));
 	return json_finish(object, r);

@@ -326,6 +326,15 @@ static void stand_for_stall(struct chain *chain)
 		chain->bags[i]->least_ns = lending_least_ns(clock_ns(CLOCK_BOOTTIME), true);
 }
 
+/* No descriptor is left, or no room for the record of a loan here or on the kernel side: that is said. */
+static void note_shortage(struct airbag *airbag, int error)
+{
+	if ((error == -EMFILE || error == -ENFILE || error == -ENOSPC) && !airbag->prepare_error) {
+		airbag->prepare_error = error;
+		airbag_wake(airbag);
+	}
+}
+
 void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 		 const struct policy *policy)
 {
@@ -341,6 +350,7 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 		if (growth->is_stalled)
 			stand_for_stall(&chain);
 	}
+	note_shortage(airbag, r);
 	bag = bags_find(&airbag->bags, growth->limit_cgroup);
 	if (r && !is_denied(airbag, r) && (!bag || !is_raised(bag)))
 		airbag_tell_refused(airbag, growth->limit_cgroup,
@@ -495,6 +505,17 @@ struct loan_facts airbag_loan_of(const struct bag *bag)
 		.is_for_trip = bag->is_for_trip,
 		.is_braked = loan_is_braked(entry),
 	};
+}
+
+void airbag_forget(struct airbag *airbag, uint64_t cgroup_id)
+{
+	const struct bag *bag;
+
+	pthread_mutex_lock(&airbag->mutex);
+	bag = bags_find(&airbag->bags, cgroup_id);
+	if (!bag || !is_raised(bag))
+		source_set_loan(airbag->lender.source, cgroup_id, NULL);
+	pthread_mutex_unlock(&airbag->mutex);
 }
 
 struct loan_facts airbag_loan(struct airbag *airbag, uint64_t cgroup_id)

@@ -105,6 +105,12 @@ void airbag_on_over(struct airbag *airbag, airbag_over_fn fn, void *userdata);
 /* Puts everything back. What the responder raises meanwhile is left. */
 void airbag_settle(struct airbag *airbag);
 
+/*
+ * Where a limit is not raised the kernel side need not know any longer that it cannot be, or that a loan was
+ * refused: there may be no room for it. It asks again.
+ */
+void airbag_forget(struct airbag *airbag, uint64_t cgroup_id);
+
 struct loan_facts airbag_loan(struct airbag *airbag, uint64_t cgroup_id);
 /*
  * For a trip that an earlier instance has left open: what it left raised stays so as long as the grace. One

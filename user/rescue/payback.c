@@ -343,8 +343,10 @@ void payback_recover(struct airbag *airbag)
 	pthread_mutex_lock(&airbag->mutex);
 	if (airbag->lender.journal_fd >= 0)
 		journal_each(airbag->lender.journal_fd, recover, airbag);
-	if (!cgroup_open(airbag->lender.tree, "/", &root))
-		cgroup_walk(root, visit_marked, airbag);
+	if (!cgroup_open(airbag->lender.tree, "/", &root) &&
+	    cgroup_walk(root, visit_marked, airbag) == -E2BIG)
+		log_warn("there are more cgroups than were looked at: a limit that an earlier "
+			 "apoptosis with another runtime directory left raised may stay so");
 	pthread_mutex_unlock(&airbag->mutex);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 
 #include "base/file.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "sense/cgroup_mount.h"
@@ -217,6 +218,24 @@ const char *cgroup_tree_mount(const struct cgroup_tree *tree)
 bool cgroup_tree_hybrid(const struct cgroup_tree *tree)
 {
 	return tree->mounts.hybrid;
+}
+
+/* v1: the third of four columns of /proc/cgroups. v2: what its root counts. */
+uint64_t cgroup_tree_count(const struct cgroup_tree *tree)
+{
+	bool is_v1 = tree->memory->version == 1;
+	_cleanup_free_ char *text = NULL;
+	const char *at;
+	uint64_t count;
+
+	if (file_read(is_v1 ? tree->root_fd : tree->fd, is_v1 ? "proc/cgroups" : "cgroup.stat",
+		      &text, NULL))
+		return 0;
+	if (!is_v1)
+		return parse_field_u64(text, "nr_descendants", &count) ? 0 : count;
+	at = parse_field(text, "memory");
+	at = at ? parse_number(at, 10, '\t', &count) : NULL;
+	return at && parse_number(at, 10, '\t', &count) ? count : 0;
 }
 
 /* v1 hierarchies are mounted side by side: what lies next to ours is one of them, or a link. */

@@ -46,6 +46,9 @@ const char *cgroup_tree_mount(const struct cgroup_tree *tree);
 /* Both v1 hierarchies and the unified one are mounted. */
 bool cgroup_tree_hybrid(const struct cgroup_tree *tree);
 
+/* About how many memory cgroups there are, as far as the kernel says it here; 0: it does not. */
+uint64_t cgroup_tree_count(const struct cgroup_tree *tree);
+
 /*
  * What a person wrote, as a rel: a path below the cgroup root with or without the first slash, or
  * an absolute path that begins with the mount point. Text only: the cgroup need not exist. -EINVAL:

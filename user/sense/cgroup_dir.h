@@ -25,9 +25,10 @@ int cgroup_procs(int dirfd, pid_t **ret, size_t *ret_n);
  * Calls visit for the cgroup in dirfd and everything below it, parents first. `path` is relative
  * to dirfd: "/" then "/a", "/a/b". A return value other than 0 ends the walk and is returned.
  * Cgroups that vanish meanwhile are passed over. -E2BIG: more than CGROUP_WALK_MAX cgroups or
- * CGROUP_DEPTH_MAX levels; all within the bounds were visited.
+ * CGROUP_DEPTH_MAX levels; all within the bounds were visited. There are no more memory cgroups than that
+ * (MEM_CGROUP_ID_MAX); each level takes two descriptors.
  */
 #define CGROUP_WALK_MAX 65536
-#define CGROUP_DEPTH_MAX 64
+#define CGROUP_DEPTH_MAX 128
 int cgroup_walk(int dirfd, int (*visit)(int dirfd, const char *path, void *userdata),
 		void *userdata);

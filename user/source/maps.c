@@ -24,6 +24,7 @@ static const struct {
 	[MAP_PROCESSES] = {"processes", sizeof(uint32_t), sizeof(struct apo_process), true},
 	[MAP_SIGNALLED] = {"signalled", sizeof(uint32_t), sizeof(struct apo_signalled)},
 	[MAP_LOANS] = {"loans", sizeof(uint64_t), sizeof(struct apo_loan)},
+	[MAP_GAPS] = {"gaps", sizeof(struct apo_gap_key), sizeof(uint64_t)},
 	[MAP_STATS] = {"stats", sizeof(uint32_t), sizeof(uint64_t)},
 	[MAP_STACKS] = {"stacks", sizeof(uint64_t), sizeof(struct apo_stack)},
 	[MAP_WEIGHTS] = {"weights", sizeof(struct apo_weight_key), sizeof(struct apo_weight)},
@@ -154,6 +155,11 @@ struct maps *maps_free(struct maps *maps)
 int maps_fd(const struct maps *maps, enum map_id id)
 {
 	return maps->maps[id].fd;
+}
+
+uint32_t maps_room(const struct maps *maps, enum map_id id)
+{
+	return maps->maps[id].entries;
 }
 
 /* --- mapped data --------------------------------------------------------------------------- */

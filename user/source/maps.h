@@ -23,6 +23,7 @@ enum map_id {			 /* key -> value, as user space knows it */
 	      MAP_PROCESSES,	 /* accounts: __u32 tgid -> struct apo_process */
 	      MAP_SIGNALLED,	 /* __u32 tgid -> struct apo_signalled */
 	      MAP_LOANS,	 /* __u64 cgroup id -> struct apo_loan */
+	      MAP_GAPS,		 /* struct apo_gap_key -> __u64 ns, when it was found last */
 	      MAP_STATS,	 /* see maps_counters() */
 	      MAP_STACKS,	 /* __u64 hash -> struct apo_stack */
 	      MAP_WEIGHTS,	 /* struct apo_weight_key -> struct apo_weight */
@@ -45,6 +46,8 @@ struct maps *maps_free(struct maps *maps);
 
 /* Its descriptor, which stays ours. */
 int maps_fd(const struct maps *maps, enum map_id id);
+/* How many entries it has room for. */
+uint32_t maps_room(const struct maps *maps, enum map_id id);
 /* The value of `.data.settings`, mapped: what is written there is in force at once. */
 struct apo_settings *maps_settings(const struct maps *maps);
 /* Makes every grant stale: whatever was put off is checked at its next event. */

@@ -56,6 +56,12 @@ static int size_maps(const struct bpf_object *object, const struct source_config
 		bool profiler;
 		uint32_t times, least;
 	} sizes[] = {
+		{"limits", .times = !config->limits, .least = config->limits},
+		/* Limits above those that have an account may be raised, too. */
+		{"loans", .times = 1, .least = config->limits},
+		{"pinned", .times = 1, .least = config->limits},
+		{"signalled", .times = 1, .least = config->limits},
+		{"guard_pids", .times = 1, .least = config->children},
 		{"slots", .times = cpus},
 		{"cpu_offsets", .times = cpus},
 		{"usage_grants", .times = cpus},
@@ -393,6 +399,11 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 	return r == -E2BIG ? -ENOSPC : r;
 }
 
+void source_unguard_cgroup(struct source *source, uint64_t cgroup_id)
+{
+	maps_delete(source->maps, MAP_GUARD_CGROUPS, &cgroup_id);
+}
+
 int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy)
 {
 	int r = maps_put(source->maps, MAP_GUARD_ABOVE, &cgroup_id, &policy);
@@ -472,6 +483,27 @@ int source_limits(struct source *source, struct apo_limit_key **ret_keys, struct
 		  size_t *ret_n)
 {
 	return maps_copy(source->maps, MAP_LIMITS, (void **)ret_keys, (void **)ret, ret_n);
+}
+
+uint32_t source_limits_room(const struct source *source)
+{
+	return maps_room(source->maps, MAP_LIMITS);
+}
+
+void source_drop_limit(struct source *source, const struct apo_limit_key *key)
+{
+	maps_delete(source->maps, MAP_LIMITS, key);
+}
+
+int source_gaps(struct source *source, struct apo_gap_key **ret_keys, uint64_t **ret_found_ns,
+		size_t *ret_n)
+{
+	return maps_copy(source->maps, MAP_GAPS, (void **)ret_keys, (void **)ret_found_ns, ret_n);
+}
+
+void source_drop_gap(struct source *source, const struct apo_gap_key *key)
+{
+	maps_delete(source->maps, MAP_GAPS, key);
 }
 
 int source_processes(struct source *source, uint32_t **ret_pids, struct apo_process **ret,

@@ -27,6 +27,9 @@ struct source_config {
 	bool profiling;	   /* stacks of what grows, and samples of usage */
 	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
 	uint32_t node_ids; /* highest possible NUMA node number + 1 */
+	/* Room for so many accounts of limits, and children of guarded processes; 0: as in bpf/. */
+	uint32_t limits;
+	uint32_t children;
 };
 
 int source_new(struct source **ret, const struct source_config *config);
@@ -43,6 +46,8 @@ int source_set_generation(struct source *source, uint32_t generation);
 int source_guard_all(struct source *source, uint32_t policy);
 /* The cgroup and everything below it. -ENOSPC: too many guards. */
 int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t policy);
+/* Nothing any more. */
+void source_unguard_cgroup(struct source *source, uint64_t cgroup_id);
 /* A cgroup that no guard covers, above one that the policy guards: who fills its limit is seen. */
 int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy);
 /* The process and every child it forks from now on. pid: of the initial PID namespace. */
@@ -95,10 +100,19 @@ int source_limit(struct source *source, const struct apo_limit_key *key, struct 
 /* All of them, allocated; keys and values run in parallel. */
 int source_limits(struct source *source, struct apo_limit_key **ret_keys, struct apo_limit **ret,
 		  size_t *ret_n);
+/* For how many there is room. */
+uint32_t source_limits_room(const struct source *source);
+/* It is made anew at the next check of its limit. */
+void source_drop_limit(struct source *source, const struct apo_limit_key *key);
 int source_processes(struct source *source, uint32_t **ret_pids, struct apo_process **ret,
 		     size_t *ret_n);
 /* Counters, summed over CPUs. */
 int source_counters(struct source *source, uint64_t ret[APO_STATS]);
+
+/* Gaps that the kernel side has found, allocated, and what it is to forget of them. */
+int source_gaps(struct source *source, struct apo_gap_key **ret_keys, uint64_t **ret_found_ns,
+		size_t *ret_n);
+void source_drop_gap(struct source *source, const struct apo_gap_key *key);
 
 /*
  * What the profiler holds: weights of stacks of all spikes; a stack (-ENOENT: overwritten); and the
