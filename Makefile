@@ -103,7 +103,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live htmltest vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt fuzz \
+.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt \
 	install uninstall clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols
@@ -113,6 +113,7 @@ help:
 	@echo 'make test       unit and live tests (live: root or sudo, a real kernel)'
 	@echo 'make unit       unit tests alone, no root: TESTS=suite/test'
 	@echo 'make live       live tests alone: TESTS=suite/test'
+	@echo 'make model      searches all states of a small model of the loan, seconds: WORD=v2 (scenes or faults with it in their names)'
 	@echo 'make htmltest   the page of report --html, in headless Chromium; pictures in build/html'
 	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
@@ -264,6 +265,10 @@ unit: $(B)/tests/unit $(B)/apoptosis-symbols
 live: $(B)/tests/live all $(WORKLOADS) | $(TOP)/.deps-test
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
 		$(B)/tests/live --jobs 1 $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
+
+# Without a kernel: Python and its standard library.
+model: | $(TOP)/.deps-test
+	$(Q)tests/model/run $(if $(WORD),'$(WORD)')
 
 test: all $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
 	$(Q)$(MAKE) unit

@@ -25,12 +25,12 @@ TestSuite(airbag, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 #define LIMIT (256 * MIB)
 
-/* Whether a file's name is that of a limit or of its record. */
+/* Whether a name is that of a file that has a limit, or of its record or mark. */
 static bool is_ours(const char *name)
 {
 	return strstr(name, "memory.max") || strstr(name, "memory.high") ||
 	       strstr(name, "limit_in_bytes") || strstr(name, "/limit-") ||
-	       strncmp(name, "limit-", 6) == 0;
+	       strncmp(name, "limit-", 6) == 0 || strcmp(name, "trusted.apoptosis.loan") == 0;
 }
 
 /*
@@ -332,7 +332,7 @@ static struct traced trace(pid_t pid)
 	return traced;
 }
 
-/* Whether the thread is at the beginning or end of a call that opens to write, writes or removes these. */
+/* Whether the thread is at the beginning or end of a call that opens to write, sets, writes or removes one. */
 static bool is_step(struct traced_thread *thread)
 {
 	struct __ptrace_syscall_info info = {};
@@ -344,7 +344,8 @@ static bool is_step(struct traced_thread *thread)
 		struct iovec remote = {(void *)info.entry.args[1], room};
 		ssize_t n = 0;
 
-		if (info.entry.nr == SYS_unlinkat ||
+		if (info.entry.nr == SYS_unlinkat || info.entry.nr == SYS_fsetxattr ||
+		    info.entry.nr == SYS_fremovexattr ||
 		    (info.entry.nr == SYS_openat && info.entry.args[2] & (O_WRONLY | O_RDWR)))
 			n = process_vm_readv(thread->tid, &local, 1, &remote, 1, 0);
 		else if (info.entry.nr == SYS_write)

@@ -4,9 +4,12 @@
  * and it is said when they did.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,6 +148,183 @@ Test(payback, what_a_killed_instance_left_another_puts_back)
 	live_expect_quiet(guard);
 }
 
+/* The shell that started it never looks after it: it is dead, and its pid and start time are still there. */
+Test(payback, what_an_instance_left_that_is_a_zombie_is_put_back)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "zombie", 64 * MIB);
+	const char *tool = getenv("APOPTOSIS"), *pid_file = live_path("pid"), *stat;
+	struct live_process *guard = live_spawn_argv(
+		&(struct live_spawn){.events = EVENTS_ON_STDOUT},
+		(const char *const[]){"/bin/sh", "-c",
+				      "\"$0\" watch --json --airbag auto --cgroup \"$1\" & "
+				      "echo $! >\"$2\"; exec sleep 600",
+				      tool ?: "build/apoptosis", cgroup->rel, pid_file, NULL});
+	struct live_process *victim;
+	uint64_t deadline = live_deadline();
+	pid_t pid;
+
+	live_event(guard, "ready", 0);
+	victim = live_borrower(cgroup, "61M", 64 * MIB);
+	pid = (pid_t)strtol(live_read(pid_file), NULL, 10);
+	live_check(pid > 1 && kill(pid, SIGKILL) == 0, "kill %d: %m", (int)pid);
+	stat = live_format("/proc/%d/stat", (int)pid);
+	while (!strstr(live_read(stat), ") Z "))
+		live_pump(deadline, "its death");
+	live_signal(victim, SIGTERM);
+	live_wait_exit(victim);
+	live_check(live_limit(cgroup) > 64 * MIB, "it went back by itself");
+	live_expect_quiet(live_watch_lending(cgroup));
+	live_expect_limit_back(cgroup, 64 * MIB);
+	live_check(!live_has_loans(), "its record stays");
+}
+
+/* One that lives on has not seen it when it started. It takes the loan over when it lends itself. */
+Test(payback, what_a_killed_instance_left_goes_back_with_the_next_loan)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "left", 64 * MIB);
+	struct live_process *one = live_watch_lending(cgroup), *other;
+	struct live_process *victim = live_borrower(cgroup, "61M", 64 * MIB);
+	json_t *verdict;
+
+	other = live_watch_lending(cgroup);
+	live_signal(one, SIGKILL);
+	live_wait_exit(one);
+	live_signal(victim, SIGTERM);
+	live_wait_exit(victim);
+	live_check(live_limit(cgroup) > 64 * MIB, "it went back by itself");
+	victim = live_victim(cgroup, "--rate", "200");
+	verdict = live_expect_victim_saved(other, victim, cgroup);
+	live_expect_text(verdict, "airbag.result", "raised");
+	live_expect_limit_back(cgroup, 64 * MIB);
+	live_stop(other);
+	live_check(!live_has_loans(), "its record stays");
+}
+
+/*
+ * What another has put back is over, though its record is still in the first one's directory; what is set
+ * then is somebody else's, be it what the limit was raised to.
+ */
+Test(payback, what_another_has_put_back_is_not_put_back_again)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "twice", 64 * MIB);
+	struct live_process *guard = watch_with(cgroup, live_path("one"));
+	const char *one = live_format("%s", getenv("RUNTIME_DIRECTORY"));
+	struct live_process *victim = live_borrower(cgroup, "61M", 64 * MIB);
+	uint64_t raised = live_limit(cgroup);
+
+	live_signal(guard, SIGKILL);
+	live_wait_exit(guard);
+	live_signal(victim, SIGTERM);
+	live_wait_exit(victim);
+	guard = watch_with(cgroup, live_path("other"));
+	live_expect_limit_back(cgroup, 64 * MIB);
+	live_stop(guard);
+	live_set_limit(cgroup, raised);
+	live_stop(watch_with(cgroup, one));
+	live_check(live_limit(cgroup) == raised, "the limit is %" PRIu64, live_limit(cgroup));
+	live_check(!live_has_loans(), "its record stays");
+}
+
+/* It may be in the midst of writing it: who holds the lock is about to raise the limit. */
+Test(payback, record_of_an_instance_that_is_about_to_lend_stays)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "begun", 64 * MIB);
+	const char *record =
+		live_format("%s/limit-%016" PRIx64, getenv("RUNTIME_DIRECTORY"), cgroup->id);
+	int fd = open(record, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	live_check(fd >= 0, "%s: %m", record);
+	live_check(flock(cgroup->fd, LOCK_EX | LOCK_NB) == 0, "flock: %m");
+	live_stop(live_watch_lending(cgroup));
+	live_check(access(record, F_OK) == 0, "it was removed by another");
+	live_check(flock(cgroup->fd, LOCK_UN) == 0, "flock: %m");
+	live_stop(live_watch_lending(cgroup));
+	live_check(access(record, F_OK) != 0, "what was cut short stays");
+	close(fd);
+}
+
+/* --- what somebody else sets ------------------------------------------------------------------ */
+
+static void expect_no_loans(void)
+{
+	uint64_t deadline = live_deadline();
+
+	while (live_has_loans())
+		live_pump(deadline, "the loan to be over");
+}
+
+static uint64_t memsw_limit(const struct live_cgroup *cgroup)
+{
+	struct cgroup_limits limits = {};
+
+	live_check(cgroup_limits_read(live_tree(), cgroup->fd, &limits) == 0, "no limits");
+	return limits.memsw_bytes;
+}
+
+/* v1 has no memory with swap below memory: it goes back as far as that allows. */
+Test(payback, memory_that_somebody_sets_beyond_memory_with_swap_ends_the_loan)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "memsw", 64 * MIB);
+	bool has_memsw = live_memory(cgroup).swap_accounted;
+	struct live_process *guard, *victim;
+
+	if (cgroup_tree_version(live_tree()) != 1)
+		live_skip("v1", "v2 has no limit of memory with swap");
+	if (has_memsw)
+		live_set(cgroup, "memory.memsw.limit_in_bytes", "64M");
+	guard = live_watch_lending(cgroup);
+	victim = live_borrower(cgroup, "61M", 64 * MIB);
+	live_check(memsw_limit(cgroup) > 66 * MIB, "memory with swap is not raised");
+	live_set_limit(cgroup, 66 * MIB);
+	expect_no_loans();
+	live_check(live_limit(cgroup) == 66 * MIB, "the limit is %" PRIu64, live_limit(cgroup));
+	live_check(!has_memsw || memsw_limit(cgroup) == 66 * MIB, "with swap it is %" PRIu64,
+		   memsw_limit(cgroup));
+	live_expect_ended_as_told(victim);
+	live_stop(guard);
+}
+
+/* What is in use does not fit below the old limit, which is nobody's any more: there is no waiting for that. */
+Test(payback, limit_that_its_owner_raises_beyond_need_ends_the_loan)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "owner", 64 * MIB);
+	struct live_process *guard = live_watch_lending(cgroup);
+	struct live_process *victim =
+		live_victim(cgroup, "--max", "100M", "--rate", "20", "--hold");
+	uint64_t deadline = live_deadline();
+
+	while (live_limit(cgroup) == 64 * MIB)
+		live_pump(deadline, "the loan");
+	live_set_limit(cgroup, 512 * MIB);
+	live_wait_ready(victim);
+	expect_no_loans();
+	live_check(live_limit(cgroup) == 512 * MIB, "the limit is %" PRIu64, live_limit(cgroup));
+	live_expect_ended_as_told(victim);
+	live_expect_quiet(guard);
+}
+
+/* v1 could not put it back, because of tmpfs of the dead; then nothing is owed any more. */
+Test(payback, limit_that_somebody_sets_while_it_is_owed_ends_the_loan)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "owed", 64 * MIB);
+	const char *dir = live_tmpfs(512);
+	struct live_process *guard, *writer;
+
+	if (cgroup_tree_version(live_tree()) != 1)
+		live_skip("v1", "v2 takes a limit below what is used");
+	guard = live_watch_lending(cgroup);
+	writer = live_start(cgroup, "/bin/sh", "-c",
+			    "trap '' TERM INT; exec dd if=/dev/zero of=\"$0\"/left bs=1M count=120",
+			    dir);
+	live_wait_exit(writer);
+	live_check(live_memory(cgroup).usage_bytes > 100 * MIB, "tmpfs went with its writer");
+	live_wait_output(guard, 1, "cannot put back the limit of cgroup");
+	live_set_limit(cgroup, 256 * MIB);
+	expect_no_loans();
+	live_check(live_limit(cgroup) == 256 * MIB, "the limit is %" PRIu64, live_limit(cgroup));
+	live_stop(guard);
+}
+
 /* --- while the guard is stopped -------------------------------------------------------------- */
 
 /* Returns when none of its threads runs any more. */
@@ -154,14 +334,6 @@ static void freeze(const struct live_process *guard)
 
 	live_signal(guard, SIGSTOP);
 	live_check(waitid(P_PID, (id_t)guard->pid, &info, WSTOPPED) == 0, "waitid: %m");
-}
-
-static void expect_no_loans(void)
-{
-	uint64_t deadline = live_deadline();
-
-	while (live_has_loans())
-		live_pump(deadline, "the loan to be over");
 }
 
 /* Who lives on a first loan does not need the guard, and what was lent goes back when that goes on. */

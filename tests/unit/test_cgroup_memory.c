@@ -468,7 +468,8 @@ static void expect_limits_taken(const struct cgroup_tree *tree, int fd, struct c
 {
 	struct cgroup_limits now = {0};
 
-	cr_assert_eq(cgroup_limits_write(tree, fd, &to), 0);
+	cr_assert_eq(cgroup_limits_read(tree, fd, &now), 0);
+	cr_assert_eq(cgroup_limits_change(tree, fd, &now, &to), 0);
 	cr_assert_eq(cgroup_limits_read(tree, fd, &now), 0);
 	cr_expect_eq(now.memory_bytes, to.memory_bytes);
 	cr_expect_eq(now.memsw_bytes, to.memsw_bytes);
@@ -485,6 +486,25 @@ Test(cgroup_memory, both_limits_of_v1_are_written_up_and_down)
 	fd = open_rel(tree, "/a");
 	expect_limits_taken(tree, fd, (struct cgroup_limits){300, 400, UINT64_MAX});
 	expect_limits_taken(tree, fd, (struct cgroup_limits){100, 200, UINT64_MAX});
+}
+
+/* A limit that is not what it was stays, and so do those after it. */
+Test(cgroup_memory, what_somebody_else_has_set_since_is_not_written)
+{
+	const struct cgroup_limits were = {100, 200, UINT64_MAX}, to = {300, 400, UINT64_MAX};
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = v1_tree();
+	struct cgroup_limits now = {0};
+	_cleanup_close_ int fd = -1;
+
+	make_v1(V1_ROOT "/a", 150, 50, 0);
+	put_number(V1_ROOT "/a", "memory.memsw.limit_in_bytes", 200);
+	fd = open_rel(tree, "/a");
+	cr_expect_eq(cgroup_limits_change(tree, fd, &were, &to), -EAGAIN);
+	cr_assert_eq(cgroup_limits_read(tree, fd, &now), 0);
+	cr_expect_eq(now.memory_bytes, 150);
+	cr_expect_eq(now.memsw_bytes, 400, "it comes first");
+	cr_expect_eq(cgroup_limits_change(tree, fd, &were, &to), -EAGAIN);
+	cr_expect_eq(cgroup_limits_change(tree, fd, &now, &to), 0);
 }
 
 Test(cgroup_memory, a_cgroup_without_memsw_has_one_limit)

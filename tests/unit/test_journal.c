@@ -25,23 +25,17 @@ static const struct journal_entry entry = {
 	.raised = {200, UINT64_MAX, 150},
 	.raised_last = {100, UINT64_MAX, UINT64_MAX},
 	.owner = 4711,
-	.owner_start_ticks = 99,
 };
 
-static void keep(const struct journal_entry *found, void *userdata)
+/* A directory on which a mark may be set, or not: both will do. */
+static int open_cgroup(void)
 {
-	struct journal_entry *last = userdata;
+	int fd;
 
-	*last = *found;
-	last->since_ns += 1000; /* counts, in effect */
-}
-
-static struct journal_entry the_entry(int fd)
-{
-	struct journal_entry found = {0};
-
-	cr_assert_eq(journal_each(fd, keep, &found), 0);
-	return found;
+	fixture_file("cgroup/cgroup.procs", "");
+	fd = openat(fixture_root(), "cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_geq(fd, 0);
+	return fd;
 }
 
 static int open_journal(void)
@@ -52,53 +46,120 @@ static int open_journal(void)
 	return fd;
 }
 
+static int read_entry(int fd, int cgroup_fd, struct journal_entry *ret)
+{
+	return journal_read(fd, cgroup_fd, entry.cgroup_id, ret);
+}
+
 Test(journal, what_is_written_is_read)
 {
-	_cleanup_close_ int fd = open_journal();
-	struct journal_entry found;
+	_cleanup_close_ int fd = open_journal(), cgroup_fd = open_cgroup();
+	struct journal_entry written = entry, found = {0};
 
-	cr_assert_eq(journal_write(fd, &entry, false), 0);
-	found = the_entry(fd);
+	cr_assert_eq(journal_write(fd, cgroup_fd, &written), 0);
+	cr_assert_eq(read_entry(fd, cgroup_fd, &found), 0);
 	cr_expect_eq(found.cgroup_id, entry.cgroup_id);
-	cr_expect_eq(found.since_ns, 1017);
+	cr_expect_eq(found.since_ns, 17);
 	cr_expect_eq(found.before.memory_bytes, 100);
 	cr_expect_eq(found.before.memsw_bytes, UINT64_MAX);
 	cr_expect_eq(found.raised.memory_bytes, 200);
 	cr_expect_eq(found.raised.high_bytes, 150);
 	cr_expect_eq(found.raised_last.memory_bytes, 100);
 	cr_expect_eq(found.owner, 4711);
-	cr_expect_eq(found.owner_start_ticks, 99);
-	journal_remove(fd, entry.cgroup_id);
-	cr_expect_eq(the_entry(fd).cgroup_id, 0);
+	cr_expect_eq(found.is_marked, written.is_marked);
+	journal_remove(fd, cgroup_fd, entry.cgroup_id);
+	cr_expect_eq(read_entry(fd, cgroup_fd, &found), -ENOENT);
+	cr_expect_not(journal_is_marked(cgroup_fd));
 }
 
-Test(journal, nobody_raises_what_is_raised_but_its_owner)
+Test(journal, later_entry_takes_the_place_of_the_one_before)
 {
-	_cleanup_close_ int fd = open_journal();
-	struct journal_entry more = entry;
+	_cleanup_close_ int fd = open_journal(), cgroup_fd = open_cgroup();
+	struct journal_entry written = entry, found = {0};
 
-	cr_assert_eq(journal_write(fd, &entry, false), 0);
-	cr_expect_eq(journal_write(fd, &entry, false), -EEXIST);
-	more.raised.memory_bytes = UINT64_MAX - 1;
-	more.raised_last.memory_bytes = 200;
-	cr_expect_eq(journal_write(fd, &more, true), 0);
-	cr_expect_eq(the_entry(fd).raised.memory_bytes, UINT64_MAX - 1);
-	cr_expect_eq(the_entry(fd).raised_last.memory_bytes, 200);
+	cr_assert_eq(journal_write(fd, cgroup_fd, &written), 0);
+	written.raised.memory_bytes = UINT64_MAX - 1;
+	written.raised_last.memory_bytes = 200;
+	cr_expect_eq(journal_write(fd, cgroup_fd, &written), 0);
+	cr_assert_eq(read_entry(fd, cgroup_fd, &found), 0);
+	cr_expect_eq(found.raised.memory_bytes, UINT64_MAX - 1);
+	cr_expect_eq(found.raised_last.memory_bytes, 200);
 }
 
-Test(journal, what_is_no_entry_is_removed)
+#define RECORD "limit-000000000000ab12"
+#define NUMBERS(marked)                                                                      \
+	"limit 00000000000000043794 since 00000000000000000017 before 00000000000000000100 " \
+	"00000000000000000300 18446744073709551615 raised 00000000000000000200 "             \
+	"00000000000000000400 18446744073709551615 last 00000000000000000100 "               \
+	"00000000000000000300 18446744073709551615 by 00000000000000004711 "                 \
+	"marked 0000000000000000000" marked "\n"
+
+/* Nothing was changed yet when a record is cut short; and a later version may have put more into it. */
+Test(journal, what_is_no_entry_is_none_and_what_is_not_understood_is_said)
+{
+	_cleanup_close_ int fd = open_journal(), cgroup_fd = open_cgroup();
+	struct journal_entry found = {0};
+
+	fixture_file(RECORD, "");
+	cr_expect_eq(read_entry(fd, cgroup_fd, &found), -ENOENT);
+	fixture_file(RECORD, "limit 00000000000000043794 since 0000000");
+	cr_expect_eq(read_entry(fd, cgroup_fd, &found), -ENOENT);
+	fixture_file(RECORD, "limit of another version\n");
+	cr_expect_eq(read_entry(fd, cgroup_fd, &found), -EINVAL);
+	fixture_file(RECORD, NUMBERS("0"));
+	cr_assert_eq(read_entry(fd, cgroup_fd, &found), 0);
+	cr_expect_eq(found.before.memsw_bytes, 300);
+	cr_expect_eq(journal_read(-EROFS, cgroup_fd, entry.cgroup_id, &found), -ENOENT);
+}
+
+/* Where marks cannot be seen, one that is there looks like one that is gone. */
+Test(journal, file_whose_mark_is_gone_is_of_a_loan_that_is_over)
+{
+	_cleanup_close_ int fd = open_journal(), cgroup_fd = open_cgroup();
+	struct journal_entry marked = entry, found = {0};
+
+	cr_assert_eq(journal_write(fd, cgroup_fd, &marked), 0);
+	journal_remove(-1, cgroup_fd, entry.cgroup_id);
+	fixture_file(RECORD, NUMBERS("1"));
+	cr_expect_eq(read_entry(fd, cgroup_fd, &found), marked.is_marked ? -ENOENT : 0);
+}
+
+/* It was written by an instance that could not mark the cgroup, nor remove the mark of one that could. */
+Test(journal, file_without_a_mark_counts_before_an_older_mark)
+{
+	_cleanup_close_ int fd = open_journal(), cgroup_fd = open_cgroup();
+	struct journal_entry marked = entry, found = {0};
+
+	cr_assert_eq(journal_write(fd, cgroup_fd, &marked), 0);
+	fixture_file(RECORD, NUMBERS("0"));
+	cr_assert_eq(read_entry(fd, cgroup_fd, &found), 0);
+	cr_expect_eq(found.before.memsw_bytes, 300);
+	marked.since_ns++;
+	cr_assert_eq(journal_write(fd, cgroup_fd, &marked), 0);
+	fixture_file(RECORD, NUMBERS("0"));
+	cr_assert_eq(read_entry(fd, cgroup_fd, &found), 0);
+	cr_expect_eq(found.before.memsw_bytes, marked.is_marked ? UINT64_MAX : 300);
+}
+
+static void note_id(uint64_t cgroup_id, void *userdata)
+{
+	uint64_t *sum = userdata;
+
+	*sum += cgroup_id;
+}
+
+Test(journal, each_file_names_a_cgroup)
 {
 	_cleanup_close_ int fd = open_journal();
+	uint64_t sum = 0;
 
 	fixture_file("limit-00000000000000ff", "");
-	fixture_file("limit-0000000000000001", "limit 2 until 3 before 1 2 raised 3 4");
-	fixture_file("limit-zz", "limit of another version\n");
+	fixture_file("limit-0000000000000001", "");
+	fixture_file("limit-zz", "");
+	fixture_file("limit-2", "");
 	fixture_file("other", "somebody else's\n");
-	cr_expect_eq(the_entry(fd).cgroup_id, 0);
-	cr_expect_eq(faccessat(fd, "limit-00000000000000ff", F_OK, 0), -1);
-	cr_expect_eq(faccessat(fd, "limit-0000000000000001", F_OK, 0), -1);
-	cr_expect_eq(faccessat(fd, "limit-zz", F_OK, 0), 0, "what it names would stay raised");
-	cr_expect_eq(faccessat(fd, "other", F_OK, 0), 0);
+	cr_assert_eq(journal_each(fd, note_id, &sum), 0);
+	cr_expect_eq(sum, 0x100);
 }
 
 Test(journal, without_a_directory_there_is_none)
@@ -126,4 +187,19 @@ Test(journal, what_somebody_else_has_set_is_not_taken_back)
 	now.memory_bytes = 101;
 	cr_expect_not(journal_take_back(&entry, &now));
 	cr_expect_eq(now.memory_bytes, 101);
+}
+
+/* v1: memory was set by somebody else, to more than both together were. */
+Test(journal, memory_with_swap_goes_back_no_further_than_memory)
+{
+	const struct journal_entry v1 = {
+		.before = {100, 100, UINT64_MAX},
+		.raised = {200, 200, UINT64_MAX},
+		.raised_last = {100, 100, UINT64_MAX},
+	};
+	struct cgroup_limits now = {150, 200, UINT64_MAX};
+
+	cr_expect_not(journal_take_back(&v1, &now));
+	cr_expect_eq(now.memory_bytes, 150);
+	cr_expect_eq(now.memsw_bytes, 150);
 }

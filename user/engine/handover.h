@@ -3,9 +3,9 @@
  * From one instance to the next: each open incident is a small file in the runtime directory,
  * "trip-" and its id, that holds what is needed to go on. It is written when the incident opens, again
  * when something of that has changed, and removed when the incident is closed. If we are killed, the
- * files stay, and the next start takes them over. The rules are those of rescue/journal.h, which shares
- * the directory: one write, whole or not there; what an instance has written that is alive is left
- * alone. Without the directory nothing is kept, and all else works.
+ * files stay, and the next start takes them over. rescue/journal.h shares the directory. One write, whole
+ * or not there; what an instance has written that is alive is left alone. Without the directory nothing is
+ * kept, and all else works.
  */
 #pragma once
 

@@ -18,7 +18,6 @@
 #include "rescue/journal.h"
 #include "rescue/loan.h"
 #include "sense/cgroup_memory.h"
-#include "sense/proc.h"
 
 /* A handler that is entered on another CPU may be told of before its trip. */
 #define OVERTAKEN_NS (10 * NSEC_PER_MSEC)
@@ -189,12 +188,19 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 {
 	int r;
 
-	if (bag->state == BAG_GOING_BACK)
+	if (bag->state == BAG_GOING_BACK) {
 		loan_raise_again(&airbag->lender, &bag->loan);
+		bag->state = BAG_RAISED; /* though no more may come of it */
+	}
 	if (is_raised(bag))
 		r = loan_raise_further(&airbag->lender, &bag->loan, add_bytes);
 	else
 		r = loan_raise(&airbag->lender, &bag->loan, add_bytes);
+	if (r == -EALREADY) {
+		payback_keep(bag);
+		bag->policy = *policy;
+		airbag_wake(airbag);
+	}
 	if (r)
 		return r;
 	if (bag->state == BAG_READY) {
@@ -246,7 +252,8 @@ static void note_all(const struct airbag *airbag, struct bag *bag, bool was_all)
 
 /*
  * Raises all limits of the chain that leave less than more_bytes beyond what there is now. Limits that
- * were raised when one failed stay so, and go back by themselves.
+ * were raised when one failed stay so, and go back by themselves. -EALREADY: one of them is found to have
+ * a loan that stands, and is taken over: the chain is to be read again.
  */
 static int lend(struct airbag *airbag, const struct policy *policy, uint64_t more_bytes,
 		struct chain *chain)
@@ -340,12 +347,17 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 {
 	const struct bag *bag;
 	struct chain chain;
+	bool begun;
 	int r;
 
 	pthread_mutex_lock(&airbag->mutex);
-	r = begin(airbag, growth, policy, &chain);
-	if (!r) {
-		r = lend_more(airbag, policy, growth, &chain);
+	do {
+		r = begin(airbag, growth, policy, &chain);
+		begun = !r;
+		if (begun)
+			r = lend_more(airbag, policy, growth, &chain);
+	} while (r == -EALREADY);
+	if (begun) {
 		brake(airbag, chain.bags[chain.binding]);
 		if (growth->is_stalled)
 			stand_for_stall(&chain);
@@ -430,9 +442,11 @@ void airbag_raise(struct airbag *airbag, const struct airbag_growth *growth,
 	int r;
 
 	pthread_mutex_lock(&airbag->mutex);
-	r = begin(airbag, growth, policy, &chain);
-	if (!r)
-		r = lend_for_trip(airbag, policy, growth->rate_bytes_s, &chain);
+	do {
+		r = begin(airbag, growth, policy, &chain);
+		if (!r)
+			r = lend_for_trip(airbag, policy, growth->rate_bytes_s, &chain);
+	} while (r == -EALREADY);
 	if (!r) {
 		struct bag *bag = chain.bags[chain.binding];
 
@@ -562,7 +576,6 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 		free(airbag);
 		return r;
 	}
-	proc_start_ticks(config->proc_fd, getpid(), &airbag->lender.start_ticks);
 	r = journal_open(config->lends, &airbag->lender.journal_fd);
 	if (r)
 		airbag->lender.journal_fd = r;

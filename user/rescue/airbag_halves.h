@@ -37,5 +37,7 @@ void airbag_wake(const struct airbag *airbag);
 /* Until then (CLOCK_MONOTONIC) the kernel side does not ask, and trips before the limit as it is. */
 void airbag_tell_refused(struct airbag *airbag, uint64_t cgroup_id, uint64_t until_ns);
 
+/* A loan that is found to stand, and is ours now, has the time of a trip. */
+void payback_keep(struct bag *bag);
 /* Puts back what an earlier instance left, or one with another runtime directory. */
 void payback_recover(struct airbag *airbag);

@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -60,35 +60,56 @@ static int format(const struct journal_entry *entry, char text[TEXT_SIZE])
 {
 	return snprintf(text, TEXT_SIZE,
 			"limit " NUMBER " since " NUMBER " before " LIMITS " raised " LIMITS
-			" last " LIMITS " by " NUMBER " " NUMBER "\n",
+			" last " LIMITS " by " NUMBER " marked " NUMBER "\n",
 			entry->cgroup_id, entry->since_ns, LIMITS_OF(entry->before),
 			LIMITS_OF(entry->raised), LIMITS_OF(entry->raised_last), entry->owner,
-			entry->owner_start_ticks);
+			(uint64_t)entry->is_marked);
 }
 
-int journal_write(int dirfd, const struct journal_entry *entry, bool again)
+/* --- with the lock ------------------------------------------------------------------------- */
+
+int journal_claim(int cgroup_dirfd)
+{
+	if (!flock(cgroup_dirfd, LOCK_EX | LOCK_NB))
+		return 0;
+	return errno == EWOULDBLOCK ? -EEXIST : -errno;
+}
+
+void journal_disclaim(int cgroup_dirfd)
+{
+	flock(cgroup_dirfd, LOCK_UN);
+}
+
+/* Opened first, so that what fails changes neither; then the mark, as the file says whether there is one. */
+int journal_write(int dirfd, int cgroup_dirfd, struct journal_entry *entry)
 {
 	char name[NAME_SIZE], text[TEXT_SIZE];
-	int length = format(entry, text), r = 0;
 	_cleanup_close_ int fd = -1;
+	int length;
 
 	name_of(entry->cgroup_id, name);
-	fd = openat(dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | (again ? 0 : O_CREAT | O_EXCL),
-		    0600);
+	fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
+	entry->is_marked = true;
+	length = format(entry, text);
+	if (fsetxattr(cgroup_dirfd, MARK, text, length, 0)) {
+		fremovexattr(cgroup_dirfd, MARK); /* one that says less */
+		entry->is_marked = false;
+		length = format(entry, text);
+	}
+	errno = 0;
 	if (write(fd, text, length) != length)
-		r = errno ? -errno : -ENOSPC;
-	if (r && !again)
-		unlinkat(dirfd, name, 0);
-	return r;
+		return errno ? -errno : -ENOSPC;
+	return 0;
 }
 
-void journal_remove(int dirfd, uint64_t cgroup_id)
+void journal_remove(int dirfd, int cgroup_dirfd, uint64_t cgroup_id)
 {
 	char name[NAME_SIZE];
 
 	name_of(cgroup_id, name);
+	fremovexattr(cgroup_dirfd, MARK);
 	unlinkat(dirfd, name, 0);
 }
 
@@ -109,6 +130,7 @@ static bool take(const char **text, const char *word, uint64_t *ret)
 static int parse(const char *text, struct journal_entry *ret)
 {
 	struct journal_entry entry = {0};
+	uint64_t marked = 0;
 	struct {
 		const char *word;
 		uint64_t *number;
@@ -125,7 +147,7 @@ static int parse(const char *text, struct journal_entry *ret)
 		{" ", &entry.raised_last.memsw_bytes},
 		{" ", &entry.raised_last.high_bytes},
 		{" by ", &entry.owner},
-		{" ", &entry.owner_start_ticks},
+		{" marked ", &marked},
 	};
 	const char *rest = text;
 
@@ -134,66 +156,69 @@ static int parse(const char *text, struct journal_entry *ret)
 			return text_ends_with(text, "\n") ? -EINVAL : -EBADMSG;
 	if (strcmp(rest, "\n") != 0)
 		return -EBADMSG;
+	entry.is_marked = marked;
 	*ret = entry;
 	return 0;
 }
 
-/* -EBADMSG: a file whose limit was not changed yet. -EINVAL: as above. */
-static int entry_read(int dirfd, const char *name, struct journal_entry *ret)
-{
-	_cleanup_free_ char *text = NULL;
-	struct journal_entry entry;
-	char expected[NAME_SIZE];
-	int r = file_read(dirfd, name, &text, NULL);
-
-	if (!r)
-		r = parse(text, &entry);
-	if (r)
-		return r;
-	name_of(entry.cgroup_id, expected);
-	if (strcmp(name, expected) != 0)
-		return -EBADMSG;
-	*ret = entry;
-	return 0;
-}
-
-/* --- on the cgroup ------------------------------------------------------------------------- */
-
-int journal_claim(int cgroup_dirfd)
-{
-	if (!flock(cgroup_dirfd, LOCK_EX | LOCK_NB))
-		return 0;
-	return errno == EWOULDBLOCK ? -EEXIST : -errno;
-}
-
-void journal_disclaim(int cgroup_dirfd)
-{
-	fremovexattr(cgroup_dirfd, MARK);
-	flock(cgroup_dirfd, LOCK_UN);
-}
-
-void journal_mark(int cgroup_dirfd, const struct journal_entry *entry)
-{
-	char text[TEXT_SIZE];
-	int length = format(entry, text);
-
-	fsetxattr(cgroup_dirfd, MARK, text, length, 0);
-}
-
-int journal_marked(int cgroup_dirfd, struct journal_entry *ret)
+static int mark_read(int cgroup_dirfd, struct journal_entry *ret)
 {
 	char text[TEXT_SIZE] = "";
-	ssize_t n = fgetxattr(cgroup_dirfd, MARK, text, sizeof(text) - 1);
 
-	if (n < 0)
-		return -ENODATA;
-	return parse(text, ret) ? -EBADMSG : 0;
+	if (fgetxattr(cgroup_dirfd, MARK, text, sizeof(text) - 1) < 0)
+		return -ENOENT;
+	return parse(text, ret);
+}
+
+static int record_read(int dirfd, uint64_t cgroup_id, struct journal_entry *ret)
+{
+	char name[NAME_SIZE], text[TEXT_SIZE];
+	int r;
+
+	name_of(cgroup_id, name);
+	r = file_read_into(dirfd, name, text, sizeof(text));
+	if (r == -EBADF)
+		r = -ENOENT;
+	return r ?: parse(text, ret);
+}
+
+/* To whoever lacks CAP_SYS_ADMIN a mark that is there looks like one that is gone. */
+static bool sees_marks(int cgroup_dirfd)
+{
+	return fremovexattr(cgroup_dirfd, MARK) && errno == ENODATA;
+}
+
+int journal_read(int dirfd, int cgroup_dirfd, uint64_t cgroup_id, struct journal_entry *ret)
+{
+	struct journal_entry marked = {0}, written = {0};
+	int m = mark_read(cgroup_dirfd, &marked), r = record_read(dirfd, cgroup_id, &written);
+
+	/* Whoever could not mark the cgroup could not remove an older mark either. */
+	if (!m && !r && !written.is_marked && written.since_ns >= marked.since_ns)
+		m = -ENOENT;
+	if (m == -ENOENT) {
+		/* Somebody else has found the mark, and put the limit back. */
+		if (!r && written.is_marked && sees_marks(cgroup_dirfd))
+			return -ENOENT;
+		marked = written;
+		m = r;
+	}
+	/* Cut short: the limit was not touched yet. */
+	if (m == -EBADMSG || (!m && marked.cgroup_id != cgroup_id))
+		return -ENOENT;
+	if (!m)
+		*ret = marked;
+	return m;
 }
 
 /* --- all of them --------------------------------------------------------------------------- */
 
-int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *userdata),
-		 void *userdata)
+bool journal_is_marked(int cgroup_dirfd)
+{
+	return fgetxattr(cgroup_dirfd, MARK, NULL, 0) >= 0;
+}
+
+int journal_each(int dirfd, void (*fn)(uint64_t cgroup_id, void *userdata), void *userdata)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -206,24 +231,21 @@ int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *
 		return r;
 	}
 	while ((item = readdir(dir))) {
-		struct journal_entry entry;
-		int r;
+		char name[NAME_SIZE];
+		uint64_t cgroup_id;
 
 		if (strncmp(item->d_name, PREFIX, strlen(PREFIX)) != 0)
 			continue;
-		r = entry_read(dirfd, item->d_name, &entry);
-		if (r == -EBADMSG)
-			unlinkat(dirfd, item->d_name, 0);
-		else if (r == -EINVAL)
-			log_warn("cannot read the record %s of a limit that was raised: put the "
-				 "limit back that it names, and remove it",
-				 item->d_name);
-		else if (!r)
-			fn(&entry, userdata);
+		cgroup_id = strtoull(item->d_name + strlen(PREFIX), NULL, 16);
+		name_of(cgroup_id, name);
+		if (strcmp(item->d_name, name) == 0)
+			fn(cgroup_id, userdata);
 	}
 	closedir(dir);
 	return 0;
 }
+
+/* --- whose limits they are ----------------------------------------------------------------- */
 
 /*
  * Whether a limit is one of the values we set; which one, after a SIGKILL of ours, depends on when
@@ -253,5 +275,6 @@ bool journal_take_back(const struct journal_entry *entry, struct cgroup_limits *
 		now->high_bytes = before->high_bytes;
 	else
 		ours = false;
+	now->memsw_bytes = MAX(now->memsw_bytes, now->memory_bytes);
 	return ours;
 }

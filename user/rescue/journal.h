@@ -6,8 +6,12 @@
  * ends both.
  *
  * The same is written on the directory of the cgroup itself, as an extended attribute (trusted.: no
- * tenant can forge it): an instance with another runtime directory finds it there. While one lends, it
- * has a lock on that directory, and no other changes the limit.
+ * tenant can forge it), a mark: an instance with another runtime directory finds it there, and removes it
+ * when the limit is back. So the mark counts where there is one, and a file whose mark is gone is of a loan
+ * that is over. Where the mark is refused, the file has to do.
+ *
+ * Whoever lends, or puts back, has a lock on that directory (flock(2)). What is on record of a cgroup is
+ * read, written and removed with it alone; what is found then was left by an instance that is gone.
  */
 #pragma once
 
@@ -22,8 +26,8 @@ struct journal_entry {
 	uint64_t since_ns; /* CLOCK_BOOTTIME: when it was raised first */
 	struct cgroup_limits before, raised;
 	struct cgroup_limits raised_last; /* what it was before it was raised again; or the same */
-	uint64_t owner; /* pid of who raised it, in the PID namespace of the one who reads */
-	uint64_t owner_start_ticks;
+	uint64_t owner;			  /* pid of who raised it, for people who read the file */
+	bool is_marked;			  /* the cgroup has it, too */
 };
 
 /*
@@ -33,32 +37,35 @@ struct journal_entry {
 int journal_open(bool make, int *ret_dirfd);
 
 /*
- * Writes the entry of a cgroup, or with `again` the one there is anew; there when it returns, and
- * whole at every moment. Allocates nothing. -EEXIST: somebody has raised that limit already.
+ * For as long as the descriptor of the cgroup's directory is open, or until journal_disclaim(). -EEXIST:
+ * another instance has it.
  */
-int journal_write(int dirfd, const struct journal_entry *entry, bool again);
+int journal_claim(int cgroup_dirfd);
+void journal_disclaim(int cgroup_dirfd);
+
+/*
+ * With the lock, as the two below. Marks the cgroup, sets is_marked, and writes the file, anew if there is
+ * one; there when it returns, and whole at every moment after that. Allocates nothing.
+ */
+int journal_write(int dirfd, int cgroup_dirfd, struct journal_entry *entry);
+
+/*
+ * What is on record of a cgroup. Allocates nothing. -ENOENT: nothing that has to be put back. -EINVAL: what
+ * this version does not understand. dirfd may be -errno: then there is the mark.
+ */
+int journal_read(int dirfd, int cgroup_dirfd, uint64_t cgroup_id, struct journal_entry *ret);
+
+/* Removes it. A cgroup that is gone takes no lock, and its descriptor is -1. */
+void journal_remove(int dirfd, int cgroup_dirfd, uint64_t cgroup_id);
 
 /*
  * What a cgroup's limits have to become: those that are one of the values of the entry what they
  * were before, all others, which somebody else has set, what they are. Returns whether there is
- * none of these.
+ * none of these. v1: memory with swap cannot be below a memory limit that somebody else has set.
  */
 bool journal_take_back(const struct journal_entry *entry, struct cgroup_limits *now);
 
-/* Removes it. */
-void journal_remove(int dirfd, uint64_t cgroup_id);
-
-/*
- * For as long as the descriptor of the cgroup's directory is open, or until journal_disclaim(), which
- * removes the mark as well. -EEXIST: another instance lends to this cgroup.
- */
-int journal_claim(int cgroup_dirfd);
-void journal_disclaim(int cgroup_dirfd);
-/* Marks the cgroup's directory; where that is refused, the file has to do. */
-void journal_mark(int cgroup_dirfd, const struct journal_entry *entry);
-/* What the mark says. -ENODATA: there is none; -EBADMSG: one that is not understood. */
-int journal_marked(int cgroup_dirfd, struct journal_entry *ret);
-
-/* Calls fn for each entry. What was cut short is removed; what is not understood is warned of. */
-int journal_each(int dirfd, void (*fn)(const struct journal_entry *entry, void *userdata),
-		 void *userdata);
+/* Whether it is marked, for which no lock is needed. */
+bool journal_is_marked(int cgroup_dirfd);
+/* Calls fn for each cgroup that has a file. */
+int journal_each(int dirfd, void (*fn)(uint64_t cgroup_id, void *userdata), void *userdata);

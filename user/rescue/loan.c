@@ -74,57 +74,110 @@ bool loan_is_braked(const struct journal_entry *entry)
 	       entry->raised.high_bytes != entry->before.high_bytes;
 }
 
-/* On record, told, then in force. now: the limits as they are. */
+/* As it is on record, from what there is. -ECANCELED: somebody else has changed the limit. */
+static int put_in_force(const struct lender *lender, int dirfd, const struct journal_entry *entry)
+{
+	struct cgroup_limits now;
+	int r;
+
+	do {
+		r = cgroup_limits_read(lender->tree, dirfd, &now);
+		if (!r)
+			r = are_ours(entry, &now) ? cgroup_limits_change(lender->tree, dirfd, &now,
+									 &entry->raised)
+						  : -ECANCELED;
+	} while (r == -EAGAIN);
+	return r;
+}
+
+/* *ret_ours: nobody else has set any. */
+static int take_back(const struct lender *lender, int dirfd, const struct journal_entry *entry,
+		     bool *ret_ours)
+{
+	struct cgroup_limits now, to;
+	int r;
+
+	do {
+		r = cgroup_limits_read(lender->tree, dirfd, &now);
+		to = now;
+		if (!r) {
+			*ret_ours = journal_take_back(entry, &to);
+			r = cgroup_limits_change(lender->tree, dirfd, &now, &to);
+		}
+	} while (r == -EAGAIN);
+	return r;
+}
+
+/* What was raised of a loan that failed goes back. What cannot stands, and is on record. */
+static int undo(const struct lender *lender, const struct loan *loan,
+		const struct journal_entry *entry, const struct cgroup_limits *now)
+{
+	struct journal_entry back = *entry;
+	bool ours;
+
+	back.before = *now;
+	return take_back(lender, loan->dirfd, &back, &ours);
+}
+
+/* On record, told, then in force. entry: the loan so far; now: the limits as they are. */
 static int raise_limits(const struct lender *lender, struct loan *loan, struct journal_entry *entry,
 			const struct cgroup_limits *now, uint64_t add_bytes, bool again)
 {
 	int r;
 
-	entry->raised_last = entry->raised;
+	entry->raised_last = *now;
 	if (loan_is_braked(entry))
 		entry->raised.high_bytes = UINT64_MAX;
-	entry->raised.memory_bytes = sat_add(entry->raised_last.memory_bytes, add_bytes);
-	entry->raised.memsw_bytes = sat_add(entry->raised_last.memsw_bytes, add_bytes);
-	r = journal_write(lender->journal_fd, entry, again);
-	if (r)
-		return r;
-	journal_mark(loan->dirfd, entry);
-	r = tell_kernel(lender, loan, entry);
-	if (!r)
-		r = cgroup_limits_write(lender->tree, loan->dirfd, &entry->raised);
-	if (r) { /* v1 has two, and may have taken one */
-		cgroup_limits_write(lender->tree, loan->dirfd, now);
-		if (!again)
-			loan_end(lender, loan);
-		return r;
+	entry->raised.memory_bytes = sat_add(entry->raised.memory_bytes, add_bytes);
+	entry->raised.memsw_bytes = sat_add(entry->raised.memsw_bytes, add_bytes);
+	r = journal_write(lender->journal_fd, loan->dirfd, entry);
+	if (!r) {
+		loan->entry = *entry; /* is_ours() knows what there is, and what there will be */
+		r = tell_kernel(lender, loan, entry) ?: put_in_force(lender, loan->dirfd, entry);
+		/* v1 has two, and may have taken one. */
+		if (r && lending_end(undo(lender, loan, entry, now), false) == LENDING_REFUSED)
+			return again ? r : -EALREADY;
 	}
-	loan->entry = *entry;
-	return 0;
+	if (r && !again)
+		loan_end(lender, loan);
+	return r;
 }
 
-int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes)
+/* Of a limit that is claimed, and of which nothing is on record. */
+static int raise_first(const struct lender *lender, struct loan *loan, uint64_t add_bytes)
 {
 	struct journal_entry entry = {
 		.cgroup_id = loan->cgroup_id,
 		.since_ns = clock_ns(CLOCK_BOOTTIME),
 		.owner = getpid(),
-		.owner_start_ticks = lender->start_ticks,
 	};
 	struct cgroup_limits now;
+	int r = cgroup_limits_read(lender->tree, loan->dirfd, &now);
+
+	if (r)
+		return r;
+	entry.before = entry.raised = now;
+	return raise_limits(lender, loan, &entry, &now, add_bytes, false);
+}
+
+int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes)
+{
 	struct journal_entry left;
 	int r = journal_claim(loan->dirfd);
 
 	if (r)
 		return r;
-	r = cgroup_limits_read(lender->tree, loan->dirfd, &now);
+	r = journal_read(lender->journal_fd, loan->dirfd, loan->cgroup_id, &left);
 	if (!r) {
-		entry.before = entry.raised = now;
-		/* An instance was killed that had raised it: the limit is the one before that. */
-		if (!journal_marked(loan->dirfd, &left))
-			journal_take_back(&left, &entry.before);
-		r = raise_limits(lender, loan, &entry, &now, add_bytes, false);
+		loan->entry = left;
+		loan_tell(lender, loan);
+		return -EALREADY;
 	}
-	if (r)
+	if (r == -ENOENT)
+		r = raise_first(lender, loan, add_bytes);
+	else if (r == -EINVAL)
+		r = -EEXIST; /* of another version */
+	if (r && r != -EALREADY)
 		journal_disclaim(loan->dirfd);
 	return r;
 }
@@ -132,7 +185,7 @@ int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_byte
 void loan_end(const struct lender *lender, const struct loan *loan)
 {
 	source_set_loan(lender->source, loan->cgroup_id, NULL);
-	journal_remove(lender->journal_fd, loan->cgroup_id);
+	journal_remove(lender->journal_fd, loan->dirfd, loan->cgroup_id);
 	journal_disclaim(loan->dirfd);
 }
 
@@ -160,19 +213,19 @@ void loan_raise_again(const struct lender *lender, const struct loan *loan)
 	struct cgroup_limits now;
 
 	if (!read_loan(lender, loan, &entry, &now))
-		cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised);
+		put_in_force(lender, loan->dirfd, &entry);
 }
 
-/* On record, then in force. */
+/* On record, then in force. now: the limits as they are. */
 static void write_high(const struct lender *lender, struct loan *loan, struct journal_entry *entry,
-		       uint64_t high_bytes)
+		       const struct cgroup_limits *now, uint64_t high_bytes)
 {
-	entry->raised_last = entry->raised;
-	entry->raised.high_bytes = high_bytes;
-	if (journal_write(lender->journal_fd, entry, true))
-		return;
-	journal_mark(loan->dirfd, entry);
-	if (!cgroup_limits_write(lender->tree, loan->dirfd, &entry->raised))
+	struct cgroup_limits to = *now;
+
+	entry->raised_last = *now;
+	to.high_bytes = entry->raised.high_bytes = high_bytes;
+	if (!journal_write(lender->journal_fd, loan->dirfd, entry) &&
+	    !cgroup_limits_change(lender->tree, loan->dirfd, now, &to))
 		loan->entry = *entry;
 }
 
@@ -183,7 +236,7 @@ void loan_lift_high(const struct lender *lender, struct loan *loan)
 
 	if (cgroup_tree_version(lender->tree) == 2 && !read_loan(lender, loan, &entry, &now) &&
 	    entry.raised.high_bytes != UINT64_MAX && !loan_is_braked(&entry))
-		write_high(lender, loan, &entry, UINT64_MAX);
+		write_high(lender, loan, &entry, &now, UINT64_MAX);
 }
 
 void loan_brake(const struct lender *lender, struct loan *loan)
@@ -196,7 +249,7 @@ void loan_brake(const struct lender *lender, struct loan *loan)
 	    entry.raised.high_bytes != UINT64_MAX ||
 	    cgroup_usage_read(lender->tree, loan->dirfd, &usage_bytes))
 		return;
-	write_high(lender, loan, &entry,
+	write_high(lender, loan, &entry, &now,
 		   lending_brake_bytes(entry.raised.memory_bytes,
 				       MAX(usage_bytes, entry.before.memory_bytes),
 				       lender->page_bytes));
@@ -204,16 +257,14 @@ void loan_brake(const struct lender *lender, struct loan *loan)
 
 int loan_put_back(const struct lender *lender, int dirfd, const struct journal_entry *entry)
 {
-	struct cgroup_limits now;
-	int r = cgroup_limits_read(lender->tree, dirfd, &now);
+	bool ours = true;
+	int r = take_back(lender, dirfd, entry, &ours);
 
-	if (r)
-		return r;
-	if (!journal_take_back(entry, &now))
+	if (!ours)
 		log_info("a limit of cgroup %" PRIu64 " was changed by somebody else while it was "
 			 "raised, and stays as it is",
 			 entry->cgroup_id);
-	return cgroup_limits_write(lender->tree, dirfd, &now);
+	return r;
 }
 
 int loan_step_down(const struct lender *lender, struct loan *loan)
@@ -240,10 +291,9 @@ int loan_step_down(const struct lender *lender, struct loan *loan)
 	if (now.memsw_bytes != UINT64_MAX) /* memory with swap stays as far above */
 		entry.raised.memsw_bytes =
 			MAX(sat_sub(now.memsw_bytes, by_bytes), entry.before.memsw_bytes);
-	r = journal_write(lender->journal_fd, &entry, true);
+	r = journal_write(lender->journal_fd, loan->dirfd, &entry);
 	if (r)
 		return r;
-	journal_mark(loan->dirfd, &entry);
 	loan->entry = entry; /* is_ours() knows either value */
-	return cgroup_limits_write(lender->tree, loan->dirfd, &entry.raised);
+	return cgroup_limits_change(lender->tree, loan->dirfd, &now, &entry.raised);
 }

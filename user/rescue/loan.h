@@ -22,7 +22,6 @@ struct lender {
 	struct source *source; /* the kernel side is told of each loan */
 	int proc_fd;	       /* open /proc, kept by the caller */
 	int journal_fd;	       /* of journal_open() */
-	uint64_t start_ticks;
 	uint64_t page_bytes;
 };
 
@@ -35,7 +34,8 @@ struct loan {
 };
 
 /*
- * Raises the limit by that. -EEXIST: another instance lends to this cgroup.
+ * Raises the limit by that. -EEXIST: another instance lends to this cgroup. -EALREADY: there is a loan that
+ * stands, but not this one: what an instance that is gone has left, or what could not be undone.
  */
 int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_bytes);
 /* Raises a raised limit further, without a brake. -ECANCELED: somebody else has changed it. */

@@ -13,7 +13,6 @@
 #include "rescue/loan.h"
 #include "sense/cgroup_dir.h"
 #include "sense/cgroup_memory.h"
-#include "sense/proc.h"
 
 /* The kernel may refuse to lower a v1 limit below the usage: said so often. */
 #define COMPLAIN_NS (10 * NSEC_PER_SEC)
@@ -35,7 +34,7 @@ static void complain(struct bag *bag, int error)
 /*
  * Puts the limit of a loan that is owed back, or nearer to where it was. v1 refuses what is below the
  * usage, for ever if that is tmpfs of the dead, and each try has the kernel reclaim: it is tried only
- * when need fits.
+ * when need fits, or when somebody else has set the limit.
  */
 static int pay_back(const struct airbag *airbag, struct loan *loan)
 {
@@ -43,7 +42,9 @@ static int pay_back(const struct airbag *airbag, struct loan *loan)
 	int r = -EBUSY;
 
 	if (cgroup_memory_read(airbag->lender.tree, loan->dirfd, &memory) ||
-	    sat_sub(memory.usage_bytes, memory.file_bytes) <= loan_limit_bytes(&loan->entry.before))
+	    sat_sub(memory.usage_bytes, memory.file_bytes) <=
+		    loan_limit_bytes(&loan->entry.before) ||
+	    !loan_is_in_force(&airbag->lender, loan))
 		r = loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
 	if (r == -EBUSY)
 		loan_step_down(&airbag->lender, loan);
@@ -66,11 +67,15 @@ static bool would_kill(const struct airbag *airbag, const struct loan *loan)
 	return !cgroup_usage_read(tree, loan->dirfd, &used_bytes) && used_bytes > limit_bytes;
 }
 
-/* Where nobody's time is over, nobody is killed and nothing is owed: it is tried again later. */
+/*
+ * Where nobody's time is over, nobody is killed and nothing is owed: it is tried again later. A limit that
+ * somebody else has set is not lowered.
+ */
 static int put_back_gently(const struct airbag *airbag, const struct loan *loan)
 {
-	return would_kill(airbag, loan) ? -EBUSY
-					: loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
+	return loan_is_in_force(&airbag->lender, loan) && would_kill(airbag, loan)
+		       ? -EBUSY
+		       : loan_put_back(&airbag->lender, loan->dirfd, &loan->entry);
 }
 
 /* The limit is back, or gone with its cgroup. */
@@ -269,70 +274,85 @@ unsigned int airbag_check(struct airbag *airbag)
 
 /* --- what an earlier instance left --------------------------------------------------------- */
 
-/*
- * Need is beyond the limit: to put that back at once would have the kernel kill, in the midst of a trip. It
- * has the time of one; airbag_keep() may give it more.
- */
-static void keep(struct bag *bag)
+void payback_keep(struct bag *bag)
 {
 	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
 
-	log_info("the limit of cgroup %" PRIu64 ", which an earlier apoptosis left raised, goes "
-		 "back later: more is in use",
-		 bag->loan.cgroup_id);
 	bag->state = BAG_RAISED;
 	bag->is_for_trip = true;
+	bag->entered_ns = bag->over_ns = 0;
 	bag->most_bytes = airbag_lent_bytes(bag);
 	bag->least_ns = lending_least_ns(now_ns, false);
 	bag->deadline_ns = lending_deadline_ns(now_ns, 0);
 }
 
-static void recover(const struct journal_entry *entry, void *userdata)
+/*
+ * What is on record of a cgroup that is claimed. Where need is beyond the limit, to put it back at once
+ * would have the kernel kill, in the midst of a trip; airbag_keep() may give it more time than it has then.
+ */
+static void take_over(struct airbag *airbag, struct bag *bag)
 {
-	struct airbag *airbag = userdata;
-	struct bag *bag;
-	uint64_t ticks;
-	int r;
-
-	if (!proc_start_ticks(airbag->lender.proc_fd, (pid_t)entry->owner, &ticks) &&
-	    ticks == entry->owner_start_ticks)
-		return; /* it lives */
-	r = bags_open(&airbag->bags, airbag->lender.tree, entry->cgroup_id, &bag);
-	if (!r && journal_claim(bag->loan.dirfd) == -EEXIST)
-		return; /* somebody has the cgroup: what is on record stays for the next start */
-	if (r && lending_end(r, false) == LENDING_ENDED) {
-		journal_remove(airbag->lender.journal_fd, entry->cgroup_id);
-		return;
-	}
-	if (r) {
-		log_warn("cannot put back the limit of cgroup %" PRIu64 ", which an earlier "
-			 "apoptosis left raised: %s",
-			 entry->cgroup_id, strerror(-r));
-		return;
-	}
-	bag->loan.entry = *entry;
 	loan_tell(&airbag->lender, &bag->loan);
 	if (look_at(airbag, bag).is_passed) {
-		keep(bag);
+		log_info("the limit of cgroup %" PRIu64 ", which an earlier apoptosis left raised, "
+			 "goes back later: more is in use",
+			 bag->loan.cgroup_id);
+		payback_keep(bag);
 	} else {
 		log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis "
 			 "left raised",
-			 entry->cgroup_id);
+			 bag->loan.cgroup_id);
 		put_back(airbag, bag, true);
 	}
 	if (bag->state == BAG_RAISED) /* the timer goes on */
 		airbag_wake(airbag);
 }
 
+static void recover(uint64_t cgroup_id, void *userdata)
+{
+	struct airbag *airbag = userdata;
+	const struct lender *lender = &airbag->lender;
+	struct bag *bag;
+	int r = bags_open(&airbag->bags, lender->tree, cgroup_id, &bag);
+
+	if (!r && is_raised(bag))
+		return; /* found by its file before, and now by its mark */
+	if (!r)
+		r = journal_claim(bag->loan.dirfd);
+	if (r == -EEXIST)
+		return; /* somebody has the cgroup: what is on record stays for the next start */
+	if (r && lending_end(r, false) == LENDING_ENDED) {
+		journal_remove(lender->journal_fd, -1, cgroup_id);
+		return;
+	}
+	if (r) {
+		log_warn("cannot put back the limit of cgroup %" PRIu64 ", which an earlier "
+			 "apoptosis left raised: %s",
+			 cgroup_id, strerror(-r));
+		return;
+	}
+	r = journal_read(lender->journal_fd, bag->loan.dirfd, cgroup_id, &bag->loan.entry);
+	if (!r) {
+		take_over(airbag, bag);
+		return;
+	}
+	if (r == -ENOENT)
+		journal_remove(lender->journal_fd, bag->loan.dirfd, cgroup_id);
+	else
+		log_warn("cannot read the record of the limit of cgroup %" PRIu64 ", which was "
+			 "raised: %s; put the limit back that it names, and remove it",
+			 cgroup_id, strerror(-r));
+	journal_disclaim(bag->loan.dirfd);
+}
+
 /* What instances with another runtime directory left: it is marked on the cgroups. */
 static int visit_marked(int dirfd, const char *path, void *userdata)
 {
-	struct journal_entry entry;
 	uint64_t id;
 
 	(void)path;
-	if (!journal_marked(dirfd, &entry) && !cgroup_id(dirfd, &id) && id == entry.cgroup_id)
-		recover(&entry, userdata);
+	if (journal_is_marked(dirfd) && !cgroup_id(dirfd, &id))
+		recover(id, userdata);
 	return 0;
 }
 

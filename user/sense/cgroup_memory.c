@@ -360,27 +360,34 @@ int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_
 	return r;
 }
 
-int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to)
+static int change_limit(const struct cgroup_tree *tree, int dirfd, const char *name, uint64_t from,
+			uint64_t to)
 {
-	struct cgroup_limits now = {0};
-	bool memsw_first, has_memsw;
-	int r = cgroup_limits_read(tree, dirfd, &now);
+	uint64_t now = 0;
+	int r = from == to ? 0 : read_limit(dirfd, name, &now);
 
-	if (r < 0)
+	if (r || from == to)
 		return r;
-	has_memsw = now.memsw_bytes != to->memsw_bytes;
-	memsw_first = has_memsw && to->memsw_bytes > now.memsw_bytes;
+	return now == from ? write_limit(tree, dirfd, name, to, file_write_nonblock) : -EAGAIN;
+}
+
+int cgroup_limits_change(const struct cgroup_tree *tree, int dirfd,
+			 const struct cgroup_limits *from, const struct cgroup_limits *to)
+{
+	bool memsw_first = to->memsw_bytes > from->memsw_bytes;
+	int r = 0;
+
 	if (memsw_first)
-		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes,
-				file_write_nonblock);
-	if (!r && now.memory_bytes != to->memory_bytes)
-		r = write_limit(tree, dirfd, names_of(tree)->limit, to->memory_bytes,
-				file_write_nonblock);
-	if (!r && has_memsw && !memsw_first)
-		r = write_limit(tree, dirfd, names_v1.swap_limit, to->memsw_bytes,
-				file_write_nonblock);
-	if (!r && now.high_bytes != to->high_bytes)
-		r = write_limit(tree, dirfd, HIGH_V2, to->high_bytes, file_write_nonblock);
+		r = change_limit(tree, dirfd, names_v1.swap_limit, from->memsw_bytes,
+				 to->memsw_bytes);
+	if (!r)
+		r = change_limit(tree, dirfd, names_of(tree)->limit, from->memory_bytes,
+				 to->memory_bytes);
+	if (!r && !memsw_first)
+		r = change_limit(tree, dirfd, names_v1.swap_limit, from->memsw_bytes,
+				 to->memsw_bytes);
+	if (!r)
+		r = change_limit(tree, dirfd, HIGH_V2, from->high_bytes, to->high_bytes);
 	return r;
 }
 

@@ -83,7 +83,7 @@ int cgroup_events_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_
  */
 int cgroup_write_limit(const struct cgroup_tree *tree, int dirfd, uint64_t bytes);
 
-/* The limits that cgroup_limits_write() sets. UINT64_MAX: none, or no such file. */
+/* The limits that cgroup_limits_change() sets. UINT64_MAX: none, or no such file. */
 struct cgroup_limits {
 	uint64_t memory_bytes;
 	uint64_t memsw_bytes; /* v1: memory and swap together */
@@ -96,11 +96,13 @@ int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 int cgroup_memsw_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
 /*
- * Writes the limits that differ, in the order that keeps memsw at or above memory. On v2 of 6.16 and
- * newer the kernel neither reclaims nor kills within the write, whatever is used (c8e6002bd611); older
+ * Writes the limits that differ, in the order that keeps memsw at or above memory. Each is read right
+ * before: -EAGAIN, it is not what it was, and that one and those after it stay as they are. On v2 of 6.16
+ * and newer the kernel neither reclaims nor kills within the write, whatever is used (c8e6002bd611); older
  * ones do. -EBUSY: v1 could not reclaim enough.
  */
-int cgroup_limits_write(const struct cgroup_tree *tree, int dirfd, const struct cgroup_limits *to);
+int cgroup_limits_change(const struct cgroup_tree *tree, int dirfd,
+			 const struct cgroup_limits *from, const struct cgroup_limits *to);
 
 /*
  * v2: has the kernel reclaim so much, without killing. -EAGAIN: it could not; -ENOENT: before 5.19, or v1.
