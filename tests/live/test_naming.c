@@ -441,7 +441,7 @@ Test(naming, a_search_has_no_more_than_it_takes)
 	expect_line(pid, "limits", "\nMax processes             0 ");
 	expect_line(pid, "limits", "\nMax open files            0 ");
 	expect_line(pid, "limits", "\nMax core file size        0 ");
-	expect_line(pid, "limits", "\nMax file size             16777216 ");
+	expect_line(pid, "limits", "\nMax file size             8388608 ");
 	/* Nobody waits for it any more. */
 	live_signal(scene.guard, SIGKILL);
 	live_wait_exit(scene.guard);

@@ -29,9 +29,11 @@
 
 #define MODULES_MAX 256
 #define STACKS_MAX 4096
-#define NAMES_BYTES_MAX (8UL << 20)   /* of a reply; places beyond that get none */
-#define ANSWER_BYTES_MAX (16UL << 20) /* the daemon takes no more */
-#define CPU_S 20		      /* the daemon waits for 30 s */
+/* The daemon takes no more (profile/symbols_reply.c); a report holds 4 MiB. */
+#define NAMES_BYTES_MAX (4UL << 20) /* places beyond that get none */
+#define PLACES_MAX 16384
+#define ANSWER_BYTES_MAX (8UL << 20)
+#define CPU_S 20 /* the daemon waits for 30 s */
 
 struct module {
 	int fd;
@@ -284,6 +286,20 @@ static struct frame *collect(const struct stack *stacks, size_t count, size_t *r
 	return places;
 }
 
+/* The places of all stacks; if these are too many, those of the heaviest, and the others have none. */
+static struct frame *collect_some(struct stack *stacks, size_t count, size_t *ret_count)
+{
+	struct frame *places = collect(stacks, count, ret_count);
+
+	for (size_t some = count / 2; places && *ret_count > PLACES_MAX; some /= 2) {
+		for (size_t i = some; i < count; i++)
+			stacks[i].count = 0;
+		free(places);
+		places = collect(stacks, some, ret_count);
+	}
+	return places;
+}
+
 /* --- the reply ----------------------------------------------------------------------------- */
 
 /* Names are any bytes; JSON is UTF-8. */
@@ -395,7 +411,7 @@ static json_t *make_reply(const struct apo_stack *raw, size_t count)
 	open_modules();
 	for (size_t i = 0; i < count; i++)
 		stacks[i].count = code_unwind(code, &raw[i], is_code, NULL, stacks[i].frames);
-	places = collect(stacks, count, &place_count);
+	places = collect_some(stacks, count, &place_count);
 	if (!places)
 		return NULL;
 	return json_pack("{s:o, s:o, s:o}", "modules", modules_json(), "locations",
