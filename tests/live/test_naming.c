@@ -69,7 +69,7 @@ static void look_for_searches(const struct live_process *guard)
 		if (*item->d_name < '0' || *item->d_name > '9' ||
 		    !is_search(item->d_name, guard->pid))
 			continue;
-		searches.pids[searches.count] = atoi(item->d_name);
+		searches.pids[searches.count] = (pid_t)strtol(item->d_name, NULL, 10);
 		bytes += resident_bytes(searches.pids[searches.count++]);
 	}
 	closedir(proc);

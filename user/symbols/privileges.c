@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "symbols/privileges.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -41,26 +41,30 @@ static void be_first_to_go(void)
 		return; /* it stays as inherited */
 }
 
-static int by_number(const void *a, const void *b)
+static bool is_among(int fd, const int *fds, size_t count)
 {
-	return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] == fd)
+			return true;
+	return false;
 }
 
-bool privileges_close_others(int *kept, size_t count)
+/* Not by close_range(2), which older filters of containers and services refuse. */
+bool privileges_close_others(const int *kept, size_t count)
 {
-	unsigned int from = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *item;
 
-	qsort(kept, count, sizeof(*kept), by_number);
-	for (size_t i = 0; i < count; i++) {
-		unsigned int next = (unsigned int)kept[i];
+	if (!dir)
+		return false;
+	while ((item = readdir(dir))) {
+		int fd = *item->d_name == '.' ? -1 : (int)strtol(item->d_name, NULL, 10);
 
-		if (kept[i] < 0)
-			continue;
-		if (next > from && syscall(SYS_close_range, from, next - 1, 0))
-			return false;
-		from = next + 1;
+		if (fd >= 0 && fd != dirfd(dir) && !is_among(fd, kept, count))
+			close(fd);
 	}
-	return syscall(SYS_close_range, from, UINT_MAX, 0) == 0;
+	closedir(dir);
+	return true;
 }
 
 /* False: not permitted. */
@@ -202,8 +206,6 @@ static bool confine(void)
 
 bool privileges_drop(const struct privileges_bounds *bounds)
 {
-	bool harmless = geteuid() != 0;
-
 	be_first_to_go();
 	if (!SANITIZED)
 		limit(RLIMIT_AS, bounds->memory_bytes);
@@ -215,12 +217,12 @@ bool privileges_drop(const struct privileges_bounds *bounds)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return false;
 	/* Without CAP_SETUID, as in most services, root cannot change user: what it may call decides. */
-	if (!harmless)
-		harmless = change_user();
+	if (geteuid() == 0)
+		change_user();
 	if (!drop_capabilities() || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return false;
 	/* Nobody would end it then. Forgotten when the user is changed, so after that. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		return false;
-	return SANITIZED ? harmless : confine();
+	return SANITIZED ? geteuid() != 0 : confine();
 }

@@ -18,10 +18,10 @@ struct privileges_bounds {
 };
 
 /*
- * Closes all descriptors but these, also those that whoever started the daemon has left open. Sorts
- * the list; -1 stands for none. False: the kernel cannot.
+ * Closes all descriptors but these, also those that whoever started the daemon has left open. False: they
+ * cannot be listed.
  */
-bool privileges_close_others(int *kept, size_t count);
+bool privileges_close_others(const int *kept, size_t count);
 
 /*
  * Bounds memory, time and output; gives up capabilities, user and groups, these two where that is
