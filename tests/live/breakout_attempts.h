@@ -407,19 +407,17 @@ static int make_data_code(void)
 	return is_mapped(at) ?: result_of(mprotect(at, 4096, PROT_READ | PROT_EXEC));
 }
 
+#if defined(__x86_64__)
 /* The numbers of i386 are others. */
 static int call_as_i386(void)
 {
-#if defined(__x86_64__)
 	enum { GETPID = 20 };
 	long pid = GETPID;
 
 	__asm__ volatile("int $0x80" : "+a"(pid) : : "memory", "r8", "r9", "r10", "r11");
 	return pid > 0 ? 0 : (int)pid;
-#else
-	return -ENOSYS;
-#endif
 }
+#endif
 
 /* --- bounds -------------------------------------------------------------------------------- */
 
@@ -522,7 +520,9 @@ static const struct attempt {
 	ATTEMPT(map_code),
 	ATTEMPT(map_code_of_a_file),
 	ATTEMPT(make_data_code),
-	{"call_as_i386", call_as_i386, DIED(SIGSYS), true},
+#if defined(__x86_64__)
+	ATTEMPT_ENDS(call_as_i386, DIED(SIGSYS)),
+#endif
 	ATTEMPT_ENDS(take_memory, -ENOMEM),
 	ATTEMPT_ENDS(take_time, DIED(SIGKILL)),
 	ATTEMPT_ENDS(answer_at_length, DIED(SIGXFSZ)),
