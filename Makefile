@@ -79,13 +79,14 @@ SYMBOLS_LIB_OBJ := $(filter-out $(B)/obj/user/symbols/main.o,$(SYMBOLS_OBJ))
 UNIT_OBJ := $(call src2obj,$(wildcard tests/unit/*.c))
 LIVE_BPF  := $(wildcard tests/live/*.bpf.c)
 LIVE_SKEL := $(LIVE_BPF:tests/live/%.bpf.c=$(TOP)/gen/tests/%.skel.h)
-LIVE_TOOL := tests/live/guards_tool.c
+LIVE_TOOL := $(wildcard tests/live/*_tool.c)
 LIVE_OBJ := $(call src2obj,$(filter-out $(LIVE_BPF) $(LIVE_TOOL),$(wildcard tests/live/*.c)))
 LIVE_TOOL_OBJ := $(call src2obj,$(LIVE_TOOL))
 FUZZ_LIB := tests/fuzz/fuzz.c
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(TOP)/fuzz/%,$(filter-out $(FUZZ_LIB),$(wildcard tests/fuzz/*.c)))
 FUZZ_RUN := $(if $(TARGETS),$(addprefix $(TOP)/fuzz/,$(TARGETS)),$(FUZZERS))
 FUZZ_OBJ := $(call src2obj,$(wildcard tests/fuzz/*.c))
+LIVE_TOOL_BIN := $(LIVE_TOOL:tests/live/%_tool.c=$(B)/tests/%)
 BENCH_BPF  := $(wildcard bench/*.bpf.c)
 BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
 BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
@@ -197,11 +198,13 @@ $(B)/obj/tests/live/%.o: INC = -I $(TOP)/gen/tests
 $(LIVE_OBJ): | $(LIVE_SKEL)
 $(B)/tests/unit: $(UNIT_OBJ) $(LIB_OBJ) $(SYMBOLS_LIB_OBJ)
 $(B)/tests/unit: MORE_LIBS = $(SYMBOLS_LIBS)
-$(B)/tests/live: $(LIVE_OBJ) $(LIB_OBJ) | $(B)/tests/guards
+$(B)/tests/live: $(LIVE_OBJ) $(LIB_OBJ) | $(LIVE_TOOL_BIN)
 $(B)/tests/unit $(B)/tests/live:
 	@mkdir -p $(@D); echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(MORE_LIBS) $(TEST_LIBS) -o $@
-$(B)/tests/guards: $(LIVE_TOOL_OBJ) $(LIB_OBJ)
+$(B)/tests/guards: $(B)/obj/tests/live/guards_tool.o $(LIB_OBJ)
+$(B)/tests/breakout: $(B)/obj/tests/live/breakout_tool.o $(B)/obj/user/symbols/privileges.o
+$(LIVE_TOOL_BIN):
 	@mkdir -p $(@D); echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
 

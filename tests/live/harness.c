@@ -235,6 +235,16 @@ const char *live_workload(const char *name)
 	return path;
 }
 
+const char *live_beside(const char *name)
+{
+	char runner[4096];
+	ssize_t length = readlink("/proc/self/exe", runner, sizeof(runner) - 1);
+
+	live_check(length > 0, "readlink: %m");
+	runner[length] = '\0';
+	return live_format("%.*s/%s", (int)(strrchr(runner, '/') - runner), runner, name);
+}
+
 const struct cgroup_tree *live_tree(void)
 {
 	return live.tree;

@@ -110,6 +110,8 @@ const char *live_disk_dir(void);
 const char *live_program(const char *name);
 /* A program or script of tests/workloads; skips if it was not built. */
 const char *live_workload(const char *name);
+/* A program that is built beside the runner. */
+const char *live_beside(const char *name);
 /* APO_REPEAT: how often to repeat. */
 unsigned int live_repeat(void);
 /* Timeouts are multiplied by it, and rates are divided. */

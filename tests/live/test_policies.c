@@ -29,21 +29,15 @@ static struct family family_new(void)
 	return family;
 }
 
-/* Groups of options of `watch`, separated by --and. The program is beside the runner. */
+/* Groups of options of `watch`, separated by --and. */
 #define guards(...) guards_argv((const char *const[]){__VA_ARGS__, (const char *)NULL})
 static struct live_process *guards_argv(const char *const args[])
 {
 	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
-	char runner[4096];
-	ssize_t length = readlink("/proc/self/exe", runner, sizeof(runner) - 1);
-	const char *argv[48];
+	const char *argv[48] = {live_beside("guards")};
 	struct live_process *guard;
 	size_t n = 1;
 
-	live_check(length > 0, "readlink: %m");
-	runner[length] = '\0';
-	*strrchr(runner, '/') = '\0';
-	argv[0] = live_format("%s/guards", runner);
 	for (size_t i = 0; args[i]; i++) {
 		live_check(n + 3 < ARRAY_SIZE(argv), "too many arguments");
 		if (i == 0 || strcmp(args[i - 1], "--and") == 0) { /* these are about reserves */

@@ -412,3 +412,52 @@ Test(symbols, more_than_it_takes_is_left_out)
 	run_result_clear(&result);
 	free(stacks);
 }
+
+#if defined(__x86_64__)
+
+#define NOWHERE 0x10000000ULL /* code without a file: unwound by frame pointers */
+#define DEPTH 100
+
+/* Frames that no other stack has. */
+static struct apo_stack stack_of_its_own(uint64_t number)
+{
+	uint64_t address = NOWHERE + number * DEPTH * 16;
+	struct apo_stack stack = stack_at(address, 0);
+
+	stack.registers[4] = stack.sp;
+	for (uint64_t i = 0; i < DEPTH; i++) {
+		uint64_t frame[2] = {stack.sp + (i + 1) * sizeof(frame), address + (i + 1) * 16};
+
+		memcpy(stack.copy + i * sizeof(frame), frame, sizeof(frame));
+	}
+	return stack;
+}
+
+Test(symbols, of_too_many_places_those_of_the_heaviest_stacks_stay)
+{
+	enum { COUNT = 400 };
+	struct apo_stack *stacks = calloc(COUNT, sizeof(*stacks));
+	int fd = memory_file(program.bytes, program.size);
+	struct run_result result;
+	json_t *request, *all;
+
+	cr_assert_not_null(stacks);
+	for (uint64_t i = 0; i < COUNT; i++)
+		stacks[i] = stack_of_its_own(i);
+	request = program_request(stacks, COUNT, fd);
+	add_module(request, -1, "elf");
+	json_array_insert_new(json_object_get(request, "mappings"), 0,
+			      mapping(1, NOWHERE, NOWHERE + 0x1000000, 0));
+	result = symbols_run(request);
+	cr_assert(succeeded(&result), "%x: %s", result.status, result.complaint);
+	check_shape(&result, 2, COUNT);
+	all = json_object_get(result.answer, "stacks");
+	cr_expect_gt(json_array_size(json_array_get(all, 0)), DEPTH / 2);
+	cr_expect_gt(json_array_size(json_array_get(all, COUNT / 4 - 1)), DEPTH / 2);
+	cr_expect_eq(json_array_size(json_array_get(all, COUNT - 1)), 0);
+	cr_expect_leq(json_array_size(json_object_get(result.answer, "locations")), 16384);
+	run_result_clear(&result);
+	free(stacks);
+}
+
+#endif

@@ -162,3 +162,55 @@ Test(answer, one_that_is_too_long_is_not_read)
 	close(fd);
 	recording_free(recording);
 }
+
+/* A list of so many empty ones, in place of the locations; each takes 50 times its text in memory. */
+static bool take_lists(size_t count)
+{
+	static const char head[] = "{\"modules\":[{},{}],\"locations\":[",
+			  tail[] = "],\"stacks\":[[],[]]}";
+	struct recording *recording = asked();
+	char *text = malloc(sizeof(head) + 3 * count + sizeof(tail));
+	size_t size = sizeof(head) - 1;
+	bool ok;
+
+	cr_assert_not_null(text);
+	memcpy(text, head, size);
+	for (size_t i = 0; i < count; i++, size += 3)
+		memcpy(text + size, "{},", 3);
+	size -= 1;
+	memcpy(text + size, tail, sizeof(tail) - 1);
+	ok = take(text, size + sizeof(tail) - 1, recording);
+	free(text);
+	recording_free(recording);
+	return ok;
+}
+
+Test(answer, one_that_would_take_much_memory_is_refused)
+{
+	cr_expect(take_lists(100000));
+	cr_expect_not(take_lists(200000));
+}
+
+/* What is in names is no list. */
+Test(answer, names_may_have_any_number_of_brackets)
+{
+	struct recording *recording = asked();
+	char *text, *name = calloc(1, 1000001);
+	json_t *answer = json_loads(whole, 0, NULL);
+	json_t *function = json_array_get(
+		json_object_get(json_array_get(json_object_get(answer, "locations"), 0),
+				"functions"),
+		0);
+
+	cr_assert_not_null(name);
+	for (size_t i = 0; i < 1000000; i++)
+		name[i] = "[,\"\\{"[i % 5];
+	json_object_set_new(function, "name", json_string(name));
+	text = json_dumps(answer, JSON_COMPACT);
+	cr_expect(take(text, strlen(text), recording));
+	cr_expect_str_eq(recording->locations[0].functions[0].name, name);
+	free(text);
+	free(name);
+	json_decref(answer);
+	recording_free(recording);
+}

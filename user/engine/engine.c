@@ -559,7 +559,7 @@ void engine_settle(struct engine *engine)
 	on_results(&engine->results_poll, 0, 0);
 	incidents_close_all(engine->incidents);
 	airbag_settle(engine->airbag);		       /* the reports say when */
-	while (incidents_is_naming(engine->incidents)) /* the search ends by itself */
+	while (incidents_is_naming(engine->incidents)) /* for 30 s at most */
 		uv_run(&engine->loop, UV_RUN_ONCE);
 }
 

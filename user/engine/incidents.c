@@ -589,6 +589,7 @@ void incidents_close_all(struct incidents *incidents)
 {
 	while (incidents->open)
 		open_incident_run(incidents->open, (struct flow_event){.type = FLOW_STOP});
+	symbolize_queue_end(incidents->queue);
 }
 
 bool incidents_is_naming(const struct incidents *incidents)

@@ -56,7 +56,7 @@ void incidents_on_result(struct incidents *incidents, const struct responder_res
 size_t incidents_open_count(const struct incidents *incidents);
 /* Whether any of them waits for the end of its grace. */
 bool incidents_await_grace(const struct incidents *incidents);
-/* Judges every open incident now, by what is known. */
+/* Judges every open incident now, by what is known. From then on names are awaited for 30 s. */
 void incidents_close_all(struct incidents *incidents);
 /* Whether reports of closed incidents are waiting for the names of their functions. */
 bool incidents_is_naming(const struct incidents *incidents);

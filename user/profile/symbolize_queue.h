@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Finishes the reports of closed incidents: has the places in them named, which takes a while, and
- * writes the file again. Slow path, on the engine's loop.
+ * writes the file again. Two are looked at at once, one for each cgroup, and the next is of the cgroup
+ * that was served longest ago (core/fair_queue.h). What waits is bounded, because it holds descriptors
+ * and stacks: beyond that a report stays without names, and says so. Slow path, on the engine's loop.
  */
 #pragma once
 
@@ -14,7 +16,7 @@
 
 struct symbolize_queue;
 
-/* Called from the loop, or from symbolize_queue_take(): the report of this incident is to be written again. */
+/* Called from the loop, or from below: the report of this incident is to be written again. */
 typedef void (*symbolize_queue_fn)(const struct incident *incident, void *userdata);
 
 /* NULL: no memory. */
@@ -29,3 +31,9 @@ void symbolize_queue_take(struct symbolize_queue *queue, struct incident *incide
 /* The incident of that id, whose file is to be written again; NULL: it is not there. */
 struct incident *symbolize_queue_find(const struct symbolize_queue *queue, uint64_t id);
 bool symbolize_queue_is_busy(const struct symbolize_queue *queue);
+
+/*
+ * The guard ends: what has no names in 30 s, as long as one may take, stays without. Run the loop
+ * while the queue is busy.
+ */
+void symbolize_queue_end(struct symbolize_queue *queue);

@@ -32,7 +32,7 @@ struct symbolizer {
 	pid_t pid;
 	uv_poll_t *poll; /* its end */
 	uv_timer_t *timer;
-	bool killed;
+	bool killed, stuck;
 };
 
 /* --- asking -------------------------------------------------------------------------------- */
@@ -155,24 +155,26 @@ void symbolizer_stop(struct symbolizer *symbolizer)
 	symbolizer_free(symbolizer);
 }
 
-static void finish(struct symbolizer *symbolizer)
+static void say_failed(struct symbolizer *symbolizer)
 {
-	struct recording *recording = symbolizer->capture->recording;
-	symbolizer_fn done = symbolizer->done;
-	void *userdata = symbolizer->userdata;
-
-	if (symbolizer->killed || !symbols_reply_read(symbolizer->answer_fd, recording))
-		recording->trouble = "the names could not be read: " PROGRAM
-				     " took too much time or memory, or failed";
-	symbolizer_stop(symbolizer);
-	done(userdata);
+	symbolizer->capture->recording->trouble = "the names could not be read: " PROGRAM
+						  " took too much time or memory, or failed";
 }
 
 static void on_end(uv_poll_t *poll, int status, int events)
 {
+	struct symbolizer *symbolizer = poll->data;
+	symbolizer_fn done = symbolizer->done;
+	void *userdata = symbolizer->userdata;
+
 	(void)status;
 	(void)events;
-	finish(poll->data);
+	if (!symbolizer->stuck &&
+	    (symbolizer->killed ||
+	     !symbols_reply_read(symbolizer->answer_fd, symbolizer->capture->recording)))
+		say_failed(symbolizer);
+	symbolizer_stop(symbolizer);
+	done(false, userdata);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -180,7 +182,9 @@ static void on_patience(uv_timer_t *timer)
 	struct symbolizer *symbolizer = timer->data;
 
 	if (symbolizer->killed) {
-		finish(symbolizer);
+		symbolizer->stuck = true;
+		say_failed(symbolizer);
+		symbolizer->done(true, symbolizer->userdata);
 		return;
 	}
 	symbolizer->killed = true;

@@ -6,19 +6,22 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "profile/profiler.h"
 
 /*
- * Called once, from the loop: with names, or with the recording's `trouble` saying why not.
+ * Called from the loop: the recording has names, or its `trouble` says why not, and the symbolizer is no
+ * more. With is_stuck it is called once more when that is so: its process has been killed and does not
+ * end, because a file system does not answer. The capture is not touched any more then.
  */
-typedef void (*symbolizer_fn)(void *userdata);
+typedef void (*symbolizer_fn)(bool is_stuck, void *userdata);
 
 struct symbolizer;
 
 /* NULL: it could not be started; `trouble` says why, and done is not called. */
 struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, symbolizer_fn done,
 				    void *userdata);
-/* Ends it without a call of done; takes NULL. For one whose done has been called: nothing to do. */
+/* Ends it without a call of done; takes NULL. */
 void symbolizer_stop(struct symbolizer *symbolizer);

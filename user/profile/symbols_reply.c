@@ -8,8 +8,13 @@
 
 #include "base/util.h"
 
-/* In memory it is up to ten times that, for a moment. A report holds a fraction of it. */
-#define ANSWER_MAX (16LL << 20) /* bytes; apoptosis-symbols keeps to it */
+/*
+ * apoptosis-symbols keeps to these. In memory a number takes 40 times as much as in text, an empty object
+ * 200 times: all of an answer takes 100 MiB at most, for a moment, and the daemon's memory is locked.
+ */
+#define ANSWER_MAX (8LL << 20) /* bytes */
+#define LISTS_MAX 110000       /* and objects */
+#define VALUES_MAX 500000      /* in them */
 
 static char *text_of(const json_t *object, const char *name)
 {
@@ -94,14 +99,41 @@ static bool take_answer(struct recording *recording, const json_t *answer)
 	return true;
 }
 
+/* By its punctuation, outside of strings; what is wrong otherwise is seen when it is read. */
+static bool has_bounded_parts(const char *text, size_t size)
+{
+	size_t lists = 0, values = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < size; i++) {
+		if (in_string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			in_string = !in_string;
+		else if (!in_string) {
+			lists += text[i] == '[' || text[i] == '{';
+			values += text[i] == ',';
+		}
+	}
+	return lists <= LISTS_MAX && values <= VALUES_MAX;
+}
+
+static json_t *read_answer(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	_cleanup_free_ char *text = size > 0 && size <= ANSWER_MAX ? malloc((size_t)size) : NULL;
+
+	if (!text || pread(fd, text, (size_t)size, 0) != size ||
+	    !has_bounded_parts(text, (size_t)size))
+		return NULL;
+	return json_loadb(text, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+}
+
 bool symbols_reply_read(int fd, struct recording *recording)
 {
-	json_t *answer = NULL;
-	bool ok;
+	json_t *answer = read_answer(fd);
+	bool ok = answer && take_answer(recording, answer);
 
-	if (lseek(fd, 0, SEEK_END) <= ANSWER_MAX && lseek(fd, 0, SEEK_SET) == 0)
-		answer = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
-	ok = answer && take_answer(recording, answer);
 	json_decref(answer);
 	return ok;
 }

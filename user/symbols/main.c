@@ -29,7 +29,11 @@
 
 #define MODULES_MAX 256
 #define STACKS_MAX 4096
-#define NAMES_BYTES_MAX (8UL << 20) /* of a reply; places beyond that get none */
+/* The daemon takes no more (profile/symbols_reply.c); a report holds 4 MiB. */
+#define NAMES_BYTES_MAX (4UL << 20) /* places beyond that get none */
+#define PLACES_MAX 16384
+#define ANSWER_BYTES_MAX (8UL << 20)
+#define CPU_S 20 /* the daemon waits for 30 s */
 
 struct module {
 	int fd;
@@ -55,6 +59,7 @@ static struct mapping *mappings;
 static size_t mapping_count;
 static struct code *code;
 static const struct module *perf_module;
+static int stacks_fd;
 
 static int fail(const char *what)
 {
@@ -97,6 +102,7 @@ static bool read_request(const json_t *request)
 	const json_t *list = json_object_get(request, "mappings"), *item;
 	size_t i;
 
+	stacks_fd = (int)json_integer_value(json_object_get(request, "stacks"));
 	module_count =
 		MIN(json_array_size(json_object_get(request, "modules")), (size_t)MODULES_MAX);
 	json_array_foreach (json_object_get(request, "modules"), i, item) {
@@ -118,20 +124,59 @@ static bool read_request(const json_t *request)
 	return mappings;
 }
 
-static struct apo_stack *read_stacks(int fd, size_t *ret_count)
+static struct apo_stack *read_stacks(size_t *ret_count)
 {
 	struct stat info;
 	struct apo_stack *stacks;
 	ssize_t n;
 
 	*ret_count = 0;
-	if (fstat(fd, &info))
+	if (fstat(stacks_fd, &info))
 		return NULL;
 	*ret_count = MIN((size_t)info.st_size / sizeof(*stacks), (size_t)STACKS_MAX);
 	stacks = calloc(*ret_count + 1, sizeof(*stacks));
-	n = stacks ? pread(fd, stacks, *ret_count * sizeof(*stacks), 0) : 0;
+	n = stacks ? pread(stacks_fd, stacks, *ret_count * sizeof(*stacks), 0) : 0;
 	*ret_count = n > 0 ? (size_t)n / sizeof(*stacks) : 0;
 	return stacks;
+}
+
+/* --- what it may take ---------------------------------------------------------------------- */
+
+#define OWN_BYTES (256ULL << 20)	/* address space, without any file */
+#define PER_FILE_BYTE 4			/* mapped, and debug information in it may be compressed */
+#define MEMORY_BYTES_LEAST (2ULL << 30) /* Chromium with line tables has 1.3 GB */
+#define MEMORY_BYTES_MOST (4ULL << 30)
+
+/*
+ * As much as the files call for, which is little but for very large ones, and at most a quarter of the
+ * machine: two of these programs may run. A sparse file counts as what it holds.
+ */
+static uint64_t memory_bytes(void)
+{
+	uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t most = MIN(MAX(machine / 4, MEMORY_BYTES_LEAST), MEMORY_BYTES_MOST);
+	uint64_t files = 0;
+	struct stat info;
+
+	for (size_t i = 0; i < module_count; i++)
+		if (modules[i].fd >= 0 && fstat(modules[i].fd, &info) == 0)
+			files = sat_add(files, MIN((uint64_t)info.st_size,
+						   (uint64_t)info.st_blocks * 512));
+	return MIN(sat_add(OWN_BYTES, sat_mul(files, PER_FILE_BYTE)), most);
+}
+
+static bool give_up_privileges(void)
+{
+	const struct privileges_bounds bounds = {
+		.memory_bytes = memory_bytes(),
+		.answer_bytes = ANSWER_BYTES_MAX,
+		.cpu_s = CPU_S,
+	};
+	int kept[MODULES_MAX + 3] = {STDOUT_FILENO, STDERR_FILENO, stacks_fd};
+
+	for (size_t i = 0; i < module_count; i++)
+		kept[3 + i] = modules[i].fd;
+	return privileges_close_others(kept, 3 + module_count) && privileges_drop(&bounds);
 }
 
 /* --- the work ------------------------------------------------------------------------------ */
@@ -238,6 +283,20 @@ static struct frame *collect(const struct stack *stacks, size_t count, size_t *r
 		if (!kept || by_address(&places[kept - 1], &places[i]) != 0)
 			places[kept++] = places[i];
 	*ret_count = kept;
+	return places;
+}
+
+/* The places of all stacks; if these are too many, those of the heaviest, and the others have none. */
+static struct frame *collect_some(struct stack *stacks, size_t count, size_t *ret_count)
+{
+	struct frame *places = collect(stacks, count, ret_count);
+
+	for (size_t some = count / 2; places && *ret_count > PLACES_MAX; some /= 2) {
+		for (size_t i = some; i < count; i++)
+			stacks[i].count = 0;
+		free(places);
+		places = collect(stacks, some, ret_count);
+	}
 	return places;
 }
 
@@ -352,7 +411,7 @@ static json_t *make_reply(const struct apo_stack *raw, size_t count)
 	open_modules();
 	for (size_t i = 0; i < count; i++)
 		stacks[i].count = code_unwind(code, &raw[i], is_code, NULL, stacks[i].frames);
-	places = collect(stacks, count, &place_count);
+	places = collect_some(stacks, count, &place_count);
 	if (!places)
 		return NULL;
 	return json_pack("{s:o, s:o, s:o}", "modules", modules_json(), "locations",
@@ -374,9 +433,9 @@ int main(void)
 		return fail("bad request: it is started by apoptosis, for a report");
 	if (!read_request(request))
 		return fail("out of memory");
-	if (!privileges_drop())
+	if (!give_up_privileges())
 		return fail("cannot give up privileges: looking at nothing");
-	stacks = read_stacks((int)json_integer_value(json_object_get(request, "stacks")), &count);
+	stacks = read_stacks(&count);
 	reply = stacks ? make_reply(stacks, count) : NULL;
 	if (!reply)
 		return fail("out of memory");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "symbols/privileges.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -8,18 +9,22 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/util.h"
 
-#define MEMORY_MAX (4ULL << 30) /* address space: files are mapped, debug information expanded */
-#define SECONDS_MAX 20		/* of CPU time */
-#define REPLY_MAX (16ULL << 20) /* the daemon takes no more */
 #define NOBODY 65534
+
+/* --- what it has ---------------------------------------------------------------------------- */
 
 static void limit(int resource, rlim_t most)
 {
@@ -36,6 +41,33 @@ static void be_first_to_go(void)
 		return; /* it stays as inherited */
 }
 
+static bool is_among(int fd, const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] == fd)
+			return true;
+	return false;
+}
+
+/* Not by close_range(2), which older filters of containers and services refuse. */
+bool privileges_close_others(const int *kept, size_t count)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *item;
+
+	if (!dir)
+		return false;
+	while ((item = readdir(dir))) {
+		int fd = *item->d_name == '.' ? -1 : (int)strtol(item->d_name, NULL, 10);
+
+		if (fd >= 0 && fd != dirfd(dir) && !is_among(fd, kept, count))
+			close(fd);
+	}
+	closedir(dir);
+	return true;
+}
+
+/* False: not permitted. */
 static bool change_user(void)
 {
 	return setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
@@ -51,6 +83,8 @@ static bool drop_capabilities(void)
 	return syscall(SYS_capset, &header, none) == 0;
 }
 
+/* --- what it may call ---------------------------------------------------------------------- */
+
 #if defined(__x86_64__)
 #define THIS_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -64,22 +98,69 @@ static bool drop_capabilities(void)
 #define SANITIZED false
 #endif
 
-#define ALLOW(name)                                            \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), \
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#ifdef THIS_ARCH
 
 /*
- * After this no path, no other process and no new descriptor is within reach. Other system calls
- * fail with EPERM, an error that callers must handle anyway, instead of ending the process.
+ * C libraries make fstat(3) of newfstatat(2) with an empty path, and a filter cannot see whether a path
+ * is empty: the call is answered here instead, by descriptor.
+ */
+static void on_stat(int signal, siginfo_t *info, void *context)
+{
+	mcontext_t *machine = &((ucontext_t *)context)->uc_mcontext;
+	int saved = errno, fd, flags;
+	struct stat *ret;
+	long result;
+
+	(void)signal, (void)info;
+#if defined(__x86_64__)
+	fd = (int)machine->gregs[REG_RDI];
+	ret = (struct stat *)machine->gregs[REG_RDX]; // NOLINT(performance-no-int-to-ptr)
+	flags = (int)machine->gregs[REG_R10];
+#else
+	fd = (int)machine->regs[0];
+	ret = (struct stat *)machine->regs[2]; // NOLINT(performance-no-int-to-ptr)
+	flags = (int)machine->regs[3];
+#endif
+	if (flags != AT_EMPTY_PATH)
+		result = -EPERM;
+	else
+		result = syscall(SYS_fstat, fd, ret) ? -errno : 0;
+#if defined(__x86_64__)
+	machine->gregs[REG_RAX] = result;
+#else
+	machine->regs[0] = (unsigned long long)result;
+#endif
+	errno = saved;
+}
+
+/* Low halves: the kernel takes no more of these arguments, and both architectures are little-endian. */
+#define ARGUMENT(n) (offsetof(struct seccomp_data, args) + (n) * sizeof(__u64))
+#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
+#define REFUSED (SECCOMP_RET_ERRNO | EPERM)
+#define IS_CALL(name, skipped) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, skipped)
+
+#define ANSWER(name, action) IS_CALL(name, 1), RETURN(action)
+#define ALLOW(name) ANSWER(name, SECCOMP_RET_ALLOW)
+/* If the n-th argument is the value; if it has none of the bits. */
+#define ALLOW_IF(name, n, value)                                                               \
+	IS_CALL(name, 4), LOAD(ARGUMENT(n)), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1), \
+		RETURN(SECCOMP_RET_ALLOW), RETURN(REFUSED)
+#define ALLOW_WITHOUT(name, n, bits)                                                           \
+	IS_CALL(name, 4), LOAD(ARGUMENT(n)), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 1, 0), \
+		RETURN(SECCOMP_RET_ALLOW), RETURN(REFUSED)
+
+/*
+ * Other system calls fail with EPERM, an error that callers must handle anyway, instead of ending the
+ * process; those of another architecture end it. x32 has numbers of its own, which are none of these.
  */
 static bool confine(void)
 {
-#ifdef THIS_ARCH
 	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		LOAD(offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCH, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(offsetof(struct seccomp_data, nr)),
 		ALLOW(read),
 		ALLOW(readv),
 		ALLOW(pread64),
@@ -88,13 +169,13 @@ static bool confine(void)
 		ALLOW(lseek),
 		ALLOW(close),
 		ALLOW(fstat),
-		ALLOW(newfstatat),
-		ALLOW(statx),
-		ALLOW(fcntl),
-		ALLOW(mmap),
+		ANSWER(newfstatat, SECCOMP_RET_TRAP),
+		/* Others of its commands signal processes, lock files, make descriptors. */
+		ALLOW_IF(fcntl, 1, F_GETFL),
+		ALLOW_WITHOUT(mmap, 2, PROT_EXEC),
+		ALLOW_WITHOUT(mprotect, 2, PROT_EXEC),
 		ALLOW(munmap),
 		ALLOW(mremap),
-		ALLOW(mprotect),
 		ALLOW(madvise),
 		ALLOW(brk),
 		ALLOW(futex),
@@ -105,35 +186,43 @@ static bool confine(void)
 		ALLOW(rt_sigreturn),
 		ALLOW(exit),
 		ALLOW(exit_group),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		RETURN(REFUSED),
 	};
 	const struct sock_fprog program = {.len = ARRAY_SIZE(filter), .filter = filter};
+	const struct sigaction action = {.sa_sigaction = on_stat, .sa_flags = SA_SIGINFO};
 
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
-#else
-	return false;
-#endif
+	return sigaction(SIGSYS, &action, NULL) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 
-bool privileges_drop(void)
-{
-	bool harmless = geteuid() != 0;
+#else
 
+static bool confine(void)
+{
+	return false;
+}
+
+#endif
+
+bool privileges_drop(const struct privileges_bounds *bounds)
+{
 	be_first_to_go();
 	if (!SANITIZED)
-		limit(RLIMIT_AS, MEMORY_MAX);
-	limit(RLIMIT_CPU, SECONDS_MAX);
-	limit(RLIMIT_FSIZE, REPLY_MAX);
+		limit(RLIMIT_AS, bounds->memory_bytes);
+	limit(RLIMIT_CPU, bounds->cpu_s);
+	limit(RLIMIT_FSIZE, bounds->answer_bytes);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NPROC, 0);
+	limit(RLIMIT_NOFILE, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return false;
-	/* Without CAP_SETUID, as in most services, root cannot change user: confine() decides. */
-	if (!harmless)
-		harmless = change_user();
+	/* Without CAP_SETUID, as in most services, root cannot change user: what it may call decides. */
+	if (geteuid() == 0)
+		change_user();
 	if (!drop_capabilities() || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return false;
-	if (!SANITIZED)
-		harmless |= confine();
-	return harmless;
+	/* Nobody would end it then. Forgotten when the user is changed, so after that. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		return false;
+	return SANITIZED ? geteuid() != 0 : confine();
 }
