@@ -18,7 +18,7 @@
 
 #define APO_COMM_LEN 16	      /* TASK_COMM_LEN, the same on every kernel */
 #define APO_ARGS_LEN 256      /* bytes of the command line kept in a trip */
-#define APO_MAX_DEPTH 64      /* cgroup levels walked towards the root */
+#define APO_MAX_DEPTH 32      /* cgroup levels walked towards the root */
 #define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
 #define APO_MAX_POLICIES 64   /* policies in force at a time */
 #define APO_POLICY_NONE (~0U) /* no policy: no guard covers it, or it is not known */

@@ -11,7 +11,7 @@ static const struct {
 			  "let its limit be raised (--airbag auto), or keep a larger --reserve",
 			  true},
 	[APO_GAP_DEEP] = {"deep",
-			  "lies more than 64 levels deep: limits and guards above these are not "
+			  "lies more than 32 levels deep: limits and guards above these are not "
 			  "seen",
 			  "guard a cgroup nearer to it, or set a limit there", true},
 	[APO_GAP_LIMIT] = {"no account",

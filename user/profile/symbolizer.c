@@ -2,37 +2,27 @@
 #include "profile/symbolizer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/util.h"
+#include "profile/helper.h"
 #include "profile/symbols_reply.h"
 
 #define PROGRAM "apoptosis-symbols"
 #define PATIENCE_MS 30000
-#define END_MS 2000 /* after SIGKILL: a read from a file system that hangs is not interrupted */
 
 struct symbolizer {
 	struct capture *capture;
 	symbolizer_fn done;
 	void *userdata;
 	int answer_fd; /* memfd */
-	int pidfd;
-	pid_t pid;
-	uv_poll_t *poll; /* its end */
-	uv_timer_t *timer;
-	bool killed, stuck;
+	struct helper *helper;
 };
 
 /* --- asking -------------------------------------------------------------------------------- */
@@ -99,97 +89,65 @@ static int write_stacks(const struct capture *capture)
 	return TAKE_FD(fd);
 }
 
-/* Nothing of ours is inherited but the two ends of the talk and the files it is about. */
-static int spawn(const struct symbolizer *symbolizer, const char *path, int request_fd,
-		 int stacks_fd, pid_t *ret)
-{
-	const struct capture *capture = symbolizer->capture;
-	char *const argv[] = {(char[]){PROGRAM}, NULL}, *const envp[] = {NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int r;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawn_file_actions_init(&actions);
-	for (size_t i = 0; i < capture->recording->module_count; i++)
-		if (capture->files[i].fd >= 0) /* onto itself: no longer closed by exec */
-			posix_spawn_file_actions_adddup2(&actions, capture->files[i].fd,
-							 capture->files[i].fd);
-	posix_spawn_file_actions_adddup2(&actions, stacks_fd, stacks_fd);
-	posix_spawn_file_actions_adddup2(&actions, request_fd, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, symbolizer->answer_fd, STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	r = -posix_spawn(ret, path, &actions, &attributes, argv, envp);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	return r;
-}
-
 /* --- the whole ----------------------------------------------------------------------------- */
-
-static struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
-{
-	if (!symbolizer)
-		return NULL;
-	loop_poll_drop(symbolizer->poll); /* before what it polls is closed */
-	loop_timer_drop(symbolizer->timer);
-	close_fd(symbolizer->answer_fd);
-	close_fd(symbolizer->pidfd);
-	free(symbolizer);
-	return NULL;
-}
 
 void symbolizer_stop(struct symbolizer *symbolizer)
 {
 	if (!symbolizer)
 		return;
-	syscall(SYS_pidfd_send_signal, symbolizer->pidfd, SIGKILL, NULL, 0);
-	/* If run has not; and without waiting for one that cannot end. */
-	waitid(P_PIDFD, (id_t)symbolizer->pidfd, &(siginfo_t){}, WEXITED | WNOHANG);
-	symbolizer_free(symbolizer);
+	helper_free(symbolizer->helper);
+	close_fd(symbolizer->answer_fd);
+	free(symbolizer);
 }
 
-static void say_failed(struct symbolizer *symbolizer)
+static void on_done(bool in_time, void *userdata)
 {
-	symbolizer->capture->recording->trouble = "the names could not be read: " PROGRAM
-						  " took too much time or memory, or failed";
-}
+	struct symbolizer *symbolizer = userdata;
+	struct recording *recording = symbolizer->capture->recording;
 
-static void on_end(uv_poll_t *poll, int status, int events)
-{
-	struct symbolizer *symbolizer = poll->data;
-	symbolizer_fn done = symbolizer->done;
-	void *userdata = symbolizer->userdata;
-
-	(void)status;
-	(void)events;
-	if (!symbolizer->stuck &&
-	    (symbolizer->killed ||
-	     !symbols_reply_read(symbolizer->answer_fd, symbolizer->capture->recording)))
-		say_failed(symbolizer);
-	symbolizer_stop(symbolizer);
-	done(false, userdata);
-}
-
-static void on_patience(uv_timer_t *timer)
-{
-	struct symbolizer *symbolizer = timer->data;
-
-	if (symbolizer->killed) {
-		symbolizer->stuck = true;
-		say_failed(symbolizer);
+	if (!in_time || !symbols_reply_read(symbolizer->answer_fd, recording))
+		recording->trouble = "the names could not be read: " PROGRAM
+				     " took too much time or memory, or failed";
+	if (!in_time)
 		symbolizer->done(true, symbolizer->userdata);
-		return;
-	}
-	symbolizer->killed = true;
-	syscall(SYS_pidfd_send_signal, symbolizer->pidfd, SIGKILL, NULL, 0);
-	uv_timer_start(timer, on_patience, END_MS, 0);
+}
+
+static void on_end(void *userdata)
+{
+	struct symbolizer *symbolizer = userdata;
+	symbolizer_fn done = symbolizer->done;
+	void *owner = symbolizer->userdata;
+
+	symbolizer_stop(symbolizer);
+	done(false, owner);
+}
+
+static int start_helper(struct symbolizer *symbolizer, uv_loop_t *loop, const char *path,
+			int request_fd, int stacks_fd)
+{
+	const struct capture *capture = symbolizer->capture;
+	size_t count = capture->recording->module_count;
+	_cleanup_free_ int *kept = calloc(count + 1, sizeof(*kept));
+	char *const argv[] = {(char[]){PROGRAM}, NULL};
+
+	if (!kept)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		kept[i] = capture->files[i].fd;
+	kept[count] = stacks_fd;
+	return helper_start(&symbolizer->helper, &(const struct helper_config){
+							 .loop = loop,
+							 .path = path,
+							 .argv = argv,
+							 .in = request_fd,
+							 .out = symbolizer->answer_fd,
+							 .kept_fds = kept,
+							 .kept_count = count + 1,
+							 .patience_ms = PATIENCE_MS,
+							 .on_done = on_done,
+							 .on_end = on_end,
+							 .userdata = symbolizer,
+						 });
 }
 
 static int start(struct symbolizer *symbolizer, uv_loop_t *loop, const char *path)
@@ -197,31 +155,13 @@ static int start(struct symbolizer *symbolizer, uv_loop_t *loop, const char *pat
 	_cleanup_close_ int stacks_fd = write_stacks(symbolizer->capture);
 	_cleanup_close_ int request_fd =
 		stacks_fd < 0 ? stacks_fd : write_request(symbolizer->capture, stacks_fd);
-	int r;
 
 	if (request_fd < 0)
 		return request_fd;
 	symbolizer->answer_fd = memfd_create("answer", MFD_CLOEXEC);
-	r = symbolizer->answer_fd < 0
-		    ? -errno
-		    : spawn(symbolizer, path, request_fd, stacks_fd, &symbolizer->pid);
-	if (r)
-		return r;
-	symbolizer->pidfd = (int)syscall(SYS_pidfd_open, symbolizer->pid, 0);
-	if (symbolizer->pidfd < 0) {
-		r = -errno;
-	} else {
-		symbolizer->timer = loop_timer_new(loop, symbolizer);
-		symbolizer->poll = loop_poll_new(loop, symbolizer->pidfd, on_end, symbolizer);
-		r = symbolizer->timer && symbolizer->poll ? 0 : -ENOMEM;
-	}
-	if (r) { /* ours alone: nobody else has waited for it */
-		kill(symbolizer->pid, SIGKILL);
-		waitpid(symbolizer->pid, NULL, 0);
-		return r;
-	}
-	uv_timer_start(symbolizer->timer, on_patience, PATIENCE_MS, 0);
-	return 0;
+	return symbolizer->answer_fd < 0
+		       ? -errno
+		       : start_helper(symbolizer, loop, path, request_fd, stacks_fd);
 }
 
 struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, symbolizer_fn done,
@@ -244,7 +184,6 @@ struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, sy
 			.done = done,
 			.userdata = userdata,
 			.answer_fd = -1,
-			.pidfd = -1,
 		};
 		r = start(symbolizer, loop, path);
 	}
@@ -252,5 +191,6 @@ struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, sy
 		return symbolizer;
 	log_warn("cannot start %s: %s, ignoring", path, strerror(-r));
 	capture->recording->trouble = PROGRAM " could not be started";
-	return symbolizer_free(symbolizer);
+	symbolizer_stop(symbolizer);
+	return NULL;
 }
