@@ -2,6 +2,8 @@
 #include "sense/machine.h"
 
 #include <criterion/criterion.h>
+#include <unistd.h>
+#include <fcntl.h>
 #include <errno.h>
 #include <linux/capability.h>
 
@@ -47,6 +49,23 @@ Test(machine, every_fact_is_read)
 	cr_expect_not(machine_has_capability(&machine, CAP_SYS_RESOURCE));
 	cr_expect_not(machine_has_capability(&machine, -1));
 	cr_expect_not(machine_has_capability(&machine, 64));
+}
+
+Test(machine, memory_of_the_machine_is_read_or_nothing)
+{
+	int proc_fd;
+	uint64_t total = 7, available = 7;
+
+	fixture_file("proc/meminfo", "MemTotal:       16318340 kB\nMemFree:        1 kB\n"
+				     "MemAvailable:        200 kB\n");
+	proc_fd = openat(fixture_root(), "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(machine_memory_read(proc_fd, &total, &available), 0);
+	cr_expect_eq(total, 16709980160);
+	cr_expect_eq(available, 204800);
+	fixture_file("proc/meminfo", "MemTotal:       16318340 kB\n");
+	cr_expect_eq(machine_memory_read(proc_fd, &total, &available), -EBADMSG);
+	cr_expect_eq(available, 204800);
+	close(proc_fd);
 }
 
 Test(machine, missing_files_are_the_documented_defaults)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "core/tally.h"
+#include "engine/early.h"
 #include "engine/open_incident.h"
 #include "engine/unnamed.h"
 #include "engine/unpaid.h"
@@ -16,9 +17,6 @@
 
 /* An answer of the responder that took longer is counted as late. */
 #define LATE_NS (10 * NSEC_PER_MSEC)
-
-/* Their records may still be on the way, or have been lost. */
-#define EARLY_MAX 64
 
 struct incidents {
 	struct incidents_config config;
@@ -30,8 +28,7 @@ struct incidents {
 	struct unpaid *unpaid;
 	struct tallies tallies;
 	uint64_t responder_late;
-	struct responder_result early[EARLY_MAX]; /* answers about trips that are not known yet */
-	size_t early_next;
+	struct early early;
 };
 
 static struct open_incident *find(struct incidents *incidents, uint64_t trip_id)
@@ -366,25 +363,18 @@ static void on_answer(struct incidents *incidents, struct open_incident *open,
 /* What is lent for a trip must not go back because its record has not come yet. */
 static void keep_early(struct incidents *incidents, const struct responder_result *result)
 {
-	struct responder_result *place = &incidents->early[incidents->early_next++ % EARLY_MAX];
+	struct responder_result gone;
 
-	if (place->trip_id)
-		on_answer(incidents, NULL, place);
-	*place = *result;
+	if (early_keep(&incidents->early, result, &gone))
+		on_answer(incidents, NULL, &gone);
 }
 
 static void take_early(struct incidents *incidents, uint64_t trip_id)
 {
-	for (size_t i = 0; i < EARLY_MAX; i++) {
-		struct responder_result *place =
-			&incidents->early[(incidents->early_next + i) % EARLY_MAX];
-		struct responder_result result = *place;
+	struct responder_result result;
 
-		if (result.trip_id != trip_id)
-			continue;
-		place->trip_id = 0;
+	while (early_take(&incidents->early, trip_id, &result))
 		on_answer(incidents, find(incidents, trip_id), &result);
-	}
 }
 
 void incidents_on_result(struct incidents *incidents, const struct responder_result *result)

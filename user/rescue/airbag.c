@@ -9,15 +9,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/util.h"
 #include "core/lending.h"
 #include "rescue/airbag_halves.h"
 #include "rescue/journal.h"
 #include "rescue/loan.h"
 #include "sense/cgroup_memory.h"
+#include "sense/machine.h"
 
 /* A handler that is entered on another CPU may be told of before its trip. */
 #define OVERTAKEN_NS (10 * NSEC_PER_MSEC)
@@ -215,21 +214,6 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 	return 0;
 }
 
-static int host_spare(int proc_fd, uint64_t *ret)
-{
-	uint64_t total_kib, available_kib;
-	char text[4096];
-	int r = file_read_into(proc_fd, "meminfo", text, sizeof(text));
-
-	if (r)
-		return r;
-	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
-	    parse_field_u64(text, "MemAvailable:", &available_kib))
-		return -EBADMSG;
-	*ret = lending_spare(sat_mul(total_kib, 1024), sat_mul(available_kib, 1024));
-	return 0;
-}
-
 /* What is lent below a limit that is raised as well is of that limit's loan, as far as that goes. */
 static void add_lent(struct bag *bag, void *userdata)
 {
@@ -259,14 +243,14 @@ static int lend(struct airbag *airbag, const struct policy *policy, uint64_t mor
 		struct chain *chain)
 {
 	struct bag *binding = chain->bags[chain->binding];
-	uint64_t spare_bytes, host_bytes, lent = 0;
+	uint64_t total_bytes, available_bytes, host_bytes, lent = 0;
 	bool was_all = false;
-	int r = host_spare(airbag->lender.proc_fd, &spare_bytes);
+	int r = machine_memory_read(airbag->lender.proc_fd, &total_bytes, &available_bytes);
 
 	if (r)
 		return r;
 	bags_each(&airbag->bags, add_lent, &lent);
-	host_bytes = lending_host_bytes(policy, spare_bytes, lent);
+	host_bytes = lending_host_bytes(policy, lending_spare(total_bytes, available_bytes), lent);
 	r = lending_plan(chain->levels, chain->n, MIN(more_bytes, host_bytes),
 			 airbag->lender.page_bytes, chain->add, &was_all);
 	note_all(airbag, binding, r == -ENOMEM || was_all || more_bytes > host_bytes);

@@ -170,6 +170,22 @@ const char *machine_thp_name(enum machine_thp thp)
 	}
 }
 
+int machine_memory_read(int proc_fd, uint64_t *ret_total_bytes, uint64_t *ret_available_bytes)
+{
+	uint64_t total_kib, available_kib;
+	char text[4096];
+	int r = file_read_into(proc_fd, "meminfo", text, sizeof(text));
+
+	if (r)
+		return r;
+	if (parse_field_u64(text, "MemTotal:", &total_kib) ||
+	    parse_field_u64(text, "MemAvailable:", &available_kib))
+		return -EBADMSG;
+	*ret_total_bytes = sat_mul(total_kib, 1024);
+	*ret_available_bytes = sat_mul(available_kib, 1024);
+	return 0;
+}
+
 uint64_t machine_kernel_symbol(int root_fd, const char *name)
 {
 	int fd = openat(root_fd, "proc/kallsyms", O_RDONLY | O_CLOEXEC);

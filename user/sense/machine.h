@@ -41,6 +41,9 @@ struct machine {
 /* -ENOMEM, or an error of root_fd itself. */
 int machine_read(int root_fd, struct machine *ret);
 
+/* Memory of the machine, and what could be used now, from an open /proc. Allocates nothing. -EBADMSG. */
+int machine_memory_read(int proc_fd, uint64_t *ret_total_bytes, uint64_t *ret_available_bytes);
+
 /* Address of a kernel symbol, from proc/kallsyms (slow); 0: there is none, or it is hidden. */
 uint64_t machine_kernel_symbol(int root_fd, const char *name);
 
