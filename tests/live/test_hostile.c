@@ -2,10 +2,16 @@
 /*
  * Tenants that want to hurt the guard, or each other. What counts is what becomes of their neighbours.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -83,4 +89,89 @@ Test(hostile, a_process_that_cannot_be_looked_into_stalls_nobody)
 Test(hostile, nor_one_that_is_a_leader)
 {
 	frozen_tenant("leader");
+}
+
+/* --- pids --------------------------------------------------------------------------------- */
+
+static pid_t first_child(const struct live_process *parent)
+{
+	const char *path =
+		live_format("/proc/%d/task/%d/children", (int)parent->pid, (int)parent->pid);
+	uint64_t deadline = live_deadline();
+
+	while (!*live_read(path))
+		live_pump(deadline, "a child of the victim");
+	return (pid_t)strtol(live_read(path), NULL, 10);
+}
+
+/* A process of that pid in that cgroup, which SIGTERM would end. It is there on return. */
+static void start_with_pid(pid_t pid, const struct live_cgroup *cgroup)
+{
+	const struct clone_args args = {
+		.exit_signal = SIGCHLD,
+		.set_tid = (uintptr_t)&pid,
+		.set_tid_size = 1,
+		.flags = 0,
+	};
+	uint64_t deadline = live_deadline();
+	int moved[2];
+	char byte;
+	long child;
+
+	live_check(!pipe2(moved, O_CLOEXEC), "no pipe: %m");
+	child = syscall(SYS_clone3, &args, sizeof(args));
+
+	while (child < 0 && errno == EEXIST) { /* nobody has taken its exit status yet */
+		live_pump(deadline, "the pid to be free");
+		child = syscall(SYS_clone3, &args, sizeof(args));
+	}
+	live_check(child >= 0, "cannot make a process of pid %d: %m", (int)pid);
+	if (child == 0) {
+		int fd = openat(cgroup->fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+		signal(SIGTERM, SIG_DFL);
+		if (fd < 0 || write(fd, "0", 1) != 1 || write(moved[1], "m", 1) != 1)
+			_exit(1);
+		execl("/bin/sleep", "sleep", "1000", NULL);
+		_exit(1);
+	}
+	close(moved[1]);
+	live_check(read(moved[0], &byte, 1) == 1, "it is not in its cgroup");
+	close(moved[0]);
+}
+
+/* The responder hears of the trip when the pid is another process's, and its cgroup has another leader. */
+static void pid_used_again(const char *target)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "tenant", LIMIT);
+	struct live_cgroup *other = live_cgroup(NULL, "other", 0);
+	struct live_process *guard = live_watch("--target", target, "--cgroup", cgroup->rel);
+	struct live_process *victim;
+	json_t *trip;
+	pid_t grower;
+
+	live_signal(guard, SIGSTOP);
+	victim = live_victim(cgroup, "--fork-child", "--ignore-term", "--rate", "100");
+	grower = first_child(victim);
+	live_wait_exit(victim); /* with its child, which the kernel has killed */
+	start_with_pid(grower, other);
+	live_signal(guard, SIGCONT);
+	trip = live_event(guard, "trip", grower);
+	live_expect_text(trip, "process.comm", "victim");
+	live_event(guard, "verdict", grower);
+	live_check(waitpid(grower, NULL, WNOHANG) == 0, "the other process was signalled");
+	live_stop(guard);
+	live_check(waitpid(grower, NULL, WNOHANG) == 0, "the other process was signalled");
+	kill(grower, SIGKILL);
+	waitpid(grower, NULL, 0);
+}
+
+Test(hostile, a_pid_that_is_another_s_by_now_has_no_leader)
+{
+	pid_used_again("leader");
+}
+
+Test(hostile, nor_is_it_the_grower)
+{
+	pid_used_again("grower");
 }
