@@ -423,8 +423,9 @@ Test(airbag, killed_at_every_step_the_next_start_puts_the_limit_back, .timeout =
 			live_set_high(cgroup, 1024 * MIB); /* that is lifted */
 		guard = live_watch("--airbag", "64M", "--reserve", "50%", "--cgroup", cgroup->rel);
 		traced = trace(guard->pid);
-		victim = live_victim(cgroup, "--rate", "100", "--max", "500M", "--stubborn",
-				     "--shutdown-ms", "400");
+		/* Slower still where each call that is traced takes long: the save is to be seen. */
+		victim = live_victim(cgroup, "--rate", live_format("%u", 100 / live_slowness()),
+				     "--max", "500M", "--stubborn", "--shutdown-ms", "400");
 		reached = kill_at(&traced, step, victim, cgroup, 64 * MIB);
 		kills += reached;
 		live_wait_exit(guard);
