@@ -68,6 +68,7 @@ size_t room_make(struct room_account *accounts, size_t n, uint32_t room, uint64_
 			accounts[may++] = accounts[i];
 			accounts[i] = other;
 		}
-	qsort(accounts, may, sizeof(*accounts), compare);
+	if (may)
+		qsort(accounts, may, sizeof(*accounts), compare);
 	return MIN(may, (size_t)MAX(room / PART, 1U));
 }
