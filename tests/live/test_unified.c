@@ -422,3 +422,27 @@ Test(unified, limit_lowered_below_usage_but_not_need)
 	live_expect_ended_as_told(victim);
 	live_expect_quiet(guard);
 }
+
+/* --- cgroups without a memory controller --------------------------------------------------- */
+
+/* What is in it is charged to the cgroup above, which itself has no process. */
+Test(unified, leader_is_found_where_its_cgroup_has_no_memory_controller)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "charged", LIMIT);
+	struct live_process *guard = live_watch("--target", "leader", "--cgroup", cgroup->rel);
+	struct live_cgroup inner = {.rel = live_format("%s/inner", cgroup->rel)};
+	struct live_process *victim;
+	json_t *verdict;
+	pid_t child;
+
+	live_check(!mkdirat(cgroup->fd, "inner", 0755), "no cgroup below: %m");
+	inner.fd = openat(cgroup->fd, "inner", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	victim = live_victim(&inner, "--fork-child", "--rate", "200");
+	live_wait_exit(victim);
+	child = (pid_t)live_int(live_result(victim), "grower");
+	verdict = live_expect_saved(guard, child, victim->state, cgroup);
+	live_expect_int(verdict, "target.pid", victim->pid);
+	live_expect_int(verdict, "target.signalled", 1);
+	live_stop(guard);
+	close(inner.fd);
+}

@@ -2,6 +2,7 @@
 #include "unit/fixture.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -90,4 +91,16 @@ struct cgroup_tree *fixture_cgroup_tree(const char *mountinfo)
 	fixture_file("proc/self/mountinfo", mountinfo);
 	cr_assert_eq(cgroup_tree_new(&tree, root_fd), 0);
 	return tree;
+}
+
+size_t fixture_open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	cr_assert_not_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
 }

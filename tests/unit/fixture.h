@@ -32,3 +32,6 @@ void fixture_directory(const char *path);
 
 /* The cgroups that such a /proc/self/mountinfo tells of. */
 struct cgroup_tree *fixture_cgroup_tree(const char *mountinfo);
+
+/* How many descriptors are open; for comparing. */
+size_t fixture_open_files(void);

@@ -2,7 +2,6 @@
 #include "profile/inspection.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "unit/fixture.h"
 
 static int sockets[2];
 
@@ -26,18 +26,6 @@ static void end(void)
 }
 
 TestSuite(inspection, .init = make, .fini = end);
-
-static size_t open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	cr_assert_not_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
 
 static struct inspected of_ourselves(void)
 {
@@ -61,7 +49,7 @@ static ino_t inode_of(int fd)
 
 Test(inspection, what_is_sent_is_what_is_received)
 {
-	size_t before = open_files();
+	size_t before = fixture_open_files();
 	struct inspected sent = of_ourselves(), found;
 
 	cr_assert_eq(inspection_send(sockets[1], &sent, INSPECTION_CMDLINE), 0);
@@ -88,7 +76,7 @@ Test(inspection, what_is_sent_is_what_is_received)
 			     inode_of(sent.snapshot.files[i].fd));
 	inspected_clear(&sent);
 	inspected_clear(&found);
-	cr_expect_eq(open_files(), before, "descriptors are left open");
+	cr_expect_eq(fixture_open_files(), before, "descriptors are left open");
 }
 
 Test(inspection, what_was_sent_counts_though_the_rest_never_comes)
@@ -128,7 +116,7 @@ Test(inspection, an_error_is_why_there_are_no_names)
 
 Test(inspection, what_makes_no_sense_is_not_taken)
 {
-	size_t before = open_files();
+	size_t before = fixture_open_files();
 	struct inspected sent = of_ourselves(), found;
 
 	cr_assert_eq(send(sockets[1], "x", 1, 0), 1);
@@ -146,7 +134,7 @@ Test(inspection, what_makes_no_sense_is_not_taken)
 	cr_expect_eq(found.snapshot.file_count, 0);
 	inspected_clear(&found);
 	inspected_clear(&sent);
-	cr_expect_eq(open_files(), before, "descriptors are left open");
+	cr_expect_eq(fixture_open_files(), before, "descriptors are left open");
 }
 
 Test(inspection, a_long_command_line_is_cut)

@@ -2,7 +2,6 @@
 #include "profile/snapshot.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,18 +13,6 @@
 #include "unit/fixture.h"
 
 TestSuite(snapshot, .init = fixture_make, .fini = fixture_remove);
-
-static size_t open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	cr_assert_not_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
 
 /* The fixture is the /proc directory of a process whose root is root/. */
 static void take(struct snapshot *ret)
@@ -68,14 +55,14 @@ static bool has_file(void)
 Test(snapshot, of_ourselves_has_our_files_and_leaves_none_open)
 {
 	int pid_dirfd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t before = open_files();
+	size_t before = fixture_open_files();
 	struct snapshot snapshot;
 	const struct mapping *mapping;
 	struct stat info;
 	int fd;
 
 	cr_assert_eq(snapshot_take(pid_dirfd, getpid(), &snapshot), 0);
-	mapping = mappings_find(&snapshot.mappings, (uintptr_t)open_files);
+	mapping = mappings_find(&snapshot.mappings, (uintptr_t)snapshot_take);
 	cr_assert_not_null(mapping);
 	fd = snapshot_file(&snapshot, mapping);
 	cr_assert_geq(fd, 0);
@@ -85,13 +72,13 @@ Test(snapshot, of_ourselves_has_our_files_and_leaves_none_open)
 	close(fd);
 	snapshot_clear(&snapshot);
 	snapshot_clear(&snapshot);
-	cr_expect_eq(open_files(), before);
+	cr_expect_eq(fixture_open_files(), before);
 	close(pid_dirfd);
 }
 
 Test(snapshot, of_a_process_that_is_gone)
 {
-	size_t before = open_files();
+	size_t before = fixture_open_files();
 	struct snapshot snapshot;
 
 	cr_expect_eq(snapshot_take(fixture_root(), 7, &snapshot), -ENOENT);
@@ -99,7 +86,7 @@ Test(snapshot, of_a_process_that_is_gone)
 	fixture_file("maps", "");
 	cr_expect_eq(snapshot_take(fixture_root(), 7, &snapshot), -ESRCH);
 	snapshot_clear(&snapshot);
-	cr_expect_eq(open_files(), before);
+	cr_expect_eq(fixture_open_files(), before);
 }
 
 Test(snapshot, a_file_is_looked_for_in_the_process_s_own_root)
@@ -161,12 +148,12 @@ Test(snapshot, a_file_mapped_many_times_is_held_once_and_files_are_bounded)
 	fclose(maps);
 	fixture_file("maps", text);
 	free(text);
-	before = open_files();
+	before = fixture_open_files();
 	take(&snapshot);
 	cr_expect_eq(snapshot.file_count, SNAPSHOT_FILES_MAX);
-	cr_expect_eq(open_files(), before + SNAPSHOT_FILES_MAX);
+	cr_expect_eq(fixture_open_files(), before + SNAPSHOT_FILES_MAX);
 	snapshot_clear(&snapshot);
-	cr_expect_eq(open_files(), before);
+	cr_expect_eq(fixture_open_files(), before);
 }
 
 static bool has_perf_map(void)

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/util.h"
 #include "sense/proc.h"
@@ -35,32 +36,46 @@ static uint64_t leader_rank(const struct proc_info *info, uint32_t ns_level, con
 	return among(info->ppid, pids, n) ? UINT64_MAX : info->start_ticks;
 }
 
-/* How far below ours its PID namespace is. */
-static uint32_t level_of(int proc_fd, pid_t pid, const struct apo_task *task)
+/*
+ * How far below ours its PID namespace is, and the cgroup it is in: on v2 that may be one without a memory
+ * controller, below the one it is charged to. Not of another process, nor of one that has moved away.
+ */
+static int look_at_process(const struct cgroup_tree *tree, int proc_fd, pid_t pid,
+			   const struct apo_task *task, uint32_t *ret_level, char **ret_rel)
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;
 	struct pidref process = PIDREF_NONE;
-	uint32_t level = LEVEL_UNKNOWN;
+	int r = pidref_open(proc_fd, pid, task->start_boottime_ns, &process);
 
-	if (!pidref_open(proc_fd, pid, task->start_boottime_ns, &process) &&
-	    !proc_info_read(proc_fd, pid, &info) &&
-	    pidref_is(&process, info->pid, info->start_boottime_ns))
-		level = info->ns_level;
+	if (!r)
+		r = proc_info_read(proc_fd, pid, &info);
+	if (!r && pidref_is(&process, info->pid, info->start_boottime_ns))
+		*ret_level = info->ns_level;
+	if (!r && !cgroup_has_process(tree, proc_fd, task->cgroup_id, pid))
+		r = -ESRCH;
+	if (!r)
+		r = cgroup_path_of_pid(tree, proc_fd, pid, ret_rel);
+	if (!r && pidref_exited(&process)) { /* the pid may be another's */
+		free(TAKE_PTR(*ret_rel));
+		r = -ESRCH;
+	}
 	pidref_close(&process);
-	return level;
+	return r;
 }
 
 int leader_find(const struct cgroup_tree *tree, int proc_fd, pid_t pid, const struct apo_task *task,
 		pid_t *ret, uint64_t *ret_start_boottime_ns)
 {
-	uint32_t level = level_of(proc_fd, pid, task);
+	uint32_t level = LEVEL_UNKNOWN;
 	_cleanup_free_ pid_t *pids = NULL;
 	_cleanup_free_ char *rel = NULL;
 	_cleanup_close_ int dirfd = -1;
 	uint64_t best = UINT64_MAX;
 	size_t n;
-	int r = cgroup_path_of_id(tree, task->cgroup_id, &rel);
+	int r = look_at_process(tree, proc_fd, pid, task, &level, &rel);
 
+	if (r)
+		r = cgroup_path_of_id(tree, task->cgroup_id, &rel);
 	if (!r)
 		r = cgroup_open(tree, rel, &dirfd);
 	if (!r)
