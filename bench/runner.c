@@ -28,7 +28,7 @@ static const struct section {
 	void (*run)(struct bench *bench);
 } sections[] = {
 	{"latency", latency_run}, {"save", save_run}, {"airbag", airbag_run}, {"near", near_run},
-	{"real", real_run},	  {"cost", cost_run}, {"idle", idle_run},
+	{"real", real_run},	  {"cost", cost_run}, {"idle", idle_run},     {"fleet", fleet_run},
 };
 
 struct arguments {
@@ -41,7 +41,7 @@ static void usage(void)
 {
 	puts("Usage: runner [options]\n\n"
 	     "  --quick          fewer repetitions: some ten minutes\n"
-	     "  --sections LIST  of latency,save,airbag,near,real,cost,idle (all)\n"
+	     "  --sections LIST  of latency,save,airbag,near,real,cost,idle,fleet (all)\n"
 	     "  --repeat N       repetitions of everything\n"
 	     "  --only TEXT      of all but cost and idle, rows with TEXT in their name\n"
 	     "  --anyway         cost, although other programs are on the tracepoint\n"

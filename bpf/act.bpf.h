@@ -182,9 +182,11 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 	trip_emit(check, limit, policy, decision);
 	/* After the trip: the slow path matches the responder's results to it. */
 	flags = decision->action == APO_ACT_DELEGATED ? APO_REQUEST_SIGNAL : 0;
-	if (!warn && (limit_policy->flags & APO_POLICY_AIRBAG) &&
-	    decision->action != APO_ACT_DRY_RUN)
-		flags |= APO_REQUEST_AIRBAG;
+	if (!warn && decision->action != APO_ACT_DRY_RUN) {
+		flags |= APO_REQUEST_GRACE;
+		if (limit_policy->flags & APO_POLICY_AIRBAG)
+			flags |= APO_REQUEST_AIRBAG;
+	}
 	if (flags)
 		request_emit(check, limit, decision, wanted, flags);
 	return decision->error ? APO_ACT_NONE : decision->action;

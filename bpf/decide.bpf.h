@@ -23,7 +23,7 @@
 #define LEND_LINE_BYTES (4ULL << 20)
 #define LEND_LINE_SHIFT 5 /* of the limit at most */
 #define STOCK_PAGES 64	  /* per CPU: charged, and not used yet */
-#define LEND_TIME_SHIFT 7 /* of a second: twice what a loan may take, LOAN_LATE_NS */
+#define LEND_TIME_SHIFT 7 /* of a second: twice what a loan took at worst, on an idle machine */
 #define LEND_RATE_SHIFT 3 /* growth in that time, of the limit at most */
 
 static __always_inline __u64 at_most(__u64 pages, __u64 most)
@@ -318,9 +318,12 @@ static __always_inline void ask_for_loan(const struct check *check, struct limit
 	decision->wants |= WANT_AIRBAG;
 }
 
-/* A loan takes some 0.3 ms, and took 3.5 at worst. It is waited for as long as that, if there is room. */
+/*
+ * A loan takes some 0.3 ms. Where the responder gets no CPU it takes longer: it is waited for as long as
+ * there is room, and until it may be taken for lost.
+ */
 #define LOAN_TIME_NS 1000000ULL
-#define LOAN_LATE_NS 4000000ULL
+#define LOAN_LATE_NS 100000000ULL
 #define LOAN_NEAR_NS 5000000ULL
 #define LOAN_NEAR_PART 8 /* the limit is reached all but for this part of the line */
 

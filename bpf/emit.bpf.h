@@ -92,6 +92,8 @@ static __always_inline void request_emit(struct check *check, const struct limit
 	request->rule = decision->rule;
 	request->rate_pages_s = limit->shared.rate_pages_s;
 	request->flags = flags;
+	request->swap_pages = check->reading.swap_pages;
+	request->reserve_pages = check->reading.reserve_pages;
 	bpf_ringbuf_submit(request, WAKE_NOW);
 	if (flags & APO_REQUEST_SIGNAL)
 		stat_add(APO_STAT_DELEGATED);

@@ -226,6 +226,7 @@ enum apo_request_flag {
 	APO_REQUEST_SIGNAL = 2, /* signal the target */
 	APO_REQUEST_STALLED =
 		4, /* with AIRBAG: page cache has no room beside need, which is below the limit */
+	APO_REQUEST_GRACE = 8, /* a trip: who is signalled for it has a grace, which ends */
 };
 
 /*
@@ -243,8 +244,10 @@ struct apo_request {
 	__u32 signal;	      /* of that policy */
 	__u32 rule;  /* enum apo_rule; a warning is sent only to who handles or awaits it */
 	__u32 flags; /* enum apo_request_flag */
+	/* Of the limit, for the end of the grace. */
+	__u64 swap_pages, reserve_pages;
 };
-_Static_assert(sizeof(struct apo_request) == 104, "apo_request is ABI");
+_Static_assert(sizeof(struct apo_request) == 120, "apo_request is ABI");
 
 /*
  * The delivery of a signal, or the end of a signalled process. An incident can be made from it

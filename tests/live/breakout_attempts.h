@@ -400,6 +400,12 @@ static int map_code_of_a_file(void)
 	return is_mapped(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, left.program_fd, 0));
 }
 
+/* Its holes would become memory, if it is on a tmpfs. */
+static int map_what_it_reads(void)
+{
+	return is_mapped(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, left.read_fd, 0));
+}
+
 static int make_data_code(void)
 {
 	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -519,6 +525,7 @@ static const struct attempt {
 	ATTEMPT(change_scheduling),
 	ATTEMPT(map_code),
 	ATTEMPT(map_code_of_a_file),
+	ATTEMPT(map_what_it_reads),
 	ATTEMPT(make_data_code),
 #if defined(__x86_64__)
 	ATTEMPT_ENDS(call_as_i386, DIED(SIGSYS)),

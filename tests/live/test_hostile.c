@@ -175,3 +175,35 @@ Test(hostile, nor_is_it_the_grower)
 {
 	pid_used_again("grower");
 }
+
+/* Who has left the cgroup when the responder hears of the trip is no matter of its limit any more. */
+static void moved_away(const char *target)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "tenant", LIMIT);
+	struct live_cgroup *elsewhere = live_cgroup(NULL, "elsewhere", 0);
+	struct live_process *guard = live_watch("--target", target, "--airbag", "off", "--reserve",
+						"32M", "--cgroup", cgroup->rel);
+	struct live_process *first = live_victim(cgroup, "--max", "8M", "--hold"), *grower;
+	json_t *verdict;
+
+	live_wait_ready(first);
+	live_signal(guard, SIGSTOP);
+	grower = live_victim(cgroup, "--max", "104M", "--hold");
+	live_wait_ready(grower);
+	live_set(elsewhere, "cgroup.procs", live_format("%d", (int)first->pid));
+	live_signal(guard, SIGCONT);
+	verdict = live_expect_victim_saved(guard, grower, cgroup);
+	live_expect_int(verdict, "target.pid", grower->pid);
+	live_stop(guard);
+	live_expect_ended_as_told(first);
+}
+
+Test(hostile, a_leader_that_has_moved_away_is_left_alone)
+{
+	moved_away("leader");
+}
+
+Test(hostile, nor_is_it_one_of_all)
+{
+	moved_away("all");
+}

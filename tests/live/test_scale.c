@@ -2,12 +2,15 @@
 /*
  * Protection does not end silently: cgroups that are made anew, wide and deep trees, and full maps.
  */
+#include <dirent.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "apoptosis/abi.h"
+#include "base/file.h"
 #include "base/util.h"
 #include "events.h"
 
@@ -311,4 +314,51 @@ Test(scale, status_says_which_limit_has_no_account_until_there_is_room)
 	live_remove(first);
 	beyond_its_line(guard, third, "104M");
 	expect_no_gaps(live_stop(guard));
+}
+
+/* --- descriptors --------------------------------------------------------------------------- */
+
+#define HOLDERS 72 /* more than are left */
+
+static rlim_t count_descriptors(const struct live_process *process)
+{
+	DIR *dir = opendir(live_format("/proc/%d/fd", (int)process->pid));
+	rlim_t count = 0;
+
+	live_check(dir, "cannot count descriptors: %m");
+	for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
+}
+
+/* What is held open for many cgroups leaves enough for what raises a limit, and puts it back. */
+Test(scale, descriptors_are_left_for_the_loan_and_its_payback)
+{
+	struct live_cgroup *parent = live_cgroup(NULL, "host", 4096 * MIB);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--grace", "2s", "--cgroup", parent->rel);
+	struct live_process *victim;
+	struct rlimit few;
+	uint64_t deadline = live_deadline();
+
+	few.rlim_cur = few.rlim_max = count_descriptors(guard) + FILE_SPARE_DESCRIPTORS + 4;
+	live_check(!prlimit(guard->pid, RLIMIT_NOFILE, &few, NULL), "prlimit: %m");
+	for (unsigned int i = 0; i < HOLDERS; i++) {
+		struct live_cgroup *cgroup = live_cgroup(parent, "holder", 4 * MIB);
+
+		live_wait_ready(live_victim(cgroup, "--max", "2M", "--hold"));
+	}
+	while (count_descriptors(guard) + FILE_SPARE_DESCRIPTORS + 1 < few.rlim_cur)
+		live_pump(deadline, "descriptors to be taken");
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		struct live_cgroup *cgroup = live_cgroup(parent, "tenant", LIMIT);
+
+		victim = live_victim(cgroup, "--rate", "200");
+		live_expect_victim_saved(guard, victim, cgroup);
+		live_expect_text(live_event(guard, "verdict", victim->pid), "airbag.result",
+				 "raised");
+		live_expect_limit_back(cgroup, LIMIT);
+	}
+	live_stop(guard);
 }

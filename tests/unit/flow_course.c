@@ -66,6 +66,7 @@ unsigned int flow_take(struct flow *flow, struct incident *incident, bool lends,
 		.added_bytes = MIB,
 		.time_ns = flow_time(step->at_ms),
 	};
+	const struct flow_grace_answer grace = {.end = step->end};
 	struct flow_event event = {.type = step->event};
 
 	if (step->event == FLOW_CLOSE_RECORD)
@@ -80,8 +81,8 @@ unsigned int flow_take(struct flow *flow, struct incident *incident, bool lends,
 		event.lends = lends;
 	else if (step->event == FLOW_TAKEN_OVER)
 		event.is_gone = step->is_gone;
-	else if (step->event == FLOW_KILL_WAS_TRIED)
-		event.error = step->error;
+	else if (step->event == FLOW_GRACE_ANSWER)
+		event.grace = &grace;
 	if (step->event == FLOW_CLOSING_WAS_READ) {
 		incident->closing_known = true;
 		incident->closing_headroom_bytes = step->headroom_mib * (int64_t)MIB;

@@ -33,10 +33,10 @@ struct step {
 	enum apo_action action;
 	bool more; /* not the last answer */
 	enum incident_airbag airbag;
-	int headroom_mib; /* FLOW_CLOSING_WAS_READ */
-	int error;	  /* FLOW_KILL_WAS_TRIED */
-	bool is_gone;	  /* FLOW_TAKEN_OVER */
-	int deadline_ms;  /* of FLOW_SET_TIMER */
+	int headroom_mib;	 /* FLOW_CLOSING_WAS_READ */
+	enum flow_grace_end end; /* FLOW_GRACE_ANSWER */
+	bool is_gone;		 /* FLOW_TAKEN_OVER */
+	int deadline_ms;	 /* of FLOW_SET_TIMER */
 };
 
 #define STEPS_MAX 12

@@ -71,6 +71,15 @@ static void lend(const struct airbag_growth *growth, const struct policy *policy
 	     policy->airbag_permyriad / 100, growth->rate_bytes_s);
 }
 
+static int grant(const struct grace *grace, void *userdata)
+{
+	(void)userdata;
+	note("grant %d %us\n", grace->process.pid,
+	     (unsigned int)((grace->deadline_ns - TRIP) / NSEC_PER_SEC));
+	world.grace = *grace;
+	return world.grant_error;
+}
+
 static void brake(uint64_t limit_cgroup, void *userdata)
 {
 	(void)userdata;
@@ -167,6 +176,7 @@ static int followed(pid_t pid, struct apo_signalled *ret, void *userdata)
 static const struct respond_ops fakes = {
 	.now_ns = now_ns,
 	.tell = tell,
+	.grant = grant,
 	.raise = raise_limit,
 	.lend = lend,
 	.brake = brake,

@@ -39,10 +39,11 @@ struct world {
 	pid_t leader;	   /* 0: there is none */
 	int each_error;	   /* what the walk of the cgroup ends with */
 	bool cgroup_empty; /* it finds no process */
-	int follow_error;
+	int follow_error, grant_error;
 	struct airbag_result airbag;
 
 	struct apo_signalled entry; /* the last that was followed */
+	struct grace grace;	    /* and granted */
 	struct responder_result results[4];
 	size_t result_count;
 	char log[2048];

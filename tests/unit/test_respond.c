@@ -80,6 +80,7 @@ static void expect(const struct apo_request *asked, const char *log)
 #define LEADER_GETS_IT HELD(200, 201) "tell sent 200 last\n"
 #define LEADER_IS_SOUGHT "leader of 100 started 101\n"
 #define LEADER_IS_HELD LEADER_IS_SOUGHT "hold 200 started 201\n"
+#define HELD_AGAIN "hold 200 started 201\n"
 #define NOBODY "tell none 0 last\n"
 #define RAISED "raise 70 by policy of 50% grace 3s rate 40960\ntell airbag 0 last\n"
 
@@ -470,4 +471,61 @@ Test(respond, records_of_other_kinds_and_short_ones_are_left_alone)
 	expect(&asked, "");
 	respond_to_rest(&respond);
 	cr_expect_str_eq(world.log, "");
+}
+
+/* --- the grace ----------------------------------------------------------------------------- */
+
+static struct apo_request with_grace(uint32_t process_policy, uint32_t flags)
+{
+	struct apo_request trip = request(process_policy);
+
+	trip.flags = flags | APO_REQUEST_GRACE;
+	trip.swap_pages = 3;
+	trip.reserve_pages = 2;
+	return trip;
+}
+
+Test(respond, a_grower_that_the_kernel_side_signalled_has_the_grace_of_its_policy)
+{
+	struct apo_request trip = with_grace(PLAIN, 0);
+
+	expect(&trip, GROWER_IS_HELD "grant 100 3s\n");
+	cr_expect_eq(world.grace.trip_id, TRIP);
+	cr_expect_eq(world.grace.limit_cgroup, LIMIT);
+	cr_expect_eq(world.grace.swap_bytes, 3 * PAGE);
+	cr_expect_eq(world.grace.ample_bytes, 2 * PAGE);
+	cr_expect_eq(world.grace.process.start_boottime_ns, GROWER + 1);
+}
+
+Test(respond, so_has_whoever_was_signalled_in_its_place)
+{
+	struct apo_request trip = with_grace(LENDS, APO_REQUEST_SIGNAL);
+
+	world_process(GROWER)->disposition = APO_DISP_IGNORED;
+	expect(&trip, GROWER_IS_HELD LEADER_IS_SOUGHT LEADER_GETS_IT HELD_AGAIN "grant 200 7s\n");
+	cr_expect_eq(world.grace.process.start_boottime_ns, LEADER + 1);
+}
+
+Test(respond, where_no_grace_is_asked_for_a_loan_brings_one_that_ends_only_what_needs_it)
+{
+	struct apo_request trip = with_grace(TO_ALL, APO_REQUEST_AIRBAG);
+
+	trip.rec.policy = LENDS;
+	expect(&trip,
+	       "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n" GROWER_IS_HELD
+	       "grant 100 10s\n");
+	cr_expect_eq(world.grace.ample_bytes, 0);
+	world.airbag.outcome = INCIDENT_AIRBAG_REFUSED;
+	expect_in("refused", &trip,
+		  "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n");
+}
+
+Test(respond, nobody_who_has_ended_has_a_grace_nor_who_is_of_no_policy_in_force)
+{
+	struct apo_request trip = with_grace(PLAIN, 0);
+
+	world_process(GROWER)->hold_error = -ESRCH;
+	expect(&trip, GROWER_IS_HELD);
+	trip.rec.generation--;
+	expect_in("an older generation", &trip, "");
 }

@@ -27,6 +27,10 @@ static struct ready guarding(void)
 		.lends = true,
 		.reserve_bytes = 25 * MIB,
 		.triggers = {2, {"growth", "reclaim"}},
+		.self = {.is_locked = true,
+			 .is_realtime = true,
+			 .descriptors_max = 65536,
+			 .limits_max = 4096},
 	};
 }
 
@@ -40,7 +44,9 @@ Test(status_json, ready_of_a_guard)
 			 ",\"mode\":\"cgroup\",\"pid\":42,\"version\":\"0.1.0\","
 			 "\"guard\":{\"cgroup\":\"/a\\nb\",\"cgroup_id\":77,"
 			 "\"limit_bytes\":268435456,\"limit_cgroup\":\"/a\",\"lends\":true,"
-			 "\"reserve_bytes\":26214400},\"triggers\":[\"growth\",\"reclaim\"]}\n",
+			 "\"reserve_bytes\":26214400},\"triggers\":[\"growth\",\"reclaim\"],"
+			 "\"self\":{\"memory_locked\":true,\"realtime\":true,"
+			 "\"descriptors_max\":65536,\"limits_max\":4096}}\n",
 			 "%s", text);
 }
 
@@ -57,9 +63,15 @@ Test(status_json, ready_of_all_and_of_run)
 	cr_expect_str_eq(text,
 			 "{\"event\":\"ready\",\"schema\":1," TIME
 			 ",\"mode\":\"all\",\"pid\":42,\"version\":\"0.1.0\",\"guard\":null,"
-			 "\"triggers\":[\"tick\"],\"child\":43}\n",
+			 "\"triggers\":[\"tick\"],\"self\":{\"memory_locked\":false,"
+			 "\"realtime\":false,\"descriptors_max\":0,\"limits_max\":0},"
+			 "\"child\":43}\n",
 			 "%s", text);
 }
+
+#define SELF                                                                       \
+	"; memory locked, responder in real time, room for 65536 descriptors and " \
+	"4096 limits"
 
 Test(status_json, ready_in_words)
 {
@@ -79,13 +91,13 @@ Test(status_json, ready_in_words)
 	fclose(file);
 	cr_expect_str_eq(text,
 			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, raised when it "
-			 "is nearly reached; triggers: growth reclaim\n"
+			 "is nearly reached; triggers: growth reclaim" SELF "\n"
 			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, reserve 25.0 "
-			 "MiB; triggers: growth reclaim\n"
+			 "MiB; triggers: growth reclaim" SELF "\n"
 			 "12:00:00.000Z ready    guarding /a\\nb: limit unlimited, reserve 25.0 "
-			 "MiB; triggers: growth reclaim\n"
+			 "MiB; triggers: growth reclaim" SELF "\n"
 			 "12:00:00.000Z ready    guarding every limited cgroup; triggers: growth "
-			 "tick reclaim\n",
+			 "tick reclaim" SELF "\n",
 			 "%s", text);
 }
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/parse.h"
@@ -74,6 +75,18 @@ int file_read_into(int dirfd, const char *path, char *text, size_t size)
 	ssize_t n = read_once(dirfd, path, text, size);
 
 	return n < 0 ? (int)n : 0;
+}
+
+int file_keep(int *fd)
+{
+	struct rlimit files;
+
+	/* The lowest free number is taken: none is as high as this while more of them are free. */
+	if (*fd < 0 || getrlimit(RLIMIT_NOFILE, &files) ||
+	    (rlim_t)*fd + MIN(files.rlim_cur / 4, (rlim_t)FILE_SPARE_DESCRIPTORS) < files.rlim_cur)
+		return 0;
+	*fd = close_fd(*fd);
+	return -EMFILE;
 }
 
 int file_read_u64(int dirfd, const char *path, uint64_t *ret)

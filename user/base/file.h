@@ -22,6 +22,15 @@ int file_read(int dirfd, const char *path, char **ret, size_t *ret_size);
 /* The beginning of a file, up to size - 1 bytes, and a NUL. Allocates nothing. */
 int file_read_into(int dirfd, const char *path, char *text, size_t size);
 
+/* So many descriptors are left to what is open for a moment: to put a limit back, to signal somebody. */
+#define FILE_SPARE_DESCRIPTORS 64 /* or a quarter of what we may have */
+
+/*
+ * For a descriptor that is to stay open. -EMFILE: fewer than those would be left, and it is closed (set to
+ * -1).
+ */
+int file_keep(int *fd);
+
 /*
  * A decimal number with at most one line break after it; "max" is UINT64_MAX. Else -EBADMSG.
  * Allocates nothing.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,12 @@
 #include "base/util.h"
 
 static enum log_level threshold = LOG_LEVEL_INFO;
+static _Thread_local int patience_ms = LOG_PATIENCE_MS;
+
+void log_never_wait(void)
+{
+	patience_ms = 0;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -40,9 +47,24 @@ static const char *level_colour(enum log_level level)
 	}
 }
 
+/* Of the text: all parts together are written whole into a pipe that takes anything. */
+#define LINE_MAX_BYTES (PIPE_BUF - 64)
+
+static size_t length_to_write(const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length <= LINE_MAX_BYTES)
+		return length;
+	for (length = LINE_MAX_BYTES; length && (text[length] & 0xC0) == 0x80; length--)
+		; /* not within a character */
+	return length;
+}
+
 static void write_line(enum log_level level, const char *text)
 {
 	const char *colour = level_colour(level);
+	enum { TEXT = 2 };
 	const char *parts[] = {colour, "apoptosis: ", text, *colour ? "\033[0m\n" : "\n"};
 	struct pollfd standard_error = {.fd = STDERR_FILENO, .events = POLLOUT};
 	struct iovec vector[ARRAY_SIZE(parts)];
@@ -50,7 +72,8 @@ static void write_line(enum log_level level, const char *text)
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		vector[i] = (struct iovec){(void *)parts[i], strlen(parts[i])};
-	if (poll(&standard_error, 1, LOG_PATIENCE_MS) == 0)
+	vector[TEXT].iov_len = length_to_write(text);
+	if (poll(&standard_error, 1, patience_ms) == 0)
 		return;
 	/* A failure cannot be reported: stderr is gone or full. */
 	ignored = writev(STDERR_FILENO, vector, ARRAY_SIZE(vector));

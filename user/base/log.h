@@ -7,9 +7,9 @@
  * and NO_COLOR is unset or empty.
  *
  * If stderr takes nothing for LOG_PATIENCE_MS, the line is lost: the guard never waits for its
- * reader.
+ * reader. A line is cut to what a pipe takes at once.
  *
- * The level is the one piece of global state in this program. errno is kept by every function.
+ * The level, and of each thread whether it waits, are the global state in this program. errno is kept by every function.
  */
 #pragma once
 
@@ -25,6 +25,9 @@ enum log_level {
 	LOG_LEVEL_DEBUG = 3, /* -v: what is done */
 	LOG_LEVEL_TRACE = 4, /* -vv: also what libraries say about it */
 };
+
+/* From now on lines of this thread are lost at once where stderr takes nothing. */
+void log_never_wait(void);
 
 /* Messages above this level are dropped. */
 void log_set_level(enum log_level level);

@@ -15,11 +15,15 @@ static unsigned int set_deadline(struct flow *flow, uint64_t deadline_ns)
 	return FLOW_SET_TIMER;
 }
 
-/* Until when the target may run on, counted from the trip, not from when its record was read. */
+/*
+ * Until when the target may run on, counted from the trip, not from when its record was read. The end of a
+ * grace is answered soon after that.
+ */
 static unsigned int wait_for_end(struct flow *flow, const struct incident *incident,
 				 uint64_t now_ns)
 {
-	uint64_t window_ns = incident->grace_ns ?: FLOW_SETTLE_NS;
+	uint64_t window_ns = incident->grace_ns ? sat_add(incident->grace_ns, FLOW_LINGER_NS)
+						: FLOW_SETTLE_NS;
 
 	flow->stage = FLOW_STAGE_OPEN;
 	return set_deadline(flow, incident->action == APO_ACT_DRY_RUN
@@ -295,36 +299,40 @@ static unsigned int on_time(struct flow *flow, struct incident *incident, uint64
 	if (flow->stage != FLOW_STAGE_OPEN || !incident->grace_ns ||
 	    incident->action == APO_ACT_DRY_RUN)
 		return effects | judge(flow);
-	flow->stage = FLOW_STAGE_GRACE_OVER;
-	return effects | FLOW_READ_CLOSING;
+	return effects | FLOW_END_GRACE | linger(flow, FLOW_STAGE_GRACE_OVER, now_ns);
 }
 
-/* The end of the grace: SIGKILL, unless memory is ample again. */
-static unsigned int on_closing(struct flow *flow, struct incident *incident)
+/* The record of the end may have come before. */
+static unsigned int on_grace_answer(struct flow *flow, struct incident *incident,
+				    const struct flow_grace_answer *answer, uint64_t now_ns)
 {
-	int64_t line = incident->grace_is_lent ? 0 : (int64_t)incident->reserve_bytes;
-	bool ample = incident->closing_known && incident->closing_headroom_bytes >= line;
+	bool is_running = flow->stage == FLOW_STAGE_OPEN || flow->stage == FLOW_STAGE_GRACE_OVER;
 
-	return flow->stage == FLOW_STAGE_GRACE_OVER && !ample ? FLOW_KILL
-							      : close_now(flow, incident);
-}
-
-static unsigned int on_kill(struct flow *flow, struct incident *incident, int error,
-			    uint64_t now_ns)
-{
-	if (error == -ESRCH) /* it has just ended */
+	if (answer->end == FLOW_GRACE_KILLED) {
+		incident->killed_after_grace = true;
+		if (flow->stage == FLOW_STAGE_ENDED)
+			return judge(flow);
+	}
+	if (!is_running)
+		return FLOW_SAVE;
+	switch (answer->end) {
+	case FLOW_GRACE_GONE:
 		return linger(flow, FLOW_STAGE_GONE, now_ns);
-	if (error)
-		return close_now(flow, incident);
-	incident->killed_after_grace = true;
-	return FLOW_SAVE | linger(flow, FLOW_STAGE_KILLED, now_ns);
+	case FLOW_GRACE_KILLED:
+		return FLOW_SAVE | linger(flow, FLOW_STAGE_KILLED, now_ns);
+	case FLOW_GRACE_SPARED:
+	case FLOW_GRACE_FAILED:
+		break;
+	}
+	return judge(flow);
 }
 
 static unsigned int on_gone(struct flow *flow, const struct incident *incident, uint64_t now_ns)
 {
 	bool held = flow->awaits & FLOW_AWAIT_TRIP;
 
-	if ((flow->stage != FLOW_STAGE_OPEN && flow->stage != FLOW_STAGE_KILLED) ||
+	if ((flow->stage != FLOW_STAGE_OPEN && flow->stage != FLOW_STAGE_GRACE_OVER &&
+	     flow->stage != FLOW_STAGE_KILLED) ||
 	    incident->action == APO_ACT_DRY_RUN)
 		return 0;
 	flow->stage = FLOW_STAGE_GONE;
@@ -385,10 +393,10 @@ static unsigned int next_step(struct flow *flow, struct incident *incident,
 		return on_gone(flow, incident, now_ns);
 	case FLOW_STOP:
 		return on_stop(flow, incident, now_ns);
+	case FLOW_GRACE_ANSWER:
+		return on_grace_answer(flow, incident, event->grace, now_ns);
 	case FLOW_CLOSING_WAS_READ:
-		return on_closing(flow, incident);
-	case FLOW_KILL_WAS_TRIED:
-		return on_kill(flow, incident, event->error, now_ns);
+		return close_now(flow, incident);
 	case FLOW_WARNING:
 	case FLOW_ORPHAN:
 	case FLOW_TAKEN_OVER:

@@ -15,6 +15,9 @@
  *     and the incident is made of what there is.
  *   - A process that is gone without a record of its end has FLOW_LINGER_NS for that record to come.
  *   - An incident without an end is judged when the grace is over, or without one after FLOW_SETTLE_NS.
+ *
+ * Graces end without this: the thread that ends them answers what came of it (rescue/keeper.h). If it does
+ * not for FLOW_LINGER_NS, because nobody has told it of this one, it is asked to.
  */
 #pragma once
 
@@ -40,6 +43,7 @@ enum flow_event_type {
 	/* Records of the kernel side, answers of the responder. */
 	FLOW_SIGNAL_ANSWER,
 	FLOW_AIRBAG_ANSWER,
+	FLOW_GRACE_ANSWER, /* of who ends graces */
 	FLOW_CLOSE_RECORD, /* delivered or exit */
 	FLOW_OOM_RECORD,   /* as the first event: a kill that no trip preceded */
 	/* The rest. */
@@ -48,7 +52,6 @@ enum flow_event_type {
 	FLOW_STOP, /* judge now */
 	/* Answers to effects. */
 	FLOW_CLOSING_WAS_READ, /* closing_known and all that goes with it are in the incident */
-	FLOW_KILL_WAS_TRIED,   /* error: 0 or -errno */
 };
 
 /* An answer of the responder about one process. */
@@ -69,6 +72,18 @@ struct flow_airbag_answer {
 	uint64_t time_ns;
 };
 
+enum flow_grace_end {
+	FLOW_GRACE_GONE = 1, /* it had ended */
+	FLOW_GRACE_SPARED,   /* memory is ample again */
+	FLOW_GRACE_KILLED,   /* SIGKILL was sent */
+	FLOW_GRACE_FAILED,   /* it could not be */
+};
+
+struct flow_grace_answer {
+	enum flow_grace_end end;
+	int error; /* -errno, where it failed */
+};
+
 struct flow_event {
 	enum flow_event_type type;
 	union {
@@ -79,9 +94,9 @@ struct flow_event {
 		};
 		const struct flow_signal_answer *signal;
 		const struct flow_airbag_answer *airbag;
+		const struct flow_grace_answer *grace;
 		const struct apo_close *close;
 		const struct apo_oom *oom;
-		int error; /* FLOW_KILL_WAS_TRIED */
 	};
 };
 
@@ -92,7 +107,7 @@ enum flow_effect {
 	FLOW_REPORT = 1 << 2,	    /* the trip or warning */
 	FLOW_SET_TIMER = 1 << 3,    /* to deadline_ns */
 	FLOW_READ_CLOSING = 1 << 4, /* then FLOW_CLOSING_WAS_READ, at once */
-	FLOW_KILL = 1 << 5,	    /* SIGKILL for the target, then FLOW_KILL_WAS_TRIED, at once */
+	FLOW_END_GRACE = 1 << 5,    /* now; FLOW_GRACE_ANSWER follows */
 	FLOW_REPORT_VERDICT = 1 << 6,
 	FLOW_RELEASE = 1 << 7, /* the loan */
 };
@@ -100,9 +115,9 @@ enum flow_effect {
 enum flow_stage {
 	FLOW_STAGE_NEW = 0,
 	FLOW_STAGE_OPEN,       /* the target runs, as far as is known */
-	FLOW_STAGE_GRACE_OVER, /* the closing facts decide whether it is killed */
+	FLOW_STAGE_GRACE_OVER, /* what came of it is asked for */
 	FLOW_STAGE_KILLED,     /* by us */
-	FLOW_STAGE_ENDED,      /* killed, and it is not known whether by the kernel's OOM killer */
+	FLOW_STAGE_ENDED,      /* killed, and it is not known whether by us or by the OOM killer */
 	FLOW_STAGE_GONE,       /* without a record of its end */
 	FLOW_STAGE_JUDGING,    /* when the closing facts are there */
 	FLOW_STAGE_CLOSED,

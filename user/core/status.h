@@ -19,6 +19,14 @@
 #define STATUS_VERDICTS (VERDICT_DRY_RUN + 1)
 
 /* Strings are borrowed and raw. */
+/* What the guard takes for itself, so that it works when the machine is short of it. */
+struct ready_self {
+	bool is_locked;	  /* memory it has touched stays */
+	bool is_realtime; /* the responder */
+	uint64_t descriptors_max;
+	uint32_t limits_max; /* accounts */
+};
+
 struct ready {
 	uint64_t realtime_ns;
 	const char *mode; /* "pid", "cgroup", "all" */
@@ -33,6 +41,7 @@ struct ready {
 	uint64_t reserve_bytes;
 	struct trigger_names triggers; /* attached */
 	pid_t child;		       /* run: CMD; 0 = none */
+	struct ready_self self;
 };
 
 struct status_limit {

@@ -4,10 +4,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <uv.h>
@@ -26,12 +24,13 @@
 #include "rescue/responder.h"
 #include "engine/gaps.h"
 #include "engine/guard_watch.h"
+#include "engine/service.h"
 #include "engine/swap.h"
 #include "engine/incidents.h"
+#include "engine/self.h"
 #include "sense/cgroup_memory.h"
 #include "sense/machine.h"
 
-#define DESCRIPTORS 65536	       /* one for each memory cgroup that a kernel can have */
 #define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
 
 struct engine {
@@ -48,7 +47,9 @@ struct engine {
 	struct trigger_names triggers;
 	struct airbag *airbag;
 	bool lends; /* the first guard's limit can be raised */
+	struct keeper *keeper;
 	struct responder *responder;
+	struct service service;
 	struct incidents *incidents;
 	struct gaps *gaps;
 	struct engine_events events;
@@ -59,8 +60,7 @@ struct engine {
 	int signal_fd;
 	struct swap_watch swap;
 	struct guard_watch guard_watch;
-	uv_poll_t records_poll, results_poll, signal_poll, pid_poll, airbag_poll;
-	uv_timer_t airbag_timer;
+	uv_poll_t records_poll, results_poll, kept_poll, signal_poll, pid_poll;
 	uv_prepare_t finish_prepare;
 };
 
@@ -90,37 +90,6 @@ static bool may_swap(int proc_fd)
 	return file_read_u64(proc_fd, "sys/vm/swappiness", &swappiness) || swappiness > 0;
 }
 
-/*
- * Takes all signals except HUP, INT and QUIT where they are ignored, as by nohup(1) or for a job in
- * the background of a shell. A signal that is blocked would no longer be ignored.
- */
-static void take_signals(struct engine *engine)
-{
-	static const int maybe_ignored[] = {SIGHUP, SIGINT, SIGQUIT};
-	struct sigaction action;
-
-	sigfillset(&engine->signals);
-	for (size_t i = 0; i < ARRAY_SIZE(maybe_ignored); i++)
-		if (!sigaction(maybe_ignored[i], NULL, &action) && action.sa_handler == SIG_IGN)
-			sigdelset(&engine->signals, maybe_ignored[i]);
-	sigprocmask(SIG_SETMASK, &engine->signals, &engine->inherited_mask);
-}
-
-/*
- * A descriptor is held for each cgroup that may be lent to: of as many as we may have. Not by `run`, whose
- * command would inherit it: programs that use select(2) rely on 1024.
- */
-static void take_descriptors(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files))
-		return;
-	files.rlim_cur = MAX(files.rlim_cur, MIN(files.rlim_max, (rlim_t)DESCRIPTORS));
-	if (setrlimit(RLIMIT_NOFILE, &files))
-		log_debug("cannot raise the limit of open files: %s, ignoring", strerror(errno));
-}
-
 int engine_new(struct engine **ret, const struct engine_config *config)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
@@ -141,9 +110,7 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 		.terminates = config->is_wrapper,
 		.report_dirfd = -1,
 	};
-	take_signals(engine);
-	if (!config->is_wrapper)
-		take_descriptors();
+	self_set_up(config->is_wrapper, &engine->signals, &engine->inherited_mask);
 
 	r = open_machine(engine);
 	if (r) {
@@ -202,11 +169,24 @@ static void on_results(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	while (read(responder_results_fd(engine->responder), &result, sizeof(result)) ==
-	       sizeof(result)) {
+	while (responder_next_result(engine->responder, &result)) {
 		/* The record of a trip is written before the responder hears of it. */
 		source_consume_records(engine->source);
 		incidents_on_result(engine->incidents, &result);
+	}
+}
+
+static void on_kept(uv_poll_t *poll, int status, int events)
+{
+	struct engine *engine = poll->data;
+	struct keeper_event event;
+
+	(void)status;
+	(void)events;
+	while (keeper_next_event(engine->keeper, &event)) {
+		/* So is what led to it. */
+		source_consume_records(engine->source);
+		incidents_on_kept(engine->incidents, &event);
 	}
 }
 
@@ -250,24 +230,6 @@ static int only_pidfd(const struct engine *engine)
 		       : -1;
 }
 
-static void on_airbag_timer(uv_timer_t *timer)
-{
-	struct engine *engine = timer->data;
-	unsigned int again_ms = airbag_check(engine->airbag);
-
-	if (again_ms)
-		uv_timer_start(timer, on_airbag_timer, again_ms, 0);
-}
-
-static void on_airbag_wake(uv_poll_t *poll, int status, int events)
-{
-	struct engine *engine = poll->data;
-
-	(void)status;
-	(void)events;
-	on_airbag_timer(&engine->airbag_timer);
-}
-
 static int start_poll(struct engine *engine, uv_poll_t *poll, int fd, uv_poll_cb callback)
 {
 	int r = uv_poll_init(&engine->loop, poll, fd);
@@ -286,13 +248,11 @@ static int start_loop(struct engine *engine)
 		{&engine->records_poll, source_records_fd(engine->source), on_records},
 		{&engine->results_poll, responder_results_fd(engine->responder), on_results},
 		{&engine->signal_poll, engine->signal_fd, on_signals},
-		{&engine->airbag_poll, airbag_wake_fd(engine->airbag), on_airbag_wake},
+		{&engine->kept_poll, keeper_events_fd(engine->keeper), on_kept},
 	};
 	int r = uv_prepare_init(&engine->loop, &engine->finish_prepare);
 
-	engine->finish_prepare.data = engine->airbag_timer.data = engine;
-	if (!r)
-		r = uv_timer_init(&engine->loop, &engine->airbag_timer);
+	engine->finish_prepare.data = engine;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++)
 		r = start_poll(engine, polls[i].poll, polls[i].fd, polls[i].callback);
 	if (!r)
@@ -301,6 +261,12 @@ static int start_loop(struct engine *engine)
 	if (!r)
 		r = guard_watch_start(&engine->guard_watch, engine->guards, engine->source,
 				      &engine->loop);
+	if (!r && !engine->config.is_wrapper) /* the command has a manager of its own to tell */
+		r = service_start(&engine->service, &(const struct service_config){
+							    .loop = &engine->loop,
+							    .keeper = engine->keeper,
+							    .responder = engine->responder,
+						    });
 	if (!r && only_pidfd(engine) >= 0)
 		r = start_poll(engine, &engine->pid_poll, only_pidfd(engine), on_process_end);
 	return r;
@@ -370,14 +336,17 @@ static int start_rescue(struct engine *engine)
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
 		.may_lock_memory = machine_has_capability(&engine->machine, CAP_IPC_LOCK),
 	};
+	struct keeper_config keeper = {.tree = engine->tree, .proc_fd = engine->proc_fd};
 	/* Also where no policy lends: an earlier instance may have left a limit raised. */
 	int r = airbag_new(&engine->airbag, &airbag);
 
 	if (r)
 		return r;
 	prepare_airbag(engine);
-	responder.airbag = engine->airbag;
-	return responder_new(&engine->responder, &responder);
+	keeper.airbag = responder.airbag = engine->airbag;
+	r = keeper_new(&engine->keeper, &keeper);
+	responder.keeper = engine->keeper;
+	return r ?: responder_new(&engine->responder, &responder);
 }
 
 static int on_record(const struct apo_record *record, void *userdata)
@@ -424,6 +393,7 @@ static int start(struct engine *engine)
 		return -errno;
 	r = start_rescue(engine);
 	incidents.airbag = engine->airbag;
+	incidents.keeper = engine->keeper;
 	if (!r)
 		r = incidents_new(&engine->incidents, &incidents);
 	if (!r)
@@ -457,20 +427,6 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 
 /* --- events -------------------------------------------------------------------------------- */
 
-/*
- * The slow path must not run between a signal and its handler: a batch thread never preempts the
- * thread it was woken by. As measured without this, a report holds up the handler for 0.6 ms, with
- * more threads than CPUs for 10. Called when the command of `run` has been forked, which would
- * inherit it.
- */
-static void step_back(void)
-{
-	const struct sched_param none = {.sched_priority = 0};
-
-	if (sched_setscheduler(0, SCHED_BATCH, &none))
-		log_debug("cannot become a batch thread: %s, ignoring", strerror(errno));
-}
-
 /* What is guarded, where that is one cgroup. */
 static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
 			struct ready *ready)
@@ -503,11 +459,13 @@ void engine_ready(struct engine *engine, pid_t child)
 		.version = APO_VERSION,
 		.triggers = engine->triggers,
 		.child = child,
+		.self = self_describe(engine->responder, engine->source),
 	};
 
-	step_back();
+	self_step_back();
 	ready_guard(engine, &limit, &ready);
 	sinks_ready(&engine->sinks, &ready);
+	service_is_ready(&engine->service);
 }
 
 static void add_loans(struct engine *engine, struct status *status)
@@ -556,9 +514,12 @@ void engine_finish(struct engine *engine)
 
 void engine_settle(struct engine *engine)
 {
+	service_is_stopping(&engine->service);
 	on_results(&engine->results_poll, 0, 0);
+	on_kept(&engine->kept_poll, 0, 0);
 	incidents_close_all(engine->incidents);
-	airbag_settle(engine->airbag);		       /* the reports say when */
+	keeper_settle(engine->keeper);
+	on_kept(&engine->kept_poll, 0, 0);	       /* the reports say when limits went back */
 	while (incidents_is_naming(engine->incidents)) /* for 30 s at most */
 		uv_run(&engine->loop, UV_RUN_ONCE);
 }
@@ -576,13 +537,15 @@ struct engine *engine_free(struct engine *engine)
 		return NULL;
 	responder_free(engine->responder);
 	incidents_free(engine->incidents);
+	service_stop(&engine->service);
 	if (engine->has_loop) {
 		uv_walk(&engine->loop, close_handle, NULL);
 		uv_run(&engine->loop, UV_RUN_DEFAULT);
 		uv_loop_close(&engine->loop);
 	}
 	gaps_free(engine->gaps);
-	airbag_free(engine->airbag); /* its handles are closed */
+	keeper_free(engine->keeper);
+	airbag_free(engine->airbag);
 	source_free(engine->source);
 	close_fd(engine->signal_fd);
 	swap_watch_stop(&engine->swap);

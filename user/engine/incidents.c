@@ -11,6 +11,7 @@
 #include "core/tally.h"
 #include "engine/early.h"
 #include "engine/open_incident.h"
+#include "engine/take_over.h"
 #include "engine/unnamed.h"
 #include "engine/unpaid.h"
 #include "profile/symbolize_queue.h"
@@ -102,9 +103,9 @@ static void on_paid(uint64_t id, void *userdata)
 	sinks_payback(over->incidents->config.sinks, id, over->loan);
 }
 
-static void on_loan_over(uint64_t limit_cgroup, const struct loan_facts *loan, void *userdata)
+static void on_loan_over(struct incidents *incidents, uint64_t limit_cgroup,
+			 const struct loan_facts *loan)
 {
-	struct incidents *incidents = userdata;
 	struct over over = {.incidents = incidents, .loan = loan};
 
 	for (struct open_incident *open = incidents->open; open; open = open->next)
@@ -127,6 +128,7 @@ static void on_verdict(struct open_incident *open, void *userdata)
 	}
 	if (incident->airbag == INCIDENT_AIRBAG_RAISED && !incident->loan.over_realtime_ns)
 		unpaid_add(&incidents->unpaid, incident->id, open->limit.cgroup_id);
+	keeper_forget(incidents->config.keeper, incident->id);
 	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture),
 	       TAKE_PTR(open->inspection));
 }
@@ -390,91 +392,18 @@ void incidents_on_result(struct incidents *incidents, const struct responder_res
 		keep_early(incidents, result);
 }
 
-/* --- taking over --------------------------------------------------------------------------- */
-
-/* What our policies say of a limit or process that an earlier instance's policies were about. */
-static uint32_t policy_now(const struct incidents *incidents, const char *cgroup, pid_t pid)
+void incidents_on_kept(struct incidents *incidents, const struct keeper_event *event)
 {
-	const struct guard *guard = NULL;
-
-	if (cgroup)
-		guard = policy_set_find(incidents->config.policies,
-					&(const struct policy_subject){.cgroup = cgroup,
-								       .pid = pid});
-	return guard ? guard->policy : APO_POLICY_NONE;
-}
-
-/* So that its exit becomes a record, and that nobody signals it a second time. */
-static void follow(const struct incidents *incidents, const struct open_incident *open)
-{
-	const struct incident *incident = open->incident;
-	const struct apo_signalled entry = {
-		.trip_id = incident->id,
-		.start_boottime_ns = incident->target.start_boottime_ns,
-		.limit_cgroup = open->limit.cgroup_id,
-		.time_ns = incident->crossed_ns,
-		.generated_ns = incident->generated_ns,
-		.delivered_ns = incident->delivered_ns,
-		.policy = open->limit.policy,
-		.process_policy = policy_now(incidents, incident->target.cgroup, open->grower.pid),
-		.generation = policy_set_generation(incidents->config.policies),
-		.signal = incident->signal,
-		.generate_result = -1,
-	};
-
-	/* In another PID namespace our pids mean nothing to the kernel side. */
-	if (incidents->config.initial_pid_ns)
-		source_follow(incidents->config.source, incident->target.pid, &entry);
-}
-
-static void renew_process(const struct incidents *incidents, const struct pidref *process,
-			  struct incident_process *ret)
-{
-	struct apo_task task = {
-		.tgid = ret->pid,
-		.ns_tgid = ret->ns_pid,
-		.start_boottime_ns = ret->start_boottime_ns,
-		.cgroup_id = ret->cgroup_id,
-		.disposition = ret->disposition,
-	};
-
-	if (!ret->pid)
-		return;
-	strncpy(task.comm, ret->comm ?: "", sizeof(task.comm));
-	incident_process_clear(ret);
-	facts_process(&incidents->shared.facts, process, &task, ret);
-}
-
-static void on_taken_over(const struct handover_entry *entry, void *userdata)
-{
-	struct incidents *incidents = userdata;
-	struct incident *incident = entry->incident;
-	struct apo_limit_key limit = {.cgroup_id = entry->limit_cgroup};
-	struct pidref target = PIDREF_NONE;
 	struct open_incident *open;
-	int r = pidref_open(incidents->config.proc_fd, (pid_t)entry->target_pid,
-			    incident->target.start_boottime_ns, &target);
-	bool same = incident->grower.pid == incident->target.pid;
 
-	target.cgroup_id = incident->target.cgroup_id;
-	renew_process(incidents, same ? &target : &PIDREF_NONE, &incident->grower);
-	renew_process(incidents, &target, &incident->target);
-	if (cgroup_path_of_id(incidents->config.tree, limit.cgroup_id, &incident->limit_cgroup))
-		incident->limit_cgroup = NULL;
-	limit.policy = policy_now(incidents, incident->limit_cgroup, 0);
-	open = open_incident_new(&incidents->shared, &incidents->open, incident, target, &limit);
-	if (!open)
+	if (event->is_payback) {
+		on_loan_over(incidents, event->cgroup_id, &event->loan);
 		return;
-	log_info("going on with trip %016" PRIx64 ", which an earlier apoptosis left open",
-		 incident->id);
-	if (!r)
-		follow(incidents, open);
-	if (r != -ESRCH)
-		airbag_keep(incidents->config.airbag, limit.cgroup_id, incident->grace_ns,
-			    &open->raised);
-	open_incident_run(open, (struct flow_event){.type = FLOW_TAKEN_OVER,
-						    .is_gone = r == -ESRCH,
-						    .is_raised = open->raised.n > 0});
+	}
+	open = find(incidents, event->trip_id);
+	if (open)
+		open_incident_run(open, (struct flow_event){.type = FLOW_GRACE_ANSWER,
+							    .grace = &event->answer});
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
@@ -521,6 +450,7 @@ int incidents_new(struct incidents **ret, const struct incidents_config *config)
 		.loop = config->loop,
 		.source = config->source,
 		.airbag = config->airbag,
+		.keeper = config->keeper,
 		.sinks = config->sinks,
 		.facts = {.tree = config->tree,
 			  .policies = config->policies,
@@ -535,8 +465,7 @@ int incidents_new(struct incidents **ret, const struct incidents_config *config)
 		incidents_free(incidents);
 		return r;
 	}
-	handover_take(incidents->shared.handover, on_taken_over, incidents);
-	airbag_on_over(config->airbag, on_loan_over, incidents);
+	take_over_all(&incidents->shared, &incidents->open);
 	*ret = incidents;
 	return 0;
 }
@@ -545,7 +474,6 @@ struct incidents *incidents_free(struct incidents *incidents)
 {
 	if (!incidents)
 		return NULL;
-	airbag_on_over(incidents->config.airbag, NULL, NULL);
 	while (incidents->open)
 		open_incident_drop(incidents->open);
 	unpaid_clear(&incidents->unpaid);

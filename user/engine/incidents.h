@@ -3,7 +3,7 @@
  * From records to incidents: resolves each process once, when its record comes, gathers the facts of
  * each trip while the process still lives, runs core/incident_flow.h, which decides what is awaited
  * and when the trip is judged, and hands every event to the sinks. Slow path, one thread, on the
- * engine's loop. Its only act is the SIGKILL at the end of the grace.
+ * engine's loop. It signals nobody and raises nothing: it is told what the responder and the keeper did.
  *
  * No trip disappears: where the record of a trip was lost, the others of that trip become an incident;
  * what an instance that is gone has left open is taken over (engine/handover.h). Both say what is
@@ -18,6 +18,7 @@
 #include "core/policy_set.h"
 #include "core/status.h"
 #include "rescue/airbag.h"
+#include "rescue/keeper.h"
 #include "source/source.h"
 #include "sinks/sinks.h"
 #include "rescue/responder.h"
@@ -29,6 +30,7 @@ struct incidents_config {
 	uv_loop_t *loop;
 	struct source *source;
 	struct airbag *airbag;
+	struct keeper *keeper;
 	const struct cgroup_tree *tree;
 	struct sinks *sinks;
 	const struct policy_set *policies;
@@ -51,6 +53,7 @@ struct incidents *incidents_free(struct incidents *incidents);
 /* For source_on_record(); userdata is the incidents. */
 int incidents_on_record(const struct apo_record *record, void *userdata);
 void incidents_on_result(struct incidents *incidents, const struct responder_result *result);
+void incidents_on_kept(struct incidents *incidents, const struct keeper_event *event);
 
 /* Incidents that are not closed yet. */
 size_t incidents_open_count(const struct incidents *incidents);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/util.h"
@@ -167,16 +168,24 @@ static void read_closing(struct open_incident *open)
 	}
 }
 
-/* -EBADF: it could not be held. */
-static int kill_target(const struct open_incident *open)
+int open_incident_grant(const struct open_incident *open, uint64_t deadline_ns)
 {
-	int r = open->target && open->target->pidfd >= 0 ? pidref_signal(open->target, SIGKILL)
-							 : -EBADF;
+	const struct incident *incident = open->incident;
+	struct grace grace = {
+		.trip_id = incident->id,
+		.deadline_ns = deadline_ns,
+		.limit_cgroup = open->limit.cgroup_id,
+		.swap_bytes = incident->swap_bytes,
+		.ample_bytes = incident->grace_is_lent ? 0 : incident->reserve_bytes,
+	};
+	int r = open->target ? pidref_copy(open->target, &grace.process) : -EBADF;
 
-	if (r && r != -ESRCH && r != -EBADF)
-		log_warn("cannot kill %d after the grace: %s, ignoring", open->target->pid,
-			 strerror(-r));
-	return r;
+	if (!r) {
+		r = keeper_grant(open->config->keeper, &grace);
+		if (r)
+			pidref_close(&grace.process);
+	}
+	return r == -EEXIST ? 0 : r;
 }
 
 void open_incident_drop(struct open_incident *open)
@@ -186,6 +195,8 @@ void open_incident_drop(struct open_incident *open)
 	while (*link != open)
 		link = &(*link)->next;
 	*link = open->next;
+	if (open->incident)
+		keeper_forget(open->config->keeper, open->incident->id);
 	if (open->flow.raised && open->flow.stage != FLOW_STAGE_CLOSED)
 		airbag_release(open->config->airbag, &open->raised);
 	inspection_drop(open->inspection);
@@ -203,6 +214,7 @@ void open_incident_drop(struct open_incident *open)
 /* Returns whether there is an answer to feed back at once, in *ret_next. */
 static bool execute(struct open_incident *open, unsigned int effects, struct flow_event *ret_next)
 {
+	static const struct flow_grace_answer cannot = {.end = FLOW_GRACE_FAILED};
 	bool is_gone = effects & FLOW_TARGET && !hold_target(open);
 
 	if (effects & FLOW_SAVE)
@@ -216,9 +228,8 @@ static bool execute(struct open_incident *open, unsigned int effects, struct flo
 		*ret_next = (struct flow_event){.type = FLOW_CLOSING_WAS_READ};
 		return true;
 	}
-	if (effects & FLOW_KILL) {
-		*ret_next = (struct flow_event){.type = FLOW_KILL_WAS_TRIED,
-						.error = kill_target(open)};
+	if (effects & FLOW_END_GRACE && open_incident_grant(open, 0)) {
+		*ret_next = (struct flow_event){.type = FLOW_GRACE_ANSWER, .grace = &cannot};
 		return true;
 	}
 	if (effects & FLOW_REPORT_VERDICT)
@@ -293,6 +304,7 @@ struct open_incident *open_incident_new(const struct open_config *config,
 	*list = open;
 	if (incident->limit_cgroup)
 		cgroup_open(config->facts.tree, incident->limit_cgroup, &open->limit_dirfd);
+	file_keep(&open->limit_dirfd);
 	if (incident->target.pid)
 		watch_target(open, &open->grower);
 	return open;

@@ -14,6 +14,7 @@
 #include "engine/handover.h"
 #include "profile/profiler.h"
 #include "rescue/airbag.h"
+#include "rescue/keeper.h"
 #include "sense/pidref.h"
 #include "sinks/sinks.h"
 #include "source/source.h"
@@ -25,6 +26,7 @@ struct open_config {
 	uv_loop_t *loop;
 	struct source *source;
 	struct airbag *airbag;
+	struct keeper *keeper;
 	struct sinks *sinks;
 	struct inspector *inspector;
 	struct profiler *profiler; /* NULL: no reports are asked for */
@@ -73,6 +75,9 @@ void open_incident_capture(struct open_incident *open, const struct profiler_sub
 /* What was found, into what there is of the grower; there may be no capture. */
 void open_incident_take_found(const struct inspected *found, struct incident *incident,
 			      struct capture *capture);
+
+/* Has the grace of its target end then (CLOCK_MONOTONIC), if nobody has yet. 0 or -errno. */
+int open_incident_grant(const struct open_incident *open, uint64_t deadline_ns);
 
 /* Goes on where one has waited for the record of its trip, which this one is made of; drops that. */
 void open_incident_replace(struct open_incident *open, struct open_incident *held);

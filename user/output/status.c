@@ -67,7 +67,11 @@ int ready_text(FILE *file, const struct ready *ready)
 	fputs("; triggers:", file);
 	for (size_t i = 0; i < ready->triggers.count; i++)
 		fprintf(file, " %s", ready->triggers.names[i]);
-	fputc('\n', file);
+	fprintf(file,
+		"; memory %slocked, responder %sin real time, room for %" PRIu64
+		" descriptors and %" PRIu32 " limits\n",
+		ready->self.is_locked ? "" : "not ", ready->self.is_realtime ? "" : "not ",
+		ready->self.descriptors_max, ready->self.limits_max);
 	return file_result(file);
 }
 

@@ -62,6 +62,18 @@ static json_t *triggers_json(const struct ready *ready)
 	return json_finish(array, r);
 }
 
+static json_t *self_json(const struct ready_self *self)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "memory_locked", json_boolean(self->is_locked));
+	r |= json_object_set_new(object, "realtime", json_boolean(self->is_realtime));
+	r |= json_object_set_new(object, "descriptors_max", json_u64(self->descriptors_max));
+	r |= json_object_set_new(object, "limits_max", json_integer(self->limits_max));
+	return json_finish(object, r);
+}
+
 json_t *ready_json(const struct ready *ready)
 {
 	json_t *object = json_event("ready", ready->realtime_ns);
@@ -72,6 +84,7 @@ json_t *ready_json(const struct ready *ready)
 	r |= json_object_set_new(object, "version", json_text(ready->version));
 	r |= json_object_set_new(object, "guard", guard_json(ready));
 	r |= json_object_set_new(object, "triggers", triggers_json(ready));
+	r |= json_object_set_new(object, "self", self_json(&ready->self));
 	if (ready->child)
 		r |= json_object_set_new(object, "child", json_integer(ready->child));
 	return json_finish(object, r);

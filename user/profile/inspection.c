@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/util.h"
 
 #define MAPPINGS_BYTES_MAX (4L << 20)
@@ -187,9 +188,11 @@ static int unpack_snapshot(const struct packet *packet, struct descriptors *rece
 			r = -EBADMSG;
 			break;
 		}
+		fd = packet->files[i].is_open ? next_fd(received, &at) : -1;
+		file_keep(&fd);
 		ret->files[ret->file_count++] = (struct snapshot_file){
 			.mapping = packet->files[i].mapping,
-			.fd = packet->files[i].is_open ? next_fd(received, &at) : -1,
+			.fd = fd,
 		};
 	}
 	if (!r && packet->has_perf_map)

@@ -11,7 +11,8 @@
 #include "profile/snapshot.h"
 
 #define BEFORE_NS (10 * NSEC_PER_SEC) /* of the flight profiler that is kept */
-#define STACKS_MAX 1024		      /* the heaviest */
+#define STACKS_MAX 1024ULL	      /* the heaviest */
+#define STACKS_HELD_MAX 2000ULL	      /* of all captures: 16 MiB */
 #define MODULES_MAX SNAPSHOT_FILES_MAX
 /* Reading smaps holds up mmap() in the process for up to 13 ms per GiB: not beyond that. */
 #define SUMS_MAX_BYTES (1ULL << 30)
@@ -38,6 +39,7 @@ struct profiler {
 	struct profiler_config config;
 	struct kept *kept;
 	size_t kept_count, kept_fds, kept_fds_max;
+	size_t raws_held; /* stacks of captures that are not freed yet */
 };
 
 /* --- stacks -------------------------------------------------------------------------------- */
@@ -60,9 +62,11 @@ static int by_pages(const void *a, const void *b)
 	return one->pages > other->pages ? -1 : one->pages < other->pages;
 }
 
-static int take_stacks(const struct profiler_config *config, const struct profiler_subject *subject,
+static int take_stacks(struct profiler *profiler, const struct profiler_subject *subject,
 		       struct capture *capture)
 {
+	const struct profiler_config *config = &profiler->config;
+	size_t most = MIN(sat_sub(STACKS_HELD_MAX, profiler->raws_held), STACKS_MAX);
 	struct recording *recording = capture->recording;
 	_cleanup_free_ struct apo_weight_key *keys = NULL;
 	_cleanup_free_ struct apo_weight *weights = NULL;
@@ -83,16 +87,15 @@ static int take_stacks(const struct profiler_config *config, const struct profil
 		order[kept++] = (struct heavy){.index = i, .pages = weights[i].pages};
 	}
 	qsort(order, kept, sizeof(*order), by_pages);
-	recording->stacks = calloc(MIN(kept, (size_t)STACKS_MAX) + 1, sizeof(*recording->stacks));
-	capture->raws =
-		reallocarray(NULL, MIN(kept, (size_t)STACKS_MAX) + 1, sizeof(*capture->raws));
+	recording->stacks = calloc(MIN(kept, most) + 1, sizeof(*recording->stacks));
+	capture->raws = reallocarray(NULL, MIN(kept, most) + 1, sizeof(*capture->raws));
 	if (!recording->stacks || !capture->raws)
 		return -ENOMEM;
 	for (size_t i = 0; i < kept; i++) {
 		uint64_t bytes = sat_mul(order[i].pages, config->page_bytes);
 
-		if (i >= STACKS_MAX || source_stack(config->source, keys[order[i].index].stack,
-						    &capture->raws[recording->stack_count]))
+		if (i >= most || source_stack(config->source, keys[order[i].index].stack,
+					      &capture->raws[recording->stack_count]))
 			recording->lost_bytes += bytes;
 		else
 			recording->stacks[recording->stack_count++] = (struct recording_stack){
@@ -411,7 +414,10 @@ struct capture *profiler_capture(struct profiler *profiler, const struct profile
 	capture->recording = recording;
 	recording->page_bytes = profiler->config.page_bytes;
 	recording->grown_bytes = subject->grown_bytes;
-	r = take_stacks(&profiler->config, subject, capture);
+	r = take_stacks(profiler, subject, capture);
+	capture->raw_count = recording->stack_count;
+	capture->raws_held = &profiler->raws_held;
+	profiler->raws_held += capture->raw_count;
 	if (!r)
 		r = take_kept(profiler, subject, capture);
 	if (r)
@@ -485,6 +491,7 @@ struct capture *capture_free(struct capture *capture)
 	if (!capture)
 		return NULL;
 	forget_files(capture);
+	*capture->raws_held -= capture->raw_count;
 	free(capture->raws);
 	recording_free(capture->recording);
 	free(capture);

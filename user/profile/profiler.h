@@ -63,14 +63,17 @@ struct capture_file {
 struct capture {
 	struct recording *recording;
 	struct apo_stack *raws; /* one per stack of the recording, in its order */
+	size_t raw_count;
+	size_t *raws_held; /* the profiler's count of those of all captures */
 	struct capture_file *files;
 	struct capture_mapping *mappings; /* by address */
 	size_t mapping_count;
 };
 
 /*
- * The stacks, and the names that were kept at a spike, until profiler_add_names(). NULL: there is no memory
- * for it.
+ * The stacks, and the names that were kept at a spike, until profiler_add_names(). Captures that are not freed
+ * yet share a bound on their stacks, 16 MiB: of a later one fewer are kept, the heaviest. NULL: there is no
+ * memory for it. Freed before the profiler is.
  */
 struct capture *profiler_capture(struct profiler *profiler, const struct profiler_subject *subject);
 /* The parts of an inspection to ask for, for profiler_add_names(). */

@@ -15,8 +15,7 @@
 #define AT_ONCE 2 /* so that one which takes long does not hold up all others, and no more memory */
 #define STUCK_MAX 8
 #define WAITING_MAX 32
-#define WAITING_BYTES_MAX \
-	(64ULL << 20) /* of stacks: up to 9 MiB of an incident, most have less than one */
+#define WAITING_BYTES_MAX (8ULL << 20) /* of stacks, of which most incidents have less than one */
 #define END_MS 30000
 
 struct unnamed {

@@ -5,12 +5,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "base/wake.h"
 #include "core/lending.h"
 #include "rescue/airbag_halves.h"
 #include "rescue/journal.h"
@@ -25,10 +25,7 @@
 
 void airbag_wake(const struct airbag *airbag)
 {
-	uint64_t one = 1;
-	ssize_t n = write(airbag->wake_fd, &one, sizeof(one));
-
-	(void)n; /* full: it is awake */
+	wake(airbag->wake_fd);
 }
 
 void airbag_tell_refused(struct airbag *airbag, uint64_t cgroup_id, uint64_t until_ns)
@@ -189,14 +186,14 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 
 	if (bag->state == BAG_GOING_BACK) {
 		loan_raise_again(&airbag->lender, &bag->loan);
-		bag->state = BAG_RAISED; /* though no more may come of it */
+		bags_set_state(&airbag->bags, bag, BAG_RAISED); /* though no more may come of it */
 	}
 	if (is_raised(bag))
 		r = loan_raise_further(&airbag->lender, &bag->loan, add_bytes);
 	else
 		r = loan_raise(&airbag->lender, &bag->loan, add_bytes);
 	if (r == -EALREADY) {
-		payback_keep(bag);
+		payback_keep(airbag, bag);
 		bag->policy = *policy;
 		airbag_wake(airbag);
 	}
@@ -207,7 +204,7 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 		bag->is_for_trip = false;
 		bag->deadline_ns = UINT64_MAX;
 	}
-	bag->state = BAG_RAISED;
+	bags_set_state(&airbag->bags, bag, BAG_RAISED);
 	bag->most_bytes = MAX(bag->most_bytes, airbag_lent_bytes(bag));
 	bag->least_ns = lending_least_ns(clock_ns(CLOCK_BOOTTIME), false);
 	bag->policy = *policy;
@@ -249,7 +246,7 @@ static int lend(struct airbag *airbag, const struct policy *policy, uint64_t mor
 
 	if (r)
 		return r;
-	bags_each(&airbag->bags, add_lent, &lent);
+	bags_each_raised(&airbag->bags, add_lent, &lent);
 	host_bytes = lending_host_bytes(policy, lending_spare(total_bytes, available_bytes), lent);
 	r = lending_plan(chain->levels, chain->n, MIN(more_bytes, host_bytes),
 			 airbag->lender.page_bytes, chain->add, &was_all);
@@ -371,7 +368,7 @@ static void hold_bag(struct airbag *airbag, struct bag *bag, uint64_t deadline_n
 		return;
 	if (bag->state == BAG_GOING_BACK) {
 		loan_raise_again(&airbag->lender, &bag->loan);
-		bag->state = BAG_RAISED;
+		bags_set_state(&airbag->bags, bag, BAG_RAISED);
 	}
 	bag->open_trips++;
 	bag->is_for_trip = true;
@@ -529,6 +526,19 @@ struct loan_facts airbag_loan(struct airbag *airbag, uint64_t cgroup_id)
 	return loan;
 }
 
+uint64_t airbag_limit_before(struct airbag *airbag, uint64_t cgroup_id)
+{
+	uint64_t before_bytes = UINT64_MAX;
+	const struct bag *bag;
+
+	pthread_mutex_lock(&airbag->mutex);
+	bag = bags_find(&airbag->bags, cgroup_id);
+	if (bag && is_raised(bag))
+		before_bytes = loan_limit_bytes(&bag->loan.entry.before);
+	pthread_mutex_unlock(&airbag->mutex);
+	return before_bytes;
+}
+
 void airbag_on_over(struct airbag *airbag, airbag_over_fn fn, void *userdata)
 {
 	airbag->on_over = fn;
@@ -554,9 +564,9 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
 	pthread_mutex_init(&airbag->mutex, &attr);
 	pthread_mutexattr_destroy(&attr);
-	airbag->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	airbag->wake_fd = wake_open();
 	if (airbag->wake_fd < 0) {
-		r = -errno;
+		r = airbag->wake_fd;
 		free(airbag);
 		return r;
 	}

@@ -19,9 +19,10 @@
  * it would keep waiting, and not where more can be lent. A memory.high of the owner's would do the same to
  * the shutdown: it is lifted for a trip, and put back with the limit.
  *
- * Two threads call it, and a mutex keeps them apart. The responder calls what is marked so below; that
- * touches only files that do not make it wait, and allocates nothing where the cgroup was prepared. All
- * else is for the slow path. What is slow, reclaim while a limit goes back, runs without the mutex.
+ * Three threads call it, and a mutex keeps them apart. The responder calls what is marked so below; that
+ * touches only files that do not make it wait, and allocates nothing where the cgroup was prepared. The
+ * keeper puts limits back: what is slow there, the kernel's reclaim, runs without the mutex. The rest is
+ * for the slow path.
  */
 #pragma once
 
@@ -58,7 +59,7 @@ struct airbag_levels {
 	unsigned int n;
 };
 
-/* A loan is over. Called on the slow path, from airbag_check() and airbag_settle(). */
+/* A loan is over. Called from airbag_check() and airbag_settle(). */
 typedef void (*airbag_over_fn)(uint64_t cgroup_id, const struct loan_facts *loan, void *userdata);
 
 /* What came of raising a limit for a trip, for the incident. */
@@ -92,19 +93,6 @@ struct airbag *airbag_free(struct airbag *airbag);
  */
 bool airbag_prepare(struct airbag *airbag, const char *rel);
 
-/* Readable when airbag_check() is wanted: after a limit was raised, or could not be. */
-int airbag_wake_fd(const struct airbag *airbag);
-/*
- * Puts back what can be put back; the kernel may reclaim meanwhile. Returns in how many milliseconds it is
- * to be called again; 0: no limit is raised.
- */
-unsigned int airbag_check(struct airbag *airbag);
-
-/* NULL: nobody is told any more. */
-void airbag_on_over(struct airbag *airbag, airbag_over_fn fn, void *userdata);
-/* Puts everything back. What the responder raises meanwhile is left. */
-void airbag_settle(struct airbag *airbag);
-
 /*
  * Where a limit is not raised the kernel side need not know any longer that it cannot be, or that a loan was
  * refused: there may be no room for it. It asks again.
@@ -120,6 +108,24 @@ void airbag_keep(struct airbag *airbag, uint64_t limit_cgroup, uint64_t grace_ns
 		 struct airbag_levels *ret);
 /* The trip is closed: the limits go back with the last of them. */
 void airbag_release(struct airbag *airbag, const struct airbag_levels *levels);
+
+/* The limit as it was before it was raised; UINT64_MAX: it is not. */
+uint64_t airbag_limit_before(struct airbag *airbag, uint64_t cgroup_id);
+
+/* --- the keeper ---------------------------------------------------------------------------- */
+
+/* Readable when airbag_check() is wanted: after a limit was raised, or could not be. */
+int airbag_wake_fd(const struct airbag *airbag);
+/*
+ * Puts back what can be put back; the kernel may reclaim meanwhile. Returns in how many milliseconds it is
+ * to be called again; 0: no limit is raised.
+ */
+unsigned int airbag_check(struct airbag *airbag);
+
+/* While the keeper does not run. NULL: nobody is told any more. */
+void airbag_on_over(struct airbag *airbag, airbag_over_fn fn, void *userdata);
+/* The same. Puts everything back; what the responder raises meanwhile is left. */
+void airbag_settle(struct airbag *airbag);
 
 /* --- the responder ------------------------------------------------------------------------- */
 

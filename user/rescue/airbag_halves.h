@@ -15,9 +15,9 @@ struct airbag {
 	pthread_mutex_t mutex; /* of all below */
 	struct bags bags;
 	struct debt debts[LENDING_DEBTS];
-	airbag_over_fn on_over; /* the slow path's own, as all below */
+	airbag_over_fn on_over; /* the keeper's own, as all below */
 	void *userdata;
-	int prepare_error; /* the first; the slow path warns of it */
+	int prepare_error; /* the first; the keeper warns of it */
 	bool prepare_warned;
 	int wake_fd; /* eventfd */
 };
@@ -38,6 +38,6 @@ void airbag_wake(const struct airbag *airbag);
 void airbag_tell_refused(struct airbag *airbag, uint64_t cgroup_id, uint64_t until_ns);
 
 /* A loan that is found to stand, and is ours now, has the time of a trip. */
-void payback_keep(struct bag *bag);
+void payback_keep(struct airbag *airbag, struct bag *bag);
 /* Puts back what an earlier instance left, or one with another runtime directory. */
 void payback_recover(struct airbag *airbag);

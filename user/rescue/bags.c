@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/util.h"
 #include "sense/cgroup_dir.h"
 #include "sense/cgroup_memory.h"
 
 static struct bag **bucket_of(struct bags *bags, uint64_t cgroup_id)
 {
-	return &bags->buckets[cgroup_id * 0x9e3779b97f4a7c15ULL >> 56];
+	return &bags->buckets[cgroup_id * 0x9e3779b97f4a7c15ULL >> (64 - BAG_BUCKET_BITS)];
 }
 
 static uint64_t hash_of(const char *text)
@@ -35,11 +36,28 @@ struct bag *bags_find(const struct bags *bags, uint64_t cgroup_id)
 	return bag;
 }
 
-void bags_each(struct bags *bags, void (*fn)(struct bag *bag, void *userdata), void *userdata)
+void bags_set_state(struct bags *bags, struct bag *bag, enum bag_state state)
 {
-	for (size_t i = 0; i < BAG_BUCKETS; i++)
-		for (struct bag *bag = bags->buckets[i]; bag; bag = bag->next)
-			fn(bag, userdata);
+	struct bag **link = &bags->raised;
+
+	if (bag->state == BAG_READY && state != BAG_READY) {
+		bag->next_raised = bags->raised;
+		bags->raised = bag;
+		bags->raised_count++;
+	} else if (bag->state != BAG_READY && state == BAG_READY) {
+		while (*link != bag)
+			link = &(*link)->next_raised;
+		*link = bag->next_raised;
+		bags->raised_count--;
+	}
+	bag->state = state;
+}
+
+void bags_each_raised(const struct bags *bags, void (*fn)(struct bag *bag, void *userdata),
+		      void *userdata)
+{
+	for (struct bag *bag = bags->raised; bag; bag = bag->next_raised)
+		fn(bag, userdata);
 }
 
 static void bag_close(struct bags *bags, struct bag *bag)
@@ -57,48 +75,52 @@ static void bag_close(struct bags *bags, struct bag *bag)
 
 /* --- making room --------------------------------------------------------------------------- */
 
+/* Nobody needs it now, and none that is open has it above it. */
+static bool is_idle(const struct bag *bag)
+{
+	return bag->state == BAG_READY && !bag->open_trips && !bag->below;
+}
+
 static bool is_gone(const struct bag *bag)
 {
 	return faccessat(bag->loan.dirfd, "cgroup.procs", F_OK, 0);
 }
 
-struct idle {
-	struct bag *bag; /* the longest unused, one that is gone before all others */
-	bool is_gone;
-};
-
-static void consider_idle(struct bag *bag, void *userdata)
+/* Closes those whose cgroups are gone. */
+static void sweep(struct bags *bags)
 {
-	struct idle *idle = userdata;
-	bool gone;
-
-	if (bag->state != BAG_READY || bag->open_trips || bag->below)
-		return;
-	gone = is_gone(bag);
-	if (!idle->bag || gone > idle->is_gone ||
-	    (gone == idle->is_gone && bag->used_ns < idle->bag->used_ns))
-		*idle = (struct idle){bag, gone};
+	for (size_t i = 0; i < BAG_BUCKETS; i++)
+		for (struct bag *bag = bags->buckets[i], *next; bag; bag = next) {
+			next = bag->next;
+			if (is_idle(bag) && is_gone(bag))
+				bag_close(bags, bag);
+		}
 }
 
-/* Closes one that nobody needs now, or only one that is gone. Returns whether there was one. */
-static bool make_room(struct bags *bags, bool only_gone)
+/* Closes the longest unused. False: all are needed. */
+static bool make_room(struct bags *bags)
 {
-	struct idle idle = {};
+	struct bag *oldest = NULL;
 
-	bags_each(bags, consider_idle, &idle);
-	if (!idle.bag || (only_gone && !idle.is_gone))
-		return false;
-	bag_close(bags, idle.bag);
-	return true;
+	for (size_t i = 0; i < BAG_BUCKETS; i++)
+		for (struct bag *bag = bags->buckets[i]; bag; bag = bag->next)
+			if (is_idle(bag) && (!oldest || bag->used_ns < oldest->used_ns))
+				oldest = bag;
+	if (oldest)
+		bag_close(bags, oldest);
+	return oldest;
 }
 
 static int open_cgroup(struct bags *bags, const struct cgroup_tree *tree, const char *rel,
 		       int *ret_dirfd)
 {
-	int r = cgroup_open(tree, rel, ret_dirfd);
+	int r;
 
-	while ((r == -EMFILE || r == -ENFILE) && make_room(bags, false))
+	do {
 		r = cgroup_open(tree, rel, ret_dirfd);
+		if (!r)
+			r = file_keep(ret_dirfd);
+	} while ((r == -EMFILE || r == -ENFILE) && make_room(bags));
 	return r;
 }
 
@@ -113,8 +135,7 @@ static int bag_add(struct bags *bags, const struct cgroup_tree *tree, const char
 	int r = bag ? open_cgroup(bags, tree, rel, &bag->loan.dirfd) : -ENOMEM;
 
 	if (++bags->added % SWEEP_EVERY == 0)
-		while (make_room(bags, true))
-			;
+		sweep(bags);
 	if (r) {
 		free(bag);
 		return r;

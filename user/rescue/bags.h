@@ -22,10 +22,11 @@ enum bag_state {
 
 /* The airbag of one cgroup, whether it has a limit or not. Times are of CLOCK_BOOTTIME, but for one. */
 struct bag {
-	struct bag *next;   /* in its bucket */
-	struct bag *above;  /* the cgroup that it is charged to as well; NULL: none that we see */
-	unsigned int below; /* how many have it above them */
-	enum bag_state state;
+	struct bag *next; /* in its bucket */
+	struct bag *next_raised;
+	struct bag *above;    /* the cgroup that it is charged to as well; NULL: none that we see */
+	unsigned int below;   /* how many have it above them */
+	enum bag_state state; /* set by bags_set_state() */
 	struct loan loan;
 	struct policy policy; /* by which it was raised */
 	uint64_t path_hash;
@@ -43,10 +44,13 @@ struct bag {
 	bool is_owed; /* the kernel refused to put it back: nothing more is lent */
 };
 
-#define BAG_BUCKETS 256
+#define BAG_BUCKET_BITS 12
+#define BAG_BUCKETS (1 << BAG_BUCKET_BITS)
 
 struct bags {
 	struct bag *buckets[BAG_BUCKETS];
+	struct bag *raised; /* all that are not ready: few, of thousands */
+	size_t raised_count;
 	size_t added; /* in all */
 };
 
@@ -60,8 +64,10 @@ struct bag *bags_find(const struct bags *bags, uint64_t cgroup_id);
 int bags_open(struct bags *bags, const struct cgroup_tree *tree, uint64_t cgroup_id,
 	      struct bag **ret);
 
-/* Calls fn for each; fn may not open or close any. */
-void bags_each(struct bags *bags, void (*fn)(struct bag *bag, void *userdata), void *userdata);
+void bags_set_state(struct bags *bags, struct bag *bag, enum bag_state state);
+/* Calls fn for each that is not ready; fn may not open, close or change any. */
+void bags_each_raised(const struct bags *bags, void (*fn)(struct bag *bag, void *userdata),
+		      void *userdata);
 
 /* Closes all. */
 void bags_done(struct bags *bags);

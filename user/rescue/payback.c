@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "base/wake.h"
 #include "core/lending.h"
 #include "rescue/airbag_halves.h"
 #include "rescue/journal.h"
@@ -84,7 +85,7 @@ static void end(struct airbag *airbag, struct bag *bag)
 	bag->over_ns = clock_ns(CLOCK_REALTIME);
 	bag->lasted_ns = sat_sub(clock_ns(CLOCK_BOOTTIME), bag->loan.entry.since_ns);
 	loan_end(&airbag->lender, &bag->loan);
-	bag->state = BAG_READY;
+	bags_set_state(&airbag->bags, bag, BAG_READY);
 	bag->loan.rearm_ns = 0;
 	bag->open_trips = 0; /* of which we may not have heard */
 	bag->is_owed = bag->is_rearmed = false;
@@ -109,7 +110,7 @@ static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
 	bool is_owed = bag->is_owed, has_time = bag->deadline_ns == UINT64_MAX && !by_force;
 	int r;
 
-	bag->state = BAG_GOING_BACK;
+	bags_set_state(&airbag->bags, bag, BAG_GOING_BACK);
 	pthread_mutex_unlock(&airbag->mutex);
 	r = is_owed    ? pay_back(airbag, &loan)
 	    : has_time ? put_back_gently(airbag, &loan)
@@ -124,7 +125,7 @@ static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
 		loan_raise_again(&airbag->lender, &bag->loan);
 		break;
 	case LENDING_REFUSED:
-		bag->state = BAG_RAISED;
+		bags_set_state(&airbag->bags, bag, BAG_RAISED);
 		if (has_time)
 			break;
 		bag->is_owed = true;
@@ -224,11 +225,11 @@ static struct raised collect_raised(struct airbag *airbag)
 	struct raised raised = {};
 
 	pthread_mutex_lock(&airbag->mutex);
-	raised.size = airbag->bags.added;
+	raised.size = airbag->bags.raised_count;
 	raised.bags = calloc(raised.size + 1, sizeof(struct bag *));
 	if (!raised.bags)
 		raised.size = 0; /* the timer comes again */
-	bags_each(&airbag->bags, collect, &raised);
+	bags_each_raised(&airbag->bags, collect, &raised);
 	pthread_mutex_unlock(&airbag->mutex);
 	return raised;
 }
@@ -237,10 +238,8 @@ unsigned int airbag_check(struct airbag *airbag)
 {
 	struct raised raised;
 	unsigned int again_ms = 0;
-	uint64_t count;
-	ssize_t n = read(airbag->wake_fd, &count, sizeof(count));
 
-	(void)n; /* it need not have been woken */
+	wake_clear(airbag->wake_fd);
 	warn_once(airbag);
 	raised = collect_raised(airbag);
 	for (size_t i = 0; i < raised.n; i++) {
@@ -274,11 +273,11 @@ unsigned int airbag_check(struct airbag *airbag)
 
 /* --- what an earlier instance left --------------------------------------------------------- */
 
-void payback_keep(struct bag *bag)
+void payback_keep(struct airbag *airbag, struct bag *bag)
 {
 	uint64_t now_ns = clock_ns(CLOCK_BOOTTIME);
 
-	bag->state = BAG_RAISED;
+	bags_set_state(&airbag->bags, bag, BAG_RAISED);
 	bag->is_for_trip = true;
 	bag->entered_ns = bag->over_ns = 0;
 	bag->most_bytes = airbag_lent_bytes(bag);
@@ -297,7 +296,7 @@ static void take_over(struct airbag *airbag, struct bag *bag)
 		log_info("the limit of cgroup %" PRIu64 ", which an earlier apoptosis left raised, "
 			 "goes back later: more is in use",
 			 bag->loan.cgroup_id);
-		payback_keep(bag);
+		payback_keep(airbag, bag);
 	} else {
 		log_info("putting back the limit of cgroup %" PRIu64 ", which an earlier apoptosis "
 			 "left raised",

@@ -207,7 +207,9 @@ static void signal_all(const struct respond *respond, const struct apo_request *
 	result->error = walk.signalled ? 0 : r;
 }
 
-static void signal_target(const struct respond *respond, const struct apo_request *request)
+/* What came of it last is returned. */
+static struct responder_result signal_target(const struct respond *respond,
+					     const struct apo_request *request)
 {
 	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
 	struct responder_result result = {.trip_id = request->trip_id, .last = 1};
@@ -224,11 +226,13 @@ static void signal_target(const struct respond *respond, const struct apo_reques
 		break;
 	}
 	respond->ops->tell(&result, respond->userdata);
+	return result;
 }
 
 /* --- the limit ----------------------------------------------------------------------------- */
 
-static void raise_limit(const struct respond *respond, const struct apo_request *request)
+/* Returns whether it is raised for a trip. */
+static bool raise_limit(const struct respond *respond, const struct apo_request *request)
 {
 	const struct policy *policy = policy_of(respond, &request->rec, request->rec.policy);
 	const struct policy *own = policy_of(respond, &request->rec, request->process_policy);
@@ -247,13 +251,14 @@ static void raise_limit(const struct respond *respond, const struct apo_request 
 	if (!request->trip_id) {
 		if (policy && policy_lends(policy))
 			respond->ops->lend(&growth, policy, respond->userdata);
-		return;
+		return false;
 	}
 	if (policy)
 		respond->ops->raise(&growth, policy, own ? own->grace_ns : 0, &result.airbag,
 				    respond->userdata);
 	result.time_ns = respond->ops->now_ns(respond->userdata);
 	respond->ops->tell(&result, respond->userdata);
+	return result.airbag.outcome == INCIDENT_AIRBAG_RAISED;
 }
 
 static void brake(const struct respond *respond, const struct apo_request *request)
@@ -264,7 +269,53 @@ static void brake(const struct respond *respond, const struct apo_request *reque
 		respond->ops->brake(request->limit_cgroup, respond->userdata);
 }
 
+/* --- the grace ----------------------------------------------------------------------------- */
+
+/*
+ * For the process that was signalled; where none was, for the grower, which the kernel side may have
+ * signalled. A limit that is raised must not stay so for ever: then there is one without being asked for,
+ * which ends only what still needs the loan.
+ */
+static void grant_grace(const struct respond *respond, const struct apo_request *request,
+			const struct responder_result *signalled, bool is_raised)
+{
+	const struct policy *own = policy_of(respond, &request->rec, request->process_policy);
+	uint64_t asked_ns = own ? own->grace_ns : 0;
+	uint64_t grace_ns = asked_ns ?: is_raised ? AIRBAG_GRACE_NS : 0;
+	bool is_grower = !signalled->pid;
+	struct grace grace = {
+		.trip_id = request->trip_id,
+		.deadline_ns =
+			sat_add(request->trip_id, grace_ns), /* the id is when it was decided */
+		.limit_cgroup = request->limit_cgroup,
+		.swap_bytes = sat_mul(request->swap_pages, respond->page_bytes),
+		.ample_bytes = asked_ns ? sat_mul(request->reserve_pages, respond->page_bytes) : 0,
+	};
+
+	if (!grace_ns ||
+	    respond->ops->hold(is_grower ? grower_pid(respond, request) : signalled->pid,
+			       is_grower ? request->grower.start_boottime_ns
+					 : signalled->start_boottime_ns,
+			       &grace.process, respond->userdata))
+		return; /* it has ended */
+	if (respond->ops->grant(&grace, respond->userdata))
+		pidref_close(&grace.process);
+}
+
 /* --- records ------------------------------------------------------------------------------- */
+
+static void respond_to_request(const struct respond *respond, const struct apo_request *request)
+{
+	struct responder_result signalled = {};
+	bool is_raised = false;
+
+	if (request->flags & APO_REQUEST_AIRBAG)
+		is_raised = raise_limit(respond, request);
+	if (request->flags & APO_REQUEST_SIGNAL)
+		signalled = signal_target(respond, request);
+	if (request->flags & APO_REQUEST_GRACE)
+		grant_grace(respond, request, &signalled, is_raised);
+}
 
 /*
  * Beyond the maximum nothing is kept: a refresh is asked for again, and what was not prepared is opened
@@ -286,10 +337,7 @@ void respond_to(struct respond *respond, const struct apo_record *record)
 		return;
 	switch (record->type) {
 	case APO_REC_REQUEST:
-		if (request->flags & APO_REQUEST_AIRBAG)
-			raise_limit(respond, request);
-		if (request->flags & APO_REQUEST_SIGNAL)
-			signal_target(respond, request);
+		respond_to_request(respond, request);
 		break;
 	case APO_REC_BRAKE:
 		brake(respond, request);

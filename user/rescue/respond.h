@@ -3,7 +3,7 @@
  * What the responder does for one record of the kernel side. The limit is raised before anybody is
  * signalled. Then, by the target of the process's policy, the grower, its leader, or every process of
  * the cgroup whose limit binds is signalled; the leader also in place of a grower for whom no signal
- * makes sense. What takes its time waits until the signals are out.
+ * makes sense. Then the end of its grace is seen to. What takes its time waits until the signals are out.
  *
  * A process is held before anything is asked about it. The grower is the one of the record, by its start
  * time; everybody else is signalled only as a member of the cgroup whose limit binds, asked while held: a
@@ -22,6 +22,7 @@
 #include "apoptosis/abi.h"
 #include "core/policy_set.h"
 #include "rescue/airbag.h"
+#include "rescue/keeper.h"
 #include "sense/pidref.h"
 
 /* What was done for a trip, for its incident: about its airbag, or about one process. */
@@ -57,6 +58,8 @@ struct respond_ops {
 		     void *userdata);
 	void (*brake)(uint64_t limit_cgroup, void *userdata);
 	void (*prepare)(uint64_t limit_cgroup, void *userdata);
+	/* keeper_grant(); takes the process, unless there is an error. */
+	int (*grant)(const struct grace *grace, void *userdata);
 	/* Has the kernel bring the statistics of the cgroup up to date. */
 	void (*refresh)(uint64_t limit_cgroup, void *userdata);
 

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,7 +13,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/outbox.h"
 #include "base/util.h"
+#include "base/wake.h"
 #include "rescue/leader.h"
 #include "sense/pidref.h"
 #include "sense/proc.h"
@@ -27,9 +28,11 @@ struct responder {
 	struct responder_config config;
 	struct respond respond;
 	pthread_t thread;
-	bool started;
-	int stop_fd;	/* eventfd */
-	int results[2]; /* pipe: read end, write end */
+	bool is_started, is_locked, is_realtime;
+	bool is_stopping; /* atomic, as turns */
+	uint64_t turns;
+	int wake_fd; /* eventfd */
+	struct outbox results;
 };
 
 /* --- what is done for a record ------------------------------------------------------------- */
@@ -40,13 +43,18 @@ static uint64_t now_ns(void *userdata)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* A result is smaller than PIPE_BUF: written whole or, when the slow path is far behind, not. */
 static void tell(const struct responder_result *result, void *userdata)
 {
-	const struct responder *responder = userdata;
-	ssize_t n = write(responder->results[1], result, sizeof(*result));
+	struct responder *responder = userdata;
 
-	(void)n;
+	outbox_put(&responder->results, result);
+}
+
+static int grant(const struct grace *grace, void *userdata)
+{
+	const struct responder *responder = userdata;
+
+	return keeper_grant(responder->config.keeper, grace);
 }
 
 static void raise_limit(const struct airbag_growth *growth, const struct policy *policy,
@@ -179,6 +187,7 @@ static int followed(pid_t pid, struct apo_signalled *ret, void *userdata)
 static const struct respond_ops ops = {
 	.now_ns = now_ns,
 	.tell = tell,
+	.grant = grant,
 	.raise = raise_limit,
 	.lend = lend,
 	.brake = brake,
@@ -209,16 +218,20 @@ static void *responder_main(void *userdata)
 	struct responder *responder = userdata;
 	struct pollfd fds[] = {
 		{.fd = source_urgent_fd(responder->config.source), .events = POLLIN},
-		{.fd = responder->stop_fd, .events = POLLIN},
+		{.fd = responder->wake_fd, .events = POLLIN},
 	};
 
 	pthread_setname_np(pthread_self(), "responder");
-	while (!(fds[1].revents & POLLIN)) {
+	log_never_wait();
+	while (!__atomic_load_n(&responder->is_stopping, __ATOMIC_ACQUIRE)) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents & POLLIN)
 			source_consume_urgent(responder->config.source);
 		respond_to_rest(&responder->respond);
+		if (fds[1].revents & POLLIN)
+			wake_clear(responder->wake_fd);
+		__atomic_add_fetch(&responder->turns, 1, __ATOMIC_RELEASE);
 	}
 	return NULL;
 }
@@ -227,7 +240,7 @@ static void *responder_main(void *userdata)
  * On fault: locks what is used, not every mapping of every library. Below a limit on locked
  * memory every later mapping could fail, so then nothing is locked.
  */
-static void lock_memory(bool privileged)
+static bool lock_memory(bool privileged)
 {
 	struct rlimit limit;
 	int r = 0;
@@ -238,6 +251,7 @@ static void lock_memory(bool privileged)
 		r = errno;
 	if (r)
 		log_warn("cannot lock memory: %s (needs CAP_IPC_LOCK), ignoring", strerror(r));
+	return !r;
 }
 
 /*
@@ -262,16 +276,17 @@ static int thread_start(struct responder *responder)
 	pthread_attr_t attr;
 	int r;
 
-	lock_memory(responder->config.may_lock_memory);
-	reserve_descriptors(responder->stop_fd);
+	responder->is_locked = lock_memory(responder->config.may_lock_memory);
+	reserve_descriptors(responder->wake_fd);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, RESPONDER_STACK);
 	r = pthread_create(&responder->thread, &attr, responder_main, responder);
 	pthread_attr_destroy(&attr);
 	if (r)
 		return -r;
-	responder->started = true;
+	responder->is_started = true;
 	r = pthread_setschedparam(responder->thread, SCHED_FIFO, &param);
+	responder->is_realtime = !r;
 	if (r)
 		log_warn("cannot schedule the responder in real time: %s (needs CAP_SYS_NICE), "
 			 "ignoring",
@@ -294,11 +309,11 @@ int responder_new(struct responder **ret, const struct responder_config *config)
 		.page_bytes = config->page_bytes,
 		.initial_pid_ns = config->initial_pid_ns,
 	};
-	responder->results[0] = responder->results[1] = -1;
-	responder->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (responder->stop_fd < 0 || pipe2(responder->results, O_CLOEXEC | O_NONBLOCK))
-		r = -errno;
-	else
+	r = outbox_open(&responder->results, sizeof(struct responder_result));
+	responder->wake_fd = wake_open();
+	if (!r && responder->wake_fd < 0)
+		r = responder->wake_fd;
+	if (!r)
 		r = source_on_urgent(config->source, on_urgent, responder);
 	if (!r)
 		r = thread_start(responder);
@@ -313,20 +328,45 @@ int responder_new(struct responder **ret, const struct responder_config *config)
 
 struct responder *responder_free(struct responder *responder)
 {
-	uint64_t one = 1;
-
 	if (!responder)
 		return NULL;
-	if (responder->started && write(responder->stop_fd, &one, sizeof(one)) == sizeof(one))
+	if (responder->is_started) {
+		__atomic_store_n(&responder->is_stopping, true, __ATOMIC_RELEASE);
+		wake(responder->wake_fd);
 		pthread_join(responder->thread, NULL);
-	close_fd(responder->stop_fd);
-	close_fd(responder->results[0]);
-	close_fd(responder->results[1]);
+	}
+	close_fd(responder->wake_fd);
+	outbox_close(&responder->results);
 	free(responder);
 	return NULL;
 }
 
+bool responder_is_locked(const struct responder *responder)
+{
+	return responder->is_locked;
+}
+
+bool responder_is_realtime(const struct responder *responder)
+{
+	return responder->is_realtime;
+}
+
 int responder_results_fd(const struct responder *responder)
 {
-	return responder->results[0];
+	return outbox_fd(&responder->results);
+}
+
+bool responder_next_result(struct responder *responder, struct responder_result *ret)
+{
+	return outbox_take(&responder->results, ret);
+}
+
+void responder_ping(struct responder *responder)
+{
+	wake(responder->wake_fd);
+}
+
+uint64_t responder_turns(const struct responder *responder)
+{
+	return __atomic_load_n(&responder->turns, __ATOMIC_ACQUIRE);
 }

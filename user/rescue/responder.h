@@ -16,6 +16,7 @@
 
 #include "core/policy_set.h"
 #include "rescue/airbag.h"
+#include "rescue/keeper.h"
 #include "rescue/respond.h"
 #include "source/source.h"
 #include "sense/cgroup.h"
@@ -25,6 +26,7 @@ struct responder;
 struct responder_config {
 	struct source *source;
 	struct airbag *airbag;
+	struct keeper *keeper;
 	const struct policy_set *policies;
 	const struct cgroup_tree *tree;
 	int proc_fd; /* open /proc, kept by the caller */
@@ -40,5 +42,15 @@ struct responder_config {
 int responder_new(struct responder **ret, const struct responder_config *config);
 struct responder *responder_free(struct responder *responder);
 
-/* Readable when there are results; read them as an array of struct responder_result. */
+/* Whether it got what it asked for. */
+bool responder_is_locked(const struct responder *responder);
+bool responder_is_realtime(const struct responder *responder);
+
+/* Readable when there are results. */
 int responder_results_fd(const struct responder *responder);
+/* False: there is none any more. */
+bool responder_next_result(struct responder *responder, struct responder_result *ret);
+
+/* Has the thread go round once, and how often it did: whether it lives. */
+void responder_ping(struct responder *responder);
+uint64_t responder_turns(const struct responder *responder);

@@ -107,6 +107,17 @@ void pidref_close(struct pidref *pidref)
 	pidref->pidfd = close_fd(pidref->pidfd);
 }
 
+int pidref_copy(const struct pidref *pidref, struct pidref *ret)
+{
+	int fd = fcntl(pidref->pidfd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	*ret = *pidref;
+	ret->pidfd = fd;
+	return 0;
+}
+
 int pidref_signal(const struct pidref *pidref, int signal)
 {
 	if (pidref->pidfd < 0)

@@ -40,6 +40,8 @@ int pidref_open(int proc_fd, pid_t pid, uint64_t start_boottime_ns, struct pidre
 int pidref_of_task(int proc_fd, bool initial_pid_ns, const struct apo_task *task,
 		   struct pidref *ret);
 void pidref_close(struct pidref *pidref);
+/* The same process, held once more. -EBADF: it is not open. */
+int pidref_copy(const struct pidref *pidref, struct pidref *ret);
 
 /* Whether it was started then, as far as clock ticks tell. */
 bool pidref_started(const struct pidref *pidref, uint64_t start_boottime_ns);

@@ -151,6 +151,16 @@ static void on_stat(int signal, siginfo_t *info, void *context)
 		RETURN(SECCOMP_RET_ALLOW), RETURN(REFUSED)
 
 /*
+ * No code, and no file: what is mapped of a file with holes in a tmpfs, and read, becomes memory of that
+ * file, charged to us, which outlives us and in which its owner may write. libelf reads what it cannot map.
+ */
+#define ALLOW_PLAIN_MEMORY(name)                                                          \
+	IS_CALL(name, 6), LOAD(ARGUMENT(2)),                                              \
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 3, 0), LOAD(ARGUMENT(3)), \
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 0, 1),                \
+		RETURN(SECCOMP_RET_ALLOW), RETURN(REFUSED)
+
+/*
  * Other system calls fail with EPERM, an error that callers must handle anyway, instead of ending the
  * process; those of another architecture end it. x32 has numbers of its own, which are none of these.
  */
@@ -172,7 +182,7 @@ static bool confine(void)
 		ANSWER(newfstatat, SECCOMP_RET_TRAP),
 		/* Others of its commands signal processes, lock files, make descriptors. */
 		ALLOW_IF(fcntl, 1, F_GETFL),
-		ALLOW_WITHOUT(mmap, 2, PROT_EXEC),
+		ALLOW_PLAIN_MEMORY(mmap),
 		ALLOW_WITHOUT(mprotect, 2, PROT_EXEC),
 		ALLOW(munmap),
 		ALLOW(mremap),
