@@ -20,6 +20,8 @@
 #include "base/util.h"
 #include "harness.h"
 
+#define OUTPUT_BYTES (1 << 20)
+
 #define READY_FD 9
 #define MAX_PROCESSES 256
 
@@ -162,8 +164,12 @@ struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *
 	live_check(process->pidfd >= 0, "pidfd_open: %m");
 	process->output_fds[0] = pipes.out[0];
 	process->output_fds[1] = pipes.err[0];
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		fcntl(process->output_fds[i], F_SETFL, O_NONBLOCK);
+		/* Events that are not read in time are dropped, and a test has other things to do. */
+		if (spec->events)
+			fcntl(process->output_fds[i], F_SETPIPE_SZ, OUTPUT_BYTES);
+	}
 	process->ready_fd = pipes.ready[0];
 	process->stdin_fd = spec->wants_stdin ? pipes.in[1] : close_fd(pipes.in[1]);
 	close_fd(pipes.failed[1]);
