@@ -33,7 +33,7 @@ static __noinline bool stage_move(struct check *check, struct limit *limit, __u3
 	return moved;
 }
 
-static __always_inline void signal_other(struct decision *decision, __u32 wanted, bool warn)
+static __always_inline void signal_other(struct decision *decision, __u32 wanted, __u32 use)
 {
 	struct process *process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
 	__u32 signal = 0, disposition = decision->disposition;
@@ -41,7 +41,7 @@ static __always_inline void signal_other(struct decision *decision, __u32 wanted
 
 	if (process)
 		r = signal_other_send(decision->target_tgid, process->shared.start_boottime_ns,
-				      wanted, warn, &signal, &disposition);
+				      wanted, use, &signal, &disposition);
 	decision->signal = signal;
 	decision->disposition = disposition;
 	decision->action = APO_ACT_DELEGATED; /* the responder does what it can */
@@ -50,7 +50,7 @@ static __always_inline void signal_other(struct decision *decision, __u32 wanted
 	} else if (!r && decision->signal) {
 		decision->action = APO_ACT_SENT;
 		decision->signal_ns = bpf_ktime_get_ns();
-	} else if (!r && warn) {
+	} else if (!r && use & SIGNAL_WARN) {
 		decision->action = APO_ACT_NONE;
 	}
 }
@@ -140,16 +140,19 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 	bool warn = decision->rule == APO_RULE_WARN;
 	bool own = decision->target_tgid == check->tgid && check->in_fault;
 	__u32 wanted = warn ? policy->warn_signal : policy->signal, signal = wanted, flags;
+	__u32 use = (warn ? SIGNAL_WARN : 0) |
+		    (policy->flags & APO_POLICY_SIGNAL_GIVEN ? SIGNAL_GIVEN : 0);
 	__u32 disposition = APO_DISP_UNKNOWN;
 
 	if (!limit_policy)
 		return APO_ACT_NONE;
 	if (own && wanted) {
-		decision->signal =
-			signal_choose(bpf_get_current_task(), wanted, warn, &disposition);
+		decision->signal = signal_choose(bpf_get_current_task(), wanted, use, &disposition);
 		decision->disposition = disposition;
-		if (decision->signal)
+		if (decision->signal) {
 			signal = decision->signal;
+			own = signal_is_ours((void *)bpf_get_current_task(), signal);
+		}
 	}
 	if (!warn && !signalled_remember(check, decision, signal)) {
 		stat_add(APO_STAT_MAP_FULL);
@@ -166,7 +169,7 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 	else if (own)
 		signal_current(decision, warn);
 	else
-		signal_other(decision, wanted, warn);
+		signal_other(decision, wanted, use);
 
 	if (!warn && (decision->error == -EBUSY || decision->signal != signal)) {
 		struct apo_signalled *kept =

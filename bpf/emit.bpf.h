@@ -38,6 +38,9 @@ static __always_inline void wake_overdue(__u64 now)
 		return;
 	wake_due_ns = 0;
 	bpf_ringbuf_discard(nothing, WAKE_NOW);
+	nothing = bpf_ringbuf_reserve(&urgent, sizeof(__u64), 0);
+	if (nothing)
+		bpf_ringbuf_discard(nothing, WAKE_NOW);
 }
 
 static __always_inline void record_begin(struct apo_record *record, __u32 type, __u32 size,
@@ -94,7 +97,8 @@ static __always_inline void request_emit(struct check *check, const struct limit
 	request->flags = flags;
 	request->swap_pages = check->reading.swap_pages;
 	request->reserve_pages = check->reading.reserve_pages;
-	bpf_ringbuf_submit(request, WAKE_NOW);
+	/* The end of a grace alone is nothing that cannot wait. */
+	bpf_ringbuf_submit(request, flags == APO_REQUEST_GRACE ? wake_later() : WAKE_NOW);
 	if (flags & APO_REQUEST_SIGNAL)
 		stat_add(APO_STAT_DELEGATED);
 }

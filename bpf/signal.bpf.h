@@ -42,31 +42,53 @@ __noinline __u32 disposition_of(__u64 task_address, __u32 signal)
 	return APO_DISP_DEFAULT;
 }
 
+/* What a signal is wanted for. */
+enum signal_use {
+	SIGNAL_WARN = 1,  /* a warning */
+	SIGNAL_GIVEN = 2, /* the operator's choice */
+};
+
 /*
- * The signal to use on a task: the one wanted, or SIGINT where that one would do nothing and
- * SIGINT has a handler (many runtimes handle only that), or 0: no signal would help. A warning goes
- * only to a process that handles or blocks it: the default action of most signals ends the process.
+ * The signal to use on a task: the one wanted; or SIGINT, where that has a handler (many runtimes handle only
+ * that, CPython first of all) and the one wanted has none, if that would do nothing or nobody has asked for it;
+ * or 0: no signal would help. A warning goes only to a process that handles or blocks it: the default action of
+ * most signals ends the process.
  */
-static __always_inline __u32 signal_choose(__u64 task_address, __u32 wanted, bool warn,
+static __always_inline __u32 signal_choose(__u64 task_address, __u32 wanted, __u32 use,
 					   __u32 *ret_disposition)
 {
 	__u32 disposition = disposition_of(task_address, wanted);
+	bool does_nothing = disposition == APO_DISP_IGNORED || disposition == APO_DISP_INIT;
+	bool drains_nothing = disposition == APO_DISP_DEFAULT && !(use & SIGNAL_GIVEN);
 
 	*ret_disposition = disposition;
-	if (warn)
+	if (use & SIGNAL_WARN)
 		return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED ? wanted
 											  : 0;
-	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
-		return wanted;
-	return disposition_of(task_address, SIGINT) == APO_DISP_HANDLED ? SIGINT : 0;
+	if ((does_nothing || drains_nothing) &&
+	    disposition_of(task_address, SIGINT) == APO_DISP_HANDLED)
+		return SIGINT;
+	return does_nothing ? 0 : wanted;
 }
 
 /*
- * Sends what signal_choose() chooses to a process that is not running here. -ENOSYS: the kernel
+ * Whether a signal that is sent from the running thread reaches the thread that kill(2) would have it reach:
+ * the main thread, unless that blocks it. bpf_send_signal() prefers the running one, which in many programs
+ * only notes the signal for a main thread that sleeps on.
+ */
+static __always_inline bool signal_is_ours(struct task_struct *task, __u32 signal)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	return leader == task || (BPF_CORE_READ(leader, blocked.sig[0]) >> ((signal - 1) & 63) & 1);
+}
+
+/*
+ * Sends what signal_choose() chooses to a process, as kill(2) would. -ENOSYS: the kernel
  * cannot, -ESRCH: it is gone. *ret_signal is 0 where no signal would help; then nothing is sent.
  */
 static __always_inline int signal_other_send(__u32 tgid, __u64 start_boottime_ns, __u32 wanted,
-					     bool warn, __u32 *ret_signal, __u32 *ret_disposition)
+					     __u32 use, __u32 *ret_signal, __u32 *ret_disposition)
 {
 #ifdef WITHOUT_SIGNAL_TASK
 	return -ENOSYS;
@@ -79,7 +101,7 @@ static __always_inline int signal_other_send(__u32 tgid, __u64 start_boottime_ns
 	if (BPF_CORE_READ(task, group_leader, start_boottime) != start_boottime_ns) {
 		r = -ESRCH; /* the pid belongs to another process by now */
 	} else {
-		*ret_signal = signal_choose(verifier_number(task), wanted, warn, ret_disposition);
+		*ret_signal = signal_choose(verifier_number(task), wanted, use, ret_disposition);
 		if (*ret_signal)
 			r = bpf_send_signal_task(task, *ret_signal, PIDTYPE_TGID, 0);
 	}

@@ -46,6 +46,8 @@ enum apo_policy_flag {
 	APO_POLICY_DRY_RUN = 1, /* decide and report, signal nothing */
 	APO_POLICY_AIRBAG = 2,	/* the responder raises the limit at a trip */
 	APO_POLICY_BRAKE = 4,	/* and slows growth when the handler is entered */
+	APO_POLICY_SIGNAL_GIVEN =
+		8, /* the signal is the operator's choice, whoever has a handler */
 };
 
 /*

@@ -123,7 +123,7 @@ Test(targets, default_action_ends_it_without_an_oom_kill)
 	live_check(live_kernel_events(cgroup).oom_kills == 0, "an OOM kill");
 	live_expect_text(verdict, "target.disposition", "default");
 	live_expect_text(verdict, "exit.signal", "TERM");
-	live_expect_text(verdict, "verdict", "saved");
+	live_expect_text(verdict, "verdict", "ended");
 	live_stop(guard);
 }
 
@@ -181,6 +181,32 @@ static void expect_saved_by_int(struct live_process *guard, struct live_process 
 	live_expect_text(verdict, "action.wanted_signal", "TERM");
 	live_expect_text(verdict, "action.signal", "INT");
 	live_expect_text(verdict, "verdict", "saved");
+	live_stop(guard);
+}
+
+/* The default action drains nothing; a program that handles only SIGINT, as CPython does, may shut down. */
+Test(targets, int_is_sent_where_only_int_has_a_handler)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "int", LIMIT);
+	struct live_process *guard = live_watch("--cgroup", cgroup->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--default-term", "--handle-int", "--rate", "200");
+
+	expect_saved_by_int(guard, victim, cgroup);
+}
+
+Test(targets, but_not_where_the_operator_has_named_another)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "term", LIMIT);
+	struct live_process *guard = live_watch("--signal", "TERM", "--cgroup", cgroup->rel);
+	struct live_process *victim =
+		live_victim(cgroup, "--default-term", "--handle-int", "--rate", "200");
+	json_t *verdict = live_event(guard, "verdict", victim->pid);
+
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 128 + SIGTERM, "it ended with %d",
+		   live_exit_code(victim));
+	live_expect_text(verdict, "verdict", "ended");
 	live_stop(guard);
 }
 

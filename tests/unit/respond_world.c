@@ -203,6 +203,7 @@ static struct policy_set *policies_make(void)
 		[TO_LEADER] = {.target = APO_TARGET_LEADER, .cooldown_ns = 2 * COOLDOWN},
 		[TO_ALL] = {.target = APO_TARGET_ALL},
 		[DRY] = {.airbag = AIRBAG_AUTO, .brake = true, .dry_run = true},
+		[GIVEN] = {.signal_given = true},
 	};
 	struct policy_set *set = policy_set_new(GENERATION);
 

@@ -22,7 +22,7 @@
 #define OTHER 300
 
 /* Policies by id. */
-enum { PLAIN, LENDS, TO_LEADER, TO_ALL, DRY };
+enum { PLAIN, LENDS, TO_LEADER, TO_ALL, DRY, GIVEN };
 
 struct process {
 	pid_t pid;

@@ -447,7 +447,7 @@ Test(options, policy_counts_in_pages_of_the_machine)
 	cr_expect_eq(policy.signal, SIGINT);
 	cr_expect_eq(policy.warn_signal, SIGUSR2);
 	cr_expect_eq(policy.target, APO_TARGET_ALL);
-	cr_expect_eq(policy.flags, APO_POLICY_DRY_RUN);
+	cr_expect_eq(policy.flags, APO_POLICY_DRY_RUN | APO_POLICY_SIGNAL_GIVEN);
 
 	/* A part of a page is a page: the reserve is never less than asked for. */
 	policy_kernel(&o.policy, 65536, &policy);

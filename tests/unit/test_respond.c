@@ -195,7 +195,13 @@ Test(respond, the_target_is_who_can_make_use_of_the_signal)
 {
 	static const struct target_case cases[] = {
 		{"handled", PLAIN, RESERVE, HANDLED, DEFAULT, HANDLED, GROWER_GETS_IT, HANDLED},
-		{"the end", PLAIN, RESERVE, DEFAULT, HANDLED, HANDLED, GROWER_GETS_IT, DEFAULT},
+		{"the end", PLAIN, RESERVE, DEFAULT, DEFAULT, HANDLED, GROWER_GETS_IT, DEFAULT},
+		{"the end, but SIGINT is handled", PLAIN, RESERVE, DEFAULT, HANDLED, HANDLED,
+		 GROWER_GETS_SIGINT, DEFAULT},
+		{"the end, as asked for", GIVEN, RESERVE, DEFAULT, HANDLED, HANDLED, GROWER_GETS_IT,
+		 DEFAULT},
+		{"ignored, though asked for", GIVEN, RESERVE, IGNORED, HANDLED, HANDLED,
+		 GROWER_GETS_SIGINT, IGNORED},
 		{"blocked", PLAIN, RESERVE, BLOCKED, HANDLED, HANDLED, GROWER_GETS_IT, BLOCKED},
 		{"unknown", PLAIN, RESERVE, UNKNOWN, HANDLED, HANDLED, GROWER_GETS_IT, UNKNOWN},
 		{"ignored, but SIGINT is handled", PLAIN, RESERVE, IGNORED, HANDLED, HANDLED,

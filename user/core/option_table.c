@@ -180,6 +180,7 @@ static int parse_usable_signal(const char *value, int *ret, const char **ret_why
 
 static int set_signal(struct options *o, const char *value, const char **ret_why)
 {
+	o->policy.signal_given = true;
 	return parse_usable_signal(value, &o->policy.signal, ret_why);
 }
 
@@ -333,7 +334,10 @@ static const struct option_row rows[] = {
 	 set_forecast},
 	{"--signal", 0, "signal", "NAME",
 	 "the name or number of a signal that a process can handle, such as TERM", "TERM", GUARDING,
-	 "The signal that asks for the shutdown.", set_signal},
+	 "The signal that asks for the shutdown. Unless it is given: INT where TERM has no handler "
+	 "and INT "
+	 "has one, as in CPython.",
+	 set_signal},
 	{"--target", 0, "target", "WHO", "grower, leader or all", "grower", GUARDING,
 	 "Who gets the signal: the process that grew, the main process of its container, or all "
 	 "processes of the cgroup whose limit binds (grower, leader, all).",

@@ -177,6 +177,7 @@ static int set_defaults(struct options *o, char **ret_error)
 	}
 	o->policy.reserve_max_bytes =
 		RESERVE_MAX_DEFAULT_BYTES; /* a reserve that is asked for has no cap */
+	o->policy.signal_given = false;
 	return 0;
 }
 

@@ -46,7 +46,8 @@ struct policy {
 
 	/* Signals: of the policy of the process. */
 	int signal;
-	int warn_signal; /* 0 = only the event */
+	bool signal_given; /* by the operator: sent also where only SIGINT has a handler */
+	int warn_signal;   /* 0 = only the event */
 	enum apo_target target;
 	uint64_t grace_ns; /* 0 = off */
 	uint64_t cooldown_ns;

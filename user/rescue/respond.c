@@ -20,9 +20,9 @@ static bool is_warning(const struct apo_request *request)
 /* --- one process --------------------------------------------------------------------------- */
 
 /*
- * The signal to use on a process: the one of the policy; or SIGINT where that one would do nothing and
- * SIGINT has a handler; or 0, if neither would help. A warning goes only to those who handle or
- * wait for it. The same rule as the kernel side's signal_choose().
+ * The signal to use on a process: the one of the policy; or SIGINT, where that has a handler and the one of the
+ * policy has none, if that would do nothing or nobody has asked for it; or 0, if neither would help. A warning
+ * goes only to those who handle or wait for it. The same rule as the kernel side's signal_choose().
  */
 static int choose_signal(const struct respond *respond, const struct apo_request *request,
 			 const struct pidref *process, uint32_t *ret_disposition)
@@ -31,15 +31,19 @@ static int choose_signal(const struct respond *respond, const struct apo_request
 	enum apo_disposition disposition =
 		ops->disposition(process, request->signal, respond->userdata);
 
+	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
+	bool does_nothing = disposition == APO_DISP_IGNORED || disposition == APO_DISP_INIT;
+	bool drains_nothing = disposition == APO_DISP_DEFAULT && policy && !policy->signal_given;
+
 	*ret_disposition = disposition;
 	if (is_warning(request))
 		return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED
 			       ? (int)request->signal
 			       : 0;
-	if (disposition != APO_DISP_IGNORED && disposition != APO_DISP_INIT)
-		return request->signal;
-	return ops->disposition(process, SIGINT, respond->userdata) == APO_DISP_HANDLED ? SIGINT
-											: 0;
+	if ((does_nothing || drains_nothing) &&
+	    ops->disposition(process, SIGINT, respond->userdata) == APO_DISP_HANDLED)
+		return SIGINT;
+	return does_nothing ? 0 : (int)request->signal;
 }
 
 /* Whether the process was signalled for another trip a short while ago. */
