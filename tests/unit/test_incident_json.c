@@ -57,6 +57,7 @@ static struct incident saved(void)
 		.levels = {{.cgroup = "/docker/ab12", .lent_bytes = 64 * MIB},
 			   {.lent_bytes = 4096}},
 		.level_count = 2,
+		.judged_ns = (NOON + 1) * NSEC_PER_SEC,
 		.loan = {.lasted_ns = 2500 * NSEC_PER_MSEC,
 			 .over_realtime_ns = NOON * NSEC_PER_SEC},
 		.brake_set = true,
@@ -89,7 +90,8 @@ Test(incident_json, a_full_document_is_exactly_this)
 
 	cr_expect_str_eq(
 		text,
-		"{\"event\":\"verdict\",\"schema\":1,\"time\":\"2026-01-31T12:00:00.123456Z\","
+		"{\"event\":\"verdict\",\"schema\":1,\"time\":\"2026-01-31T12:00:01.000000Z\","
+		"\"trip_time\":\"2026-01-31T12:00:00.123456Z\","
 		"\"id\":\"000000000000ab12\",\"verdict\":\"saved\",\"reason\":\"why\","
 		"\"trigger\":\"growth\",\"rule\":\"forecast\",\"level\":1,"
 		"\"process\":{\"pid\":1234,\"ns_pid\":7,\"comm\":\"server\","
@@ -132,6 +134,7 @@ Test(incident_json, what_is_not_known_is_null)
 	cr_expect_str_eq(
 		text,
 		"{\"event\":\"oom_kill\",\"schema\":1,\"time\":\"1970-01-01T00:00:00.000000Z\","
+		"\"trip_time\":\"1970-01-01T00:00:00.000000Z\","
 		"\"id\":\"0000000000000000\",\"verdict\":\"open\",\"reason\":null,"
 		"\"trigger\":null,\"rule\":null,\"level\":0,"
 		"\"process\":{\"pid\":null,\"ns_pid\":null,\"comm\":null,\"cmdline\":null,"

@@ -180,7 +180,8 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"paid_back\":null},\"least_"
 		"headroom_bytes\":-4096,"
 		"\"rate_bytes_per_s\":12288,\"trips\":1,\"warns\":2,\"oom_kills\":3,"
-		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":0,"
+		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"ended\":0,\"too "
+		"late\":0,"
 		"\"needless\":0,\"ignored\":0,\"missed\":0,\"dry run\":0}},"
 		"{\"cgroup\":null,\"cgroup_id\":78,\"policy\":0,\"policy_from\":null,\"need_"
 		"bytes\":0,"
@@ -191,7 +192,7 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"rate_bytes_"
 		"per_s\":0,"
 		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0,"
-		"\"verdicts\":{\"open\":0,\"saved\":0,\"too late\":0,\"needless\":0,"
+		"\"verdicts\":{\"open\":0,\"saved\":0,\"ended\":0,\"too late\":0,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}],"
 		"\"processes\":[{\"pid\":5,\"comm\":\"small\\n\",\"rss_bytes\":{\"file\":4096,"
 		"\"anon\":8192,\"swap\":12288,\"shmem\":16384},\"peak_bytes\":36864,"
@@ -209,7 +210,7 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"counters\":{\"checks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
 		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12},"
-		"\"verdicts\":{\"open\":0,\"saved\":2,\"too late\":1,\"needless\":0,"
+		"\"verdicts\":{\"open\":0,\"saved\":2,\"ended\":0,\"too late\":1,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}\n",
 		"%s", text);
 }

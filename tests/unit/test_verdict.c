@@ -84,7 +84,14 @@ Test(verdict, ending_by_the_chosen_signal_is_saved)
 	expect(i, VERDICT_SAVED, "handled the signal, then ended by it");
 	i.delivered_ns = 0;
 	i.target.disposition = APO_DISP_DEFAULT;
-	expect(i, VERDICT_SAVED, "ended by the default action of the signal");
+	expect(i, VERDICT_ENDED,
+	       "ended by the default action of the signal: it has no handler, and nothing was "
+	       "drained");
+	i.target.disposition = APO_DISP_BLOCKED; /* sigwait(3) */
+	expect(i, VERDICT_SAVED, "took the signal, then ended by it");
+	i.target.disposition = APO_DISP_DEFAULT; /* of the one that was wanted */
+	i.wanted_signal = SIGUSR1;
+	expect(i, VERDICT_SAVED, "took the signal, then ended by it");
 	i.exit.signal = SIGHUP;
 	expect(i, VERDICT_SAVED, "shut down and ended by another signal");
 }

@@ -43,6 +43,8 @@ const char *verdict_name(enum verdict verdict)
 		return "open";
 	case VERDICT_SAVED:
 		return "saved";
+	case VERDICT_ENDED:
+		return "ended";
 	case VERDICT_TOO_LATE:
 		return "too late";
 	case VERDICT_NEEDLESS:

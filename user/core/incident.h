@@ -17,7 +17,8 @@
 
 enum verdict {
 	VERDICT_OPEN = 0, /* not closed yet */
-	VERDICT_SAVED,	  /* a shutdown instead of the kill */
+	VERDICT_SAVED,	  /* a shutdown of its own instead of the kill */
+	VERDICT_ENDED,	  /* by the signal itself, in place of the kill: nothing was drained */
 	VERDICT_TOO_LATE, /* signalled, and killed by the kernel all the same */
 	VERDICT_NEEDLESS, /* it would have lived without us */
 	VERDICT_IGNORED,  /* the signal had no effect */
@@ -79,6 +80,7 @@ enum incident_missing {
 struct incident {
 	uint64_t id;	      /* of the trip; unique since boot */
 	uint64_t realtime_ns; /* CLOCK_REALTIME of the crossing */
+	uint64_t judged_ns;   /* CLOCK_REALTIME of the verdict; 0: there is none yet */
 	enum verdict verdict;
 	const char *reason; /* one sentence for the verdict, static text */
 
@@ -163,5 +165,5 @@ uint64_t incident_margin_ns(const struct incident *incident);
 /* Frees what a process owns, not itself; leaves it empty. */
 void incident_process_clear(struct incident_process *process);
 
-/* "saved", "too late", "needless", "ignored", "missed", "dry run", "open". Never NULL. */
+/* "saved", "ended", "too late", "needless", "ignored", "missed", "dry run", "open". Never NULL. */
 const char *verdict_name(enum verdict verdict);

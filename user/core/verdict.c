@@ -37,7 +37,8 @@ enum handler {
 	HANDLER_WAITED = 2,
 	HANDLER_NO = 4,
 	HANDLER_UNSEEN = 8,
-	HANDLER_ANY = 15,
+	HANDLER_NONE = 16,
+	HANDLER_ANY = 31,
 };
 
 enum danger {
@@ -64,8 +65,8 @@ static const struct row rows[] = {
 	 "killed by the kernel's OOM killer before the signal could be sent"},
 	{SENT_YES, END_OOM, HANDLER_RAN, DANGER_ANY, VERDICT_TOO_LATE,
 	 "killed by the kernel's OOM killer during its shutdown"},
-	{SENT_YES, END_OOM, HANDLER_WAITED | HANDLER_UNSEEN, DANGER_ANY, VERDICT_TOO_LATE,
-	 "killed by the kernel's OOM killer after the signal"},
+	{SENT_YES, END_OOM, HANDLER_WAITED | HANDLER_NONE | HANDLER_UNSEEN, DANGER_ANY,
+	 VERDICT_TOO_LATE, "killed by the kernel's OOM killer after the signal"},
 	{SENT_YES, END_OOM, HANDLER_NO, DANGER_ANY, VERDICT_TOO_LATE,
 	 "killed by the kernel's OOM killer before its handler ran"},
 
@@ -97,8 +98,10 @@ static const struct row rows[] = {
 	 VERDICT_NEEDLESS, "it ended by itself before its handler ran"},
 	{SENT_YES, END_SIGNAL, HANDLER_RAN, DANGER_YES, VERDICT_SAVED,
 	 "handled the signal, then ended by it"},
+	{SENT_YES, END_SIGNAL, HANDLER_NONE, DANGER_YES, VERDICT_ENDED,
+	 "ended by the default action of the signal: it has no handler, and nothing was drained"},
 	{SENT_YES, END_SIGNAL, HANDLER_ANY, DANGER_YES, VERDICT_SAVED,
-	 "ended by the default action of the signal"},
+	 "took the signal, then ended by it"},
 	{SENT_YES, END_ZERO, HANDLER_ANY, DANGER_YES, VERDICT_SAVED,
 	 "shut down and exited with status 0"},
 	{SENT_YES, END_CODE, HANDLER_ANY, DANGER_YES, VERDICT_SAVED,
@@ -112,8 +115,8 @@ static const struct row rows[] = {
 	 "handled the signal, gave memory back and runs on"},
 	{SENT_YES, END_RECOVERED, HANDLER_WAITED, DANGER_YES, VERDICT_SAVED,
 	 "gave memory back after the signal and runs on"},
-	{SENT_YES, END_RECOVERED, HANDLER_NO | HANDLER_UNSEEN, DANGER_YES, VERDICT_NEEDLESS,
-	 "the headroom came back without the signal having been handled"},
+	{SENT_YES, END_RECOVERED, HANDLER_NO | HANDLER_NONE | HANDLER_UNSEEN, DANGER_YES,
+	 VERDICT_NEEDLESS, "the headroom came back without the signal having been handled"},
 	{SENT_YES, END_LOW, HANDLER_RAN, DANGER_ANY, VERDICT_IGNORED,
 	 "handled the signal, but runs on with headroom below the line"},
 	{SENT_YES, END_LOW, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
@@ -222,6 +225,9 @@ static enum handler classify_handler(const struct incident *incident)
 		return HANDLER_WAITED;
 	if (incident->target.disposition == APO_DISP_HANDLED && incident->generated_ns)
 		return HANDLER_NO;
+	if (incident->target.disposition == APO_DISP_DEFAULT &&
+	    incident->signal == incident->wanted_signal)
+		return HANDLER_NONE;
 	return HANDLER_UNSEEN;
 }
 

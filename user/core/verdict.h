@@ -32,6 +32,7 @@
  *          waited      not seen, and would not be: the signal is blocked (sigwait and signalfd
  *                      take it without an entry)
  *          no          the signal was seen being queued, a handler is installed, no entry was seen
+ *          none        there is none: the signal has its default action
  *          unseen      anything else
  *
  * danger   yes         least headroom since the trip was below the reserve, or is not known
@@ -50,7 +51,7 @@
  * failed  oom              *             *       too late   never sent
  * gone    oom              *             *       too late   killed before it could be sent
  * yes     oom              ran           *       too late   killed during its shutdown
- * yes     oom              waited unseen *       too late   killed after the signal
+ * yes     oom              waited none unseen *  too late   killed after the signal
  * yes     oom              no            *       too late   killed before the handler ran
  * *       hung             *             *       ignored    waits for room that nobody makes
  * gone    *                *             *       needless   ended before it could be sent
@@ -62,12 +63,13 @@
  * yes     crash            *             *       ignored    crashed instead of shutting down
  * yes     zero..lost recovered *         no      needless   the reserve was never entered
  * yes     zero code other lost no        yes     needless   ended before the handler ran
- * yes     signal           *             yes     saved      by the handler or the default action
+ * yes     signal           none          yes     ended      by the default action
+ * yes     signal           *             yes     saved      by the handler
  * yes     zero, code       *             yes     saved      shut down (the status is told)
  * yes     other            *             yes     saved      shut down, ended by another signal
  * yes     lost             *             yes     saved      ended after the signal
  * yes     recovered        ran waited    yes     saved      gave memory back and runs on
- * yes     recovered        no unseen     yes     needless   memory came back without the handler
+ * yes     recovered        no none unseen yes    needless   memory came back without the handler
  * yes     low              *             *       ignored    runs on below the reserve
  * yes     running          *             *       ignored    runs on
  */

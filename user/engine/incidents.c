@@ -117,8 +117,9 @@ static void on_loan_over(struct incidents *incidents, uint64_t limit_cgroup,
 static void on_verdict(struct open_incident *open, void *userdata)
 {
 	struct incidents *incidents = userdata;
-	const struct incident *incident = open->incident;
+	struct incident *incident = open->incident;
 
+	incident->judged_ns = clock_ns(CLOCK_REALTIME);
 	tallies_add(&incidents->tallies, &open->limit, incident->verdict);
 	if (open->capture)
 		profiler_follow(incidents->shared.profiler, &open->subject, open->capture);

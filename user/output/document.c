@@ -33,6 +33,11 @@ bool document_is_text(const json_t *document, const char *path, const char *text
 	return found && strcmp(found, text) == 0;
 }
 
+const char *document_trip_time(const json_t *document)
+{
+	return document_text(document, "trip_time") ? "trip_time" : "time";
+}
+
 bool document_is_known(const json_t *document, const char *path)
 {
 	return json_is_number(document_at(document, path));

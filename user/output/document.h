@@ -20,6 +20,9 @@ bool document_is_text(const json_t *document, const char *path, const char *text
 /* Whether there is a number. */
 bool document_is_known(const json_t *document, const char *path);
 
+/* The path of when the line was crossed: of older reports, the only time there is. */
+const char *document_trip_time(const json_t *document);
+
 #define PATHS(...)            \
 	(const char *const[]) \
 	{                     \

@@ -80,6 +80,7 @@ static void print_word(FILE *file, const struct incident *incident, bool colour)
 	case VERDICT_DRY_RUN:
 		code = COLOUR_CYAN;
 		break;
+	case VERDICT_ENDED:
 	case VERDICT_NEEDLESS:
 		break;
 	}
@@ -341,7 +342,7 @@ int event_line(FILE *file, const struct incident *incident, bool colour)
 
 	if (r < 0)
 		return r;
-	format_clock(clock, sizeof(clock), incident->realtime_ns);
+	format_clock(clock, sizeof(clock), incident->judged_ns ?: incident->realtime_ns);
 	fprintf(file, "%s ", clock);
 	print_word(file, incident, colour);
 	print_who(file, incident, &names);

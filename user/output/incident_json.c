@@ -266,10 +266,12 @@ static json_t *missing_json(unsigned int missing)
 
 json_t *incident_json(const struct incident *incident, const char *event)
 {
-	json_t *object = json_event(event, incident->realtime_ns);
-	char id[17];
+	json_t *object = json_event(event, incident->judged_ns ?: incident->realtime_ns);
+	char id[17], trip_time[FORMAT_TIME_SIZE];
 	int r = 0;
 
+	format_rfc3339(trip_time, sizeof(trip_time), incident->realtime_ns);
+	r |= json_object_set_new(object, "trip_time", json_string(trip_time));
 	snprintf(id, sizeof(id), "%016" PRIx64, incident->id);
 	r |= json_object_set_new(object, "id", json_string(id));
 	r |= json_object_set_new(object, "verdict", json_string(verdict_name(incident->verdict)));

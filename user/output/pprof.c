@@ -354,7 +354,8 @@ static void put_profile(struct profile *profile, const json_t *document)
 		put_location(profile, i, item);
 	json_array_foreach (document_at(profile->recording, "stacks"), i, item)
 		put_sample(profile, item);
-	put_number(profile->file, PROFILE_TIME_NS, time_of(document_text(document, "time")));
+	put_number(profile->file, PROFILE_TIME_NS,
+		   time_of(document_text(document, document_trip_time(document))));
 	put_number(profile->file, PROFILE_DURATION_NS,
 		   since_ms > 0 && since_ms < 1e12 ? (uint64_t)(since_ms * NSEC_PER_MSEC) : 0);
 	put_number(profile->file, PROFILE_COMMENT,

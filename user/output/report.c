@@ -160,7 +160,7 @@ int report_row(FILE *file, const json_t *document, const struct terminal *termin
 		fputc('\n', file);
 		return file_result(file);
 	}
-	document_print(file, document, "%t  %t  ", PATHS("time", "id"));
+	document_print(file, document, "%t  %t  ", PATHS(document_trip_time(document), "id"));
 	print_verdict(file, document, terminal->colour, 8);
 	document_print(file, document, "  %t (%n), %t\n",
 		       PATHS("process.comm", "process.pid", "process.cgroup"));

@@ -75,6 +75,9 @@ static const struct {
 	{"saved", any,
 	 "Nothing is broken. If it comes again, find out what allocates, or give the cgroup a "
 	 "higher limit."},
+	{"ended", any,
+	 "Nothing else was killed, and nothing of its own was finished: let the program handle the "
+	 "signal, and stop what allocates there."},
 	{"too late", went_on,
 	 "It was told, and went on allocating until all that was lent was gone; a larger "
 	 "--airbag-max only puts that off. Let its handler end what allocates, choose a --signal "
@@ -221,7 +224,7 @@ json_t *report_facts(const json_t *document)
 {
 	struct facts facts = {.document = document, .list = json_array()};
 
-	add(&facts, "when", "%t (%t)", PATHS("time", "id"));
+	add(&facts, "when", "%t (%t)", PATHS(document_trip_time(document), "id"));
 	add(&facts, "process", "%n (%n in its container): %t",
 	    PATHS("process.pid", "process.ns_pid", "process.cmdline"));
 	add(&facts, "cgroup", "%t", PATHS("process.cgroup"));
@@ -246,6 +249,13 @@ json_t *report_facts(const json_t *document)
 
 /* --- the summary --------------------------------------------------------------------------- */
 
+/* Its handler is not seen where it has none. */
+static bool arrived(const json_t *document)
+{
+	return was_delivered(document) || json_equal(document_at(document, "exit.signal"),
+						     document_at(document, "action.signal"));
+}
+
 static void tell_action(FILE *file, const json_t *document)
 {
 	bool itself = json_equal(document_at(document, "target.pid"),
@@ -267,7 +277,7 @@ static void tell_action(FILE *file, const json_t *document)
 			       ", and its handler ran %u after the line was crossed.",
 			       PATHS("timing.crossing_to_handler_us"));
 	else
-		fputs(was_delivered(document) ? "." : ", which did not arrive.", file);
+		fputs(arrived(document) ? "." : ", which did not arrive.", file);
 }
 
 static void tell_end(FILE *file, const json_t *document)
