@@ -75,3 +75,84 @@ DRAINS(with_a_loop_of_asyncio, "asyncio", "term")
 DRAINS(without_a_handler_that_sleeps, "sleep", "none")
 DRAINS(without_a_handler_that_waits_for_an_event, "event", "none")
 DRAINS(without_a_handler_with_asyncio, "asyncio", "none")
+
+/* --- what is said before ------------------------------------------------------------------- */
+
+/* The answer of `explain PID ARGS...`. */
+static json_t *explained(const struct live_process *process, const char *const args[])
+{
+	const char *words[8] = {"explain", live_format("%d", (int)process->pid), "--json"};
+	struct live_process *tool;
+	json_t *answer;
+
+	for (size_t i = 0; args[i]; i++)
+		words[3 + i] = args[i];
+	tool = live_tool_to_end(words);
+	live_check(live_exit_code(tool) == 0, "explain ended with %d", live_exit_code(tool));
+	answer = json_loads(tool->output[0], 0, NULL);
+	live_check(answer, "no JSON: %s", tool->output[0]);
+	return answer;
+}
+
+#define EXPLAINED(process, ...) \
+	explained(process, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+/* What explain says of a process is what is done when it grows. */
+static void explained_and_done(const char *signal, const char *const more[])
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "service", LIMIT);
+	struct live_process *guard = live_watch_lending(cgroup), *victim;
+	const char *args[16] = {"--wait-stdin", "--rate", "200"};
+	uint64_t deadline = live_deadline();
+	json_t *answer, *verdict;
+
+	for (size_t i = 0; more[i]; i++)
+		args[3 + i] = more[i];
+	victim = live_victim_argv(&(const struct live_spawn){.cgroup = cgroup, .wants_stdin = true},
+				  args);
+	answer = EXPLAINED(victim);
+	while (strcmp(live_text(answer, "process.signal"), signal) != 0) {
+		live_pump(deadline, "its handlers to be set up");
+		answer = EXPLAINED(victim);
+	}
+	live_expect_text(answer, "process.comm", "victim");
+	live_expect_text(answer, "cgroup", cgroup->rel);
+	live_expect_text(answer, "limit.cgroup", cgroup->rel);
+	live_expect_int(answer, "limit.limit_bytes", LIMIT);
+	live_check(live_bool(answer, "limit.lends"), "it cannot be raised");
+	live_expect_int(answer, "target.pid", victim->pid);
+	live_expect_int(answer, "grace_ms", 10000);
+	live_release(victim);
+	verdict = live_event(guard, "verdict", victim->pid);
+	live_expect_text(verdict, "action.signal", signal);
+	live_expect_int(verdict, "target.pid", victim->pid);
+	live_stop(guard);
+}
+
+Test(outcome, explain_says_what_is_done)
+{
+	explained_and_done("TERM", (const char *const[]){NULL});
+	explained_and_done("INT", (const char *const[]){"--default-term", "--handle-int", NULL});
+	explained_and_done("TERM", (const char *const[]){"--block-term", NULL});
+}
+
+Test(outcome, explain_goes_by_the_options)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "service", LIMIT);
+	struct live_process *first = live_victim(cgroup, "--max", "8M", "--hold");
+	struct live_process *second;
+	json_t *answer;
+
+	live_wait_ready(first);
+	second = live_victim(cgroup, "--default-term", "--handle-int", "--max", "8M", "--hold");
+	live_wait_ready(second);
+	answer = EXPLAINED(second, "--signal", "TERM", "--airbag", "off");
+	live_expect_text(answer, "target.signal", "TERM");
+	live_check(!live_bool(answer, "limit.lends"), "it lends");
+	live_check(json_is_null(live_member(answer, "grace_ms")), "a grace");
+	answer = EXPLAINED(second, "--target", "leader", "--grace", "3s");
+	live_expect_int(answer, "target.pid", first->pid);
+	live_expect_int(answer, "process.pid", second->pid);
+	live_expect_int(answer, "grace_ms", 3000);
+	live_check(!first->exited && !second->exited, "something was done");
+}

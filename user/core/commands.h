@@ -21,6 +21,9 @@
 	ROW(RSS, rss, "PID [--json]", "show the memory of a process now, exact to the page",       \
 	    "Shows the memory of a process by kind, and the usage, the reclaimable part and the "  \
 	    "binding limit of its cgroup.")                                                        \
+	ROW(EXPLAIN, explain, "PID [OPTIONS]", "show what would be done for a process, and why",   \
+	    "Shows whose limit binds a process, whether it could be raised, who would be "         \
+	    "signalled when it grows, with which signal, and why. Does nothing.")                  \
 	ROW(REPORT, report, "[latest | list | ID | FILE] [OPTIONS]",                               \
 	    "show what happened, from the reports",                                                \
 	    "Shows one report of --report-dir, or lists all of them, the latest last. One report " \

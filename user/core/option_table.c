@@ -11,6 +11,7 @@
 
 #define BIT(command) (1U << (command))
 #define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
+#define DECIDING (GUARDING | BIT(COMMAND_EXPLAIN))
 #define EVERY ((1U << COMMANDS) - 1)
 
 /* The least that holds the page tables and pages of a small program with libc. */
@@ -322,7 +323,7 @@ static const struct option_row rows[] = {
 	{"--limit", 0, NULL, "SIZE", "a size such as 256M", NULL, BIT(COMMAND_RUN),
 	 "Run CMD in a new cgroup with this memory limit.", set_limit},
 	{"--reserve", 0, "reserve", "SIZE|PERCENT",
-	 "a size such as 64M, or a percent of the limit up to 100%", "10%", GUARDING,
+	 "a size such as 64M, or a percent of the limit up to 100%", "10%", DECIDING,
 	 "Where the limit is not raised (--airbag), act when less headroom than this is left below "
 	 "it. Page cache that the kernel can drop counts as headroom. The reserve is what the "
 	 "shutdown itself may use. Unless given, it is at most 64M.",
@@ -333,22 +334,22 @@ static const struct option_row rows[] = {
 	 "the level is already high.",
 	 set_forecast},
 	{"--signal", 0, "signal", "NAME",
-	 "the name or number of a signal that a process can handle, such as TERM", "TERM", GUARDING,
+	 "the name or number of a signal that a process can handle, such as TERM", "TERM", DECIDING,
 	 "The signal that asks for the shutdown. Unless it is given: INT where TERM has no handler "
 	 "and INT "
 	 "has one, as in CPython.",
 	 set_signal},
-	{"--target", 0, "target", "WHO", "grower, leader or all", "grower", GUARDING,
+	{"--target", 0, "target", "WHO", "grower, leader or all", "grower", DECIDING,
 	 "Who gets the signal: the process that grew, the main process of its container, or all "
 	 "processes of the cgroup whose limit binds (grower, leader, all).",
 	 set_target},
-	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off", GUARDING,
+	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off", DECIDING,
 	 "Send SIGKILL to the target of a trip that still runs after this time, also if no signal "
 	 "made sense for it, unless headroom is back above the line that it tripped at. With off, "
 	 "what still needs a loan 10s after its trip gets SIGKILL all the same.",
 	 set_grace},
 	{"--airbag", 0, "airbag", "SIZE|PERCENT|auto|off",
-	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "auto", GUARDING,
+	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "auto", DECIDING,
 	 "Raise the limit a little, silently, just before it is reached, and signal only when need "
 	 "passes the limit as it was; then raise it by so much in all, for as long as the shutdown "
 	 "takes and at most 2s longer than the grace (10s unless given), never by more than the "
@@ -357,7 +358,7 @@ static const struct option_row rows[] = {
 	 "reserve is kept instead.",
 	 set_airbag},
 	{"--airbag-max", 0, "airbag-max", "SIZE|PERCENT",
-	 "a size such as 512M, or a percent of the limit up to 100%", "100%", GUARDING,
+	 "a size such as 512M, or a percent of the limit up to 100%", "100%", DECIDING,
 	 "With --airbag auto, the most by which a limit is ever raised.", set_airbag_max},
 	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
 	 "When the handler is entered and no more can be lent, slow down what uses up the rest: by "

@@ -128,7 +128,7 @@ static int parse_operand(const char *word, struct options *o, char **ret_error)
 		o->report = word;
 		return 0;
 	}
-	if (o->command != COMMAND_RSS || o->pid)
+	if ((o->command != COMMAND_RSS && o->command != COMMAND_EXPLAIN) || o->pid)
 		return refuse_word(ret_error, o->command, "unexpected argument", word);
 	if (parse_pid(word, &o->pid) >= 0)
 		return 0;
@@ -229,7 +229,7 @@ static int check_together(const struct options *o, char **ret_error)
 				   "no command: give -- CMD [ARG...], see apoptosis %s "
 				   "--help",
 				   name);
-	if (o->command == COMMAND_RSS && o->pid == 0)
+	if ((o->command == COMMAND_RSS || o->command == COMMAND_EXPLAIN) && o->pid == 0)
 		return text_refuse(ret_error, "no process: give a PID, see apoptosis %s --help",
 				   name);
 	r = policy_check(&o->policy, o->mode == MODE_ALL, ret_error);

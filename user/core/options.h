@@ -46,7 +46,7 @@ struct options {
 	enum command command;
 	bool help; /* -h: nothing else was checked */
 	enum guard_mode mode;
-	pid_t pid;	      /* watch --pid, or the PID of rss; 0 = none */
+	pid_t pid;	      /* watch --pid, or the PID of rss and explain; 0 = none */
 	const char *cgroup;   /* as given, not normalized; NULL = none */
 	uint64_t limit_bytes; /* run --limit; 0 = none asked for */
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "base/util.h"
+#include "core/stop_signal.h"
 
 /* NULL: of policies that are no longer in force. */
 static const struct policy *policy_of(const struct respond *respond,
@@ -19,31 +20,24 @@ static bool is_warning(const struct apo_request *request)
 
 /* --- one process --------------------------------------------------------------------------- */
 
-/*
- * The signal to use on a process: the one of the policy; or SIGINT, where that has a handler and the one of the
- * policy has none, if that would do nothing or nobody has asked for it; or 0, if neither would help. A warning
- * goes only to those who handle or wait for it. The same rule as the kernel side's signal_choose().
- */
+/* The signal to use on a process; 0: none would help. */
 static int choose_signal(const struct respond *respond, const struct apo_request *request,
 			 const struct pidref *process, uint32_t *ret_disposition)
 {
 	const struct respond_ops *ops = respond->ops;
+	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
 	enum apo_disposition disposition =
 		ops->disposition(process, request->signal, respond->userdata);
 
-	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
-	bool does_nothing = disposition == APO_DISP_IGNORED || disposition == APO_DISP_INIT;
-	bool drains_nothing = disposition == APO_DISP_DEFAULT && policy && !policy->signal_given;
-
 	*ret_disposition = disposition;
 	if (is_warning(request))
-		return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED
-			       ? (int)request->signal
-			       : 0;
-	if ((does_nothing || drains_nothing) &&
-	    ops->disposition(process, SIGINT, respond->userdata) == APO_DISP_HANDLED)
-		return SIGINT;
-	return does_nothing ? 0 : (int)request->signal;
+		return stop_signal_warn(request->signal, disposition).signal;
+	if (disposition == APO_DISP_HANDLED)
+		return request->signal;
+	/* Policies that are no longer in force have asked for it, for all that is known. */
+	return stop_signal_choose(request->signal, !policy || policy->signal_given, disposition,
+				  ops->disposition(process, SIGINT, respond->userdata))
+		.signal;
 }
 
 /* Whether the process was signalled for another trip a short while ago. */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What would be done for a process, and why: gathered by engine/explain.h, shown by output/explain.h. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/policy.h"
+#include "core/stop_signal.h"
+
+/* Strings are owned and raw; NULL: not known. */
+struct explained_process {
+	pid_t pid; /* 0: there is none */
+	char *comm;
+	enum apo_disposition disposition; /* of the signal of the policy */
+	struct stop_signal stop;
+};
+
+struct explanation {
+	uint64_t realtime_ns;
+	struct explained_process process, leader; /* it grows; of its cgroup */
+	char *cgroup;				  /* that it is charged to */
+	char *limit_cgroup;			  /* whose limit binds; NULL: none does */
+	uint64_t limit_bytes, need_bytes, file_bytes;
+	uint64_t reserve_bytes, lends_bytes; /* by the policy */
+	bool lends;			     /* the limit can be raised */
+	int lends_error;		     /* -errno: why not; 0: the policy does not */
+	/* Whom the signal is for; of "all" the process stands for the others. NULL: nobody would get one. */
+	const struct explained_process *target;
+};
+
+/* Frees what it owns, not itself. */
+void explanation_clear(struct explanation *explanation);
+
+/* By target, and the leader in place of a process for which no signal makes sense. */
+void explanation_choose_target(struct explanation *explanation, enum apo_target target);
