@@ -30,7 +30,7 @@ static void parse(struct tool *tool)
 struct tool *tool_start(const struct bench *bench, const struct group *group,
 			const char *const more[])
 {
-	const char *argv[MAX_ARGUMENTS + 6] = {bench->apoptosis, "watch", "--json"};
+	const char *argv[MAX_ARGUMENTS + 8] = {bench->apoptosis, "watch", "--json"};
 	struct tool *tool = calloc(1, sizeof(*tool));
 	size_t n = 3;
 
@@ -39,6 +39,9 @@ struct tool *tool_start(const struct bench *bench, const struct group *group,
 	argv[n++] = group ? "--cgroup" : "--all";
 	if (group)
 		argv[n++] = group->rel;
+	argv[n++] =
+		"--report-dir"; /* by default there are reports, but not where the machine's are */
+	argv[n++] = text("%s/reports", bench->dir);
 	for (size_t i = 0; more && more[i] && n < MAX_ARGUMENTS; i++)
 		argv[n++] = more[i];
 	tool->events = json_array();

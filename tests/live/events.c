@@ -21,15 +21,15 @@ static const char *tool_path(void)
 static const char *const *prepend(const char *const first[], const char *const args[])
 {
 	static const char *words[MAX_ARGUMENTS];
-	size_t n = 0;
+	size_t before = 0, n = 0;
 
-	for (size_t i = 0; first[i]; i++)
-		words[n++] = first[i];
-	for (size_t i = 0; args[i]; i++) {
-		live_check(n + 1 < MAX_ARGUMENTS, "too many arguments");
-		words[n++] = args[i];
-	}
-	words[n] = NULL;
+	while (first[before])
+		before++;
+	while (args[n])
+		n++;
+	live_check(before + n < MAX_ARGUMENTS, "too many arguments");
+	memmove(&words[before], args, (n + 1) * sizeof(*args)); /* which may be these words */
+	memcpy(words, first, before * sizeof(*first));
 	return words;
 }
 
@@ -55,13 +55,18 @@ static bool has_word(const char *const args[], const char *word)
 	return *args;
 }
 
-/* `watch` or `run`, with a reserve unless the test asks for loans. */
+/* `watch` or `run`, with a reserve unless the test asks for loans, and without the machine's reports. */
 static const char *const *guarding(const char *command, const char *const args[])
 {
-	const char *const lends[] = {tool_path(), command, "--json", NULL};
-	const char *const keeps[] = {tool_path(), command, "--json", "--airbag", "off", NULL};
+	const char *const plain[] = {tool_path(), command, "--json", NULL};
+	const char *const keeps[] = {"--airbag", "off", NULL};
+	const char *const quiet[] = {"--report-dir", "off", NULL};
 
-	return prepend(has_word(args, "--airbag") ? lends : keeps, args);
+	if (!has_word(args, "--airbag"))
+		args = prepend(keeps, args);
+	if (!has_word(args, "--report-dir"))
+		args = prepend(quiet, args);
+	return prepend(plain, args);
 }
 
 static void wait_until_ready(struct live_process *guard)

@@ -151,6 +151,20 @@ Test(options, report_takes_one_name)
 	cr_expect_str_eq(o.report_dir, "/r");
 }
 
+Test(options, reports_are_kept_unless_told)
+{
+	struct options o = WATCH("--all");
+
+	cr_expect_null(o.report_dir);
+	cr_expect_not(o.no_reports);
+	o = WATCH("--all", "--report-dir", "off");
+	cr_expect_null(o.report_dir);
+	cr_expect(o.no_reports);
+	o = WATCH("--all", "--report-dir", "off", "--report-dir", "./off");
+	cr_expect_str_eq(o.report_dir, "./off");
+	cr_expect_not(o.no_reports);
+}
+
 Test(options, the_brake_is_on_unless_told)
 {
 	struct options o = WATCH("--all");
@@ -338,7 +352,7 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 "--accounts '262145': give a number from 1 to 262144"},
 		{COMMAND_WATCH,
 		 {"--all", "--report-dir="},
-		 "--report-dir '': give the path of a directory"},
+		 "--report-dir '': give the path of a directory, or off"},
 		{COMMAND_RUN,
 		 {"--json"},
 		 "no command: give -- CMD [ARG...], see apoptosis run --help"},

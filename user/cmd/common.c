@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
 #include "engine/engine.h"
 #include "output/help.h"
+#include "sinks/report_dir.h"
 
 int common_options(enum command command, int argc, char **argv, struct options *ret)
 {
@@ -38,7 +40,11 @@ void common_engine_config(const struct options *options, FILE *out, struct engin
 		.out = out,
 		.json = options->json,
 		.quiet = options->verbosity < 0,
-		.report_dir = options->report_dir,
+		.report_dir = options->no_reports   ? NULL
+			      : options->report_dir ? options->report_dir
+			      : geteuid() == 0	    ? REPORTS_DIR_DEFAULT
+						    : NULL,
+		.wants_reports = options->report_dir,
 		.accounts = options->accounts,
 	};
 }

@@ -199,8 +199,9 @@ int cmd_report(int argc, char **argv)
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = dirfd < 0 ? -errno : report_dir_list(dirfd, &files, &count);
 	if (r) {
-		log_error("cannot read the reports in %s: %s; give the --report-dir that watch was "
-			  "given",
+		log_error("cannot read the reports in %s: %s; give the --report-dir that watch or "
+			  "run "
+			  "was given",
 			  dir, strerror(-r));
 		return EXIT_USAGE;
 	}

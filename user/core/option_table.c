@@ -243,7 +243,8 @@ static int set_report_dir(struct options *o, const char *value, const char **ret
 	(void)ret_why;
 	if (!*value)
 		return -EINVAL;
-	o->report_dir = value;
+	o->no_reports = is_off(value);
+	o->report_dir = o->no_reports ? NULL : value;
 	return 0;
 }
 
@@ -390,10 +391,11 @@ static const struct option_row rows[] = {
 	{"--pprof", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_REPORT),
 	 "Print the stacks that allocated as a profile.proto, for go tool pprof; binary.",
 	 set_pprof},
-	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory", NULL,
+	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory, or off", NULL,
 	 GUARDING | BIT(COMMAND_REPORT),
 	 "The directory of reports, a JSON file for each incident; of more than 1000 or 64 MiB the "
-	 "oldest go. The command report looks in /var/lib/apoptosis/reports unless told.",
+	 "oldest go. Unless told, root's are in /var/lib/apoptosis/reports, and nobody else has "
+	 "any.",
 	 set_report_dir},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
 	 set_quiet},

@@ -219,6 +219,10 @@ static int check_together(const struct options *o, char **ret_error)
 
 	if (r < 0)
 		return r;
+	if (o->command == COMMAND_REPORT && o->no_reports)
+		return text_refuse(ret_error,
+				   "--report-dir off: report reads a directory, give its "
+				   "path (./off, if it is called so)");
 	if (o->command == COMMAND_WATCH && o->mode == MODE_NONE)
 		return text_refuse(ret_error,
 				   "nothing to guard: give --pid, --cgroup or --all, see "

@@ -53,7 +53,8 @@ struct options {
 	struct policy policy; /* of what is guarded */
 	uint32_t accounts;    /* room for those of so many limits; 0 = by the machine */
 	bool json;
-	const char *report_dir; /* NULL = none; for report, the default one */
+	const char *report_dir; /* NULL: the default one */
+	bool no_reports;	/* --report-dir off */
 	const char *report;	/* report: which; NULL = the latest */
 	bool folded, pprof;	/* report: stacks, in those formats */
 	const char *html;	/* report: file of the page, "-" = standard output; NULL = none */

@@ -403,17 +403,32 @@ static int start(struct engine *engine)
 	return r ?: start_loop(engine);
 }
 
-int engine_start(struct engine *engine, const struct engine_events *events)
+/* An exit status, or 0. */
+static int open_reports(struct engine *engine)
 {
-	const char *report_dir = engine->config.report_dir;
-	int r = report_dir ? report_dir_open(report_dir, &engine->sinks.report_dirfd) : 0;
+	const char *dir = engine->config.report_dir;
+	int r = dir ? report_dir_open(dir, &engine->sinks.report_dirfd) : 0;
 
-	if (r) {
+	if (!r)
+		return 0;
+	if (engine->config.wants_reports) {
 		log_error("cannot write reports to %s: %s (--report-dir wants a directory that is "
 			  "writable)",
-			  report_dir, strerror(-r));
+			  dir, strerror(-r));
 		return EXIT_USAGE;
 	}
+	log_info("no reports are kept: cannot write to %s: %s (--report-dir names another place)",
+		 dir, strerror(-r));
+	engine->config.report_dir = NULL;
+	return 0;
+}
+
+int engine_start(struct engine *engine, const struct engine_events *events)
+{
+	int r = open_reports(engine);
+
+	if (r)
+		return r;
 	if (load(engine))
 		return EXIT_CANNOT;
 	engine->events = *events;

@@ -34,6 +34,9 @@ int report_dir_open(const char *path, int *ret_dirfd)
 	_cleanup_close_ int fd = -1;
 	int r;
 
+	if (!strcmp(path, REPORTS_DIR_DEFAULT) && mkdir(REPORTS_DIR_PARENT, 0700) &&
+	    errno != EEXIST)
+		return -errno;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -11,8 +11,9 @@
 
 #include "core/incident.h"
 
-#define REPORTS_DIR_DEFAULT "/var/lib/apoptosis/reports" /* as deploy/systemd has it */
-#define REPORTS_KEEP 1000				 /* files */
+#define REPORTS_DIR_PARENT "/var/lib/apoptosis"
+#define REPORTS_DIR_DEFAULT REPORTS_DIR_PARENT "/reports" /* as deploy/systemd has it */
+#define REPORTS_KEEP 1000				  /* files */
 #define REPORTS_KEEP_BYTES (64ULL * 1024 * 1024)
 
 struct report_file {
