@@ -128,6 +128,18 @@ static const struct course courses[] = {
 		.grace_ms = 5000,
 	},
 	{
+		.claim = "a grace that ends as its trip is taken over is waited for",
+		.steps = {AT(1000, FLOW_TAKEN_OVER, FLOW_SAVE | FLOW_SET_TIMER,
+			     .deadline_ms = 1000),
+			  AT(1001, FLOW_GONE, 0), AT(1001, FLOW_TIME, OPENED, .deadline_ms = 2001),
+			  AT(1002, FLOW_GRACE_ANSWER, FLOW_SAVE, .end = FLOW_GRACE_KILLED),
+			  AT(2001, FLOW_TIME, FLOW_READ_CLOSING), READ(2001, 90, JUDGED)},
+		.verdict = VERDICT_IGNORED,
+		.missing = INCIDENT_MISSING_RESTART | INCIDENT_MISSING_END,
+		.action = APO_ACT_SENT,
+		.grace_ms = 500,
+	},
+	{
 		.claim = "a trip that is taken over after its process is judged",
 		.steps = {AT(1000, FLOW_TAKEN_OVER, FLOW_SAVE | FLOW_SET_TIMER, .deadline_ms = 1000,
 			     .is_gone = true),

@@ -109,6 +109,18 @@ Test(verdict, responder_and_kernel_side_count_alike)
 	expect(i, VERDICT_SAVED, "shut down and exited with status 0");
 }
 
+/* What an instance that is gone has asked its responder for was done, for all that is known. */
+Test(verdict, a_signal_that_was_delegated_before_a_restart_was_sent)
+{
+	struct incident i = exited(0);
+
+	i.action = APO_ACT_DELEGATED;
+	i.generated_ns = i.delivered_ns = 0;
+	expect(i, VERDICT_NEEDLESS, "no signal was sent, and it ended by itself");
+	i.missing = INCIDENT_MISSING_RESTART;
+	expect(i, VERDICT_SAVED, "shut down and exited with status 0");
+}
+
 Test(verdict, sigkill_of_an_oom_victim_is_too_late)
 {
 	struct incident i = ended_by(SIGKILL);

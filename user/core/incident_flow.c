@@ -186,6 +186,7 @@ static unsigned int take_over(struct flow *flow, struct incident *incident,
 {
 	incident->missing |= INCIDENT_MISSING_RESTART;
 	flow->raised = event->is_raised;
+	flow->may_be_killed = !event->is_gone && incident->grace_ns;
 	return FLOW_SAVE | hold(flow, event->is_gone ? FLOW_STAGE_GONE : FLOW_STAGE_OPEN, now_ns);
 }
 
@@ -292,8 +293,11 @@ static unsigned int on_time(struct flow *flow, struct incident *incident, uint64
 		if (flow->stage == FLOW_STAGE_JUDGING || now_ns < flow->deadline_ns)
 			return effects;
 	}
-	if (flow->stage == FLOW_STAGE_GONE)
+	if (flow->stage == FLOW_STAGE_GONE) {
+		if (effects & FLOW_REPORT && flow->may_be_killed)
+			return effects | linger(flow, FLOW_STAGE_GONE, now_ns);
 		return effects | judge_unseen(flow, incident, now_ns);
+	}
 	if (effects & FLOW_REPORT)
 		return effects | wait_for_end(flow, incident, now_ns);
 	if (flow->stage != FLOW_STAGE_OPEN || !incident->grace_ns ||
@@ -308,6 +312,7 @@ static unsigned int on_grace_answer(struct flow *flow, struct incident *incident
 {
 	bool is_running = flow->stage == FLOW_STAGE_OPEN || flow->stage == FLOW_STAGE_GRACE_OVER;
 
+	flow->may_be_killed = false;
 	if (answer->end == FLOW_GRACE_KILLED) {
 		incident->killed_after_grace = true;
 		if (flow->stage == FLOW_STAGE_ENDED)

@@ -137,6 +137,7 @@ struct flow {
 	enum flow_stage stage;
 	unsigned int awaits; /* enum flow_await */
 	bool raised;	     /* the limit, by the airbag */
+	bool may_be_killed;  /* taken over, and its grace may end before anything is known of it */
 	uint64_t deadline_ns;
 	struct apo_close late[FLOW_LATE_MAX];
 	size_t late_count;

@@ -134,6 +134,10 @@ static enum sent classify_sent(const struct incident *incident)
 	case APO_ACT_DISAPPEARED:
 		return SENT_GONE;
 	case APO_ACT_DELEGATED:
+		/* The responder sends at once; an instance that is gone need not have noted it. */
+		if (incident->missing & INCIDENT_MISSING_RESTART)
+			return SENT_YES;
+		/* fall through */
 	case APO_ACT_FAILED:
 		/* The kernel's word counts for more than the responder's silence. */
 		return incident->generated_ns || incident->delivered_ns ? SENT_YES : SENT_FAILED;

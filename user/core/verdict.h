@@ -5,7 +5,8 @@
  * The facts are first put into four words:
  *
  * sent     yes         the signal went out: by the kernel side, by the responder, or the kernel
- *                      was seen queueing or delivering it
+ *                      was seen queueing or delivering it; or the responder was asked for it, and what
+ *                      came of that is not known because the instance is gone
  *          none        no process could make use of it, so nothing was sent
  *          failed      the system call failed, the responder never answered, or the record of the
  *                      trip was lost and no signal was seen
