@@ -185,6 +185,8 @@ static unsigned int take_over(struct flow *flow, struct incident *incident,
 			      const struct flow_event *event, uint64_t now_ns)
 {
 	incident->missing |= INCIDENT_MISSING_RESTART;
+	if (!incident->signal) /* its responder was asked for one, and which it took is not known */
+		incident->signal = incident->wanted_signal;
 	flow->raised = event->is_raised;
 	flow->may_be_killed = !event->is_gone && incident->grace_ns;
 	return FLOW_SAVE | hold(flow, event->is_gone ? FLOW_STAGE_GONE : FLOW_STAGE_OPEN, now_ns);
