@@ -81,11 +81,11 @@ static struct programs *take_apoptosis(struct cost *cost, const char *const opti
 /* Without and with a place for reports: only then is anything recorded. */
 static void take_both(struct cost *cost)
 {
-	cost->programs[UNGUARDED] =
-		take_apoptosis(cost, (const char *const[]){"--reserve", "16M", "--airbag", "off",
-							   "--report-dir", "off", NULL});
-	cost->programs[FAR_RECORDED] = take_apoptosis(
+	cost->programs[UNGUARDED] = take_apoptosis(
 		cost, (const char *const[]){"--reserve", "16M", "--airbag", "off", NULL});
+	cost->programs[FAR_RECORDED] = take_apoptosis(
+		cost, (const char *const[]){"--reserve", "16M", "--airbag", "off", "--report-dir",
+					    text("%s/reports", cost->bench->dir), NULL});
 	cost->programs[FAR] = cost->programs[NEAR] = cost->programs[UNGUARDED];
 	cost->programs[NEAR_RECORDED] = cost->programs[FAR_RECORDED];
 }

@@ -39,9 +39,9 @@ struct tool *tool_start(const struct bench *bench, const struct group *group,
 	argv[n++] = group ? "--cgroup" : "--all";
 	if (group)
 		argv[n++] = group->rel;
-	argv[n++] =
-		"--report-dir"; /* by default there are reports, but not where the machine's are */
-	argv[n++] = text("%s/reports", bench->dir);
+	/* By default nothing is recorded either; the files would be the machine's. */
+	argv[n++] = "--report-dir";
+	argv[n++] = "off";
 	for (size_t i = 0; more && more[i] && n < MAX_ARGUMENTS; i++)
 		argv[n++] = more[i];
 	tool->events = json_array();

@@ -395,7 +395,7 @@ static const struct option_row rows[] = {
 	 GUARDING | BIT(COMMAND_REPORT),
 	 "The directory of reports, a JSON file for each incident; of more than 1000 or 64 MiB the "
 	 "oldest go. Unless told, root's are in /var/lib/apoptosis/reports, and nobody else has "
-	 "any.",
+	 "any. Who allocated is recorded only where DIR is named: what grows fast pays for it.",
 	 set_report_dir},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
 	 set_quiet},

@@ -279,7 +279,7 @@ static int load(struct engine *engine)
 		.cpu_ids = engine->machine.cpu_ids,
 		.node_ids = engine->machine.node_ids,
 		.may_swap = may_swap(engine->proc_fd),
-		.profiling = engine->config.report_dir,
+		.profiling = engine->config.wants_reports,
 		.limits = engine->config.accounts
 				  ?: room_for_limits(cgroup_tree_count(engine->tree),
 						     engine->machine.memory_bytes),
@@ -378,6 +378,7 @@ static int start(struct engine *engine)
 		.source = engine->source,
 		.tree = engine->tree,
 		.sinks = &engine->sinks,
+		.records = engine->config.wants_reports,
 		.policies = guards_policies(engine->guards),
 		.proc_fd = engine->proc_fd,
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,

@@ -32,8 +32,9 @@ struct engine_config {
 	bool is_wrapper;  /* `run`: verdicts also go to the termination message of a container */
 	const char *mode; /* "pid", "cgroup", "all", "run": for the ready event; static */
 	const char *report_dir; /* NULL: no reports; borrowed */
-	bool wants_reports;	/* it was named: else there are none where it cannot be written */
-	uint32_t accounts;	/* room for those of so many limits; 0: by the machine */
+	/* It was named. Else there are none where it cannot be written, and nobody records who allocates. */
+	bool wants_reports;
+	uint32_t accounts; /* room for those of so many limits; 0: by the machine */
 };
 
 struct engine_events {

@@ -431,7 +431,7 @@ static int make_parts(struct incidents *incidents)
 	incidents->shared.inspector = profiler.inspector = inspector_new(config->loop);
 	if (!profiler.inspector)
 		return -ENOMEM;
-	if (config->sinks->report_dirfd >= 0)
+	if (config->records)
 		r = profiler_new(&incidents->shared.profiler, &profiler);
 	incidents->queue = symbolize_queue_new(config->loop, renew_report, incidents);
 	if (!r && !incidents->queue)

@@ -33,6 +33,7 @@ struct incidents_config {
 	struct keeper *keeper;
 	const struct cgroup_tree *tree;
 	struct sinks *sinks;
+	bool records; /* who allocates */
 	const struct policy_set *policies;
 	int proc_fd;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
