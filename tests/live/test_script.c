@@ -206,39 +206,38 @@ Test(script, watch_goes_on_when_nobody_reads)
 	close(fds[1]);
 }
 
-/* Nothing has to be named: root's reports have a place. In a /var/lib of its own. */
-Test(script, report_after_run_just_works)
+/* To its end, in a /var/lib of its own, a tmpfs of those mount options. It ends with 0. */
+static struct live_process *in_var_lib(const char *options, const char *text)
 {
 	struct live_spawn spec = in_limit();
-	const char *text =
-		live_format("exec unshare -m sh -c 'mount -t tmpfs none /var/lib && \"$0\" run "
-			    "-q -- %s --rate 0; \"$0\" report' \"$0\"",
-			    live_workload("victim"));
 	struct live_process *process;
 
 	if (!live_program("unshare"))
 		live_skip("unshare", "no unshare in $PATH");
-	process = script(&spec, text);
+	process = script(&spec, live_format("exec unshare -m sh -c 'mount -t tmpfs -o %s none "
+					    "/var/lib && %s' \"$0\"",
+					    options, text));
 	live_wait_exit(process);
 	live_check(live_exit_code(process) == 0, "it ended with %d", live_exit_code(process));
+	return process;
+}
+
+/* Nothing has to be named: root's reports have a place. */
+Test(script, report_after_run_just_works)
+{
+	struct live_process *process =
+		in_var_lib("rw", live_format("\"$0\" run -q -- %s --rate 0; \"$0\" report",
+					     live_workload("victim")));
+
 	live_wait_output(process, 0, "saved: victim");
 }
 
 /* Where the place cannot be written there are none, and the guard works all the same. */
 Test(script, without_a_place_for_them_there_are_no_reports)
 {
-	struct live_spawn spec = in_limit();
-	const char *text =
-		live_format("exec unshare -m sh -c 'mount -t tmpfs -o ro none /var/lib && \"$0\" "
-			    "run -- %s --noop' \"$0\"",
-			    live_workload("victim"));
-	struct live_process *process;
+	struct live_process *process =
+		in_var_lib("ro", live_format("\"$0\" run -- %s --noop", live_workload("victim")));
 
-	if (!live_program("unshare"))
-		live_skip("unshare", "no unshare in $PATH");
-	process = script(&spec, text);
-	live_wait_exit(process);
-	live_check(live_exit_code(process) == 0, "it ended with %d", live_exit_code(process));
 	live_wait_output(process, 1,
 			 "no reports are kept: cannot write to /var/lib/apoptosis/reports: "
 			 "Read-only file system");

@@ -160,6 +160,7 @@ static struct status full(void)
 		.gap_count = ARRAY_SIZE(gaps),
 		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
 		.responder_late = 12,
+		.answers_lost = 13,
 		.verdicts = {[VERDICT_SAVED] = 2, [VERDICT_TOO_LATE] = 1},
 	};
 }
@@ -209,7 +210,7 @@ Test(status_json, a_full_document_is_exactly_this)
 		"--reserve\"}],"
 		"\"counters\":{\"checks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
-		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12},"
+		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12,\"answers_lost\":13},"
 		"\"verdicts\":{\"open\":0,\"saved\":2,\"ended\":0,\"too late\":1,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}\n",
 		"%s", text);

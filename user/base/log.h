@@ -9,7 +9,8 @@
  * If stderr takes nothing for LOG_PATIENCE_MS, the line is lost: the guard never waits for its
  * reader. A line is cut to what a pipe takes at once.
  *
- * The level, and of each thread whether it waits, are the global state in this program. errno is kept by every function.
+ * The level, and of each thread whether it waits, are the global state in this program. errno is kept by
+ * every function.
  */
 #pragma once
 

@@ -69,7 +69,8 @@ struct status {
 	size_t process_count;
 	struct gap *gaps;
 	size_t gap_count;
-	uint64_t counters[APO_STATS];	    /* summed over CPUs */
-	uint64_t responder_late;	    /* results that took more than 10 ms */
+	uint64_t counters[APO_STATS]; /* summed over CPUs */
+	uint64_t responder_late;      /* results that took more than 10 ms */
+	uint64_t answers_lost; /* of the responder and the keeper: the loop was too far behind */
 	uint64_t verdicts[STATUS_VERDICTS]; /* by enum verdict; open = not closed yet */
 };

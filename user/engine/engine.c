@@ -262,11 +262,12 @@ static int start_loop(struct engine *engine)
 		r = guard_watch_start(&engine->guard_watch, engine->guards, engine->source,
 				      &engine->loop);
 	if (!r && !engine->config.is_wrapper) /* the command has a manager of its own to tell */
-		r = service_start(&engine->service, &(const struct service_config){
-							    .loop = &engine->loop,
-							    .keeper = engine->keeper,
-							    .responder = engine->responder,
-						    });
+		r = service_start(&engine->service,
+				  &(const struct service_config){
+					  .loop = &engine->loop,
+					  .workers = {keeper_worker(engine->keeper),
+						      responder_worker(engine->responder)},
+				  });
 	if (!r && only_pidfd(engine) >= 0)
 		r = start_poll(engine, &engine->pid_poll, only_pidfd(engine), on_process_end);
 	return r;
@@ -505,6 +506,7 @@ void engine_status(struct engine *engine)
 		r = gaps_read(engine->gaps, &status);
 	add_loans(engine, &status);
 	incidents_status(engine->incidents, &status);
+	status.answers_lost = responder_lost(engine->responder) + keeper_lost(engine->keeper);
 	if (r)
 		log_warn("cannot read the accounts: %s, ignoring", strerror(-r));
 	else

@@ -23,30 +23,34 @@ static void tell(const struct service *service, const char *state)
 
 static void ask(struct service *service)
 {
-	service->keeper_turns = keeper_turns(service->config.keeper);
-	service->responder_turns = responder_turns(service->config.responder);
-	keeper_ping(service->config.keeper);
-	responder_ping(service->config.responder);
+	for (size_t i = 0; i < SERVICE_WORKERS; i++) {
+		service->turns[i] = worker_turns(service->config.workers[i]);
+		worker_ping(service->config.workers[i]);
+	}
+}
+
+/* One that has not been round since it was asked; NULL: none. */
+static const struct worker *find_late(const struct service *service)
+{
+	for (size_t i = 0; !service->is_stopping && i < SERVICE_WORKERS; i++)
+		if (worker_turns(service->config.workers[i]) == service->turns[i])
+			return service->config.workers[i];
+	return NULL;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
 	struct service *service = timer->data;
-	bool keeper_lives = keeper_turns(service->config.keeper) != service->keeper_turns;
-	bool responder_lives = responder_turns(service->config.responder) !=
-			       service->responder_turns;
+	const struct worker *late = find_late(service);
 
-	if (service->is_stopping) {
+	if (!late) {
 		tell(service, "WATCHDOG=1");
-	} else if (keeper_lives && responder_lives) {
-		tell(service, "WATCHDOG=1");
-		service->is_late = false;
 		ask(service);
 	} else if (!service->is_late) {
-		service->is_late = true;
 		log_warn("the %s does not answer: the watchdog is not told that all is well",
-			 responder_lives ? "keeper" : "responder");
+			 late->name);
 	}
+	service->is_late = late;
 }
 
 /* Removes a variable. NULL: it was not set. The caller frees the result. */

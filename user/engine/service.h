@@ -16,13 +16,13 @@
 #include <sys/un.h>
 #include <uv.h>
 
-#include "rescue/keeper.h"
-#include "rescue/responder.h"
+#include "base/worker.h"
+
+#define SERVICE_WORKERS 2
 
 struct service_config {
 	uv_loop_t *loop;
-	struct keeper *keeper;
-	struct responder *responder;
+	struct worker *workers[SERVICE_WORKERS]; /* all of them have to live, and the loop */
 };
 
 struct service {
@@ -31,9 +31,9 @@ struct service {
 	socklen_t address_size; /* 0: nobody listens */
 	int fd;
 	uv_timer_t timer;
-	uint64_t keeper_turns, responder_turns; /* when they were last asked */
-	bool is_late;				/* that was logged */
-	bool is_stopping;			/* the threads need not answer any more */
+	uint64_t turns[SERVICE_WORKERS]; /* when they were last asked */
+	bool is_late;			 /* that was logged */
+	bool is_stopping;		 /* the threads need not answer any more */
 };
 
 /*

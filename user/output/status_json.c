@@ -227,6 +227,7 @@ static json_t *counters_json(const struct status *status)
 	for (size_t i = 0; i < APO_STATS; i++)
 		r |= json_object_set_new(object, counter_names[i], json_u64(status->counters[i]));
 	r |= json_object_set_new(object, "responder_late", json_u64(status->responder_late));
+	r |= json_object_set_new(object, "answers_lost", json_u64(status->answers_lost));
 	return json_finish(object, r);
 }
 

@@ -15,17 +15,14 @@
 #include "base/outbox.h"
 #include "base/util.h"
 #include "base/wake.h"
+#include "base/worker.h"
 #include "sense/cgroup_memory.h"
 
 #define KEEPER_STACK (256UL * 1024) /* bytes */
 
 struct keeper {
 	struct keeper_config config;
-	pthread_t thread;
-	bool is_started;
-	bool is_stopping; /* atomic, as turns */
-	uint64_t turns;
-	int wake_fd; /* eventfd */
+	struct worker worker;
 	struct outbox outbox;
 
 	pthread_mutex_t mutex; /* of the graces */
@@ -51,7 +48,7 @@ int keeper_grant(struct keeper *keeper, const struct grace *grace)
 		keeper->graces[keeper->count++] = *grace;
 	pthread_mutex_unlock(&keeper->mutex);
 	if (!r)
-		wake(keeper->wake_fd);
+		worker_ping(&keeper->worker);
 	return r;
 }
 
@@ -185,16 +182,15 @@ static void *keeper_main(void *userdata)
 	struct keeper *keeper = userdata;
 	struct airbag *airbag = keeper->config.airbag;
 	struct pollfd fds[] = {
-		{.fd = keeper->wake_fd, .events = POLLIN},
+		{.fd = keeper->worker.wake_fd, .events = POLLIN},
 		{.fd = airbag_wake_fd(airbag), .events = POLLIN, .revents = POLLIN},
 	};
 	uint64_t check_ns = UINT64_MAX, next_ns, now_ns;
 
-	pthread_setname_np(pthread_self(), "keeper");
 	/* It never preempts whom the responder has just signalled; refused: it may. */
 	(void)sched_setscheduler(0, SCHED_BATCH, &(const struct sched_param){});
 	log_never_wait();
-	while (!__atomic_load_n(&keeper->is_stopping, __ATOMIC_ACQUIRE)) {
+	while (worker_goes_on(&keeper->worker)) {
 		next_ns = end_graces(keeper);
 		now_ns = clock_ns(CLOCK_MONOTONIC);
 		if (fds[1].revents & POLLIN || now_ns >= check_ns) {
@@ -203,36 +199,13 @@ static void *keeper_main(void *userdata)
 			now_ns = clock_ns(CLOCK_MONOTONIC);
 			check_ns = again_ms ? now_ns + again_ms * NSEC_PER_MSEC : UINT64_MAX;
 		}
-		__atomic_add_fetch(&keeper->turns, 1, __ATOMIC_RELEASE);
+		worker_turned(&keeper->worker);
 		if (poll(fds, ARRAY_SIZE(fds), wait_ms(MIN(next_ns, check_ns), now_ns)) < 0)
 			fds[0].revents = fds[1].revents = 0; /* interrupted */
 		if (fds[0].revents & POLLIN)
-			wake_clear(keeper->wake_fd);
+			wake_clear(keeper->worker.wake_fd);
 	}
 	return NULL;
-}
-
-static void stop(struct keeper *keeper)
-{
-	if (!keeper->is_started)
-		return;
-	__atomic_store_n(&keeper->is_stopping, true, __ATOMIC_RELEASE);
-	wake(keeper->wake_fd);
-	pthread_join(keeper->thread, NULL);
-	keeper->is_started = false;
-}
-
-static int thread_start(struct keeper *keeper)
-{
-	pthread_attr_t attr;
-	int r;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, KEEPER_STACK);
-	r = pthread_create(&keeper->thread, &attr, keeper_main, keeper);
-	pthread_attr_destroy(&attr);
-	keeper->is_started = !r;
-	return -r;
 }
 
 int keeper_new(struct keeper **ret, const struct keeper_config *config)
@@ -249,13 +222,13 @@ int keeper_new(struct keeper **ret, const struct keeper_config *config)
 	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
 	pthread_mutex_init(&keeper->mutex, &attr);
 	pthread_mutexattr_destroy(&attr);
+	keeper->worker = WORKER_NONE;
 	r = outbox_open(&keeper->outbox, sizeof(struct keeper_event));
-	keeper->wake_fd = wake_open();
-	if (!r && keeper->wake_fd < 0)
-		r = keeper->wake_fd;
+	if (!r)
+		r = worker_open(&keeper->worker, "keeper");
 	if (!r) {
 		airbag_on_over(config->airbag, on_loan_over, keeper);
-		r = thread_start(keeper);
+		r = worker_start(&keeper->worker, KEEPER_STACK, keeper_main, keeper);
 	}
 	if (r) {
 		log_error("cannot start the thread that pays back: %s", strerror(-r));
@@ -270,20 +243,19 @@ struct keeper *keeper_free(struct keeper *keeper)
 {
 	if (!keeper)
 		return NULL;
-	stop(keeper);
+	worker_close(&keeper->worker);
 	airbag_on_over(keeper->config.airbag, NULL, NULL);
 	while (keeper->count)
 		pidref_close(&keeper->graces[--keeper->count].process);
 	pthread_mutex_destroy(&keeper->mutex);
 	outbox_close(&keeper->outbox);
-	close_fd(keeper->wake_fd);
 	free(keeper);
 	return NULL;
 }
 
 void keeper_settle(struct keeper *keeper)
 {
-	stop(keeper);
+	worker_stop(&keeper->worker);
 	airbag_settle(keeper->config.airbag);
 }
 
@@ -299,12 +271,12 @@ bool keeper_next_event(struct keeper *keeper, struct keeper_event *ret)
 	return outbox_take(&keeper->outbox, ret);
 }
 
-void keeper_ping(struct keeper *keeper)
+uint64_t keeper_lost(const struct keeper *keeper)
 {
-	wake(keeper->wake_fd);
+	return outbox_lost(&keeper->outbox);
 }
 
-uint64_t keeper_turns(const struct keeper *keeper)
+struct worker *keeper_worker(struct keeper *keeper)
 {
-	return __atomic_load_n(&keeper->turns, __ATOMIC_ACQUIRE);
+	return &keeper->worker;
 }

@@ -13,13 +13,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/worker.h"
 #include "core/incident_flow.h"
 #include "core/lending.h"
 #include "rescue/airbag.h"
 #include "sense/cgroup.h"
 #include "sense/pidref.h"
 
-/* So many at a time; of more, those that end last are left to the slow path, which asks again. */
+/* So many at a time; those that come when it is full are left to the slow path, which asks once they are over. */
 #define KEEPER_GRACES_MAX 1024
 
 struct keeper;
@@ -64,8 +65,8 @@ struct keeper *keeper_free(struct keeper *keeper);
 void keeper_settle(struct keeper *keeper);
 
 /*
- * Takes the process, unless there is an error. A trip has one grace: another one for it is dropped. From any
- * thread. -ENOBUFS: KEEPER_GRACES_MAX.
+ * Takes the process, unless there is an error. From any thread. -EEXIST: the trip has one already; -ENOBUFS:
+ * KEEPER_GRACES_MAX.
  */
 int keeper_grant(struct keeper *keeper, const struct grace *grace);
 /* The trip is closed. */
@@ -76,6 +77,7 @@ int keeper_events_fd(const struct keeper *keeper);
 /* False: there is none any more. */
 bool keeper_next_event(struct keeper *keeper, struct keeper_event *ret);
 
-/* Has the thread go round once, and how often it did: whether it lives. */
-void keeper_ping(struct keeper *keeper);
-uint64_t keeper_turns(const struct keeper *keeper);
+/* Events that there was no room for. */
+uint64_t keeper_lost(const struct keeper *keeper);
+/* Whether its thread lives can be asked of this. */
+struct worker *keeper_worker(struct keeper *keeper);

@@ -16,6 +16,7 @@
 #include "base/outbox.h"
 #include "base/util.h"
 #include "base/wake.h"
+#include "base/worker.h"
 #include "rescue/leader.h"
 #include "sense/pidref.h"
 #include "sense/proc.h"
@@ -27,11 +28,8 @@
 struct responder {
 	struct responder_config config;
 	struct respond respond;
-	pthread_t thread;
-	bool is_started, is_locked, is_realtime;
-	bool is_stopping; /* atomic, as turns */
-	uint64_t turns;
-	int wake_fd; /* eventfd */
+	struct worker worker;
+	bool is_locked, is_realtime;
 	struct outbox results;
 };
 
@@ -218,20 +216,19 @@ static void *responder_main(void *userdata)
 	struct responder *responder = userdata;
 	struct pollfd fds[] = {
 		{.fd = source_urgent_fd(responder->config.source), .events = POLLIN},
-		{.fd = responder->wake_fd, .events = POLLIN},
+		{.fd = responder->worker.wake_fd, .events = POLLIN},
 	};
 
-	pthread_setname_np(pthread_self(), "responder");
 	log_never_wait();
-	while (!__atomic_load_n(&responder->is_stopping, __ATOMIC_ACQUIRE)) {
+	while (worker_goes_on(&responder->worker)) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents & POLLIN)
 			source_consume_urgent(responder->config.source);
 		respond_to_rest(&responder->respond);
 		if (fds[1].revents & POLLIN)
-			wake_clear(responder->wake_fd);
-		__atomic_add_fetch(&responder->turns, 1, __ATOMIC_RELEASE);
+			wake_clear(responder->worker.wake_fd);
+		worker_turned(&responder->worker);
 	}
 	return NULL;
 }
@@ -273,19 +270,14 @@ static void reserve_descriptors(int fd)
 static int thread_start(struct responder *responder)
 {
 	struct sched_param param = {.sched_priority = RESPONDER_PRIORITY};
-	pthread_attr_t attr;
 	int r;
 
 	responder->is_locked = lock_memory(responder->config.may_lock_memory);
-	reserve_descriptors(responder->wake_fd);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, RESPONDER_STACK);
-	r = pthread_create(&responder->thread, &attr, responder_main, responder);
-	pthread_attr_destroy(&attr);
+	reserve_descriptors(responder->worker.wake_fd);
+	r = worker_start(&responder->worker, RESPONDER_STACK, responder_main, responder);
 	if (r)
-		return -r;
-	responder->is_started = true;
-	r = pthread_setschedparam(responder->thread, SCHED_FIFO, &param);
+		return r;
+	r = pthread_setschedparam(responder->worker.thread, SCHED_FIFO, &param);
 	responder->is_realtime = !r;
 	if (r)
 		log_warn("cannot schedule the responder in real time: %s (needs CAP_SYS_NICE), "
@@ -309,10 +301,10 @@ int responder_new(struct responder **ret, const struct responder_config *config)
 		.page_bytes = config->page_bytes,
 		.initial_pid_ns = config->initial_pid_ns,
 	};
+	responder->worker = WORKER_NONE;
 	r = outbox_open(&responder->results, sizeof(struct responder_result));
-	responder->wake_fd = wake_open();
-	if (!r && responder->wake_fd < 0)
-		r = responder->wake_fd;
+	if (!r)
+		r = worker_open(&responder->worker, "responder");
 	if (!r)
 		r = source_on_urgent(config->source, on_urgent, responder);
 	if (!r)
@@ -330,12 +322,7 @@ struct responder *responder_free(struct responder *responder)
 {
 	if (!responder)
 		return NULL;
-	if (responder->is_started) {
-		__atomic_store_n(&responder->is_stopping, true, __ATOMIC_RELEASE);
-		wake(responder->wake_fd);
-		pthread_join(responder->thread, NULL);
-	}
-	close_fd(responder->wake_fd);
+	worker_close(&responder->worker);
 	outbox_close(&responder->results);
 	free(responder);
 	return NULL;
@@ -361,12 +348,12 @@ bool responder_next_result(struct responder *responder, struct responder_result 
 	return outbox_take(&responder->results, ret);
 }
 
-void responder_ping(struct responder *responder)
+uint64_t responder_lost(const struct responder *responder)
 {
-	wake(responder->wake_fd);
+	return outbox_lost(&responder->results);
 }
 
-uint64_t responder_turns(const struct responder *responder)
+struct worker *responder_worker(struct responder *responder)
 {
-	return __atomic_load_n(&responder->turns, __ATOMIC_ACQUIRE);
+	return &responder->worker;
 }

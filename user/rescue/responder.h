@@ -51,6 +51,7 @@ int responder_results_fd(const struct responder *responder);
 /* False: there is none any more. */
 bool responder_next_result(struct responder *responder, struct responder_result *ret);
 
-/* Has the thread go round once, and how often it did: whether it lives. */
-void responder_ping(struct responder *responder);
-uint64_t responder_turns(const struct responder *responder);
+/* Results that there was no room for. */
+uint64_t responder_lost(const struct responder *responder);
+/* Whether its thread lives can be asked of this. */
+struct worker *responder_worker(struct responder *responder);
