@@ -433,3 +433,23 @@ Test(lending, who_shuts_down_already_is_not_told_again)
 	live_expect_limit_back(cgroup, LIMIT);
 	live_stop(guard);
 }
+
+/*
+ * The responder may get no CPU for a while. A loan that is late is waited for as long as there is room: who
+ * grows fast and stays below the limit is through before it may be taken for lost.
+ */
+Test(lending, a_loan_that_is_late_stops_nobody_who_stays_below)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "late", LIMIT);
+	struct live_process *guard = live_watch_lending(cgroup);
+
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		struct live_process *victim;
+
+		live_signal(guard, SIGSTOP);
+		victim = live_victim(cgroup, "--rate", "0", "--max", "252M");
+		live_expect_undisturbed(victim);
+		live_signal(guard, SIGCONT);
+	}
+	live_expect_quiet(guard);
+}
