@@ -24,6 +24,7 @@ struct bench {
 	const char *workloads; /* directory of the victims */
 	const char *subjects;  /* directory of the programs of near and real */
 	bool quick;
+	bool reports;		  /* guards record who allocates */
 	bool anyway;		  /* measure cost although others are on the tracepoint */
 	unsigned int repetitions; /* 0: each section's own default */
 	const char *only;	  /* part of the name of the rows wanted; NULL: all */

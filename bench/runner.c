@@ -44,6 +44,7 @@ static void usage(void)
 	     "  --sections LIST  of latency,save,airbag,near,real,cost,idle,fleet (all)\n"
 	     "  --repeat N       repetitions of everything\n"
 	     "  --only TEXT      of all but cost and idle, rows with TEXT in their name\n"
+	     "  --reports        with --report-dir: who allocates is recorded\n"
 	     "  --anyway         cost, although other programs are on the tracepoint\n"
 	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");
 }
@@ -85,6 +86,7 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 					      {"sections", required_argument, NULL, 's'},
 					      {"repeat", required_argument, NULL, 'r'},
 					      {"only", required_argument, NULL, 'o'},
+					      {"reports", no_argument, NULL, 'R'},
 					      {"anyway", no_argument, NULL, 'a'},
 					      {"json", required_argument, NULL, 'j'},
 					      {"help", no_argument, NULL, 'h'},
@@ -96,6 +98,9 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 		switch (c) {
 		case 'q':
 			arguments->bench.quick = true;
+			break;
+		case 'R':
+			arguments->bench.reports = true;
 			break;
 		case 'a':
 			arguments->bench.anyway = true;

@@ -41,7 +41,7 @@ struct tool *tool_start(const struct bench *bench, const struct group *group,
 		argv[n++] = group->rel;
 	/* By default nothing is recorded either; the files would be the machine's. */
 	argv[n++] = "--report-dir";
-	argv[n++] = "off";
+	argv[n++] = bench->reports ? text("%s/reports", bench->dir) : "off";
 	for (size_t i = 0; more && more[i] && n < MAX_ARGUMENTS; i++)
 		argv[n++] = more[i];
 	tool->events = json_array();
