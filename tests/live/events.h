@@ -19,6 +19,8 @@ struct live_process *live_watch_lending(const struct live_cgroup *cgroup);
 #define live_run(spec, ...) \
 	live_run_argv(spec, (const char *const[]){__VA_ARGS__, (const char *)NULL})
 struct live_process *live_run_argv(const struct live_spawn *spec, const char *const args[]);
+/* How `run` ends by default where a trip has ended the command, and that with 0: EX_TEMPFAIL. */
+#define ENDED_BY_TRIP 75
 /* Interrupts a watch, which must exit with 0. Returns its last event, the status. */
 json_t *live_stop(struct live_process *guard);
 

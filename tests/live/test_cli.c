@@ -338,7 +338,7 @@ Test(cli, run_with_a_limit_saves_and_cleans_up)
 		live_expect_int(ready, "guard.limit_bytes", 128 * MIB);
 		live_wait_exit(run);
 		verdict = live_event(run, "verdict", (pid_t)live_int(ready, "child"));
-		live_check(live_exit_code(run) == 0, "status %d", live_exit_code(run));
+		live_check(live_exit_code(run) == ENDED_BY_TRIP, "status %d", live_exit_code(run));
 		live_check(live_state_reason(state), "the shutdown was not finished");
 		live_expect_text(verdict, "verdict", "saved");
 		live_expect_int(verdict, "memory.limit_bytes", 128 * MIB);
@@ -357,7 +357,7 @@ Test(cli, run_guards_the_limit_it_is_in)
 	pid_t child = (pid_t)live_int(live_event(run, "ready", 0), "child");
 
 	live_wait_exit(run);
-	live_check(live_exit_code(run) == 0, "status %d", live_exit_code(run));
+	live_check(live_exit_code(run) == ENDED_BY_TRIP, "status %d", live_exit_code(run));
 	live_expect_saved(run, child, state, cgroup);
 }
 

@@ -239,7 +239,7 @@ Test(container, run_as_the_entry_point)
 	process = start_crun(EVENTS_ON_STDERR,
 			     (const char *const[]){"run", "--bundle", c.bundle, c.id, NULL});
 	live_wait_exit(process);
-	live_check(live_exit_code(process) == 0, "the container ended with %d",
+	live_check(live_exit_code(process) == ENDED_BY_TRIP, "the container ended with %d",
 		   live_exit_code(process));
 	verdict = live_event(process, "verdict", 0);
 	live_expect_text(verdict, "verdict", "saved");

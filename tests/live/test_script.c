@@ -140,6 +140,89 @@ Test(script, run_says_who_keeps_its_cgroup)
 	kill(atoi(pid), SIGKILL);
 }
 
+/* --- the exit status after a trip ---------------------------------------------------------- */
+
+/* `run OPTIONS -- sh -c TEXT` in a cgroup of its own; $0 is the victim. */
+static struct live_process *run_shell(const char *const options[], const char *text)
+{
+	const char *const command[] = {"--", shell(), "-c", text, live_workload("victim"), NULL};
+	const char *args[16] = {"--limit", "128M"};
+	size_t n = 2;
+
+	while (*options)
+		args[n++] = *options++;
+	for (size_t i = 0; command[i]; i++)
+		args[n++] = command[i];
+	return live_run_argv(NULL, args);
+}
+
+/* Returns the verdict; of several any one. */
+static json_t *expect_end(struct live_process *run, int status, const char *verdict)
+{
+	json_t *event;
+
+	live_wait_exit(run);
+	event = live_event(run, "verdict", 0);
+	live_check(live_exit_code(run) == status, "status %d, not %d", live_exit_code(run), status);
+	live_expect_text(event, "verdict", verdict);
+	return event;
+}
+
+#define EXPECT_END(status, verdict, text, ...)                                              \
+	expect_end(run_shell((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, text), \
+		   status, verdict)
+
+/* Nobody takes what was broken off for a finished job. */
+Test(script, run_of_a_command_that_a_trip_ends_is_no_success)
+{
+	static const char victim[] = "exec \"$0\" --rate 200";
+	json_t *verdict = EXPECT_END(ENDED_BY_TRIP, "saved", victim);
+
+	live_expect_int(verdict, "exit.code", 0);
+	EXPECT_END(9, "saved", victim, "--exit-on-trip", "9");
+	EXPECT_END(0, "saved", victim, "--exit-on-trip", "off");
+}
+
+/* The main process is told, and ends with what it says itself. */
+Test(script, run_passes_a_status_on_that_says_more)
+{
+	static const char waits[] = "trap 'kill $!; exit %d' TERM; \"$0\" --rate 200 & wait";
+
+	EXPECT_END(3, "saved", live_format(waits, 3), "--target", "leader");
+	EXPECT_END(ENDED_BY_TRIP, "saved", live_format(waits, 0), "--target", "leader");
+}
+
+/* The verdict is about the grower, and the command is told with it. */
+Test(script, run_of_a_command_that_is_told_with_all)
+{
+	EXPECT_END(ENDED_BY_TRIP, "saved", "trap 'wait; exit 0' TERM; \"$0\" --rate 200 & wait",
+		   "--target", "all");
+}
+
+/* The command has seen what became of it, and goes on. */
+Test(script, run_of_a_command_whose_worker_is_ended_by_a_trip)
+{
+	EXPECT_END(0, "saved", "\"$0\" --rate 200; exit 0");
+}
+
+Test(script, run_of_a_command_that_gives_memory_back_and_goes_on)
+{
+	static const char told_twice[] = "trap 'kill $!' TERM; trap 'kill $!; exit 0' USR1; "
+					 "\"$0\" --rate 200 & wait; sleep 600 & wait";
+	struct live_process *run = run_shell(
+		(const char *const[]){"--target", "leader", "--grace", "1s", NULL}, told_twice);
+
+	live_expect_text(live_event(run, "verdict", 0), "reason",
+			 "handled the signal, gave memory back and runs on");
+	live_signal(run, SIGUSR1);
+	expect_end(run, 0, "saved");
+}
+
+Test(script, run_of_a_command_that_would_have_been_told)
+{
+	EXPECT_END(0, "dry run", "exec \"$0\" --max 120M", "--dry-run");
+}
+
 Test(script, watch_of_a_process_ends_with_it)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "ends", 64 * MIB);

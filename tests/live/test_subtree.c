@@ -109,7 +109,7 @@ Test(subtree, run_with_a_limit_in_a_delegated_subtree)
 	live_check(strstr(cgroup, live_format("%s/apoptosis-run-", domain->rel)) == cgroup,
 		   "the cgroup is %s", cgroup);
 	live_wait_exit(run);
-	live_check(live_exit_code(run) == 0, "it ended with %d", live_exit_code(run));
+	live_check(live_exit_code(run) == ENDED_BY_TRIP, "it ended with %d", live_exit_code(run));
 	live_expect_sane_trip(live_event(run, "trip", (pid_t)live_int(ready, "child")), 64 * MIB);
 	live_expect_saved(run, (pid_t)live_int(ready, "child"), state, domain);
 	live_check(cgroup_open(live_tree(), cgroup, &fd) == -ENOENT, "cgroup %s is left", cgroup);
@@ -296,7 +296,7 @@ Test(subtree, run_with_a_limit_in_a_cgroup_namespace)
 	cgroup = live_text(ready, "guard.cgroup");
 	live_check(strncmp(cgroup, "/apoptosis-run-", 15) == 0, "the cgroup is %s", cgroup);
 	live_wait_exit(run);
-	live_check(live_exit_code(run) == 0, "it ended with %d", live_exit_code(run));
+	live_check(live_exit_code(run) == ENDED_BY_TRIP, "it ended with %d", live_exit_code(run));
 	verdict = live_expect_saved(run, child, state, root);
 	live_expect_text(verdict, "process.cgroup", cgroup);
 	live_expect_text(verdict, "memory.limit_cgroup", cgroup);

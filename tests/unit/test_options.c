@@ -65,6 +65,7 @@ Test(options, defaults_are_those_of_the_table)
 	cr_expect_eq(o.accounts, 0);
 	cr_expect_eq(o.verbosity, 0);
 	cr_expect_null(o.argv);
+	cr_expect_eq(RUN("--", "x").exit_on_trip, 75);
 }
 
 Test(options, every_option_of_watch_is_parsed)
@@ -366,6 +367,22 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		{COMMAND_RUN,
 		 {"--limit", "1023K", "--", "x"},
 		 "--limit '1023K': no program starts in less than 1M; give a size such as 256M"},
+		{COMMAND_RUN,
+		 {"--exit-on-trip", "0", "--", "x"},
+		 "--exit-on-trip '0': 0 says that all is done; give an exit status from 1 to 255, "
+		 "or off"},
+		{COMMAND_RUN,
+		 {"--exit-on-trip=256", "--", "x"},
+		 "--exit-on-trip '256': give an exit status from 1 to 255, or off"},
+		{COMMAND_RUN,
+		 {"--exit-on-trip=on", "--", "x"},
+		 "--exit-on-trip 'on': give an exit status from 1 to 255, or off"},
+		{COMMAND_RUN,
+		 {"--exit-on-trip", "", "--", "x"},
+		 "--exit-on-trip '': give an exit status from 1 to 255, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--exit-on-trip", "off"},
+		 "unknown option '--exit-on-trip', see apoptosis watch --help"},
 		{COMMAND_RUN,
 		 {"--limit", "64M", "--reserve", "64M", "--", "x"},
 		 "--reserve '64.0 MiB': the limit is 64.0 MiB; give a smaller reserve"},

@@ -43,7 +43,7 @@ struct run {
 	pid_t child;
 	int gate;   /* a byte here lets the child start */
 	int failed; /* a struct failure; end of file: the command runs */
-	int status; /* exit status to pass on */
+	int status; /* of the command, as a shell says it */
 	bool exited;
 };
 
@@ -396,6 +396,19 @@ static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 		kill(run->child, (int)info->ssi_signo);
 }
 
+/* The exit status, once every trip is judged. */
+static int pass_on(const struct run *run)
+{
+	int status = shutdown_status(engine_shutdown(run->engine), run->status,
+				     run->options->exit_on_trip);
+
+	if (status != run->status)
+		log_info("a trip has asked the command to end, and it ended with %d: exiting with "
+			 "%d (--exit-on-trip)",
+			 run->status, status);
+	return status;
+}
+
 static int guard_and_run(struct run *run)
 {
 	const struct engine_events events = {.on_signal = on_signal, .userdata = run};
@@ -425,7 +438,7 @@ static int guard_and_run(struct run *run)
 	engine_settle(run->engine);
 	if (run->options->json || run->options->verbosity > 0)
 		engine_status(run->engine);
-	return status >= 0 ? status : run->status;
+	return status >= 0 ? status : pass_on(run);
 }
 
 int cmd_run(int argc, char **argv)

@@ -16,8 +16,8 @@
 	    "prints the status.")                                                                  \
 	ROW(RUN, run, "[OPTIONS] [--limit SIZE] -- CMD [ARG...]", "start a command guarded",       \
 	    "Starts CMD guarded, in a cgroup of its own if --limit asks for one, forwards "        \
-	    "signals to it, reaps orphans and exits with its status. Prints one line per event "   \
-	    "on standard error.")                                                                  \
+	    "signals to it, reaps orphans and exits with its status, or with that of "             \
+	    "--exit-on-trip. Prints one line per event on standard error.")                        \
 	ROW(RSS, rss, "PID [--json]", "show the memory of a process now, exact to the page",       \
 	    "Shows the memory of a process by kind, and the usage, the reclaimable part and the "  \
 	    "binding limit of its cgroup.")                                                        \

@@ -17,6 +17,8 @@
 /* The least that holds the page tables and pages of a small program with libc. */
 #define LIMIT_MIN_BYTES (1024ULL * 1024)
 
+#define EXIT_STATUS_MAX 255
+
 static bool is_off(const char *value)
 {
 	return strcmp(value, "off") == 0;
@@ -68,6 +70,22 @@ static int set_limit(struct options *o, const char *value, const char **ret_why)
 	}
 	o->limit_bytes = bytes;
 	return 0;
+}
+
+static int set_exit_on_trip(struct options *o, const char *value, const char **ret_why)
+{
+	uint64_t code = 0;
+	int r = is_off(value) ? 0 : parse_u64(value, &code);
+
+	if (!r && code > EXIT_STATUS_MAX)
+		r = -ERANGE;
+	if (!r && !code && !is_off(value)) {
+		*ret_why = "0 says that all is done";
+		r = -EINVAL;
+	}
+	if (!r)
+		o->exit_on_trip = (int)code;
+	return r;
 }
 
 /* A size or a percent: the other is 0. why: what is said of nothing at all. */
@@ -323,6 +341,13 @@ static const struct option_row rows[] = {
 	 "Guard every limited cgroup, those created later included.", set_all},
 	{"--limit", 0, NULL, "SIZE", "a size such as 256M", NULL, BIT(COMMAND_RUN),
 	 "Run CMD in a new cgroup with this memory limit.", set_limit},
+	{"--exit-on-trip", 0, NULL, "CODE|off", "an exit status from 1 to 255, or off", "75",
+	 BIT(COMMAND_RUN),
+	 "Exit with CODE where CMD itself was signalled by a trip and ends its shutdown with "
+	 "status "
+	 "0, so that nobody takes a job that was broken off for a finished one. 75 is EX_TEMPFAIL: "
+	 "try again. Any other status of CMD is passed on, and so is its 0 with off.",
+	 set_exit_on_trip},
 	{"--reserve", 0, "reserve", "SIZE|PERCENT",
 	 "a size such as 64M, or a percent of the limit up to 100%", "10%", DECIDING,
 	 "Where the limit is not raised (--airbag), act when less headroom than this is left below "

@@ -49,6 +49,7 @@ struct options {
 	pid_t pid;	      /* watch --pid, or the PID of rss and explain; 0 = none */
 	const char *cgroup;   /* as given, not normalized; NULL = none */
 	uint64_t limit_bytes; /* run --limit; 0 = none asked for */
+	int exit_on_trip;     /* run: in place of status 0, see core/shutdown.h; 0 = nothing is */
 
 	struct policy policy; /* of what is guarded */
 	uint32_t accounts;    /* room for those of so many limits; 0 = by the machine */

@@ -282,3 +282,14 @@ void verdict_close(struct incident *incident)
 	else
 		judge(incident, VERDICT_DRY_RUN, "nothing was sent, by request");
 }
+
+bool verdict_was_heard(const struct incident *incident)
+{
+	return incident->action != APO_ACT_TOLD && classify_sent(incident) == SENT_YES &&
+	       classify_handler(incident) & (HANDLER_RAN | HANDLER_WAITED | HANDLER_UNSEEN);
+}
+
+bool verdict_runs_on(const struct incident *incident)
+{
+	return classify_end(incident) == END_RECOVERED;
+}

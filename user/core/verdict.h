@@ -80,3 +80,11 @@
 
 /* Sets incident->verdict and incident->reason (static text). Idempotent. */
 void verdict_close(struct incident *incident);
+
+/*
+ * Whether the target took in the signal of this trip, as far as is known: sent is yes, by us and not by
+ * somebody else before, and the handler neither no nor none.
+ */
+bool verdict_was_heard(const struct incident *incident);
+/* Whether the end is recovered. */
+bool verdict_runs_on(const struct incident *incident);

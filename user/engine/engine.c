@@ -478,11 +478,21 @@ void engine_ready(struct engine *engine, pid_t child)
 		.child = child,
 		.self = self_describe(engine->responder, engine->source),
 	};
+	int r = child ? incidents_follow(engine->incidents, child) : 0;
 
+	if (r)
+		log_warn("cannot follow the command: %s: it ends with its own status even after "
+			 "a trip, ignoring",
+			 strerror(-r));
 	self_step_back();
 	ready_guard(engine, &limit, &ready);
 	sinks_ready(&engine->sinks, &ready);
 	service_is_ready(&engine->service);
+}
+
+const struct shutdown *engine_shutdown(const struct engine *engine)
+{
+	return incidents_shutdown(engine->incidents);
 }
 
 static void add_loans(struct engine *engine, struct status *status)

@@ -20,6 +20,7 @@
 #include <sys/signalfd.h>
 #include <sys/types.h>
 
+#include "core/shutdown.h"
 #include "engine/guards.h"
 #include "sense/cgroup.h"
 
@@ -61,6 +62,8 @@ int engine_start(struct engine *engine, const struct engine_events *events);
 
 /* Says that guarding has begun. child: the command of `run`, 0: none. */
 void engine_ready(struct engine *engine, pid_t child);
+/* Whether trips have asked that child to end, by the verdicts so far; all are there after engine_settle(). */
+const struct shutdown *engine_shutdown(const struct engine *engine);
 /* The accounts, as a status event. */
 void engine_status(struct engine *engine);
 

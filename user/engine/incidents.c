@@ -30,6 +30,8 @@ struct incidents {
 	struct tallies tallies;
 	uint64_t responder_late;
 	struct early early;
+	struct pidref command; /* of `run`; not open: none */
+	struct shutdown shutdown;
 };
 
 static struct open_incident *find(struct incidents *incidents, uint64_t trip_id)
@@ -114,12 +116,28 @@ static void on_loan_over(struct incidents *incidents, uint64_t limit_cgroup,
 	unpaid_take(&incidents->unpaid, limit_cgroup, on_paid, &over);
 }
 
+static void judge_command(struct incidents *incidents, const struct open_incident *open)
+{
+	const struct incident_process *target = &open->incident->target;
+	const struct shutdown_part part = {
+		.is_target =
+			pidref_is(&incidents->command,
+				  incidents->config.initial_pid_ns ? target->pid : target->ns_pid,
+				  target->start_boottime_ns),
+		.is_told = open->tells_command,
+		.has_ended = pidref_exited(&incidents->command),
+	};
+
+	shutdown_on_verdict(&incidents->shutdown, open->incident, &part);
+}
+
 static void on_verdict(struct open_incident *open, void *userdata)
 {
 	struct incidents *incidents = userdata;
 	struct incident *incident = open->incident;
 
 	incident->judged_ns = clock_ns(CLOCK_REALTIME);
+	judge_command(incidents, open);
 	tallies_add(&incidents->tallies, &open->limit, incident->verdict);
 	if (open->capture)
 		profiler_follow(incidents->shared.profiler, &open->subject, open->capture);
@@ -337,7 +355,8 @@ static void on_airbag_answer(struct incidents *incidents, struct open_incident *
 	}
 }
 
-static void on_signal_answer(struct open_incident *open, const struct responder_result *result)
+static void on_signal_answer(const struct incidents *incidents, struct open_incident *open,
+			     const struct responder_result *result)
 {
 	const struct flow_signal_answer answer = {
 		.pid = result->pid,
@@ -350,6 +369,9 @@ static void on_signal_answer(struct open_incident *open, const struct responder_
 		.last = result->last,
 	};
 
+	open->tells_command |=
+		result->action == APO_ACT_SENT_RESPONDER &&
+		pidref_is(&incidents->command, result->pid, result->start_boottime_ns);
 	open_incident_run(open, (struct flow_event){.type = FLOW_SIGNAL_ANSWER, .signal = &answer});
 }
 
@@ -360,7 +382,7 @@ static void on_answer(struct incidents *incidents, struct open_incident *open,
 	if (result->is_airbag)
 		on_airbag_answer(incidents, open, result);
 	else if (open)
-		on_signal_answer(open, result);
+		on_signal_answer(incidents, open, result);
 }
 
 /* What is lent for a trip must not go back because its record has not come yet. */
@@ -447,6 +469,7 @@ int incidents_new(struct incidents **ret, const struct incidents_config *config)
 	if (!incidents)
 		return -ENOMEM;
 	incidents->config = *config;
+	incidents->command = PIDREF_NONE;
 	incidents->shared = (struct open_config){
 		.loop = config->loop,
 		.source = config->source,
@@ -483,8 +506,19 @@ struct incidents *incidents_free(struct incidents *incidents)
 	profiler_free(incidents->shared.profiler);
 	inspector_free(incidents->shared.inspector);
 	handover_free(incidents->shared.handover);
+	pidref_close(&incidents->command);
 	free(incidents);
 	return NULL;
+}
+
+int incidents_follow(struct incidents *incidents, pid_t command)
+{
+	return pidref_open(incidents->config.proc_fd, command, 0, &incidents->command);
+}
+
+const struct shutdown *incidents_shutdown(const struct incidents *incidents)
+{
+	return &incidents->shutdown;
 }
 
 size_t incidents_open_count(const struct incidents *incidents)

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "core/policy_set.h"
+#include "core/shutdown.h"
 #include "core/status.h"
 #include "rescue/airbag.h"
 #include "rescue/keeper.h"
@@ -55,6 +56,11 @@ struct incidents *incidents_free(struct incidents *incidents);
 int incidents_on_record(const struct apo_record *record, void *userdata);
 void incidents_on_result(struct incidents *incidents, const struct responder_result *result);
 void incidents_on_kept(struct incidents *incidents, const struct keeper_event *event);
+
+/* The command of `run`: from here on incidents_shutdown() is about it. -errno: it is about nobody. */
+int incidents_follow(struct incidents *incidents, pid_t command);
+/* Whether trips have asked the command to end, by the verdicts so far. */
+const struct shutdown *incidents_shutdown(const struct incidents *incidents);
 
 /* Incidents that are not closed yet. */
 size_t incidents_open_count(const struct incidents *incidents);

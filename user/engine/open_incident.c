@@ -356,6 +356,7 @@ void open_incident_replace(struct open_incident *open, struct open_incident *hel
 
 	open->flow = held->flow;
 	open->raised = held->raised;
+	open->tells_command = held->tells_command;
 	held->flow.raised = false; /* the loan goes on with it */
 	incident->oom_victim = held->incident->oom_victim;
 	incident->generated_ns = held->incident->generated_ns;

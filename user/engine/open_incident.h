@@ -47,6 +47,7 @@ struct open_incident {
 	const struct pidref *target; /* one of the two; NULL: nobody yet */
 	struct apo_limit_key limit;  /* its account */
 	struct airbag_levels raised; /* for it */
+	bool tells_command;	     /* the responder signalled the command of `run` */
 	int limit_dirfd;	     /* of the cgroup whose limit binds; -1: gone */
 	uv_timer_t *timer;
 	uv_poll_t *poll; /* the end of the target */
