@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of cgroups, of mounts and of containers, as files of /proc have them. The parts: a mountinfo,
+ * Names of cgroups, of mounts, of containers and of units, as files of /proc have them. The parts: a mountinfo,
  * the cgroup file of this process, that of another one, what a person wrote, and the processes of the
  * cgroup that is mounted.
  */
@@ -13,6 +13,7 @@
 #include "fuzz/fuzz.h"
 #include "sense/cgroup.h"
 #include "sense/container.h"
+#include "sense/unit.h"
 
 #define MEMORY_CONTROLLER "cpu memory\n"
 
@@ -32,12 +33,17 @@ static void make_machine(void)
 
 static void check_rel(const struct cgroup_tree *tree, char *rel)
 {
-	_cleanup_free_ char *again = NULL, *id = NULL;
+	_cleanup_free_ char *again = NULL, *id = NULL, *unit = NULL;
+	_cleanup_free_ char *user_unit = NULL;
 
 	FUZZ_CHECK(rel[0] == '/' && !strstr(rel, "//"));
 	FUZZ_CHECK(!strstr(rel, "/../") && !strstr(rel, "/./"));
 	if (container_id_from_cgroup(rel, &id) == 0)
 		FUZZ_CHECK(strlen(id) == 64 && strspn(id, "0123456789abcdef") == 64);
+	if (unit_from_cgroup(rel, &unit) == 0)
+		FUZZ_CHECK(strstr(rel, unit) && strchr(unit, '.') && !strchr(unit, '/'));
+	if (unit_of_user_from_cgroup(rel, &user_unit) == 0)
+		FUZZ_CHECK(unit && strstr(strstr(rel, unit), user_unit));
 	(void)cgroup_path_normalize(tree, rel, &again);
 	free(rel);
 }

@@ -477,7 +477,8 @@ void live_runner_begin(void)
 
 	find_tree(&live.tree);
 	sweep_stale();
-	snprintf(rel, sizeof(rel), "/apo-live-%d", (int)getpid());
+	/* A slice: what is below it may look like a unit of systemd. */
+	snprintf(rel, sizeof(rel), "/apo-live-%d.slice", (int)getpid());
 	r = cgroup_create(live.tree, rel);
 	if (r < 0) {
 		fprintf(stderr, "live: cannot create cgroup %s: %s\n", rel, strerror(-r));

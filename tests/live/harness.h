@@ -29,7 +29,7 @@
 #define LIVE_TIMEOUT_S 60
 
 struct live_cgroup {
-	char *rel; /* "/apo-live-17/42-victim" */
+	char *rel; /* "/apo-live-17.slice/42-0-victim" */
 	int fd;
 	uint64_t id;
 	uint64_t high; /* memory.high as the test has set it; UINT64_MAX: not */

@@ -34,29 +34,43 @@ static int listen_at(const char *path)
 	return fd;
 }
 
+static void expect_field(const char *message, const char *field)
+{
+	live_check(strstr(message, live_format("\n%s\n", field)), "no %s in %s", field, message);
+}
+
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* The container of a service: both find it. */
 Test(sinks, journal_gets_the_verdict_with_its_fields)
 {
-	struct live_cgroup *cgroup = live_cgroup(NULL, "journal", 128 * MIB);
+	struct live_cgroup *service = live_cgroup(NULL, "journal.service", 128 * MIB);
+	struct live_cgroup *cgroup = live_cgroup(service, "pod.slice:cri-containerd:" ID, 0);
+	const char *unit = strrchr(service->rel, '/') + 1;
 	int journal = listen_at(JOURNAL_SOCKET);
 	struct live_process *guard, *victim;
 	char message[8192] = "";
+	json_t *verdict;
 	ssize_t size;
 
 	if (journal < 0)
 		live_skip("journal", "a journal is running here");
-	guard = live_watch("--cgroup", cgroup->rel);
+	guard = live_watch("--cgroup", service->rel);
 	victim = live_victim(cgroup, "--comm", "a\nb");
-	live_expect_victim_saved(guard, victim, cgroup);
+	verdict = live_expect_victim_saved(guard, victim, service);
+	live_expect_text(verdict, "target.unit", unit);
+	live_expect_text(verdict, "process.unit", unit);
+	live_check(json_is_null(live_member(verdict, "target.user_unit")), "a unit of a user");
 	unlink(JOURNAL_SOCKET);
 	size = recv(journal, message, sizeof(message) - 1, 0);
 	live_check(size > 0, "no message: %m");
-	live_check(strstr(message, "\nAPOPTOSIS_VERDICT=saved\n"), "no verdict in %s", message);
-	live_check(strstr(message, live_format("\nAPOPTOSIS_PID=%d\n", victim->pid)),
-		   "no pid in %s", message);
-	live_check(strstr(message, live_format("\nAPOPTOSIS_CGROUP=%s\n", cgroup->rel)),
-		   "no cgroup in %s", message);
-	live_check(strstr(message, "\nAPOPTOSIS_COMM=a\\nb\n"), "no name in %s", message);
-	live_check(strstr(message, "\nPRIORITY=5\n"), "no priority in %s", message);
+	expect_field(message, "APOPTOSIS_VERDICT=saved");
+	expect_field(message, live_format("APOPTOSIS_PID=%d", victim->pid));
+	expect_field(message, live_format("APOPTOSIS_CGROUP=%s", cgroup->rel));
+	expect_field(message, "APOPTOSIS_COMM=a\\nb");
+	expect_field(message, "PRIORITY=5");
+	expect_field(message, live_format("OBJECT_SYSTEMD_UNIT=%s", unit));
+	expect_field(message, "CONTAINER_ID=0123456789ab");
 	live_check(recv(journal, message, sizeof(message), 0) < 0, "more than the verdict");
 	close(journal);
 	live_stop(guard);

@@ -32,6 +32,10 @@ Test(incident, free_takes_half_built_and_full_ones)
 	incident->target.cgroup = strdup("g");
 	incident->target.container_id = strdup("h");
 	incident->limit_cgroup = strdup("i");
+	incident->grower.unit = strdup("j");
+	incident->grower.user_unit = strdup("k");
+	incident->target.unit = strdup("l");
+	incident->target.user_unit = strdup("m");
 	cr_expect_null(incident_free(incident));
 }
 

@@ -28,6 +28,8 @@ static struct incident saved(void)
 			   .cmdline = "server -x",
 			   .cgroup = "/docker/ab12",
 			   .container_id = "ab12",
+			   .unit = "user@1.service",
+			   .user_unit = "a.scope",
 			   .cgroup_id = 99,
 			   .disposition = APO_DISP_IGNORED},
 		.target = {.pid = 1200,
@@ -96,11 +98,13 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"trigger\":\"growth\",\"rule\":\"forecast\",\"level\":1,"
 		"\"process\":{\"pid\":1234,\"ns_pid\":7,\"comm\":\"server\","
 		"\"cmdline\":\"server -x\",\"cgroup\":\"/docker/ab12\",\"cgroup_id\":99,"
-		"\"container_id\":\"ab12\",\"disposition\":\"ignored\"},"
+		"\"container_id\":\"ab12\",\"unit\":\"user@1.service\",\"user_unit\":\"a.scope\","
+		"\"disposition\":\"ignored\"},"
 		"\"cause_pid\":77,"
 		"\"target\":{\"policy\":\"leader\",\"pid\":1200,\"ns_pid\":1,\"comm\":\"init\","
 		"\"cmdline\":null,\"cgroup\":\"/docker/ab12\",\"cgroup_id\":99,"
-		"\"container_id\":null,\"disposition\":\"handled\",\"signalled\":1},"
+		"\"container_id\":null,\"unit\":null,\"user_unit\":null,\"disposition\":"
+		"\"handled\",\"signalled\":1},"
 		"\"memory\":{\"need_bytes\":241172480,\"usage_bytes\":251658240,"
 		"\"reclaimable_bytes\":10485760,\"swap_room_bytes\":0,\"limit_bytes\":268435456,"
 		"\"limit_cgroup\":\"/docker\",\"headroom_bytes\":-4096,"
@@ -139,11 +143,11 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"trigger\":null,\"rule\":null,\"level\":0,"
 		"\"process\":{\"pid\":null,\"ns_pid\":null,\"comm\":null,\"cmdline\":null,"
 		"\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"
-		"\"disposition\":\"unknown\"},"
+		"\"unit\":null,\"user_unit\":null,\"disposition\":\"unknown\"},"
 		"\"cause_pid\":null,"
 		"\"target\":{\"policy\":\"grower\",\"pid\":null,\"ns_pid\":null,\"comm\":null,"
 		"\"cmdline\":null,\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"
-		"\"disposition\":\"unknown\",\"signalled\":0},"
+		"\"unit\":null,\"user_unit\":null,\"disposition\":\"unknown\",\"signalled\":0},"
 		"\"memory\":{\"need_bytes\":0,\"usage_bytes\":0,\"reclaimable_bytes\":0,"
 		"\"swap_room_bytes\":0,\"limit_bytes\":null,\"limit_cgroup\":null,"
 		"\"headroom_bytes\":0,\"reserve_bytes\":0,\"rate_bytes_per_s\":null,"

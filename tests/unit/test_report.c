@@ -104,6 +104,15 @@ Test(report, a_loan_that_is_not_over_is_said_to_be_so)
 		    "  lent      not paid back yet when this was written\n");
 }
 
+Test(report, a_page_says_whose_unit_it_is)
+{
+	expect_part("{\"process\":{\"cgroup\":\"/a.service\",\"unit\":\"a.service\","
+		    "\"user_unit\":null}}",
+		    "  cgroup    /a.service\n  unit      a.service\n  limit ");
+	expect_part("{\"process\":{\"unit\":\"user@1.service\",\"user_unit\":\"b.scope\"}}",
+		    "  unit      b.scope of user@1.service\n");
+}
+
 Test(report, a_page_says_who_allocated_and_what_is_missing)
 {
 	expect_part(WITH_RECORDING, "  mapped    heap 1.0 KiB, stack 0 B, anon 2.0 KiB,");

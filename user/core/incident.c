@@ -11,6 +11,8 @@ void incident_process_clear(struct incident_process *process)
 	free(process->cmdline);
 	free(process->cgroup);
 	free(process->container_id);
+	free(process->unit);
+	free(process->user_unit);
 	*process = (struct incident_process){};
 }
 

@@ -34,6 +34,8 @@ struct incident_process {
 	char *cmdline;	    /* arguments joined by single spaces */
 	char *cgroup;	    /* path below the memory hierarchy's root, "/a/b" */
 	char *container_id; /* where the path shows one */
+	char *unit;	    /* of systemd, where the path shows one */
+	char *user_unit;    /* of a user's manager, which is then the unit */
 	uint64_t cgroup_id;
 	uint64_t start_boottime_ns;
 	enum apo_disposition disposition;

@@ -8,6 +8,7 @@
 #include "sense/cgroup_memory.h"
 #include "sense/container.h"
 #include "sense/proc.h"
+#include "sense/unit.h"
 
 /* When the wall clock showed what the monotonic one did then. */
 static uint64_t realtime_of(uint64_t monotonic_ns)
@@ -35,6 +36,17 @@ static void read_files(const struct facts_config *config, const struct pidref *p
 	}
 }
 
+/* Whose cgroup it is, as far as its path tells. */
+static void read_path(struct incident_process *process)
+{
+	if (container_id_from_cgroup(process->cgroup, &process->container_id))
+		process->container_id = NULL;
+	if (unit_from_cgroup(process->cgroup, &process->unit))
+		process->unit = NULL;
+	if (unit_of_user_from_cgroup(process->cgroup, &process->user_unit))
+		process->user_unit = NULL;
+}
+
 void facts_process(const struct facts_config *config, const struct pidref *process,
 		   const struct apo_task *task, struct incident_process *ret)
 {
@@ -50,8 +62,8 @@ void facts_process(const struct facts_config *config, const struct pidref *proce
 	if (task->cgroup_id && cgroup_path_of_id(config->tree, task->cgroup_id, &ret->cgroup))
 		ret->cgroup = NULL;
 	read_files(config, process, ret);
-	if (ret->cgroup && container_id_from_cgroup(ret->cgroup, &ret->container_id))
-		ret->container_id = NULL;
+	if (ret->cgroup)
+		read_path(ret);
 }
 
 void facts_args(const struct apo_trip *trip, struct incident_process *process)

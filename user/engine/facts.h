@@ -18,7 +18,7 @@ struct facts_config {
 	uint64_t page_bytes;
 };
 
-/* Who it is: names, command line, cgroup, container. A process that is gone is what the task says. */
+/* Who it is: names, command line, cgroup, container, unit. A process that is gone is what the task says. */
 void facts_process(const struct facts_config *config, const struct pidref *process,
 		   const struct apo_task *task, struct incident_process *ret);
 

@@ -33,6 +33,8 @@ static int set_process(json_t *object, const struct incident_process *process)
 	r |= json_object_set_new(object, "cgroup", json_text(process->cgroup));
 	r |= json_object_set_new(object, "cgroup_id", json_known(known, process->cgroup_id));
 	r |= json_object_set_new(object, "container_id", json_text(process->container_id));
+	r |= json_object_set_new(object, "unit", json_text(process->unit));
+	r |= json_object_set_new(object, "user_unit", json_text(process->user_unit));
 	r |= json_object_set_new(object, "disposition",
 				 json_string(disposition_name(process->disposition)));
 	return r;

@@ -230,6 +230,10 @@ json_t *report_facts(const json_t *document)
 	add(&facts, "cgroup", "%t", PATHS("process.cgroup"));
 	if (document_text(document, "process.container_id"))
 		add(&facts, "container", "%t", PATHS("process.container_id"));
+	if (document_text(document, "process.user_unit"))
+		add(&facts, "unit", "%t of %t", PATHS("process.user_unit", "process.unit"));
+	else if (document_text(document, "process.unit"))
+		add(&facts, "unit", "%t", PATHS("process.unit"));
 	add(&facts, "limit", "%s of %t, reserve %s",
 	    PATHS("memory.limit_bytes", "memory.limit_cgroup", "memory.reserve_bytes"));
 	if (!was_lost(document))

@@ -19,6 +19,8 @@
 /* Of this message in the journal: journalctl MESSAGE_ID=... */
 #define MESSAGE_ID "5b1c7d0f2e8a4c6b9a3d74e0c2f15e86"
 
+#define CONTAINER_ID_SHORT 12 /* digits, as docker's journald driver has it */
+
 static int priority_of(const struct incident *incident)
 {
 	switch (incident->verdict) {
@@ -51,6 +53,38 @@ static void print_name(FILE *file, const char *field, const char *raw)
 		fprintf(file, "%s=%s\n", field, safe);
 }
 
+/*
+ * By these the owner of a process finds the entry: `journalctl -u UNIT` and `systemctl status UNIT` take
+ * OBJECT_SYSTEMD_UNIT from senders with UID 0. OBJECT_PID is not sent: for it the journal adds what it finds
+ * in /proc at that pid, whose process has mostly ended by now. Nor is CONTAINER_ID_FULL, by which docker and
+ * podman take entries for output of the container: podman stops reading at a PRIORITY that is not its own.
+ */
+static void print_owner(FILE *file, const struct incident *incident)
+{
+	const struct incident_process *process = incident->target.pid ? &incident->target
+								      : &incident->grower;
+
+	print_name(file, "OBJECT_SYSTEMD_UNIT", process->unit);
+	print_name(file, "OBJECT_SYSTEMD_USER_UNIT", process->user_unit);
+	if (process->container_id)
+		fprintf(file, "CONTAINER_ID=%.*s\n", CONTAINER_ID_SHORT, process->container_id);
+}
+
+void journald_print(FILE *file, const struct incident *incident, const char *line)
+{
+	fprintf(file, "MESSAGE=%s\nMESSAGE_ID=" MESSAGE_ID "\n", line);
+	fprintf(file, "PRIORITY=%d\nSYSLOG_IDENTIFIER=apoptosis\n", priority_of(incident));
+	fprintf(file, "APOPTOSIS_ID=%016" PRIx64 "\n", incident->id);
+	fprintf(file, "APOPTOSIS_VERDICT=%s\n", verdict_name(incident->verdict));
+	fprintf(file, "APOPTOSIS_PID=%d\n", incident->grower.pid);
+	fprintf(file, "APOPTOSIS_NEED_BYTES=%" PRIu64 "\n", incident->need_bytes);
+	fprintf(file, "APOPTOSIS_LIMIT_BYTES=%" PRIu64 "\n", incident->limit_bytes);
+	print_name(file, "APOPTOSIS_COMM", incident->grower.comm);
+	print_name(file, "APOPTOSIS_CGROUP", incident->grower.cgroup);
+	print_name(file, "APOPTOSIS_CONTAINER_ID", incident->grower.container_id);
+	print_owner(file, incident);
+}
+
 static bool send_to_journal(const struct incident *incident, const char *line)
 {
 	_cleanup_free_ char *text = NULL;
@@ -59,16 +93,7 @@ static bool send_to_journal(const struct incident *incident, const char *line)
 
 	if (!memory)
 		return false;
-	fprintf(memory, "MESSAGE=%s\nMESSAGE_ID=" MESSAGE_ID "\n", line);
-	fprintf(memory, "PRIORITY=%d\nSYSLOG_IDENTIFIER=apoptosis\n", priority_of(incident));
-	fprintf(memory, "APOPTOSIS_ID=%016" PRIx64 "\n", incident->id);
-	fprintf(memory, "APOPTOSIS_VERDICT=%s\n", verdict_name(incident->verdict));
-	fprintf(memory, "APOPTOSIS_PID=%d\n", incident->grower.pid);
-	fprintf(memory, "APOPTOSIS_NEED_BYTES=%" PRIu64 "\n", incident->need_bytes);
-	fprintf(memory, "APOPTOSIS_LIMIT_BYTES=%" PRIu64 "\n", incident->limit_bytes);
-	print_name(memory, "APOPTOSIS_COMM", incident->grower.comm);
-	print_name(memory, "APOPTOSIS_CGROUP", incident->grower.cgroup);
-	print_name(memory, "APOPTOSIS_CONTAINER_ID", incident->grower.container_id);
+	journald_print(memory, incident, line);
 	return fclose(memory) == 0 && send_to(JOURNAL_SOCKET, text, size);
 }
 
