@@ -213,6 +213,9 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IONBF, 0);
 	memset(block, 1, sizeof(block));
+	/* Before 6.4 whoever meets a page for the first time waits for mmap_lock too. */
+	if (mlockall(MCL_CURRENT))
+		fail("cannot lock its memory");
 	signal(SIGTERM, SIG_IGN);
 	fd = open(argv[2], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
