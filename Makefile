@@ -14,7 +14,7 @@ GO       ?= go
 PKGCONF  ?= pkg-config
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-DEPS     := libbpf libuv jansson
+DEPS     := libbpf libuv jansson inih
 
 ifeq ($(origin CC),default)
 CC       := cc
@@ -321,6 +321,8 @@ install: all
 	install -D -m 755 $(B)/apoptosis $(DESTDIR)$(PREFIX)/bin/apoptosis
 	install -D -m 755 $(B)/apoptosis-symbols $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols
 	install -D -m 644 docs/apoptosis.8 $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8
+	install -d $(DESTDIR)$(PREFIX)/lib/apoptosis/profiles.d
+	install -m 644 deploy/profiles.d/*.conf $(DESTDIR)$(PREFIX)/lib/apoptosis/profiles.d/
 	install -d $(DESTDIR)$(PREFIX)/share/doc/apoptosis
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/apoptosis/
 	@mkdir -p $(B)
@@ -331,7 +333,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/apoptosis
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/apoptosis $(DESTDIR)$(PREFIX)/lib/apoptosis
 
 clean:
 	rm -rf $(TOP)

@@ -158,13 +158,13 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 		stat_add(APO_STAT_MAP_FULL);
 		gap_note(check->reading.limit_cgroup, APO_GAP_TARGET);
 	}
-	if (!wanted)
+	if (!wanted && !decision->by_profile)
 		decision->action = APO_ACT_NONE; /* a warning that is only an event */
 	else if ((policy->flags | limit_policy->flags) & APO_POLICY_DRY_RUN)
 		decision->action = APO_ACT_DRY_RUN;
 	else if (policy->target == APO_TARGET_GROWER && was_told(decision->target_tgid))
 		decision->action = APO_ACT_TOLD;
-	else if (policy->target != APO_TARGET_GROWER)
+	else if (policy->target != APO_TARGET_GROWER || decision->by_profile)
 		decision->action = APO_ACT_DELEGATED;
 	else if (own)
 		signal_current(decision, warn);
@@ -240,6 +240,33 @@ static __always_inline __u64 next_stage(const struct decision *decision)
 	return decision->stage + 1;
 }
 
+/*
+ * Whether the responder knows better how the target is to be told. The name is the one that it has now, where it
+ * is the process of the check: many give themselves another one.
+ */
+static __noinline bool is_profiled(struct check *check, const struct decision *decision,
+				   const struct apo_policy *policy)
+{
+	bool warn = decision->rule == APO_RULE_WARN;
+	struct process *process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
+	struct apo_profiled_key key = {.bits = 8 * sizeof(key.comm)};
+	struct task_struct *owner = check->owner, *leader;
+	const __u32 *uses;
+
+	if (!process ||
+	    (warn ? !policy->warn_signal && !(policy->flags & APO_POLICY_WARN_BY_PROFILE)
+		  : policy->flags & APO_POLICY_SIGNAL_GIVEN))
+		return false;
+	if (decision->target_tgid == check->tgid) {
+		leader = BPF_CORE_READ(owner, group_leader);
+		bpf_probe_read_kernel(process->shared.comm, sizeof(process->shared.comm),
+				      &leader->comm);
+	}
+	__builtin_memcpy(key.comm, process->shared.comm, sizeof(key.comm));
+	uses = bpf_map_lookup_elem(&profiled, &key);
+	return uses && *uses & (warn ? APO_PROFILED_WARN : APO_PROFILED_STOP);
+}
+
 /* Does what was decided. Returns whether a signal was due: then the next event is checked too. */
 static __always_inline bool act(struct check *check, struct limit *limit, struct decision *decision)
 {
@@ -260,6 +287,7 @@ static __always_inline bool act(struct check *check, struct limit *limit, struct
 	if (!policy)
 		return false;
 	count_decision(check, limit, decision);
+	decision->by_profile = is_profiled(check, decision, policy);
 	verifier_forget(decision);
 	action = signal_target(check, limit, policy, decision);
 	if (action == APO_ACT_SENT)

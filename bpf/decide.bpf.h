@@ -116,7 +116,8 @@ struct decision {
 	__u8 wants;  /* enum want */
 	__u8 signal;
 	__u8 disposition;
-	__u8 pad[6];
+	__u8 by_profile; /* the responder knows better how the target is to be told */
+	__u8 pad[5];
 };
 
 /* Memory that came back meanwhile ends the wait for a shutdown. */

@@ -77,6 +77,22 @@ static __always_inline void grower_fill(struct check *check, const struct decisi
 	ret->disposition = decision->disposition;
 }
 
+/*
+ * The command line of the process of the check, APO_ARGS_LEN bytes at most. Whoever reads it later may come
+ * too late, or be made to wait. Returns its length, 0 where it cannot be read here.
+ */
+static __always_inline __u32 args_read(struct check *check, char *ret)
+{
+	struct mm_struct *mm = check->mm;
+	__u64 start = BPF_CORE_READ(mm, arg_start), length = BPF_CORE_READ(mm, arg_end) - start;
+
+	if (length > APO_ARGS_LEN)
+		length = APO_ARGS_LEN;
+	if (!check->in_fault || bpf_probe_read_user(ret, length, (void *)start))
+		return 0;
+	return length;
+}
+
 static __always_inline void request_emit(struct check *check, const struct limit *limit,
 					 const struct decision *decision, __u32 wanted, __u32 flags)
 {
@@ -97,6 +113,9 @@ static __always_inline void request_emit(struct check *check, const struct limit
 	request->flags = flags;
 	request->swap_pages = check->reading.swap_pages;
 	request->reserve_pages = check->reading.reserve_pages;
+	request->args_len = request->pad = 0;
+	if (flags & APO_REQUEST_SIGNAL && decision->target_tgid == check->tgid)
+		request->args_len = args_read(check, request->args);
 	/* The end of a grace alone is nothing that cannot wait. */
 	bpf_ringbuf_submit(request, flags == APO_REQUEST_GRACE ? wake_later() : WAKE_NOW);
 	if (flags & APO_REQUEST_SIGNAL)
@@ -128,18 +147,6 @@ static __always_inline bool request_bare(__u32 type, __u64 limit_cgroup, __u32 p
 }
 
 /* --- records, for the slow path ------------------------------------------------------------ */
-
-/* The slow path may come too late to read the command line of a process that ends at once. */
-static __always_inline void args_fill(struct check *check, struct apo_trip *trip)
-{
-	struct mm_struct *mm = check->mm;
-	__u64 start = BPF_CORE_READ(mm, arg_start), length = BPF_CORE_READ(mm, arg_end) - start;
-
-	if (length > APO_ARGS_LEN)
-		length = APO_ARGS_LEN;
-	if (check->in_fault && !bpf_probe_read_user(trip->args, length, (void *)start))
-		trip->args_len = length;
-}
 
 static __always_inline void trip_emit(struct check *check, struct limit *limit,
 				      const struct apo_policy *policy,
@@ -187,7 +194,7 @@ static __always_inline void trip_emit(struct check *check, struct limit *limit,
 		__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
 	trip->args_len = 0;
 	if (decision->target_tgid == check->tgid)
-		args_fill(check, trip);
+		trip->args_len = args_read(check, trip->args);
 	bpf_ringbuf_submit(trip, decision->action == APO_ACT_SENT &&
 						 decision->disposition == APO_DISP_HANDLED
 					 ? wake_later()

@@ -49,6 +49,15 @@ struct {
 	__uint(max_entries, 16384); /* at least */
 } guard_pids SEC(".maps");
 
+/* Commands whose processes are told to stop, or warned, by the responder: see enum apo_profiled. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct apo_profiled_key);
+	__type(value, __u32);
+	__uint(max_entries, 1024);
+} profiled SEC(".maps");
+
 /*
  * The cgroups above those that are guarded, which no guard covers: what fills their limits is seen,
  * whoever it is, and only who is guarded is signalled. The policy is that of the guard below.
@@ -269,7 +278,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 64 * 1024);
+	__uint(max_entries, 256 * 1024);
 } urgent SEC(".maps"); /* for the responder: only what it must act on */
 
 /* When the reader of records is to be woken at the latest; 0: no record waits for it. */

@@ -48,7 +48,21 @@ enum apo_policy_flag {
 	APO_POLICY_BRAKE = 4,	/* and slows growth when the handler is entered */
 	APO_POLICY_SIGNAL_GIVEN =
 		8, /* the signal is the operator's choice, whoever has a handler */
+	APO_POLICY_WARN_BY_PROFILE = 16, /* warn_signal is 0: the responder knows of another */
 };
+
+/* What is not sent in the fault to processes of a command, as the responder knows better: bits. */
+enum apo_profiled {
+	APO_PROFILED_STOP = 1, /* the shutdown signal, unless it is the operator's choice */
+	APO_PROFILED_WARN = 2,
+};
+
+/* Key of the map `profiled`, a trie: the longest that fits a command counts. The value is a __u32 of those bits. */
+struct apo_profiled_key {
+	__u32 bits; /* of comm that are compared; with its NUL it is that name and no other */
+	char comm[APO_COMM_LEN];
+};
+_Static_assert(sizeof(struct apo_profiled_key) == 20, "apo_profiled_key is ABI");
 
 /*
  * What to do for the processes of a guard; its id is its index in the map `policies`. The lines and
@@ -248,8 +262,11 @@ struct apo_request {
 	__u32 flags; /* enum apo_request_flag */
 	/* Of the limit, for the end of the grace. */
 	__u64 swap_pages, reserve_pages;
+	__u32 args_len; /* as in struct apo_trip; only where a signal is asked for */
+	__u32 pad;
+	char args[APO_ARGS_LEN];
 };
-_Static_assert(sizeof(struct apo_request) == 120, "apo_request is ABI");
+_Static_assert(sizeof(struct apo_request) == 384, "apo_request is ABI");
 
 /*
  * The delivery of a signal, or the end of a signalled process. An incident can be made from it

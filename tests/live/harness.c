@@ -220,6 +220,16 @@ const char *live_program(const char *name)
 	return NULL;
 }
 
+const char *live_python(void)
+{
+	static const char *const paths[] = {"/usr/bin/python3", "/usr/local/bin/python3"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (!access(paths[i], X_OK))
+			return paths[i];
+	live_skip("python3", "there is no python3");
+}
+
 const char *live_workload(const char *name)
 {
 	const char *dir = getenv("APOPTOSIS_WORKLOADS");

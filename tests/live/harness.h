@@ -108,6 +108,8 @@ bool live_dir_is_memory(void);
 const char *live_disk_dir(void);
 /* The file of that name in $PATH, or NULL. */
 const char *live_program(const char *name);
+/* Python itself: what stands in $PATH may be a script that looks for it. Skips where there is none. */
+const char *live_python(void);
 /* A program or script of tests/workloads; skips if it was not built. */
 const char *live_workload(const char *name);
 /* A program that is built beside the runner. */

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/util.h"
 #include "events.h"
@@ -14,17 +13,6 @@
 TestSuite(outcome, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 #define LIMIT (192 * MIB)
-
-/* The interpreter itself: what stands in $PATH may be a script that looks for it. */
-static const char *python(void)
-{
-	static const char *const paths[] = {"/usr/bin/python3", "/usr/local/bin/python3"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-		if (!access(paths[i], X_OK))
-			return paths[i];
-	live_skip("python3", "there is no python3");
-}
 
 static void expect_drained(struct live_process *guard, struct live_process *service,
 			   const struct live_cgroup *cgroup, const char *file)
@@ -53,8 +41,8 @@ static void drains(const char *wait, const char *stop)
 		struct live_process *guard = live_watch_lending(cgroup), *service;
 		const char *file = live_path("drained");
 
-		service = live_start(cgroup, python(), live_workload("drain.py"), wait, stop, file,
-				     rates[i]);
+		service = live_start(cgroup, live_python(), live_workload("drain.py"), wait, stop,
+				     file, rates[i]);
 		expect_drained(guard, service, cgroup, file);
 		live_stop(guard);
 	}

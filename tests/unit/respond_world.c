@@ -12,6 +12,7 @@
 struct world world;
 struct respond respond;
 static struct policy_set *policies;
+static struct profiles *profiles;
 
 static void __attribute__((format(printf, 1, 2))) note(const char *format, ...)
 {
@@ -98,6 +99,21 @@ static void refresh(uint64_t limit_cgroup, void *userdata)
 	note("refresh %u\n", (unsigned int)limit_cgroup);
 }
 
+static int look(pid_t pid, struct pool_look *ret, void *userdata)
+{
+	(void)userdata;
+	for (size_t i = 0; i < ARRAY_SIZE(world.processes); i++) {
+		const struct process *process = &world.processes[i];
+
+		if (process->pid != pid)
+			continue;
+		*ret = (struct pool_look){.parent = process->parent};
+		snprintf(ret->comm, sizeof(ret->comm), "%s", process->comm);
+		return 0;
+	}
+	return -ESRCH;
+}
+
 static int leader(pid_t pid, const struct apo_task *task, pid_t *ret,
 		  uint64_t *ret_start_boottime_ns, void *userdata)
 {
@@ -182,6 +198,7 @@ static const struct respond_ops fakes = {
 	.brake = brake,
 	.prepare = prepare,
 	.refresh = refresh,
+	.look = look,
 	.leader = leader,
 	.each_process = each_process,
 	.disposition = disposition,
@@ -216,6 +233,27 @@ static struct policy_set *policies_make(void)
 	return set;
 }
 
+static void no_complaint(const char *line, void *userdata)
+{
+	(void)userdata;
+	cr_assert_fail("%s", line);
+}
+
+static struct profiles *profiles_make(void)
+{
+	static const char text[] =
+		"[pool-worker]\ncommand = pool\nrole = worker\ntarget = master\nstop = none\n"
+		"[pool-master]\ncommand = pool\nstop = HUP\n"
+		"[told]\ncommand = quits\narguments = quits told*\nstop = USR1\n"
+		"[quits]\ncommand = quits\nstop = HUP\nwarn = USR2\nnever = TERM\n"
+		"[never]\ncommand = never\nstop = none\n";
+	struct profiles *made = profiles_new();
+
+	cr_assert_not_null(made);
+	cr_assert_eq(profiles_add(made, "world.conf", text, no_complaint, NULL), 0);
+	return made;
+}
+
 void world_make(void)
 {
 	static const pid_t pids[] = {GROWER, LEADER, OTHER};
@@ -226,14 +264,17 @@ void world_make(void)
 			.start_boottime_ns = pids[i] + 1,
 			.disposition = APO_DISP_HANDLED,
 			.interrupt = APO_DISP_DEFAULT,
+			.comm = "plain",
 		};
 	world.leader = LEADER;
 	world.airbag = (struct airbag_result){
 		.outcome = INCIDENT_AIRBAG_RAISED, .before_bytes = 100, .raised_bytes = 150};
 	policies = policies_make();
+	profiles = profiles_make();
 	respond = (struct respond){
 		.ops = &fakes,
 		.policies = policies,
+		.profiles = profiles,
 		.page_bytes = PAGE,
 		.initial_pid_ns = true,
 	};
@@ -242,4 +283,39 @@ void world_make(void)
 void world_end(void)
 {
 	policy_set_free(policies);
+	profiles_free(profiles);
+}
+
+struct apo_request world_request(uint32_t process_policy)
+{
+	return (struct apo_request){
+		.rec = {.type = APO_REC_REQUEST,
+			.size = sizeof(struct apo_request),
+			.policy = PLAIN,
+			.generation = GENERATION},
+		.trip_id = TRIP,
+		.limit_cgroup = LIMIT,
+		.rate_pages_s = 10,
+		.grower = {.tgid = GROWER, .ns_tgid = OTHER, .start_boottime_ns = GROWER + 1},
+		.process_policy = process_policy,
+		.signal = SIGTERM,
+		.rule = APO_RULE_RESERVE,
+		.flags = APO_REQUEST_SIGNAL,
+	};
+}
+
+struct apo_request world_warning(uint32_t process_policy)
+{
+	struct apo_request warn = world_request(process_policy);
+
+	warn.rule = APO_RULE_WARN;
+	return warn;
+}
+
+void world_expect(const char *what, const struct apo_request *asked, const char *log)
+{
+	world.log[0] = '\0';
+	world.result_count = 0;
+	respond_to(&respond, &asked->rec);
+	cr_expect_str_eq(world.log, log, "%s: %s", what, world.log);
 }

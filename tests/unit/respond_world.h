@@ -29,6 +29,8 @@ struct process {
 	uint64_t start_boottime_ns;
 	enum apo_disposition disposition; /* of any signal but SIGINT */
 	enum apo_disposition interrupt;	  /* of SIGINT */
+	const char *comm;
+	pid_t parent;
 	int hold_error, send_error;
 	bool is_away;		       /* in another cgroup by now */
 	struct apo_signalled followed; /* trip_id 0: it is not */
@@ -52,8 +54,29 @@ struct world {
 extern struct world world;
 extern struct respond respond; /* over that world */
 
-/* For .init and .fini: everybody handles SIGTERM and nothing fails. */
+/*
+ * For .init and .fini: everybody handles SIGTERM and nothing fails. There are profiles: for "pool", whose workers
+ * leave the stop to their master, which takes SIGHUP; for "quits", which takes it too; for "never".
+ */
 void world_make(void);
 void world_end(void);
 
 struct process *world_process(pid_t pid);
+
+/* To signal the grower, in a limit of policy PLAIN; or to warn it. */
+struct apo_request world_request(uint32_t process_policy);
+struct apo_request world_warning(uint32_t process_policy);
+
+/* Responds to it; the log must be this. */
+void world_expect(const char *what, const struct apo_request *asked, const char *log);
+
+/* Whom the signal is sent to; a started of 0 is one that is not known. */
+#define HELD(pid, started) \
+	"hold " #pid " started " #started "\nfollow " #pid "\nsend 15 to " #pid "\n"
+#define GROWER_GETS_IT HELD(100, 101) "tell sent 100 last\n"
+#define GROWER_IS_HELD "hold 100 started 101\n"
+#define LEADER_GETS_IT HELD(200, 201) "tell sent 200 last\n"
+#define LEADER_IS_SOUGHT "leader of 100 started 101\n"
+#define LEADER_IS_HELD LEADER_IS_SOUGHT "hold 200 started 201\n"
+#define HELD_AGAIN "hold 200 started 201\n"
+#define NOBODY "tell none 0 last\n"

@@ -7,7 +7,6 @@
 #include "base/util.h"
 #include "core/option_table.h"
 #include "core/options.h"
-#include "output/help.h"
 
 #define MIB (1024ULL * 1024)
 #define WORDS 12
@@ -184,6 +183,10 @@ Test(options, warn_without_signal_is_only_an_event)
 	cr_expect_eq(o.policy.warn_permyriad, 7550);
 	cr_expect_eq(o.policy.warn_signal, 0);
 	cr_expect_eq(WATCH("--all", "--warn=80%:TERM", "--warn=off").policy.warn_signal, 0);
+	cr_expect(WATCH("--all", "--warn=80%:auto").policy.warn_by_profile);
+	cr_expect_not(WATCH("--all", "--warn=80%:auto", "--warn=80%").policy.warn_by_profile);
+	cr_expect_str_eq(WATCH("--all", "--profiles", "x").profiles, "x");
+	cr_expect(WATCH("--all", "--profiles", "x", "--profiles=off").no_profiles);
 }
 
 Test(options, run_takes_the_rest_as_the_command)
@@ -323,20 +326,31 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 "--target 'Grower': give grower, leader or all"},
 		{COMMAND_WATCH,
 		 {"--all", "--warn", "80"},
-		 "--warn '80': give a percent of the limit below 100%, with a signal if wanted, "
+		 "--warn '80': give a percent of the limit below 100%, with a signal or auto if "
+		 "wanted, "
 		 "such as 80%:USR1, or off"},
 		{COMMAND_WATCH,
 		 {"--all", "--warn", "100%"},
-		 "--warn '100%': give a percent of the limit below 100%, with a signal if wanted, "
+		 "--warn '100%': give a percent of the limit below 100%, with a signal or auto if "
+		 "wanted, "
 		 "such as 80%:USR1, or off"},
 		{COMMAND_WATCH,
 		 {"--all", "--warn", "80%:KILL"},
 		 "--warn '80%:KILL': that is what the kernel does already; give a percent of the "
-		 "limit below 100%, with a signal if wanted, such as 80%:USR1, or off"},
+		 "limit below 100%, with a signal or auto if wanted, such as 80%:USR1, or off"},
 		{COMMAND_WATCH,
 		 {"--all", "--warn", "80%:"},
-		 "--warn '80%:': give a percent of the limit below 100%, with a signal if wanted, "
+		 "--warn '80%:': give a percent of the limit below 100%, with a signal or auto if "
+		 "wanted, "
 		 "such as 80%:USR1, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--warn", "80%:autos"},
+		 "--warn '80%:autos': give a percent of the limit below 100%, with a signal or "
+		 "auto if wanted, "
+		 "such as 80%:USR1, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--profiles", ""},
+		 "--profiles '': give the path of a directory, or off"},
 		{COMMAND_WATCH,
 		 {"--all", "--warn", "90%"},
 		 "--warn '90%': the reserve begins at 90% of the limit; give a lower level or a "
@@ -499,66 +513,6 @@ Test(options, commands_are_found_by_name)
 	cr_expect_eq(command, COMMAND_DOCTOR);
 	cr_expect_eq(command_find("watc", &command), -ENOENT);
 	cr_expect_eq(command, COMMAND_DOCTOR);
-}
-
-static char *help_of(enum command command)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	cr_assert_eq(help_command(file, command), 0);
-	fclose(file);
-	return text;
-}
-
-Test(options, help_names_each_option_of_its_command_and_no_other)
-{
-	size_t count;
-	const struct option_row *rows = options_rows(&count);
-
-	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
-		_cleanup_free_ char *text = help_of(c);
-
-		for (size_t i = 0; i < count; i++) {
-			char line[64];
-
-			snprintf(line, sizeof(line), " %s%s%s", rows[i].flag,
-				 rows[i].argument ? " " : "",
-				 rows[i].argument ? rows[i].argument : "");
-			cr_expect_eq(strstr(text, line) != NULL, !!(rows[i].commands & (1U << c)),
-				     "%s of %s", rows[i].flag, command_info(c)->name);
-		}
-	}
-}
-
-Test(options, help_fits_80_columns)
-{
-	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
-		_cleanup_free_ char *text = help_of(c);
-
-		for (char *line = text; *line; line += strcspn(line, "\n") + 1)
-			cr_expect_leq(strcspn(line, "\n"), 80, "%.*s", (int)strcspn(line, "\n"),
-				      line);
-	}
-}
-
-Test(options, help_of_doctor_is_exactly_this)
-{
-	_cleanup_free_ char *text = help_of(COMMAND_DOCTOR);
-
-	cr_expect_str_eq(
-		text,
-		"Usage: apoptosis doctor [--json]\n"
-		"\n"
-		"Shows what works here, what is lost and how to get it. Exits with 0 if\n"
-		"protection is full, 1 if partial, 3 if impossible.\n"
-		"\n"
-		"Options:\n"
-		"      --json                Write JSON, one document per line.\n"
-		"  -v, --verbose             Say more about what is done; twice: what libbpf\n"
-		"                            says, too.\n"
-		"  -h, --help                Show this help.\n");
 }
 
 Test(options, a_report_has_one_format)

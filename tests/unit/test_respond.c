@@ -9,36 +9,9 @@
 
 TestSuite(respond, .init = world_make, .fini = world_end);
 
-/* To signal a grower, in a limit of policy PLAIN. */
-static struct apo_request request(uint32_t process_policy)
-{
-	return (struct apo_request){
-		.rec = {.type = APO_REC_REQUEST,
-			.size = sizeof(struct apo_request),
-			.policy = PLAIN,
-			.generation = GENERATION},
-		.trip_id = TRIP,
-		.limit_cgroup = LIMIT,
-		.rate_pages_s = 10,
-		.grower = {.tgid = GROWER, .ns_tgid = OTHER, .start_boottime_ns = GROWER + 1},
-		.process_policy = process_policy,
-		.signal = SIGTERM,
-		.rule = APO_RULE_RESERVE,
-		.flags = APO_REQUEST_SIGNAL,
-	};
-}
-
-static struct apo_request warning(uint32_t process_policy)
-{
-	struct apo_request warn = request(process_policy);
-
-	warn.rule = APO_RULE_WARN;
-	return warn;
-}
-
 static struct apo_request with_airbag(void)
 {
-	struct apo_request both = request(PLAIN);
+	struct apo_request both = world_request(PLAIN);
 
 	both.rec.policy = LENDS;
 	both.flags |= APO_REQUEST_AIRBAG;
@@ -59,29 +32,6 @@ static struct apo_request bare(uint32_t type, uint32_t policy, uint64_t limit_cg
 	return bare;
 }
 
-static void expect_in(const char *what, const struct apo_request *asked, const char *log)
-{
-	world.log[0] = '\0';
-	world.result_count = 0;
-	respond_to(&respond, &asked->rec);
-	cr_expect_str_eq(world.log, log, "%s: %s", what, world.log);
-}
-
-static void expect(const struct apo_request *asked, const char *log)
-{
-	expect_in("", asked, log);
-}
-
-/* Whom the signal is sent to; a started of 0 is one that is not known. */
-#define HELD(pid, started) \
-	"hold " #pid " started " #started "\nfollow " #pid "\nsend 15 to " #pid "\n"
-#define GROWER_GETS_IT HELD(100, 101) "tell sent 100 last\n"
-#define GROWER_IS_HELD "hold 100 started 101\n"
-#define LEADER_GETS_IT HELD(200, 201) "tell sent 200 last\n"
-#define LEADER_IS_SOUGHT "leader of 100 started 101\n"
-#define LEADER_IS_HELD LEADER_IS_SOUGHT "hold 200 started 201\n"
-#define HELD_AGAIN "hold 200 started 201\n"
-#define NOBODY "tell none 0 last\n"
 #define RAISED "raise 70 by policy of 50% grace 3s rate 40960\ntell airbag 0 last\n"
 
 /* --- order --------------------------------------------------------------------------------- */
@@ -91,7 +41,7 @@ Test(respond, the_limit_is_raised_before_the_signal_by_the_policy_of_each)
 	struct apo_request both = with_airbag();
 
 	/* The size is of the limit's policy, the grace of the process's. */
-	expect(&both, RAISED GROWER_GETS_IT);
+	world_expect("", &both, RAISED GROWER_GETS_IT);
 	cr_expect_eq(world.results[0].airbag.outcome, INCIDENT_AIRBAG_RAISED);
 	cr_expect_eq(world.results[0].airbag.raised_bytes, 150);
 	cr_expect_eq(world.results[0].trip_id, TRIP);
@@ -107,7 +57,7 @@ Test(respond, an_airbag_that_is_refused_keeps_no_signal_back)
 	struct apo_request both = with_airbag();
 
 	world.airbag = (struct airbag_result){.outcome = INCIDENT_AIRBAG_REFUSED, .error = -ENOMEM};
-	expect(&both, RAISED GROWER_GETS_IT);
+	world_expect("", &both, RAISED GROWER_GETS_IT);
 	cr_expect_eq(world.results[0].airbag.error, -ENOMEM);
 }
 
@@ -116,7 +66,7 @@ Test(respond, an_airbag_alone_signals_nobody)
 	struct apo_request airbag = with_airbag();
 
 	airbag.flags = APO_REQUEST_AIRBAG; /* the kernel side has sent the signal */
-	expect(&airbag, RAISED);
+	world_expect("", &airbag, RAISED);
 }
 
 Test(respond, without_a_trip_there_is_a_loan_and_nobody_hears_of_it)
@@ -125,7 +75,7 @@ Test(respond, without_a_trip_there_is_a_loan_and_nobody_hears_of_it)
 
 	again.flags = APO_REQUEST_AIRBAG;
 	again.rate_pages_s = 3;
-	expect(&again, "lend 70 by policy of 50% rate 12288\n");
+	world_expect("", &again, "lend 70 by policy of 50% rate 12288\n");
 }
 
 Test(respond, a_rate_beyond_all_numbers_stays_large)
@@ -134,18 +84,18 @@ Test(respond, a_rate_beyond_all_numbers_stays_large)
 
 	again.flags = APO_REQUEST_AIRBAG;
 	again.rate_pages_s = UINT64_MAX / 2;
-	expect(&again, "lend 70 by policy of 50% rate 18446744073709551615\n");
+	world_expect("", &again, "lend 70 by policy of 50% rate 18446744073709551615\n");
 }
 
 Test(respond, what_takes_its_time_waits_until_the_signals_are_out)
 {
 	struct apo_request refreshed = bare(APO_REC_REFRESH, PLAIN, 71);
 	struct apo_request prepared = bare(APO_REC_PREPARE, LENDS, 72);
-	struct apo_request asked = request(PLAIN);
+	struct apo_request asked = world_request(PLAIN);
 
-	expect(&prepared, "");
-	expect(&refreshed, "");
-	expect(&asked, GROWER_GETS_IT);
+	world_expect("", &prepared, "");
+	world_expect("", &refreshed, "");
+	world_expect("", &asked, GROWER_GETS_IT);
 	world.log[0] = '\0';
 	respond_to_rest(&respond);
 	cr_expect_str_eq(world.log, "prepare 72\nrefresh 71\n");
@@ -161,7 +111,7 @@ Test(respond, what_is_put_off_beyond_the_maximum_is_left_out)
 	for (unsigned int i = 0; i < RESPOND_PUT_OFF_MAX + 2; i++) {
 		struct apo_request refreshed = bare(APO_REC_REFRESH, PLAIN, 1000 + i);
 
-		expect(&refreshed, "");
+		world_expect("", &refreshed, "");
 		if (i < RESPOND_PUT_OFF_MAX)
 			sprintf(expected + strlen(expected), "refresh %u\n", 1000 + i);
 	}
@@ -232,13 +182,13 @@ Test(respond, the_target_is_who_can_make_use_of_the_signal)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct target_case *c = &cases[i];
-		struct apo_request asked = request(c->process_policy);
+		struct apo_request asked = world_request(c->process_policy);
 
 		asked.rule = c->rule;
 		world_process(GROWER)->disposition = c->grower;
 		world_process(GROWER)->interrupt = c->grower_interrupt;
 		world_process(LEADER)->disposition = c->leader;
-		expect_in(c->what, &asked, c->log);
+		world_expect(c->what, &asked, c->log);
 		cr_expect_eq(world.result_count, 1, "%s", c->what);
 		cr_expect_eq(world.results[0].disposition, c->disposition, "%s", c->what);
 		cr_expect_eq(world.results[0].error, 0, "%s", c->what);
@@ -247,10 +197,10 @@ Test(respond, the_target_is_who_can_make_use_of_the_signal)
 
 Test(respond, without_a_leader_nobody_is_signalled)
 {
-	struct apo_request asked = request(TO_LEADER);
+	struct apo_request asked = world_request(TO_LEADER);
 
 	world.leader = 0;
-	expect(&asked, LEADER_IS_SOUGHT NOBODY);
+	world_expect("", &asked, LEADER_IS_SOUGHT NOBODY);
 	cr_expect_eq(world.results[0].error, -ESRCH);
 }
 
@@ -258,40 +208,42 @@ Test(respond, without_a_leader_nobody_is_signalled)
 
 Test(respond, a_leader_that_is_away_or_another_by_now_is_left_alone)
 {
-	struct apo_request asked = request(TO_LEADER);
+	struct apo_request asked = world_request(TO_LEADER);
 
 	world_process(LEADER)->is_away = true;
-	expect(&asked, LEADER_IS_HELD "tell gone 200 last\n");
+	world_expect("", &asked, LEADER_IS_HELD "tell gone 200 last\n");
 	world_process(LEADER)->is_away = false;
 	world_process(LEADER)->hold_error = -ESRCH;
-	expect(&asked, LEADER_IS_HELD "tell gone 200 last\n");
+	world_expect("", &asked, LEADER_IS_HELD "tell gone 200 last\n");
 }
 
 Test(respond, a_grower_that_has_moved_is_the_grower_still)
 {
-	struct apo_request asked = request(PLAIN);
+	struct apo_request asked = world_request(PLAIN);
 
 	world_process(GROWER)->is_away = true; /* what it has grown by is charged where it was */
-	expect(&asked, GROWER_GETS_IT);
+	world_expect("", &asked, GROWER_GETS_IT);
 }
 
 Test(respond, of_all_who_has_moved_away_is_left_alone)
 {
-	struct apo_request asked = request(TO_ALL);
+	struct apo_request asked = world_request(TO_ALL);
 
 	world_process(LEADER)->is_away = true;
-	expect(&asked, "each of 70\n" ONE_OF_ALL(
-			       100) "hold 200 started 0\ntell gone 200\n" ONE_OF_ALL(300) NOBODY);
+	world_expect("", &asked,
+		     "each of 70\n" ONE_OF_ALL(
+			     100) "hold 200 started 0\ntell gone 200\n" ONE_OF_ALL(300) NOBODY);
 }
 
 Test(respond, all_are_signalled_and_one_result_ends_them)
 {
-	struct apo_request asked = request(TO_ALL);
+	struct apo_request asked = world_request(TO_ALL);
 
 	world_process(LEADER)->disposition = APO_DISP_IGNORED; /* no word of it */
 	world_process(OTHER)->send_error = -EPERM;
-	expect(&asked, "each of 70\n" ONE_OF_ALL(
-			       100) "hold 200 started 0\n" HELD(300, 0) "tell failed 300\n" NOBODY);
+	world_expect("", &asked,
+		     "each of 70\n" ONE_OF_ALL(
+			     100) "hold 200 started 0\n" HELD(300, 0) "tell failed 300\n" NOBODY);
 	cr_expect_eq(world.results[0].trip_id, TRIP);
 	cr_expect_eq(world.results[1].error, -EPERM);
 	cr_expect_eq(world.results[2].error, 0);
@@ -300,24 +252,26 @@ Test(respond, all_are_signalled_and_one_result_ends_them)
 
 Test(respond, of_all_a_warning_is_for_those_who_handle_it)
 {
-	struct apo_request warn = warning(TO_ALL);
+	struct apo_request warn = world_warning(TO_ALL);
 
 	world_process(GROWER)->disposition = APO_DISP_DEFAULT;
 	world_process(OTHER)->disposition = APO_DISP_BLOCKED;
-	expect(&warn, "each of 70\nhold 100 started 0\n"
-		      "hold 200 started 0\nsend 15 to 200\ntell sent 200\n"
-		      "hold 300 started 0\nsend 15 to 300\ntell sent 300\n" NOBODY);
+	world_expect("", &warn,
+		     "each of 70\nhold 100 started 0\n"
+		     "hold 200 started 0\nsend 15 to 200\ntell sent 200\n"
+		     "hold 300 started 0\nsend 15 to 300\ntell sent 300\n" NOBODY);
 }
 
 Test(respond, a_walk_that_fails_is_an_error_only_where_it_found_nobody)
 {
-	struct apo_request asked = request(TO_ALL);
+	struct apo_request asked = world_request(TO_ALL);
 
 	world.each_error = -ESTALE;
-	expect(&asked, "each of 70\n" ONE_OF_ALL(100) ONE_OF_ALL(200) ONE_OF_ALL(300) NOBODY);
+	world_expect("", &asked,
+		     "each of 70\n" ONE_OF_ALL(100) ONE_OF_ALL(200) ONE_OF_ALL(300) NOBODY);
 	cr_expect_eq(world.results[3].error, 0);
 	world.cgroup_empty = true;
-	expect(&asked, "each of 70\n" NOBODY);
+	world_expect("", &asked, "each of 70\n" NOBODY);
 	cr_expect_eq(world.results[0].error, -ESTALE);
 }
 
@@ -351,10 +305,10 @@ Test(respond, a_brake_is_set_by_the_policy_of_the_limit_and_no_other)
 	struct apo_request outdated = wanted;
 
 	outdated.rec.generation = GENERATION - 1;
-	expect(&wanted, "brake 70\n");
-	expect(&no_airbag, "");
-	expect(&dry_run, "");
-	expect(&outdated, "");
+	world_expect("", &wanted, "brake 70\n");
+	world_expect("", &no_airbag, "");
+	world_expect("", &dry_run, "");
+	world_expect("", &outdated, "");
 }
 
 struct error_case {
@@ -380,12 +334,12 @@ Test(respond, an_error_is_told_and_stops_only_what_rests_on_it)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct error_case *c = &cases[i];
-		struct apo_request asked = request(PLAIN);
+		struct apo_request asked = world_request(PLAIN);
 
 		world_process(GROWER)->hold_error = c->hold_error;
 		world_process(GROWER)->send_error = c->send_error;
 		world.follow_error = c->follow_error;
-		expect_in(c->what, &asked, c->log);
+		world_expect(c->what, &asked, c->log);
 		cr_expect_eq(world.results[0].error, c->error, "%s", c->what);
 	}
 }
@@ -411,7 +365,7 @@ Test(respond, who_was_signalled_is_left_alone_for_the_cooldown_of_its_policy)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct cooldown_case *c = &cases[i];
-		struct apo_request asked = request(c->process_policy);
+		struct apo_request asked = world_request(c->process_policy);
 
 		world_process(GROWER)->followed = (struct apo_signalled){
 			.trip_id = c->trip_id,
@@ -419,17 +373,18 @@ Test(respond, who_was_signalled_is_left_alone_for_the_cooldown_of_its_policy)
 			.start_boottime_ns = c->started_ns,
 		};
 		/* Its leader is not signalled in its place. */
-		expect_in(c->what, &asked, c->left_alone ? GROWER_IS_HELD NOBODY : GROWER_GETS_IT);
+		world_expect(c->what, &asked,
+			     c->left_alone ? GROWER_IS_HELD NOBODY : GROWER_GETS_IT);
 	}
 }
 
 Test(respond, a_leader_in_its_cooldown_is_left_alone)
 {
-	struct apo_request asked = request(TO_LEADER);
+	struct apo_request asked = world_request(TO_LEADER);
 
 	world_process(LEADER)->followed =
 		(struct apo_signalled){.trip_id = TRIP - 1, .time_ns = NOW - COOLDOWN};
-	expect(&asked, LEADER_IS_HELD NOBODY);
+	world_expect("", &asked, LEADER_IS_HELD NOBODY);
 }
 
 /* --- what cannot be known ------------------------------------------------------------------ */
@@ -442,7 +397,7 @@ Test(respond, of_an_older_generation_the_limit_stays_and_the_grower_is_signalled
 	both.rec.generation = GENERATION - 1;
 	world_process(GROWER)->followed =
 		(struct apo_signalled){.trip_id = TRIP - 1, .time_ns = NOW}; /* no cooldown known */
-	expect(&both, "tell airbag 0 last\n" GROWER_GETS_IT);
+	world_expect("", &both, "tell airbag 0 last\n" GROWER_GETS_IT);
 	cr_expect_eq(world.results[0].airbag.outcome, INCIDENT_AIRBAG_NONE);
 	cr_expect_eq(world.entry.generation, GENERATION - 1);
 }
@@ -453,28 +408,29 @@ Test(respond, a_process_that_no_guard_covers_has_no_grace)
 
 	airbag.flags = APO_REQUEST_AIRBAG;
 	airbag.process_policy = APO_POLICY_NONE;
-	expect(&airbag, "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n");
+	world_expect("", &airbag,
+		     "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n");
 }
 
 Test(respond, in_another_pid_namespace_nobody_is_followed_or_known_to_be)
 {
-	struct apo_request asked = request(PLAIN);
+	struct apo_request asked = world_request(PLAIN);
 
 	respond.initial_pid_ns = false; /* the grower is OTHER there */
 	world_process(OTHER)->followed =
 		(struct apo_signalled){.trip_id = TRIP - 1, .time_ns = NOW};
-	expect(&asked, "hold 300 started 101\nsend 15 to 300\ntell sent 300 last\n");
+	world_expect("", &asked, "hold 300 started 101\nsend 15 to 300\ntell sent 300 last\n");
 }
 
 Test(respond, records_of_other_kinds_and_short_ones_are_left_alone)
 {
-	struct apo_request asked = request(PLAIN);
+	struct apo_request asked = world_request(PLAIN);
 
 	asked.rec.type = APO_REC_TRIP;
-	expect(&asked, "");
+	world_expect("", &asked, "");
 	asked.rec.type = APO_REC_REQUEST;
 	asked.rec.size--;
-	expect(&asked, "");
+	world_expect("", &asked, "");
 	respond_to_rest(&respond);
 	cr_expect_str_eq(world.log, "");
 }
@@ -483,7 +439,7 @@ Test(respond, records_of_other_kinds_and_short_ones_are_left_alone)
 
 static struct apo_request with_grace(uint32_t process_policy, uint32_t flags)
 {
-	struct apo_request trip = request(process_policy);
+	struct apo_request trip = world_request(process_policy);
 
 	trip.flags = flags | APO_REQUEST_GRACE;
 	trip.swap_pages = 3;
@@ -495,7 +451,7 @@ Test(respond, a_grower_that_the_kernel_side_signalled_has_the_grace_of_its_polic
 {
 	struct apo_request trip = with_grace(PLAIN, 0);
 
-	expect(&trip, GROWER_IS_HELD "grant 100 3s\n");
+	world_expect("", &trip, GROWER_IS_HELD "grant 100 3s\n");
 	cr_expect_eq(world.grace.trip_id, TRIP);
 	cr_expect_eq(world.grace.limit_cgroup, LIMIT);
 	cr_expect_eq(world.grace.swap_bytes, 3 * PAGE);
@@ -508,7 +464,8 @@ Test(respond, so_has_whoever_was_signalled_in_its_place)
 	struct apo_request trip = with_grace(LENDS, APO_REQUEST_SIGNAL);
 
 	world_process(GROWER)->disposition = APO_DISP_IGNORED;
-	expect(&trip, GROWER_IS_HELD LEADER_IS_SOUGHT LEADER_GETS_IT HELD_AGAIN "grant 200 7s\n");
+	world_expect("", &trip,
+		     GROWER_IS_HELD LEADER_IS_SOUGHT LEADER_GETS_IT HELD_AGAIN "grant 200 7s\n");
 	cr_expect_eq(world.grace.process.start_boottime_ns, LEADER + 1);
 }
 
@@ -517,13 +474,14 @@ Test(respond, where_no_grace_is_asked_for_a_loan_brings_one_that_ends_only_what_
 	struct apo_request trip = with_grace(TO_ALL, APO_REQUEST_AIRBAG);
 
 	trip.rec.policy = LENDS;
-	expect(&trip,
-	       "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n" GROWER_IS_HELD
-	       "grant 100 10s\n");
+	world_expect(
+		"", &trip,
+		"raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n" GROWER_IS_HELD
+		"grant 100 10s\n");
 	cr_expect_eq(world.grace.ample_bytes, 0);
 	world.airbag.outcome = INCIDENT_AIRBAG_REFUSED;
-	expect_in("refused", &trip,
-		  "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n");
+	world_expect("refused", &trip,
+		     "raise 70 by policy of 50% grace 0s rate 40960\ntell airbag 0 last\n");
 }
 
 Test(respond, nobody_who_has_ended_has_a_grace_nor_who_is_of_no_policy_in_force)
@@ -531,7 +489,7 @@ Test(respond, nobody_who_has_ended_has_a_grace_nor_who_is_of_no_policy_in_force)
 	struct apo_request trip = with_grace(PLAIN, 0);
 
 	world_process(GROWER)->hold_error = -ESRCH;
-	expect(&trip, GROWER_IS_HELD);
+	world_expect("", &trip, GROWER_IS_HELD);
 	trip.rec.generation--;
-	expect_in("an older generation", &trip, "");
+	world_expect("an older generation", &trip, "");
 }

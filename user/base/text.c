@@ -151,6 +151,15 @@ size_t text_json_size(const char *raw)
 	return size;
 }
 
+void text_join_words(char *words, size_t length)
+{
+	while (length && !words[length - 1])
+		length--;
+	for (size_t i = 0; i < length; i++)
+		words[i] = words[i] ?: ' ';
+	words[length] = '\0';
+}
+
 bool text_starts_with(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

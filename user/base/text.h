@@ -29,6 +29,12 @@ size_t text_json_size(const char *raw);
  */
 size_t text_utf8_sequence(const char *s, unsigned int *ret_code);
 
+/*
+ * Words that NULs end, as in /proc/PID/cmdline, become one string with single blanks between them; NULs at
+ * the end go. In place; words: has room for length + 1 bytes.
+ */
+void text_join_words(char *words, size_t length);
+
 /* Whether s starts, or ends, with the other. */
 bool text_starts_with(const char *s, const char *prefix);
 bool text_ends_with(const char *s, const char *suffix);

@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "cmd/common.h"
 #include "engine/explain.h"
+#include "engine/profile_files.h"
 #include "output/explain.h"
 #include "output/json.h"
 
@@ -53,11 +54,15 @@ int cmd_explain(int argc, char **argv)
 {
 	struct explanation explanation = {};
 	struct options options;
+	struct profiles *profiles = NULL;
 	int r, status = common_options(COMMAND_EXPLAIN, argc, argv, &options);
 
 	if (status >= 0)
 		return status;
-	r = explain(options.pid, &options.policy, &explanation);
+	status = options.no_profiles ? 0 : profile_files_read(options.profiles, &profiles);
+	if (status)
+		return status;
+	r = explain(options.pid, &options.policy, profiles, &explanation);
 	if (r) {
 		status = refuse(options.pid, r);
 	} else {
@@ -67,5 +72,6 @@ int cmd_explain(int argc, char **argv)
 		status = r < 0 ? EXIT_RUNTIME : 0;
 	}
 	explanation_clear(&explanation);
+	profiles_free(profiles);
 	return status;
 }

@@ -13,15 +13,17 @@
 struct explained_process {
 	pid_t pid; /* 0: there is none */
 	char *comm;
-	enum apo_disposition disposition; /* of the signal of the policy */
+	/* NULL: none fits; and the next that would, if that were not there. */
+	const struct profile *profile, *other_profile;
 	struct stop_signal stop;
 };
 
 struct explanation {
 	uint64_t realtime_ns;
-	struct explained_process process, leader; /* it grows; of its cgroup */
-	char *cgroup;				  /* that it is charged to */
-	char *limit_cgroup;			  /* whose limit binds; NULL: none does */
+	/* It grows; of its cgroup; of its pool, where its profile says that this one is told. */
+	struct explained_process process, leader, master;
+	char *cgroup;	    /* that it is charged to */
+	char *limit_cgroup; /* whose limit binds; NULL: none does */
 	uint64_t limit_bytes, need_bytes, file_bytes;
 	uint64_t reserve_bytes, lends_bytes; /* by the policy */
 	bool lends;			     /* the limit can be raised */
@@ -33,5 +35,5 @@ struct explanation {
 /* Frees what it owns, not itself. */
 void explanation_clear(struct explanation *explanation);
 
-/* By target, and the leader in place of a process for which no signal makes sense. */
+/* By target; the master, and the leader in place of a process for which no signal makes sense. */
 void explanation_choose_target(struct explanation *explanation, enum apo_target target);

@@ -111,6 +111,8 @@ struct incident {
 
 	int wanted_signal; /* the policy's */
 	int signal;	   /* the one chosen */
+	const char *
+		profile; /* name of the one that chose it; NULL: none did; lives as long as the engine */
 	enum apo_action action;
 	int error; /* 0 or -errno of the last attempt */
 	enum incident_airbag airbag;

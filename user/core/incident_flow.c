@@ -242,6 +242,7 @@ static unsigned int on_signal_answer(struct flow *flow, struct incident *inciden
 		incident->action = answer->action;
 		incident->error = answer->error;
 		incident->signal = answer->signal;
+		incident->profile = answer->profile;
 		if (sent)
 			incident->signal_ns = answer->time_ns;
 		if (answer->pid && incident->target_policy != APO_TARGET_ALL)

@@ -61,6 +61,7 @@ struct flow_signal_answer {
 	enum apo_action action;
 	enum apo_disposition disposition;
 	int signal, error;
+	const char *profile; /* name of the one that decided; NULL: none did */
 	uint64_t time_ns;
 	bool last; /* no other will follow */
 };

@@ -215,10 +215,11 @@ static int set_target(struct options *o, const char *value, const char **ret_why
 	return -EINVAL;
 }
 
-/* LEVEL%[:SIGNAL] or off. */
+/* LEVEL%[:SIGNAL|:auto] or off. */
 static int set_warn(struct options *o, const char *value, const char **ret_why)
 {
 	const char *colon = strchr(value, ':');
+	bool by_profile = colon && strcmp(colon, ":auto") == 0;
 	size_t level_len = colon ? (size_t)(colon - value) : strlen(value);
 	char level[32];
 	uint32_t permyriad = 0;
@@ -234,12 +235,13 @@ static int set_warn(struct options *o, const char *value, const char **ret_why)
 			return r;
 		if (permyriad >= PERMYRIAD)
 			return -ERANGE;
-		r = colon ? parse_usable_signal(colon + 1, &signal, ret_why) : 0;
+		r = colon && !by_profile ? parse_usable_signal(colon + 1, &signal, ret_why) : 0;
 		if (r < 0)
 			return r;
 	}
 	o->policy.warn_permyriad = permyriad;
 	o->policy.warn_signal = signal;
+	o->policy.warn_by_profile = by_profile;
 	return 0;
 }
 
@@ -254,6 +256,16 @@ static int set_accounts(struct options *o, const char *value, const char **ret_w
 	if (!r)
 		o->accounts = (uint32_t)accounts;
 	return r;
+}
+
+static int set_profiles(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	if (!*value)
+		return -EINVAL;
+	o->no_profiles = is_off(value);
+	o->profiles = o->no_profiles ? NULL : value;
+	return 0;
 }
 
 static int set_report_dir(struct options *o, const char *value, const char **ret_why)
@@ -390,12 +402,19 @@ static const struct option_row rows[] = {
 	 "When the handler is entered and no more can be lent, slow down what uses up the rest: by "
 	 "memory.high on cgroup v2, in the page fault on v1.",
 	 set_brake},
-	{"--warn", 0, "warn", "LEVEL[:SIGNAL]",
-	 "a percent of the limit below 100%, with a signal if wanted, such as 80%:USR1, or off",
+	{"--warn", 0, "warn", "LEVEL[:SIGNAL|:auto]",
+	 "a percent of the limit below 100%, with a signal or auto if wanted, such as 80%:USR1, or "
+	 "off",
 	 "off", GUARDING,
 	 "Report, and send the softer SIGNAL if one is named, at this percent of the limit, which "
-	 "must come before the reserve.",
+	 "must come before the reserve. With auto it is what the profile of the program says, such "
+	 "as INT to cancel a query of PostgreSQL, and nothing for programs without one.",
 	 set_warn},
+	{"--profiles", 0, "profiles", "DIR|off", "the path of a directory, or off", NULL, DECIDING,
+	 "Where the profiles are, files that say how well-known programs are told to stop. Unless "
+	 "told, lib/apoptosis/profiles.d where this program is installed, and "
+	 "/etc/apoptosis/profiles.d, whose files take the place of those of the same name.",
+	 set_profiles},
 	{"--cooldown", 0, "cooldown", "DURATION", "a duration such as 10s", "10s", GUARDING,
 	 "Least time between two signals to one process.", set_cooldown},
 	{"--accounts", 0, "accounts", "N", "a number from 1 to 262144", NULL, GUARDING,

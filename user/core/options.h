@@ -53,6 +53,8 @@ struct options {
 
 	struct policy policy; /* of what is guarded */
 	uint32_t accounts;    /* room for those of so many limits; 0 = by the machine */
+	const char *profiles; /* directory; NULL: the default ones */
+	bool no_profiles;     /* --profiles off */
 	bool json;
 	const char *report_dir; /* NULL: the default one */
 	bool no_reports;	/* --report-dir off */

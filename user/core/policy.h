@@ -47,7 +47,8 @@ struct policy {
 	/* Signals: of the policy of the process. */
 	int signal;
 	bool signal_given; /* by the operator: sent also where only SIGINT has a handler */
-	int warn_signal;   /* 0 = only the event */
+	int warn_signal;   /* 0 = only the event, or what the profile says */
+	bool warn_by_profile;
 	enum apo_target target;
 	uint64_t grace_ns; /* 0 = off */
 	uint64_t cooldown_ns;

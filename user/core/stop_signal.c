@@ -6,7 +6,7 @@
 
 struct row {
 	enum apo_disposition disposition;
-	bool is_given;
+	bool is_given; /* only where the operator asked for it */
 	int interrupt; /* enum apo_disposition; -1: any */
 	bool takes_interrupt;
 	bool is_sent;
@@ -36,30 +36,76 @@ static const struct row rows[] = {
 	 "it is the init of a PID namespace, to which the signal does nothing"},
 };
 
-struct stop_signal stop_signal_choose(int wanted, bool is_given, enum apo_disposition disposition,
-				      enum apo_disposition interrupt)
+static bool is_taken(enum apo_disposition disposition)
 {
+	return disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED;
+}
+
+static struct stop_signal by_disposition(const struct stop_wish *wish,
+					 stop_disposition_fn disposition, void *userdata)
+{
+	enum apo_disposition wished = disposition(wish->signal, userdata);
+	enum apo_disposition interrupt = wished == APO_DISP_HANDLED ? APO_DISP_UNKNOWN
+								    : disposition(SIGINT, userdata);
+
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *row = &rows[i];
 
-		if (row->disposition == disposition && (is_given || !row->is_given) &&
+		if (row->disposition == wished && (wish->is_given || !row->is_given) &&
 		    (row->interrupt == ANY || row->interrupt == (int)interrupt))
 			return (struct stop_signal){
 				.signal = !row->is_sent		 ? 0
 					  : row->takes_interrupt ? SIGINT
-								 : wanted,
+								 : wish->signal,
+				.disposition = wished,
 				.why = row->why,
 			};
 	}
-	return (struct stop_signal){.signal = wanted, .why = "nothing is known of it"};
+	return (struct stop_signal){wish->signal, wished, NULL, "nothing is known of it"};
 }
 
-struct stop_signal stop_signal_warn(int wanted, enum apo_disposition disposition)
+struct stop_signal stop_signal_choose(const struct stop_wish *wish, stop_disposition_fn disposition,
+				      void *userdata)
 {
-	bool is_taken = disposition == APO_DISP_HANDLED || disposition == APO_DISP_BLOCKED;
+	const struct profile *profile = wish->is_given ? NULL : wish->profile;
+	enum apo_disposition own;
 
-	return (struct stop_signal){
-		.signal = is_taken ? wanted : 0,
-		.why = is_taken ? "it takes the signal" : "it does not take the signal",
-	};
+	if (profile && profile->is_protected)
+		return (struct stop_signal){0, disposition(wish->signal, userdata), profile,
+					    "its profile says that it is never told to stop"};
+	if (profile && profile->stop_signal) {
+		own = disposition(profile->stop_signal, userdata);
+		if (is_taken(own))
+			return (struct stop_signal){profile->stop_signal, own, profile,
+						    "its profile says so"};
+	}
+	return by_disposition(wish, disposition, userdata);
+}
+
+struct stop_signal stop_signal_warn(const struct stop_wish *wish, stop_disposition_fn disposition,
+				    void *userdata)
+{
+	const struct profile *profile = wish->profile;
+	struct stop_signal warn = {.signal = wish->signal, .why = "it takes the signal"};
+
+	if (!wish->signal) {
+		warn = (struct stop_signal){profile ? profile->warn_signal : 0, APO_DISP_UNKNOWN,
+					    profile, "its profile says so"};
+	} else if (profile && !profile_may_warn(profile, wish->signal)) {
+		warn = (struct stop_signal){0, APO_DISP_UNKNOWN, profile,
+					    "its profile says that this is no warning for it"};
+	}
+	if (!warn.signal)
+		return warn;
+	warn.disposition = disposition(warn.signal, userdata);
+	if (!is_taken(warn.disposition)) {
+		warn.signal = 0;
+		warn.why = "it does not take the signal";
+	}
+	return warn;
+}
+
+bool stop_is_for_master(const struct stop_wish *wish)
+{
+	return !wish->is_given && wish->profile && wish->profile->is_for_master;
 }

@@ -1,25 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which signal asks a process for its shutdown, and why. The same rule as the kernel side's signal_choose(),
- * in bpf/signal.bpf.h. Pure.
+ * Which signal asks a process for its shutdown, and why. In this order: what the operator asked for; what the
+ * profile of the program says, where the process takes that signal; what the process has a handler for. The
+ * last is the same rule as the kernel side's signal_choose(), in bpf/signal.bpf.h. Pure.
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "apoptosis/abi.h"
+#include "core/profiles.h"
 
-struct stop_signal {
-	int signal;	 /* 0: neither makes sense */
-	const char *why; /* "it has a handler"; static text */
+struct stop_wish {
+	int signal;		       /* of the policy; of a warning 0: what the profile says */
+	bool is_given;		       /* the operator asked for it */
+	const struct profile *profile; /* of the process; NULL: there is none */
 };
 
-/*
- * The one of the policy; or SIGINT, where that has a handler and the one of the policy has none, if that would
- * do nothing or nobody has asked for it. Dispositions are of the process: of that signal, and of SIGINT.
- */
-struct stop_signal stop_signal_choose(int wanted, bool is_given, enum apo_disposition disposition,
-				      enum apo_disposition interrupt);
+struct stop_signal {
+	int signal;			  /* 0: none makes sense */
+	enum apo_disposition disposition; /* of the signal that was wished for */
+	const struct profile *profile;	  /* that decided; NULL: none did */
+	const char *why;		  /* "it has a handler"; static text */
+};
+
+/* What a signal would do to the process. */
+typedef enum apo_disposition (*stop_disposition_fn)(int signal, void *userdata);
+
+struct stop_signal stop_signal_choose(const struct stop_wish *wish, stop_disposition_fn disposition,
+				      void *userdata);
 
 /* A warning goes only to who handles or awaits it: most signals end everybody else. */
-struct stop_signal stop_signal_warn(int wanted, enum apo_disposition disposition);
+struct stop_signal stop_signal_warn(const struct stop_wish *wish, stop_disposition_fn disposition,
+				    void *userdata);
+
+/* Whether the master of its pool is to be told in its place. */
+bool stop_is_for_master(const struct stop_wish *wish);

@@ -27,6 +27,7 @@
 #include "engine/service.h"
 #include "engine/swap.h"
 #include "engine/incidents.h"
+#include "engine/profile_files.h"
 #include "engine/self.h"
 #include "sense/cgroup_memory.h"
 #include "sense/machine.h"
@@ -43,6 +44,7 @@ struct engine {
 	uint64_t page_bytes;
 
 	struct guards *guards;
+	struct profiles *profiles; /* NULL: none are wanted */
 	struct source *source;
 	struct trigger_names triggers;
 	struct airbag *airbag;
@@ -291,6 +293,8 @@ static int load(struct engine *engine)
 	if (r)
 		return r;
 	r = guards_apply(engine->guards, engine->source, engine->page_bytes);
+	if (!r && engine->profiles)
+		r = source_set_profiled(engine->source, engine->profiles);
 	if (r)
 		log_error("cannot configure the kernel side: %s", strerror(-r));
 	return r;
@@ -331,6 +335,7 @@ static int start_rescue(struct engine *engine)
 	struct responder_config responder = {
 		.source = engine->source,
 		.policies = policies,
+		.profiles = engine->profiles,
 		.page_bytes = engine->page_bytes,
 		.tree = engine->tree,
 		.proc_fd = engine->proc_fd,
@@ -429,6 +434,8 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 {
 	int r = open_reports(engine);
 
+	if (!r && !engine->config.no_profiles)
+		r = profile_files_read(engine->config.profiles, &engine->profiles);
 	if (r)
 		return r;
 	if (load(engine))
@@ -581,6 +588,7 @@ struct engine *engine_free(struct engine *engine)
 	close_fd(engine->proc_fd);
 	close_fd(engine->sinks.report_dirfd);
 	guards_free(engine->guards);
+	profiles_free(engine->profiles);
 	cgroup_tree_free(engine->tree);
 	free(engine);
 	return NULL;

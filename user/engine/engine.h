@@ -35,6 +35,8 @@ struct engine_config {
 	const char *report_dir; /* NULL: no reports; borrowed */
 	/* It was named. Else there are none where it cannot be written, and nobody records who allocates. */
 	bool wants_reports;
+	const char *profiles; /* their directory; NULL: those that are installed; borrowed */
+	bool no_profiles;
 	uint32_t accounts; /* room for those of so many limits; 0: by the machine */
 };
 

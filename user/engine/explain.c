@@ -11,21 +11,93 @@
 #include "base/util.h"
 #include "rescue/journal.h"
 #include "rescue/leader.h"
+#include "rescue/pool.h"
 #include "sense/cgroup_memory.h"
 #include "sense/pidref.h"
 #include "sense/proc.h"
 
-static void describe(int proc_fd, const struct pidref *process, const struct policy *policy,
+struct explain {
+	const struct policy *policy;
+	struct pool_view view;
+	const struct cgroup_tree *tree;
+	int proc_fd;
+};
+
+struct described {
+	const struct explain *explain;
+	pid_t pid;
+};
+
+static enum apo_disposition disposition_of(int signal, void *userdata)
+{
+	const struct described *described = userdata;
+
+	return proc_disposition(described->explain->proc_fd, described->pid, signal);
+}
+
+static int look(pid_t pid, struct pool_look *ret, void *userdata)
+{
+	const struct explain *explain = userdata;
+
+	return pool_look_at(explain->proc_fd, pid, ret);
+}
+
+/* As much of the command line as the responder sees. NULL: none. */
+static char *arguments_of(int proc_fd, const struct pidref *process)
+{
+	_cleanup_close_ int dirfd = pidref_open_dir(process, proc_fd);
+	char *arguments = NULL;
+
+	if (dirfd >= 0 && !proc_cmdline_read(dirfd, &arguments) && arguments &&
+	    strlen(arguments) > APO_ARGS_LEN)
+		arguments[APO_ARGS_LEN] = '\0';
+	return arguments;
+}
+
+/* Of others than the one that grows, the responder does not know the command line. */
+static void describe(const struct explain *explain, const struct pidref *process, bool grows,
 		     struct explained_process *ret)
 {
-	_cleanup_proc_info_ struct proc_info *info = NULL;
+	_cleanup_free_ char *arguments = grows ? arguments_of(explain->proc_fd, process) : NULL;
+	struct described described = {.explain = explain, .pid = process->pid};
+	struct pool_look self;
 
-	ret->pid = process->pid;
-	if (!proc_info_read(proc_fd, process->pid, &info))
-		ret->comm = TAKE_PTR(info->comm);
-	ret->disposition = proc_disposition(proc_fd, process->pid, policy->signal);
-	ret->stop = stop_signal_choose(policy->signal, policy->signal_given, ret->disposition,
-				       proc_disposition(proc_fd, process->pid, SIGINT));
+	*ret = (struct explained_process){.pid = process->pid};
+	if (!look(process->pid, &self, (void *)explain))
+		ret->comm = strdup(self.comm);
+	ret->profile = pool_profile(&explain->view, process->pid, arguments, &ret->other_profile);
+	ret->stop = stop_signal_choose(
+		&(const struct stop_wish){
+			.signal = explain->policy->signal,
+			.is_given = explain->policy->signal_given,
+			.profile = ret->profile,
+		},
+		disposition_of, &described);
+}
+
+static void describe_pid(const struct explain *explain, pid_t pid, uint64_t start_boottime_ns,
+			 struct explained_process *ret)
+{
+	struct pidref process = PIDREF_NONE;
+
+	if (pidref_open(explain->proc_fd, pid, start_boottime_ns, &process))
+		return;
+	describe(explain, &process, false, ret);
+	pidref_close(&process);
+}
+
+static void explain_process(const struct explain *explain, const struct pidref *process,
+			    struct explanation *ret)
+{
+	pid_t master;
+
+	describe(explain, process, true, &ret->process);
+	if (explain->policy->signal_given || !ret->process.profile ||
+	    !ret->process.profile->is_for_master)
+		return;
+	master = pool_master(&explain->view, process->pid, ret->process.profile);
+	if (master)
+		describe_pid(explain, master, 0, &ret->master);
 }
 
 /* Whether the record of a loan could be kept, and the limit written. 0 or -errno. */
@@ -42,9 +114,10 @@ static int may_lend(const struct cgroup_tree *tree, const struct cgroup_limit *l
 	return r;
 }
 
-static int explain_limit(const struct cgroup_tree *tree, const struct policy *policy,
-			 struct explanation *ret)
+static int explain_limit(const struct explain *explain, struct explanation *ret)
 {
+	const struct cgroup_tree *tree = explain->tree;
+	const struct policy *policy = explain->policy;
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
 	int r = cgroup_limit_binding(tree, ret->cgroup, &limit);
 
@@ -64,8 +137,7 @@ static int explain_limit(const struct cgroup_tree *tree, const struct policy *po
 	return 0;
 }
 
-static void explain_leader(const struct cgroup_tree *tree, int proc_fd,
-			   const struct pidref *process, const struct policy *policy,
+static void explain_leader(const struct explain *explain, const struct pidref *process,
 			   struct explanation *ret)
 {
 	struct apo_task task = {
@@ -73,26 +145,29 @@ static void explain_leader(const struct cgroup_tree *tree, int proc_fd,
 		.ns_tgid = (uint32_t)process->pid,
 		.start_boottime_ns = process->start_boottime_ns,
 	};
-	struct pidref leader = PIDREF_NONE;
 	_cleanup_close_ int dirfd = -1;
 	uint64_t start_boottime_ns, id;
 	pid_t pid;
 
-	if (cgroup_open(tree, ret->cgroup, &dirfd) || cgroup_id(dirfd, &id))
+	if (cgroup_open(explain->tree, ret->cgroup, &dirfd) || cgroup_id(dirfd, &id))
 		return;
 	task.cgroup_id = id;
-	if (leader_find(tree, proc_fd, process->pid, &task, &pid, &start_boottime_ns) ||
-	    pidref_open(proc_fd, pid, start_boottime_ns, &leader))
-		return;
-	describe(proc_fd, &leader, policy, &ret->leader);
-	pidref_close(&leader);
+	if (!leader_find(explain->tree, explain->proc_fd, process->pid, &task, &pid,
+			 &start_boottime_ns))
+		describe_pid(explain, pid, start_boottime_ns, &ret->leader);
 }
 
-int explain(pid_t pid, const struct policy *policy, struct explanation *ret)
+int explain(pid_t pid, const struct policy *policy, const struct profiles *profiles,
+	    struct explanation *ret)
 {
 	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_cgroup_tree_ struct cgroup_tree *tree = NULL;
+	struct explain explain = {
+		.policy = policy,
+		.view = {.profiles = profiles, .look = look, .userdata = &explain},
+		.proc_fd = proc_fd,
+	};
 	struct pidref process = PIDREF_NONE;
 	int r = root_fd < 0 || proc_fd < 0 ? -errno : 0;
 
@@ -104,10 +179,11 @@ int explain(pid_t pid, const struct policy *policy, struct explanation *ret)
 		r = cgroup_tree_new(&tree, root_fd);
 	if (!r)
 		r = cgroup_path_of_pid(tree, proc_fd, pid, &ret->cgroup);
+	explain.tree = tree;
 	if (!r) {
-		describe(proc_fd, &process, policy, &ret->process);
-		explain_leader(tree, proc_fd, &process, policy, ret);
-		r = explain_limit(tree, policy, ret);
+		explain_process(&explain, &process, ret);
+		explain_leader(&explain, &process, ret);
+		r = explain_limit(&explain, ret);
 	}
 	if (!r && pidref_exited(&process))
 		r = -ESRCH;

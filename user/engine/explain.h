@@ -6,7 +6,8 @@
 #include "core/policy.h"
 
 /*
- * The caller clears *ret, also after an error. -ESRCH: no such process; -EPERM: one that is never signalled
+ * The caller clears *ret, also after an error; it points into the profiles (NULL: there are none). -ESRCH: no such process; -EPERM: one that is never signalled
  * (a kernel thread, the machine's init); -ENODEV: no memory controller.
  */
-int explain(pid_t pid, const struct policy *policy, struct explanation *ret);
+int explain(pid_t pid, const struct policy *policy, const struct profiles *profiles,
+	    struct explanation *ret);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
 #include "sense/container.h"
@@ -69,21 +70,14 @@ void facts_process(const struct facts_config *config, const struct pidref *proce
 void facts_args(const struct apo_trip *trip, struct incident_process *process)
 {
 	size_t length = MIN(trip->args_len, (uint32_t)APO_ARGS_LEN);
-	char *args;
+	char args[APO_ARGS_LEN + 1];
 
 	if (process->cmdline || process->pid != (pid_t)trip->grower.tgid)
 		return;
-	while (length && !trip->args[length - 1])
-		length--;
-	if (!length)
-		return;
-	args = malloc(length + 1);
-	if (!args)
-		return;
-	for (size_t i = 0; i < length; i++)
-		args[i] = trip->args[i] ?: ' ';
-	args[length] = '\0';
-	process->cmdline = args;
+	memcpy(args, trip->args, length);
+	text_join_words(args, length);
+	if (*args)
+		process->cmdline = strdup(args);
 }
 
 void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_events *ret)

@@ -364,6 +364,7 @@ static void on_signal_answer(const struct incidents *incidents, struct open_inci
 		.action = result->action,
 		.disposition = result->disposition,
 		.signal = (int)result->signal,
+		.profile = result->profile ? result->profile->name : NULL,
 		.error = result->error,
 		.time_ns = result->time_ns,
 		.last = result->last,

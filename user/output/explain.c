@@ -88,6 +88,8 @@ static void print_target(FILE *file, const struct explanation *explanation,
 		fputs(", the leader of its cgroup (--target leader)\n", file);
 	else if (target == &explanation->leader)
 		fputs(", the leader of its cgroup, in its place\n", file);
+	else if (target == &explanation->master)
+		fputs(", the master of its pool, in its place\n", file);
 	else
 		fputs(", as the one that grows\n", file);
 }
@@ -100,12 +102,34 @@ static void print_signal(FILE *file, const struct explanation *explanation,
 	if (target != &explanation->process && policy->target != APO_TARGET_LEADER) {
 		print_heading(file, "not");
 		print_process(file, &explanation->process);
-		fprintf(file, ": %s\n", explanation->process.stop.why);
+		fprintf(file, ": %s\n",
+			target && target == &explanation->master
+				? "its profile says that its master is told"
+				: explanation->process.stop.why);
 	}
 	if (!target)
 		return;
 	print_heading(file, "signal");
 	fprintf(file, "SIG%s: %s\n", signal_name(target->stop.signal), target->stop.why);
+}
+
+static void print_profile(FILE *file, const struct explained_process *process)
+{
+	const struct profile *profile = process->profile, *other = process->other_profile;
+	_cleanup_free_ char *where = profile ? text_escape_line(profile->file) : NULL;
+	_cleanup_free_ char *other_where = other ? text_escape_line(other->file) : NULL;
+
+	print_heading(file, "profile");
+	fprintf(file, "%s of %s", profile->name, where ?: "?");
+	if (profile->time_ns)
+		fprintf(file, ", whose stop may take %.6g s",
+			(double)profile->time_ns / (double)NSEC_PER_SEC);
+	if (profile != process->stop.profile)
+		fputs(", which decides nothing here", file);
+	if (other)
+		fprintf(file, "; it comes before %s of %s, which fits too", other->name,
+			other_where ?: "?");
+	fputc('\n', file);
 }
 
 static void print_end(FILE *file, const struct explanation *explanation,
@@ -138,6 +162,8 @@ int explain_text(FILE *file, const struct explanation *explanation, const struct
 		print_line(file, explanation);
 	print_target(file, explanation, policy);
 	print_signal(file, explanation, policy);
+	if (explanation->process.profile)
+		print_profile(file, &explanation->process);
 	if (explanation->limit_cgroup)
 		print_end(file, explanation, policy);
 	return file_result(file);
@@ -159,7 +185,9 @@ static json_t *process_json(const struct explained_process *process)
 	r |= json_object_set_new(object, "pid", json_integer(process->pid));
 	r |= json_object_set_new(object, "comm", json_text(process->comm));
 	r |= json_object_set_new(object, "disposition",
-				 json_string(disposition_name(process->disposition)));
+				 json_string(disposition_name(process->stop.disposition)));
+	r |= json_object_set_new(object, "profile",
+				 json_text(process->profile ? process->profile->name : NULL));
 	r |= json_object_set_new(object, "signal", signal_json(process->stop.signal));
 	r |= json_object_set_new(object, "why", json_string(process->stop.why));
 	return json_finish(object, r);
@@ -197,6 +225,7 @@ json_t *explain_json(const struct explanation *explanation, const struct policy 
 	r |= json_object_set_new(object, "cgroup", json_text(explanation->cgroup));
 	r |= json_object_set_new(object, "limit", limit_json(explanation));
 	r |= json_object_set_new(object, "leader", process_json(&explanation->leader));
+	r |= json_object_set_new(object, "master", process_json(&explanation->master));
 	r |= json_object_set_new(object, "target_policy", json_string(target_name(policy->target)));
 	r |= json_object_set_new(object, "target", process_json(explanation->target));
 	r |= json_object_set_new(object, "grace_ms",

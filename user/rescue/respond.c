@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rescue/respond.h"
 
-#include <signal.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "core/stop_signal.h"
 
@@ -20,24 +21,62 @@ static bool is_warning(const struct apo_request *request)
 
 /* --- one process --------------------------------------------------------------------------- */
 
-/* The signal to use on a process; 0: none would help. */
-static int choose_signal(const struct respond *respond, const struct apo_request *request,
-			 const struct pidref *process, uint32_t *ret_disposition)
+static struct pool_view view_of(const struct respond *respond)
 {
-	const struct respond_ops *ops = respond->ops;
-	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
-	enum apo_disposition disposition =
-		ops->disposition(process, request->signal, respond->userdata);
+	return (struct pool_view){
+		.profiles = respond->profiles,
+		.look = respond->ops->look,
+		.userdata = respond->userdata,
+	};
+}
 
-	*ret_disposition = disposition;
-	if (is_warning(request))
-		return stop_signal_warn(request->signal, disposition).signal;
-	if (disposition == APO_DISP_HANDLED)
-		return request->signal;
-	/* Policies that are no longer in force have asked for it, for all that is known. */
-	return stop_signal_choose(request->signal, !policy || policy->signal_given, disposition,
-				  ops->disposition(process, SIGINT, respond->userdata))
-		.signal;
+static pid_t grower_pid(const struct respond *respond, const struct apo_request *request)
+{
+	return pidref_local_pid(respond->initial_pid_ns, &request->grower);
+}
+
+/* What is wished of a process that is held. The command line is known of the grower only. */
+static struct stop_wish wish_for(const struct respond *respond, const struct apo_request *request,
+				 const struct pidref *process)
+{
+	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
+	const struct pool_view view = view_of(respond);
+	char arguments[APO_ARGS_LEN + 1];
+	size_t length = MIN(request->args_len, (uint32_t)APO_ARGS_LEN);
+	bool is_grower = process->pid == grower_pid(respond, request) &&
+			 pidref_started(process, request->grower.start_boottime_ns);
+
+	memcpy(arguments, request->args, length);
+	text_join_words(arguments, length);
+	return (struct stop_wish){
+		.signal = request->signal,
+		/* Policies that are no longer in force have asked for it, for all that is known. */
+		.is_given = !policy || policy->signal_given,
+		.profile = pool_profile(&view, process->pid, length && is_grower ? arguments : NULL,
+					NULL),
+	};
+}
+
+struct held {
+	const struct respond *respond;
+	const struct pidref *process;
+};
+
+static enum apo_disposition disposition_of(int signal, void *userdata)
+{
+	const struct held *held = userdata;
+
+	return held->respond->ops->disposition(held->process, signal, held->respond->userdata);
+}
+
+static struct stop_signal choose_signal(const struct respond *respond,
+					const struct apo_request *request,
+					const struct pidref *process, const struct stop_wish *wish)
+{
+	struct held held = {.respond = respond, .process = process};
+
+	return is_warning(request) ? stop_signal_warn(wish, disposition_of, &held)
+				   : stop_signal_choose(wish, disposition_of, &held);
 }
 
 /* Whether the process was signalled for another trip a short while ago. */
@@ -89,11 +128,17 @@ static void note_result(const struct respond *respond, int error, struct respond
 					   : APO_ACT_FAILED;
 }
 
-/* Whom. */
+/* Whom, and as what. */
+enum candidate_kind {
+	CANDIDATE_GROWER, /* wherever it is by now; else only as a member of the cgroup whose limit binds */
+	CANDIDATE_LEADER, /* or the master of a pool: told itself */
+	CANDIDATE_ONE_OF_ALL,
+};
+
 struct candidate {
 	pid_t pid;
 	uint64_t start_boottime_ns; /* 0: not known */
-	bool is_grower;
+	enum candidate_kind kind;
 };
 
 /*
@@ -102,18 +147,42 @@ struct candidate {
  * seen at once. Returns whether a signal makes sense.
  */
 static bool signal_held(const struct respond *respond, const struct apo_request *request,
-			const struct pidref *process, struct responder_result *result)
+			const struct pidref *process, const struct stop_wish *wish,
+			struct responder_result *result)
 {
-	int signal = choose_signal(respond, request, process, &result->disposition);
+	struct stop_signal stop = choose_signal(respond, request, process, wish);
 
-	if (!signal || in_cooldown(respond, request, process))
-		return signal;
+	result->disposition = stop.disposition;
+	if (!stop.signal || in_cooldown(respond, request, process))
+		return stop.signal;
 	result->pid = process->pid;
-	result->signal = signal;
+	result->signal = stop.signal;
+	result->profile = stop.profile;
 	result->start_boottime_ns = process->start_boottime_ns;
-	follow(respond, request, process, signal);
-	note_result(respond, respond->ops->send(process, signal, respond->userdata), result);
+	follow(respond, request, process, stop.signal);
+	note_result(respond, respond->ops->send(process, stop.signal, respond->userdata), result);
 	return true;
+}
+
+static bool signal_process(const struct respond *respond, const struct apo_request *request,
+			   const struct candidate *candidate, struct responder_result *result);
+
+/* As signal_held(), of a worker whose profile says that its master is to be told. */
+static bool signal_worker(const struct respond *respond, const struct apo_request *request,
+			  const struct pidref *worker, const struct stop_wish *wish,
+			  enum candidate_kind kind, struct responder_result *result)
+{
+	const struct pool_view view = view_of(respond);
+	const struct candidate master = {
+		.pid = pool_master(&view, worker->pid, wish->profile),
+		.kind = CANDIDATE_LEADER,
+	};
+
+	if (!master.pid) /* it is the master itself */
+		return signal_held(respond, request, worker, wish, result);
+	if (kind == CANDIDATE_ONE_OF_ALL) /* so is its master */
+		return false;
+	return signal_process(respond, request, &master, result) && !result->error;
 }
 
 /* As signal_held(). Who cannot be held, or is no member, is no reason to signal another one. */
@@ -122,16 +191,26 @@ static bool signal_process(const struct respond *respond, const struct apo_reque
 {
 	const struct respond_ops *ops = respond->ops;
 	struct pidref process = PIDREF_NONE;
+	struct stop_wish wish;
 	bool makes_sense = true;
 	int r = ops->hold(candidate->pid, candidate->start_boottime_ns, &process,
 			  respond->userdata);
 
-	result->action = APO_ACT_NONE;
-	if (!r && !candidate->is_grower &&
+	*result = (struct responder_result){
+		.trip_id = request->trip_id,
+		.action = APO_ACT_NONE,
+		.last = result->last,
+	};
+	if (!r && candidate->kind != CANDIDATE_GROWER &&
 	    !ops->is_member(&process, request->limit_cgroup, respond->userdata))
 		r = -ESRCH;
 	if (!r) {
-		makes_sense = signal_held(respond, request, &process, result);
+		wish = wish_for(respond, request, &process);
+		makes_sense = candidate->kind != CANDIDATE_LEADER && !is_warning(request) &&
+					      stop_is_for_master(&wish)
+				      ? signal_worker(respond, request, &process, &wish,
+						      candidate->kind, result)
+				      : signal_held(respond, request, &process, &wish, result);
 	} else {
 		result->pid = candidate->pid;
 		result->signal = request->signal;
@@ -143,15 +222,10 @@ static bool signal_process(const struct respond *respond, const struct apo_reque
 
 /* --- the targets --------------------------------------------------------------------------- */
 
-static pid_t grower_pid(const struct respond *respond, const struct apo_request *request)
-{
-	return pidref_local_pid(respond->initial_pid_ns, &request->grower);
-}
-
 static void signal_leader(const struct respond *respond, const struct apo_request *request,
 			  struct responder_result *result)
 {
-	struct candidate leader = {};
+	struct candidate leader = {.kind = CANDIDATE_LEADER};
 
 	if (respond->ops->leader(grower_pid(respond, request), &request->grower, &leader.pid,
 				 &leader.start_boottime_ns, respond->userdata)) {
@@ -168,7 +242,7 @@ static void signal_grower(const struct respond *respond, const struct apo_reques
 	const struct candidate grower = {
 		.pid = grower_pid(respond, request),
 		.start_boottime_ns = request->grower.start_boottime_ns,
-		.is_grower = true,
+		.kind = CANDIDATE_GROWER,
 	};
 
 	if (!signal_process(respond, request, &grower, result) && !is_warning(request))
@@ -186,7 +260,8 @@ static void signal_one_of_all(pid_t pid, void *userdata)
 	struct all_walk *walk = userdata;
 	struct responder_result result = {.trip_id = walk->request->trip_id};
 
-	signal_process(walk->respond, walk->request, &(const struct candidate){.pid = pid},
+	signal_process(walk->respond, walk->request,
+		       &(const struct candidate){.pid = pid, .kind = CANDIDATE_ONE_OF_ALL},
 		       &result);
 	if (!result.pid)
 		return;

@@ -3,7 +3,7 @@
  * What the responder does for one record of the kernel side. The limit is raised before anybody is
  * signalled. Then, by the target of the process's policy, the grower, its leader, or every process of
  * the cgroup whose limit binds is signalled; the leader also in place of a grower for whom no signal
- * makes sense. Then the end of its grace is seen to. What takes its time waits until the signals are out.
+ * makes sense, and the master of its pool in place of a worker whose profile says so. Then the end of its grace is seen to. What takes its time waits until the signals are out.
  *
  * A process is held before anything is asked about it. The grower is the one of the record, by its start
  * time; everybody else is signalled only as a member of the cgroup whose limit binds, asked while held: a
@@ -23,6 +23,7 @@
 #include "core/policy_set.h"
 #include "rescue/airbag.h"
 #include "rescue/keeper.h"
+#include "rescue/pool.h"
 #include "sense/pidref.h"
 
 /* What was done for a trip, for its incident: about its airbag, or about one process. */
@@ -36,7 +37,8 @@ struct responder_result {
 	uint64_t start_boottime_ns;
 	pid_t pid; /* 0: no process was chosen; with `last`, see there */
 	uint32_t signal;
-	uint32_t action; /* enum apo_action */
+	const struct profile *profile; /* that decided; NULL: none did */
+	uint32_t action;	       /* enum apo_action */
 	uint32_t disposition;
 	int32_t error;
 	/*
@@ -63,6 +65,8 @@ struct respond_ops {
 	/* Has the kernel bring the statistics of the cgroup up to date. */
 	void (*refresh)(uint64_t limit_cgroup, void *userdata);
 
+	/* pool_look_at() */
+	int (*look)(pid_t pid, struct pool_look *ret, void *userdata);
 	/* leader_find() */
 	int (*leader)(pid_t pid, const struct apo_task *task, pid_t *ret,
 		      uint64_t *ret_start_boottime_ns, void *userdata);
@@ -89,6 +93,7 @@ struct respond {
 	const struct respond_ops *ops;
 	void *userdata; /* of the ops */
 	const struct policy_set *policies;
+	const struct profiles *profiles; /* NULL: there are none */
 	uint64_t page_bytes;
 	/* Pids of the kernel side are ours; else the kernel side cannot be told whom to follow. */
 	bool initial_pid_ns;

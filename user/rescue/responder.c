@@ -102,6 +102,13 @@ static void refresh(uint64_t limit_cgroup, void *userdata)
 		file_read(dirfd, "memory.stat", &text, NULL);
 }
 
+static int look(pid_t pid, struct pool_look *ret, void *userdata)
+{
+	const struct responder *responder = userdata;
+
+	return pool_look_at(responder->config.proc_fd, pid, ret);
+}
+
 static int leader(pid_t pid, const struct apo_task *task, pid_t *ret,
 		  uint64_t *ret_start_boottime_ns, void *userdata)
 {
@@ -191,6 +198,7 @@ static const struct respond_ops ops = {
 	.brake = brake,
 	.prepare = prepare,
 	.refresh = refresh,
+	.look = look,
 	.leader = leader,
 	.each_process = each_process,
 	.disposition = disposition,
@@ -298,6 +306,7 @@ int responder_new(struct responder **ret, const struct responder_config *config)
 		.ops = &ops,
 		.userdata = responder,
 		.policies = config->policies,
+		.profiles = config->profiles,
 		.page_bytes = config->page_bytes,
 		.initial_pid_ns = config->initial_pid_ns,
 	};

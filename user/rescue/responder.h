@@ -28,6 +28,7 @@ struct responder_config {
 	struct airbag *airbag;
 	struct keeper *keeper;
 	const struct policy_set *policies;
+	const struct profiles *profiles;
 	const struct cgroup_tree *tree;
 	int proc_fd; /* open /proc, kept by the caller */
 	uint64_t page_bytes;

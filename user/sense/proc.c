@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "base/util.h"
 
 #define KERNEL_THREAD_FLAG 0x00200000UL /* PF_KTHREAD, include/linux/sched.h */
@@ -85,18 +86,6 @@ static void namespace_pid(const char *status, pid_t pid, pid_t *ret_pid, uint32_
 		*ret_level = count++;
 		at = end + strspn(end, "\t ");
 	}
-}
-
-/* Text of the first n bytes with the separating NULs made blanks; NULs at the end are dropped. */
-static char *join_arguments(char *text, size_t n)
-{
-	while (n > 0 && text[n - 1] == '\0')
-		n--;
-	for (size_t i = 0; i < n; i++)
-		if (text[i] == '\0')
-			text[i] = ' ';
-	text[n] = '\0';
-	return text;
 }
 
 static int parse_stat(const char *stat, struct proc_info *info)
@@ -191,8 +180,11 @@ int proc_cmdline_read(int pid_dirfd, char **ret)
 	/* One that is longer than file_read() takes counts as none. */
 	if (r == -EFBIG || r == -EACCES || r == -EPERM)
 		return 0;
-	if (r == 0 && *join_arguments(text, size) != '\0')
-		*ret = TAKE_PTR(text);
+	if (r == 0) {
+		text_join_words(text, size);
+		if (*text)
+			*ret = TAKE_PTR(text);
+	}
 	return r;
 }
 

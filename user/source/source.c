@@ -428,6 +428,24 @@ int source_guard_children(struct source *source, uint32_t policy)
 	return source_guard_pid(source, maps_settings(source->maps)->self_tgid, policy);
 }
 
+int source_set_profiled(struct source *source, const struct profiles *profiles)
+{
+	_cleanup_free_ struct profile_mark *marks = NULL;
+	size_t n = 0;
+	int r = profiles_marks(profiles, &marks, &n);
+
+	for (size_t i = 0; !r && i < n; i++) {
+		const struct profile_command *command = &marks[i].command;
+		struct apo_profiled_key key = {
+			.bits = 8 * (strlen(command->name) + !command->is_prefix),
+		};
+
+		memcpy(key.comm, command->name, sizeof(key.comm));
+		r = maps_put(source->maps, MAP_PROFILED, &key, &marks[i].uses);
+	}
+	return r == -E2BIG ? -ENOSPC : r;
+}
+
 void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swap_pages_address)
 {
 	struct apo_settings *settings = maps_settings(source->maps);

@@ -17,6 +17,7 @@
 
 #include "apoptosis/abi.h"
 #include "core/hooks.h"
+#include "core/profiles.h"
 #include "core/protection.h"
 
 struct source;
@@ -54,6 +55,9 @@ int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t polic
 int source_guard_pid(struct source *source, pid_t pid, uint32_t policy);
 /* Every child we fork from now on, not ourselves. */
 int source_guard_children(struct source *source, uint32_t policy);
+
+/* Whose stops and warnings the kernel side leaves to the responder. -ENOSPC: too many. */
+int source_set_profiled(struct source *source, const struct profiles *profiles);
 
 /*
  * How much swap is free, and where the kernel counts it (0: not known); again whenever swap is
