@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -331,6 +332,22 @@ int live_exit_code(const struct live_process *process)
 					  : 128 + WTERMSIG(process->status);
 }
 
+/* Where each thread of a process that runs on is in the kernel: what it waits for. */
+static void dump_threads(const struct live_process *p)
+{
+	const char *dir = live_format("/proc/%d/task", (int)p->pid);
+	DIR *threads = opendir(dir);
+	const struct dirent *entry;
+
+	while (threads && (entry = readdir(threads)))
+		if (entry->d_name[0] != '.')
+			fprintf(stderr, "live: [%d] thread %s is in\n%s", (int)p->pid,
+				entry->d_name,
+				live_read(live_format("%s/%s/stack", dir, entry->d_name)));
+	if (threads)
+		closedir(threads);
+}
+
 void process_dump_all(void)
 {
 	for (struct live_process *p = processes; p; p = p->next) {
@@ -340,6 +357,8 @@ void process_dump_all(void)
 		take_status(p);
 		fprintf(stderr, "live: [%d] %s: %s %#x\n", (int)p->pid, p->name,
 			p->exited ? "ended, status" : "runs", p->exited ? p->status : 0);
+		if (!p->exited)
+			dump_threads(p);
 		for (int stream = 0; stream < 2; stream++)
 			if (p->output[stream])
 				fprintf(stderr, "live: [%d] %s:\n%s\n", (int)p->pid,
