@@ -122,7 +122,7 @@ help:
 	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
 	@echo 'make fuzz       every parser of bytes that others write: FUZZ_SECONDS=60 for each, TARGETS="maps code"'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
-	@echo 'make bench      latency, save rate, near misses, real programs, cost, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
+	@echo 'make bench      latency, save rate, near misses, real programs, services, cost, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX); uninstall takes it away again'
 	@echo 'make clean      remove build/'
@@ -138,8 +138,8 @@ $(TOP)/.deps-fuzz: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps fuzz && touch $@
 $(TOP)/.deps-html: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps html && touch $@
-$(TOP)/.deps-bench: tests/install-deps | $(TOP)/.deps-test
-	$(Q)tests/install-deps bench && touch $@
+$(TOP)/.deps-bench $(TOP)/.deps-services: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-test
+	$(Q)tests/install-deps $* && touch $@
 $(TOP)/.deps-vm $(TOP)/.deps-vm-arm64 $(TOP)/.deps-arm64: $(TOP)/.deps-%: tests/install-deps | \
 		$(TOP)/.deps-test
 	$(Q)tests/install-deps $* && touch $@
@@ -302,9 +302,9 @@ support-table:
 demo: all $(TOP)/workloads/victim
 	$(Q)$(AS_ROOT) bench/demo $(B)/apoptosis $(TOP)/workloads/victim
 
-bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench
+bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench $(TOP)/.deps-services
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
-		SUBJECTS=$(abspath bench/subjects) \
+		SUBJECTS=$(abspath bench/subjects) SERVICES=$(abspath tests/services) \
 		$(B)/bench/runner $(if $(QUICK),--quick) $(if $(BENCH),--sections $(BENCH)) $(BENCHFLAGS)
 
 # The skeletons are there so that static analysis sees user/source/ whole.

@@ -23,6 +23,7 @@ struct bench {
 	const char *apoptosis; /* the binary */
 	const char *workloads; /* directory of the victims */
 	const char *subjects;  /* directory of the programs of near and real */
+	const char *services;  /* and of those of services */
 	bool quick;
 	bool reports;		  /* guards record who allocates */
 	bool anyway;		  /* measure cost although others are on the tracepoint */
@@ -80,6 +81,7 @@ void save_run(struct bench *bench);
 void airbag_run(struct bench *bench);
 void near_run(struct bench *bench);
 void real_run(struct bench *bench);
+void services_run(struct bench *bench);
 void cost_run(struct bench *bench);
 void idle_run(struct bench *bench);
 void fleet_run(struct bench *bench);

@@ -287,7 +287,7 @@ void near_run(struct bench *bench)
 		return;
 	}
 	near.json = json_object();
-	near.subjects = subjects_new(bench);
+	near.subjects = subjects_new(bench, text("%s/program", bench->subjects));
 	print_header();
 	for (size_t i = 0; i < ARRAY_SIZE(subjects); i++)
 		if (!bench->only || strstr(subjects[i].name, bench->only))

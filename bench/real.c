@@ -198,7 +198,7 @@ void real_run(struct bench *bench)
 	struct real real = {
 		.bench = bench,
 		.parent = group_new(bench, NULL, "real", PARENT_BYTES),
-		.subjects = subjects_new(bench),
+		.subjects = subjects_new(bench, text("%s/program", bench->subjects)),
 		.runs = repeats(bench, 5, 1),
 	};
 

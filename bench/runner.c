@@ -27,8 +27,9 @@ static const struct section {
 	const char *name;
 	void (*run)(struct bench *bench);
 } sections[] = {
-	{"latency", latency_run}, {"save", save_run}, {"airbag", airbag_run}, {"near", near_run},
-	{"real", real_run},	  {"cost", cost_run}, {"idle", idle_run},     {"fleet", fleet_run},
+	{"latency", latency_run}, {"save", save_run}, {"airbag", airbag_run},
+	{"near", near_run},	  {"real", real_run}, {"services", services_run},
+	{"cost", cost_run},	  {"idle", idle_run}, {"fleet", fleet_run},
 };
 
 struct arguments {
@@ -41,7 +42,7 @@ static void usage(void)
 {
 	puts("Usage: runner [options]\n\n"
 	     "  --quick          fewer repetitions: some ten minutes\n"
-	     "  --sections LIST  of latency,save,airbag,near,real,cost,idle,fleet (all)\n"
+	     "  --sections LIST  of latency,save,airbag,near,real,services,cost,idle,fleet (all)\n"
 	     "  --repeat N       repetitions of everything\n"
 	     "  --only TEXT      of all but cost and idle, rows with TEXT in their name\n"
 	     "  --reports        with --report-dir: who allocates is recorded\n"
@@ -289,6 +290,7 @@ int main(int argc, char **argv)
 	bench->apoptosis = getenv("APOPTOSIS") ? getenv("APOPTOSIS") : "build/apoptosis";
 	bench->workloads = getenv("WORKLOADS") ? getenv("WORKLOADS") : "build/workloads";
 	bench->subjects = getenv("SUBJECTS") ? getenv("SUBJECTS") : "bench/subjects";
+	bench->services = getenv("SERVICES") ? getenv("SERVICES") : "tests/services";
 	bench->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (access(bench->apoptosis, X_OK) < 0)
 		fail("cannot run %s: %s", bench->apoptosis, strerror(errno));

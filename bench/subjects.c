@@ -20,7 +20,7 @@ struct subjects {
 	struct group *outside;
 };
 
-struct subjects *subjects_new(const struct bench *bench)
+struct subjects *subjects_new(const struct bench *bench, const char *program)
 {
 	struct subjects *subjects = calloc(1, sizeof(*subjects));
 	const char *dir = text("%s/subjects", bench->dir);
@@ -30,7 +30,7 @@ struct subjects *subjects_new(const struct bench *bench)
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		fail("cannot make %s: %s", dir, strerror(errno));
 	subjects->bench = bench;
-	subjects->program = text("%s/program", bench->subjects);
+	subjects->program = program;
 	subjects->errors = text("%s/subjects.errors", bench->dir);
 	subjects->tmpfs = memory_new(bench);
 	if (access(subjects->program, X_OK) < 0)
