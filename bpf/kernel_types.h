@@ -137,7 +137,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
-	sigset_t blocked;
+	sigset_t blocked, real_blocked;
 	struct css_set *cgroups;
 	void *stack; /* of the kernel */
 	__u64 start_boottime;

@@ -14,6 +14,12 @@ extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type
 				__u64 value) __ksym;
 #endif
 
+/* A thread in sigwait() has what it waits for unblocked meanwhile: what it blocks otherwise is kept apart. */
+static __always_inline unsigned long blocked_by(struct task_struct *thread)
+{
+	return BPF_CORE_READ(thread, blocked.sig[0]) | BPF_CORE_READ(thread, real_blocked.sig[0]);
+}
+
 /* What the signal would do to the task's process. A global function: verified once. */
 __noinline __u32 disposition_of(__u64 task_address, __u32 signal)
 {
@@ -21,8 +27,8 @@ __noinline __u32 disposition_of(__u64 task_address, __u32 signal)
 	struct sighand_struct *sighand = BPF_CORE_READ(task, sighand);
 	struct k_sigaction *action;
 	/* Worker threads often block everything; the main thread stands for the others. */
-	unsigned long blocked = BPF_CORE_READ(task, blocked.sig[0]) &
-				BPF_CORE_READ(task, group_leader, blocked.sig[0]);
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	unsigned long blocked = blocked_by(task) & blocked_by(leader);
 	__u64 handler = 0;
 
 	if (!sighand || signal < 1 || signal > 64)

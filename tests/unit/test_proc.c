@@ -202,6 +202,23 @@ Test(proc, signal_is_blocked_only_if_every_thread_blocks_it)
 	cr_expect_eq(proc_disposition(fixture_root(), 42, SIGTERM), APO_DISP_HANDLED);
 }
 
+/* What it waits for is not in SigBlk meanwhile. */
+Test(proc, a_thread_in_sigwait_takes_the_signal)
+{
+	write_status("42/status", NO_SIGNALS, NO_SIGNALS, NO_SIGNALS, "42");
+	write_status("42/task/42/status", NO_SIGNALS, NO_SIGNALS, NO_SIGNALS, "42");
+	write_status("42/task/43/status", TERM_BIT, NO_SIGNALS, NO_SIGNALS, "43");
+	fixture_file("42/wchan", "do_sys_poll");
+	fixture_file("42/task/42/wchan", "do_sys_poll");
+	cr_expect_eq(proc_disposition(fixture_root(), 42, SIGTERM), APO_DISP_DEFAULT);
+	fixture_file("42/wchan", "do_sigtimedwait.isra.0");
+	fixture_file("42/task/42/wchan", "do_sigtimedwait.isra.0");
+	cr_expect_eq(proc_disposition(fixture_root(), 42, SIGTERM), APO_DISP_BLOCKED);
+	write_status("42/task/44/status", NO_SIGNALS, NO_SIGNALS, NO_SIGNALS, "44");
+	cr_expect_eq(proc_disposition(fixture_root(), 42, SIGTERM), APO_DISP_DEFAULT,
+		     "another would take it");
+}
+
 Test(proc, own_process_is_read_from_the_real_proc)
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;

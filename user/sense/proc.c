@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 
 #define KERNEL_THREAD_FLAG 0x00200000UL /* PF_KTHREAD, include/linux/sched.h */
 #define MAX_THREADS_READ 4096
+#define SIGWAIT_SYMBOL "do_sigtimedwait" /* or what begins so; its name since 3.10 */
 
 /* Fields of stat by their number in proc(5). */
 enum stat_field {
@@ -230,8 +232,21 @@ static bool signal_in_set(const char *status, const char *key, int signal)
 }
 
 /*
- * Whether every thread blocks the signal. A process-directed signal goes to any thread that does
- * not, and the threads of one process may differ. Threads that end meanwhile do not count.
+ * Whether the thread is in sigwait(). What it waits for is unblocked meanwhile, and its status does not tell
+ * that from a thread that never blocked it; where it sleeps does, which no process can keep from being read.
+ */
+static bool is_in_sigwait(int dirfd, const char *thread)
+{
+	char path[NAME_MAX + sizeof("/wchan")], where[sizeof(SIGWAIT_SYMBOL)];
+
+	snprintf(path, sizeof(path), "%s/wchan", thread);
+	return file_read_into(dirfd, path, where, sizeof(where)) >= 0 &&
+	       !strcmp(where, SIGWAIT_SYMBOL);
+}
+
+/*
+ * Whether every thread blocks the signal, or waits for signals. A process-directed signal goes to any thread
+ * that does not block it, and the threads of one process may differ. Threads that end meanwhile do not count.
  */
 static bool blocked_in_all_threads(int fd, const char *status, int signal)
 {
@@ -240,7 +255,7 @@ static bool blocked_in_all_threads(int fd, const char *status, int signal)
 	struct dirent *entry;
 	int threads = 0;
 
-	if (!signal_in_set(status, "SigBlk", signal))
+	if (!signal_in_set(status, "SigBlk", signal) && !is_in_sigwait(fd, "."))
 		return false;
 	task_fd = openat(fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (task_fd < 0)
@@ -259,7 +274,8 @@ static bool blocked_in_all_threads(int fd, const char *status, int signal)
 		snprintf(path, sizeof(path), "%s/status", entry->d_name);
 		if (file_read(dirfd(tasks), path, &thread_status, NULL) < 0)
 			continue;
-		if (!signal_in_set(thread_status, "SigBlk", signal))
+		if (!signal_in_set(thread_status, "SigBlk", signal) &&
+		    !is_in_sigwait(dirfd(tasks), entry->d_name))
 			return false;
 	}
 	return true;
