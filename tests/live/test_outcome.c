@@ -31,27 +31,36 @@ static void expect_drained(struct live_process *guard, struct live_process *serv
 	live_expect_limit_back(cgroup, LIMIT);
 }
 
-/* At two speeds: that of a leak, and that of a spike. */
-static void drains(const char *wait, const char *stop)
+/*
+ * At two speeds: that of a leak, and that of a spike. words: the interpreter, its script and what comes before
+ * the file and the rate.
+ */
+static void drains(const char *const words[])
 {
 	static const char *const rates[] = {"100", "5000"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
 		struct live_cgroup *cgroup = live_cgroup(NULL, "service", LIMIT);
 		struct live_process *guard = live_watch_lending(cgroup), *service;
-		const char *file = live_path("drained");
+		const char *file = live_path("drained"), *args[8];
+		size_t n = 0;
 
-		service = live_start(cgroup, live_python(), live_workload("drain.py"), wait, stop,
-				     file, rates[i]);
+		for (; words[n]; n++)
+			args[n] = words[n];
+		args[n++] = file;
+		args[n++] = rates[i];
+		args[n] = NULL;
+		service = live_spawn_argv(&(const struct live_spawn){.cgroup = cgroup}, args);
 		expect_drained(guard, service, cgroup, file);
 		live_stop(guard);
 	}
 }
 
-#define DRAINS(name, wait, stop)     \
-	Test(outcome, python_##name) \
-	{                            \
-		drains(wait, stop);  \
+#define DRAINS(name, wait, stop)                                                                   \
+	Test(outcome, python_##name)                                                               \
+	{                                                                                          \
+		drains((const char *const[]){live_python(), live_workload("drain.py"), wait, stop, \
+					     NULL});                                               \
 	}
 
 DRAINS(that_sleeps, "sleep", "term")
@@ -60,9 +69,31 @@ DRAINS(that_waits_for_an_event, "event", "term")
 DRAINS(that_joins_its_worker, "join", "term")
 DRAINS(that_selects, "select", "term")
 DRAINS(with_a_loop_of_asyncio, "asyncio", "term")
+DRAINS(that_waits_for_its_signals, "sigwait", "term")
+DRAINS(with_a_thread_for_its_signals, "signal_thread", "term")
 DRAINS(without_a_handler_that_sleeps, "sleep", "none")
 DRAINS(without_a_handler_that_waits_for_an_event, "event", "none")
 DRAINS(without_a_handler_with_asyncio, "asyncio", "none")
+
+/* The program of that name, for scripts of tests/workloads. */
+static const char *interpreter(const char *name)
+{
+	const char *path = live_program(name);
+
+	if (!path)
+		live_skip(name, "there is no %s", name);
+	return path;
+}
+
+Test(outcome, node_with_a_worker_thread)
+{
+	drains((const char *const[]){interpreter("node"), live_workload("drain.js"), NULL});
+}
+
+Test(outcome, perl)
+{
+	drains((const char *const[]){interpreter("perl"), live_workload("drain.pl"), NULL});
+}
 
 /* --- what is said before ------------------------------------------------------------------- */
 

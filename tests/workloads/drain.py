@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """drain.py WAIT STOP FILE MIB_PER_S: a service whose worker thread allocates while its main thread waits.
 
-WAIT is how it waits: sleep, pause, event, join, select, asyncio. STOP is how it ends: term (a handler of
+WAIT is how it waits: sleep, pause, event, join, select, asyncio; sigwait, all threads block SIGTERM and the main
+one takes it; signal_thread, a third one does, and the main one sleeps. STOP is how it ends: term (a handler of
 SIGTERM), none (no handler: what runs at KeyboardInterrupt). At its end it writes "drained" to FILE, which is
 all that counts. Prints "ready" first.
 """
@@ -27,6 +28,10 @@ def grow(rate):
             time.sleep(ahead)
 
 
+def take_signal():
+    signal.sigwait([signal.SIGTERM])
+
+
 async def serve_forever(ends_by_term):
     stop = asyncio.Event()
     if ends_by_term:
@@ -48,6 +53,13 @@ def wait(how, ends_by_term, worker):
     elif how == "select":
         while True:
             select.select([], [], [], 1000)
+    elif how == "sigwait":
+        take_signal()
+    elif how == "signal_thread":
+        taker = threading.Thread(target=take_signal)
+        taker.start()
+        while taker.is_alive():
+            time.sleep(0.01)
     elif how == "asyncio":
         asyncio.run(serve_forever(ends_by_term))
     else:
@@ -57,7 +69,9 @@ def wait(how, ends_by_term, worker):
 def main():
     how, stop, path, rate = sys.argv[1:5]
     worker = threading.Thread(target=grow, args=(float(rate),), daemon=True)
-    if stop == "term" and how != "asyncio":
+    if how in ("sigwait", "signal_thread"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    elif stop == "term" and how != "asyncio":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print("ready", flush=True)
     try:
