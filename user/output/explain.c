@@ -121,9 +121,6 @@ static void print_profile(FILE *file, const struct explained_process *process)
 
 	print_heading(file, "profile");
 	fprintf(file, "%s of %s", profile->name, where ?: "?");
-	if (profile->time_ns)
-		fprintf(file, ", whose stop may take %.6g s",
-			(double)profile->time_ns / (double)NSEC_PER_SEC);
 	if (profile != process->stop.profile)
 		fputs(", which decides nothing here", file);
 	if (other)
@@ -135,6 +132,7 @@ static void print_profile(FILE *file, const struct explained_process *process)
 static void print_end(FILE *file, const struct explanation *explanation,
 		      const struct policy *policy)
 {
+	const struct profile *profile = explanation->target ? explanation->target->profile : NULL;
 	uint64_t lent_ns = explanation->lends ? AIRBAG_GRACE_NS : 0;
 	uint64_t grace_ns = policy->grace_ns ?: lent_ns;
 
@@ -146,6 +144,12 @@ static void print_end(FILE *file, const struct explanation *explanation,
 	fprintf(file, "SIGKILL after %.3g s, %s\n", (double)grace_ns / (double)NSEC_PER_SEC,
 		policy->grace_ns ? "unless headroom is back"
 				 : "if it still needs what it was lent");
+	if (profile && profile->time_ns > grace_ns) {
+		print_heading(file, "");
+		fprintf(file, "its stop may take %.6g s: --grace %.6gs gives it so long\n",
+			(double)profile->time_ns / (double)NSEC_PER_SEC,
+			(double)profile->time_ns / (double)NSEC_PER_SEC);
+	}
 }
 
 int explain_text(FILE *file, const struct explanation *explanation, const struct policy *policy)
