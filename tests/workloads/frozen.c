@@ -190,6 +190,12 @@ static void freeze(const char *dir)
 	char path[512], byte;
 	int fd;
 
+	/*
+	 * Before 6.4 whoever meets a page for the first time waits for mmap_lock too. All are met anew after a
+	 * fork, which shares them.
+	 */
+	if (mlockall(MCL_CURRENT))
+		fail("cannot lock its memory");
 	snprintf(path, sizeof(path), "%s/file", dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	page = fd < 0 ? MAP_FAILED : mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -213,9 +219,6 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IONBF, 0);
 	memset(block, 1, sizeof(block));
-	/* Before 6.4 whoever meets a page for the first time waits for mmap_lock too. */
-	if (mlockall(MCL_CURRENT))
-		fail("cannot lock its memory");
 	signal(SIGTERM, SIG_IGN);
 	fd = open(argv[2], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
