@@ -283,11 +283,11 @@ Test(subtree, run_with_a_limit_in_a_cgroup_namespace)
 {
 	struct live_cgroup *root = live_cgroup(NULL, "container", LIMIT);
 	const char *state = live_path("state"), *cgroup;
-	struct live_process *run =
-		tool_in_namespace(root, EVENTS_ON_STDERR,
-				  (const char *const[]){"run", "--json", "--limit", "64M", "--",
-							live_workload("victim"), "--rate", "200",
-							"--state", state, NULL});
+	struct live_process *run = tool_in_namespace(
+		root, EVENTS_ON_STDERR,
+		(const char *const[]){"run", "--json", "--limit", "64M", "--airbag", "off", "--",
+				      live_workload("victim"), "--rate", "200", "--state", state,
+				      NULL});
 	json_t *ready = live_event(run, "ready", 0);
 	pid_t child = (pid_t)live_int(ready, "child");
 	json_t *verdict;
