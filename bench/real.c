@@ -9,16 +9,14 @@
 
 #include "base/util.h"
 #include "bench.h"
+#include "hang.h"
 #include "numbers.h"
 #include "subjects.h"
 #include "tool.h"
 
-#define FULL_BYTES MIB		  /* closer to the limit than that is at the limit */
 #define PARENT_BYTES (1ULL << 40) /* never near; a guard wants some limit */
 #define RUN_MS 120000
 #define CHECK_MS 60000
-#define SAMPLE_MS 5
-#define HANG_TARGET_MS 2000
 
 static const struct subject {
 	const char *name, *label;
@@ -29,12 +27,9 @@ static const struct subject {
 	{"go", "Go, an index", 256 * MIB},
 	{"jvm", "JVM, an index", 256 * MIB},
 	{"redis", "redis, saved at its end", 256 * MIB},
-	{"postgres", "PostgreSQL, two sessions", 256 * MIB},
-	{"mariadb", "MariaDB, two sessions", 256 * MIB},
 	{"chromium", "Chromium, a page", 512 * MIB},
 	{"ffmpeg", "ffmpeg, an MP4 file", 256 * MIB},
 	{"nginx", "nginx, sendfile", 256 * MIB},
-	{"php", "php-fpm, two workers", 256 * MIB},
 };
 
 enum guard { ALONE, GUARDED, GUARDS };
@@ -53,33 +48,16 @@ struct real {
 	struct row rows[ARRAY_SIZE(subjects)];
 };
 
-/*
- * Page cache counts: a program whose code is dropped and read again hangs with some MiB of it left.
- */
-static bool is_full(const struct bench *bench, const struct group *group)
-{
-	struct cgroup_memory memory = group_memory(bench, group);
-
-	return memory.usage_bytes + FULL_BYTES >= memory.limit_bytes;
-}
-
 /* Waits for its end. The longest time at the limit in which it printed nothing. */
 static double watch_ms(const struct bench *bench, const struct group *group, struct child *child,
 		       bool *ret_ended)
 {
-	uint64_t end = now_ns() + RUN_MS * NSEC_PER_MSEC, since = 0, longest = 0;
-	size_t seen = 0;
+	uint64_t end = now_ns() + RUN_MS * NSEC_PER_MSEC;
+	struct hang hang = {};
 
-	while (!(*ret_ended = child_wait(child, SAMPLE_MS)) && now_ns() < end) {
-		if (child->output_size != seen || !is_full(bench, group))
-			since = 0;
-		else if (!since)
-			since = now_ns();
-		else
-			longest = MAX(longest, now_ns() - since);
-		seen = child->output_size;
-	}
-	return (double)longest / 1e6;
+	while (!(*ret_ended = child_wait(child, HANG_SAMPLE_MS)) && now_ns() < end)
+		hang_look(&hang, bench, group, child->output_size);
+	return hang_longest_ms(&hang);
 }
 
 /* The last whole line it printed: how many records it had said there are. */
