@@ -241,8 +241,8 @@ static __always_inline __u64 next_stage(const struct decision *decision)
 }
 
 /*
- * Whether the responder knows better how the target is to be told. The name is the one that it has now, where it
- * is the process of the check: many give themselves another one.
+ * Whether the responder knows better how the target is to be told. Many give themselves another name than they
+ * began with: where it is the process of the check, its account has the one of now from here on.
  */
 static __noinline bool is_profiled(struct check *check, const struct decision *decision,
 				   const struct apo_policy *policy)

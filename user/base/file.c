@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -75,6 +76,22 @@ int file_read_into(int dirfd, const char *path, char *text, size_t size)
 	ssize_t n = read_once(dirfd, path, text, size);
 
 	return n < 0 ? (int)n : 0;
+}
+
+int file_beside_self(const char *place, char *path, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *slash;
+
+	if (length < 0)
+		return -errno;
+	self[length] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return -ENOENT;
+	length = snprintf(path, size, "%.*s/%s", (int)(slash - self), self, place);
+	return (size_t)length < size ? 0 : -ENAMETOOLONG;
 }
 
 int file_keep(int *fd)

@@ -22,6 +22,9 @@ int file_read(int dirfd, const char *path, char **ret, size_t *ret_size);
 /* The beginning of a file, up to size - 1 bytes, and a NUL. Allocates nothing. */
 int file_read_into(int dirfd, const char *path, char *text, size_t size);
 
+/* The path of a file by its place beside this program's own: "../lib/x". 0 or -errno; it need not be there. */
+int file_beside_self(const char *place, char *path, size_t size);
+
 /* So many descriptors are left to what is open for a moment: to put a limit back, to signal somebody. */
 #define FILE_SPARE_DESCRIPTORS 64 /* or a quarter of what we may have */
 

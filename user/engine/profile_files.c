@@ -80,18 +80,12 @@ static int add_both(struct profiles *profiles, const int dirfds[2], const struct
 static int open_shipped(void)
 {
 	static const char *const places[] = {"../lib/apoptosis/profiles.d", "../deploy/profiles.d"};
-	char self[PATH_MAX];
-	_cleanup_close_ int dirfd = -1;
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char path[PATH_MAX];
 	int fd = -1;
 
-	if (length < 0)
-		return -1;
-	self[length] = '\0';
-	*(strrchr(self, '/') + 1) = '\0';
-	dirfd = open(self, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(places); i++)
-		fd = openat(dirfd, places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (!file_beside_self(places[i], path, sizeof(path)))
+			fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd;
 }
 

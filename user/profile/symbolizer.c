@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "profile/helper.h"
@@ -30,19 +31,10 @@ struct symbolizer {
 /* Beside us, as in a build tree, or where `make install` puts it. */
 static int find_program(char path[PATH_MAX])
 {
-	static const char *const places[] = {"", "../libexec/"};
-	char self[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *slash;
+	static const char *const places[] = {PROGRAM, "../libexec/" PROGRAM};
 
-	if (length < 0)
-		return -errno;
-	self[length] = '\0';
-	slash = strrchr(self, '/');
-	for (size_t i = 0; slash && i < ARRAY_SIZE(places); i++)
-		if (snprintf(path, PATH_MAX, "%.*s/%s" PROGRAM, (int)(slash - self), self,
-			     places[i]) < PATH_MAX &&
-		    access(path, X_OK) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (!file_beside_self(places[i], path, PATH_MAX) && access(path, X_OK) == 0)
 			return 0;
 	return -ENOENT;
 }
