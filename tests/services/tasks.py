@@ -14,7 +14,8 @@ import time
 
 from celery import Celery
 
-OWN = os.environ["SERVICE_OWN"]
+import growth
+
 TIMEOUT_S = 10
 LEAK_BYTES_PER_S = 50e6
 LEAK_BYTES = 1 << 20
@@ -22,37 +23,13 @@ BURST = 16
 
 app = Celery(
     "tasks",
-    broker=f"redis+socket://{OWN}/broker",
-    backend=f"redis+socket://{OWN}/broker",
+    broker=f"redis+socket://{growth.OWN}/broker",
+    backend=f"redis+socket://{growth.OWN}/broker",
     worker_prefetch_multiplier=1,
 )
-kept = []
-
-
-@app.task(name="tasks.add")
-def add(value):
-    with open(f"{OWN}/records", "a") as file:
-        file.write(f"{value}\n")
-    return value
-
-
-@app.task(name="tasks.leak")
-def leak(size):
-    kept.append(b"x" * size)
-    return os.getpid()
-
-
-@app.task(name="tasks.grow")
-def grow():
-    held = f"{OWN}/held"
-    records = []
-    try:
-        with open(held, "w") as file:
-            file.write(str(os.getpid()))
-        while True:
-            records.append([len(records)] * 100)
-    finally:
-        os.unlink(held)
+add, leak, grow = (
+    app.task(name=f"tasks.{task.__name__}")(task) for task in (growth.add, growth.leak, growth.grow)
+)
 
 
 def innocent(stop):

@@ -14,7 +14,7 @@ prepare_uwsgi() {
 serve_uwsgi() {
 	export SERVICE_OWN="$OWN" PYTHONDONTWRITEBYTECODE=1
 	exec uwsgi --plugin python3 --master --processes 3 --http-socket "$OWN/socket" --chdir "$HERE" \
-		--wsgi-file "$HERE/app.py" --disable-logging 2>>"$OWN/log" >&2
+		--python-path "$HERE" --wsgi-file "$HERE/app.py" --disable-logging 2>>"$OWN/log" >&2
 }
 
 answers_uwsgi() {

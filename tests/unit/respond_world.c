@@ -114,6 +114,17 @@ static int look(pid_t pid, struct pool_look *ret, void *userdata)
 	return -ESRCH;
 }
 
+static size_t children(pid_t pid, pid_t *ret, size_t max, void *userdata)
+{
+	size_t n = 0;
+
+	(void)userdata;
+	for (size_t i = 0; i < ARRAY_SIZE(world.processes) && n < max; i++)
+		if (world.processes[i].parent == pid)
+			ret[n++] = world.processes[i].pid;
+	return n;
+}
+
 static int leader(pid_t pid, const struct apo_task *task, pid_t *ret,
 		  uint64_t *ret_start_boottime_ns, void *userdata)
 {
@@ -199,6 +210,7 @@ static const struct respond_ops fakes = {
 	.prepare = prepare,
 	.refresh = refresh,
 	.look = look,
+	.children = children,
 	.leader = leader,
 	.each_process = each_process,
 	.disposition = disposition,
@@ -246,6 +258,8 @@ static struct profiles *profiles_make(void)
 		"[pool-master]\ncommand = pool\nstop = HUP\n"
 		"[told]\ncommand = quits\narguments = quits told*\nstop = USR1\n"
 		"[quits]\ncommand = quits\nstop = HUP\nwarn = USR2\nnever = TERM\n"
+		"[saver]\ncommand = saves\nrole = worker\nstop = USR1\n"
+		"[saves]\ncommand = saves\ntarget = child\n"
 		"[never]\ncommand = never\nstop = none\n";
 	struct profiles *made = profiles_new();
 

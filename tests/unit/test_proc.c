@@ -202,6 +202,18 @@ Test(proc, signal_is_blocked_only_if_every_thread_blocks_it)
 	cr_expect_eq(proc_disposition(fixture_root(), 42, SIGTERM), APO_DISP_HANDLED);
 }
 
+Test(proc, children_are_those_of_the_main_thread)
+{
+	pid_t children[2] = {};
+
+	cr_expect_eq(proc_children(fixture_root(), 42, children, 2), 0);
+	fixture_file("42/task/42/children", "43 4711 4712 ");
+	cr_expect_eq(proc_children(fixture_root(), 42, children, 2), 2);
+	cr_expect(children[0] == 43 && children[1] == 4711);
+	fixture_file("42/task/42/children", "");
+	cr_expect_eq(proc_children(fixture_root(), 42, children, 2), 0);
+}
+
 /* What it waits for is not in SigBlk meanwhile. */
 Test(proc, a_thread_in_sigwait_takes_the_signal)
 {

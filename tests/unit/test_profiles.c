@@ -72,7 +72,7 @@ Test(profiles, says_all_that_a_section_says)
 	cr_expect_str_eq(profile->arguments, "*abc: worker*");
 	cr_expect_eq(profile->role, PROFILE_WORKER);
 	cr_expect_eq(profile->stop_signal, SIGQUIT);
-	cr_expect(profile->is_for_master && !profile->is_protected);
+	cr_expect(profile->target == PROFILE_TO_MASTER && !profile->is_protected);
 	cr_expect_eq(profile->warn_signal, SIGUSR1);
 	cr_expect(!profile_may_warn(profile, SIGUSR2) && !profile_may_warn(profile, SIGHUP));
 	cr_expect(profile_may_warn(profile, SIGUSR1) && profile_may_warn(profile, 0));
@@ -105,7 +105,7 @@ Test(profiles, what_makes_no_sense_is_named_and_the_rest_counts)
 		{"[x]\ncommand = x\nrole = boss\nstop = QUIT\n",
 		 "a.conf: [x] role 'boss': give worker or master\n"},
 		{"[x]\ncommand = x\ntarget = all\n",
-		 "a.conf: [x] target 'all': give self or master\n"},
+		 "a.conf: [x] target 'all': give self, master or child\n"},
 		{"[x]\ncommand = x\nstop = QUIT\ntime = soon\n",
 		 "a.conf: [x] time 'soon': give a duration such as 30s\n"},
 		{"[x]\ncommand = x\nsignal = QUIT\n",

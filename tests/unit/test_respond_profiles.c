@@ -76,6 +76,18 @@ Test(respond_profiles, a_master_that_grows_is_told_itself)
 	world_expect("", &asked, GETS(1, 100, 101) "tell sent 100 last\n");
 }
 
+Test(respond_profiles, a_child_is_told_in_place_of_who_has_one)
+{
+	struct apo_request asked = world_request(PLAIN);
+
+	is_of(GROWER, "saves", 1);
+	is_of(LEADER, "saves", GROWER);
+	is_of(OTHER, "helper", GROWER); /* the latest, and of another command */
+	world_expect("", &asked, GROWER_IS_HELD GETS(10, 200, 0) "tell sent 200 last\n");
+	is_of(LEADER, "sh", GROWER);
+	world_expect("there is none", &asked, GROWER_GETS_IT);
+}
+
 Test(respond_profiles, who_is_never_told_has_its_leader_told)
 {
 	struct apo_request asked = world_request(PLAIN);

@@ -7,7 +7,7 @@ void explanation_clear(struct explanation *explanation)
 {
 	free(explanation->process.comm);
 	free(explanation->leader.comm);
-	free(explanation->master.comm);
+	free(explanation->other.comm);
 	free(explanation->cgroup);
 	free(explanation->limit_cgroup);
 	*explanation = (struct explanation){};
@@ -16,7 +16,7 @@ void explanation_clear(struct explanation *explanation)
 void explanation_choose_target(struct explanation *explanation, enum apo_target target)
 {
 	const struct explained_process *first = target == APO_TARGET_LEADER ? &explanation->leader
-						: explanation->master.pid   ? &explanation->master
+						: explanation->other.pid    ? &explanation->other
 									    : &explanation->process;
 
 	explanation->target = NULL;

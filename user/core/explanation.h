@@ -16,12 +16,13 @@ struct explained_process {
 	/* NULL: none fits; and the next that would, if that were not there. */
 	const struct profile *profile, *other_profile;
 	struct stop_signal stop;
+	enum profile_target target; /* who of its pool is told in its place, if there is one */
 };
 
 struct explanation {
 	uint64_t realtime_ns;
-	/* It grows; of its cgroup; of its pool, where its profile says that this one is told. */
-	struct explained_process process, leader, master;
+	/* It grows; of its cgroup; of its pool, where its profile says that this one is told in its place. */
+	struct explained_process process, leader, other;
 	char *cgroup;	    /* that it is charged to */
 	char *limit_cgroup; /* whose limit binds; NULL: none does */
 	uint64_t limit_bytes, need_bytes, file_bytes;
@@ -35,5 +36,5 @@ struct explanation {
 /* Frees what it owns, not itself. */
 void explanation_clear(struct explanation *explanation);
 
-/* By target; the master, and the leader in place of a process for which no signal makes sense. */
+/* By target; another one of its pool, and the leader in place of a process for which no signal makes sense. */
 void explanation_choose_target(struct explanation *explanation, enum apo_target target);

@@ -152,8 +152,19 @@ static const char *set_stop(struct profile *profile, char *value)
 
 static const char *set_target(struct profile *profile, char *value)
 {
-	profile->is_for_master = !strcmp(value, "master");
-	return profile->is_for_master || !strcmp(value, "self") ? NULL : "give self or master";
+	static const char *const names[] = {
+		[PROFILE_SELF] = "self",
+		[PROFILE_TO_MASTER] = "master",
+		[PROFILE_TO_CHILD] = "child",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		profile->target = (enum profile_target)i;
+		return NULL;
+	}
+	return "give self, master or child";
 }
 
 static const char *set_warn(struct profile *profile, char *value)
@@ -221,7 +232,7 @@ static const char *wrong_with(const struct profile *profile)
 {
 	if (!profile->command_count)
 		return "no command is named";
-	if (!profile->stop_signal && !profile->is_protected && !profile->is_for_master &&
+	if (!profile->stop_signal && !profile->is_protected && !profile->target &&
 	    !profile->warn_signal && !profile->never_warn)
 		return "it says nothing: give stop, target, warn or never";
 	return NULL;
@@ -381,7 +392,7 @@ bool profile_may_warn(const struct profile *profile, int signal)
 /* SIGTERM to itself is what everybody gets. */
 static uint32_t uses_of(const struct profile *profile)
 {
-	bool is_told = profile->is_protected || profile->is_for_master ||
+	bool is_told = profile->is_protected || profile->target ||
 		       (profile->stop_signal && profile->stop_signal != SIGTERM);
 
 	return (is_told ? APO_PROFILED_STOP : 0) |

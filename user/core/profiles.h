@@ -21,6 +21,13 @@ enum profile_role {
 	PROFILE_WORKER, /* its parent runs the same one */
 };
 
+/* Who is told to stop. */
+enum profile_target {
+	PROFILE_SELF = 0,
+	PROFILE_TO_MASTER, /* the topmost ancestor that runs a command of the profile, in its place */
+	PROFILE_TO_CHILD, /* its latest child that does, if there is one */
+};
+
 /* One name of a command, or how names begin. */
 struct profile_command {
 	char name[APO_COMM_LEN];
@@ -34,8 +41,8 @@ struct profile {
 	size_t command_count;
 	char *arguments; /* a glob for the whole command line; NULL: any */
 	enum profile_role role;
-	bool is_protected;   /* stop = none: it is never told to stop */
-	bool is_for_master;  /* its master is told, in its place */
+	bool is_protected; /* stop = none: it is never told to stop */
+	enum profile_target target;
 	int stop_signal;     /* 0: none is named */
 	int warn_signal;     /* 0: none */
 	uint64_t never_warn; /* signals that are no warning for it, bit signal - 1 */

@@ -105,7 +105,7 @@ struct stop_signal stop_signal_warn(const struct stop_wish *wish, stop_dispositi
 	return warn;
 }
 
-bool stop_is_for_master(const struct stop_wish *wish)
+enum profile_target stop_target(const struct stop_wish *wish)
 {
-	return !wish->is_given && wish->profile && wish->profile->is_for_master;
+	return !wish->is_given && wish->profile ? wish->profile->target : PROFILE_SELF;
 }

@@ -34,5 +34,5 @@ struct stop_signal stop_signal_choose(const struct stop_wish *wish, stop_disposi
 struct stop_signal stop_signal_warn(const struct stop_wish *wish, stop_disposition_fn disposition,
 				    void *userdata);
 
-/* Whether the master of its pool is to be told in its place. */
-bool stop_is_for_master(const struct stop_wish *wish);
+/* Who of its pool is to be told in its place, if there is one. */
+enum profile_target stop_target(const struct stop_wish *wish);

@@ -21,6 +21,7 @@ struct explain {
 	struct pool_view view;
 	const struct cgroup_tree *tree;
 	int proc_fd;
+	pid_t grower;
 };
 
 struct described {
@@ -42,6 +43,13 @@ static int look(pid_t pid, struct pool_look *ret, void *userdata)
 	return pool_look_at(explain->proc_fd, pid, ret);
 }
 
+static size_t children(pid_t pid, pid_t *ret, size_t max, void *userdata)
+{
+	const struct explain *explain = userdata;
+
+	return proc_children(explain->proc_fd, pid, ret, max);
+}
+
 /* As much of the command line as the responder sees. NULL: none. */
 static char *arguments_of(int proc_fd, const struct pidref *process)
 {
@@ -55,24 +63,26 @@ static char *arguments_of(int proc_fd, const struct pidref *process)
 }
 
 /* Of others than the one that grows, the responder does not know the command line. */
-static void describe(const struct explain *explain, const struct pidref *process, bool grows,
+static void describe(const struct explain *explain, const struct pidref *process,
 		     struct explained_process *ret)
 {
-	_cleanup_free_ char *arguments = grows ? arguments_of(explain->proc_fd, process) : NULL;
+	_cleanup_free_ char *arguments =
+		process->pid == explain->grower ? arguments_of(explain->proc_fd, process) : NULL;
 	struct described described = {.explain = explain, .pid = process->pid};
 	struct pool_look self;
+	struct stop_wish wish;
 
 	*ret = (struct explained_process){.pid = process->pid};
 	if (!look(process->pid, &self, (void *)explain))
 		ret->comm = strdup(self.comm);
 	ret->profile = pool_profile(&explain->view, process->pid, arguments, &ret->other_profile);
-	ret->stop = stop_signal_choose(
-		&(const struct stop_wish){
-			.signal = explain->policy->signal,
-			.is_given = explain->policy->signal_given,
-			.profile = ret->profile,
-		},
-		disposition_of, &described);
+	wish = (struct stop_wish){
+		.signal = explain->policy->signal,
+		.is_given = explain->policy->signal_given,
+		.profile = ret->profile,
+	};
+	ret->stop = stop_signal_choose(&wish, disposition_of, &described);
+	ret->target = stop_target(&wish);
 }
 
 static void describe_pid(const struct explain *explain, pid_t pid, uint64_t start_boottime_ns,
@@ -82,22 +92,23 @@ static void describe_pid(const struct explain *explain, pid_t pid, uint64_t star
 
 	if (pidref_open(explain->proc_fd, pid, start_boottime_ns, &process))
 		return;
-	describe(explain, &process, false, ret);
+	describe(explain, &process, ret);
 	pidref_close(&process);
 }
 
-static void explain_process(const struct explain *explain, const struct pidref *process,
-			    struct explanation *ret)
+/* Who is told in its place: only a member of the cgroup whose limit binds. */
+static void explain_other(const struct explain *explain, struct explanation *ret)
 {
-	pid_t master;
+	_cleanup_close_ int dirfd = -1;
+	uint64_t limit_cgroup;
+	pid_t other = ret->process.target != PROFILE_SELF
+			      ? pool_other(&explain->view, explain->grower, ret->process.profile)
+			      : 0;
 
-	describe(explain, process, true, &ret->process);
-	if (explain->policy->signal_given || !ret->process.profile ||
-	    !ret->process.profile->is_for_master)
-		return;
-	master = pool_master(&explain->view, process->pid, ret->process.profile);
-	if (master)
-		describe_pid(explain, master, 0, &ret->master);
+	if (other && ret->limit_cgroup && !cgroup_open(explain->tree, ret->limit_cgroup, &dirfd) &&
+	    !cgroup_id(dirfd, &limit_cgroup) &&
+	    cgroup_has_process(explain->tree, explain->proc_fd, limit_cgroup, other))
+		describe_pid(explain, other, 0, &ret->other);
 }
 
 /* Whether the record of a loan could be kept, and the limit written. 0 or -errno. */
@@ -165,8 +176,12 @@ int explain(pid_t pid, const struct policy *policy, const struct profiles *profi
 	_cleanup_cgroup_tree_ struct cgroup_tree *tree = NULL;
 	struct explain explain = {
 		.policy = policy,
-		.view = {.profiles = profiles, .look = look, .userdata = &explain},
+		.view = {.profiles = profiles,
+			 .look = look,
+			 .children = children,
+			 .userdata = &explain},
 		.proc_fd = proc_fd,
+		.grower = pid,
 	};
 	struct pidref process = PIDREF_NONE;
 	int r = root_fd < 0 || proc_fd < 0 ? -errno : 0;
@@ -181,9 +196,10 @@ int explain(pid_t pid, const struct policy *policy, const struct profiles *profi
 		r = cgroup_path_of_pid(tree, proc_fd, pid, &ret->cgroup);
 	explain.tree = tree;
 	if (!r) {
-		explain_process(&explain, &process, ret);
+		describe(&explain, &process, &ret->process);
 		explain_leader(&explain, &process, ret);
 		r = explain_limit(&explain, ret);
+		explain_other(&explain, ret);
 	}
 	if (!r && pidref_exited(&process))
 		r = -ESRCH;

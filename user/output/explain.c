@@ -70,6 +70,12 @@ static void print_line(FILE *file, const struct explanation *explanation)
 	fputc('\n', file);
 }
 
+static const char *place_of(const struct explanation *explanation)
+{
+	return explanation->process.target == PROFILE_TO_CHILD ? "its child"
+							       : "the master of its pool";
+}
+
 static void print_target(FILE *file, const struct explanation *explanation,
 			 const struct policy *policy)
 {
@@ -88,8 +94,8 @@ static void print_target(FILE *file, const struct explanation *explanation,
 		fputs(", the leader of its cgroup (--target leader)\n", file);
 	else if (target == &explanation->leader)
 		fputs(", the leader of its cgroup, in its place\n", file);
-	else if (target == &explanation->master)
-		fputs(", the master of its pool, in its place\n", file);
+	else if (target == &explanation->other)
+		fprintf(file, ", %s, in its place\n", place_of(explanation));
 	else
 		fputs(", as the one that grows\n", file);
 }
@@ -103,8 +109,8 @@ static void print_signal(FILE *file, const struct explanation *explanation,
 		print_heading(file, "not");
 		print_process(file, &explanation->process);
 		fprintf(file, ": %s\n",
-			target && target == &explanation->master
-				? "its profile says that its master is told"
+			target && target == &explanation->other
+				? "its profile says that another one is told"
 				: explanation->process.stop.why);
 	}
 	if (!target)
@@ -229,7 +235,7 @@ json_t *explain_json(const struct explanation *explanation, const struct policy 
 	r |= json_object_set_new(object, "cgroup", json_text(explanation->cgroup));
 	r |= json_object_set_new(object, "limit", limit_json(explanation));
 	r |= json_object_set_new(object, "leader", process_json(&explanation->leader));
-	r |= json_object_set_new(object, "master", process_json(&explanation->master));
+	r |= json_object_set_new(object, "other", process_json(&explanation->other));
 	r |= json_object_set_new(object, "target_policy", json_string(target_name(policy->target)));
 	r |= json_object_set_new(object, "target", process_json(explanation->target));
 	r |= json_object_set_new(object, "grace_ms",

@@ -7,6 +7,7 @@
 #include "sense/proc.h"
 
 #define GENERATIONS_MAX 16 /* from a worker up to its master */
+#define CHILDREN_MAX 64
 
 int pool_look_at(int proc_fd, pid_t pid, struct pool_look *ret)
 {
@@ -42,7 +43,7 @@ const struct profile *pool_profile(const struct pool_view *view, pid_t pid, cons
 	return profile;
 }
 
-pid_t pool_master(const struct pool_view *view, pid_t pid, const struct profile *profile)
+static pid_t find_master(const struct pool_view *view, pid_t pid, const struct profile *profile)
 {
 	struct pool_look look;
 	pid_t master = 0;
@@ -58,4 +59,30 @@ pid_t pool_master(const struct pool_view *view, pid_t pid, const struct profile 
 		master = parent;
 	}
 	return master;
+}
+
+static pid_t find_child(const struct pool_view *view, pid_t pid, const struct profile *profile)
+{
+	pid_t children[CHILDREN_MAX];
+	size_t n = view->children(pid, children, ARRAY_SIZE(children), view->userdata);
+	struct pool_look look;
+
+	while (n--)
+		if (!view->look(children[n], &look, view->userdata) &&
+		    profile_is_for(profile, look.comm))
+			return children[n];
+	return 0;
+}
+
+pid_t pool_other(const struct pool_view *view, pid_t pid, const struct profile *profile)
+{
+	switch (profile->target) {
+	case PROFILE_TO_MASTER:
+		return find_master(view, pid, profile);
+	case PROFILE_TO_CHILD:
+		return find_child(view, pid, profile);
+	case PROFILE_SELF:
+		break;
+	}
+	return 0;
 }

@@ -19,6 +19,8 @@ struct pool_look {
 struct pool_view {
 	const struct profiles *profiles; /* NULL: there are none */
 	int (*look)(pid_t pid, struct pool_look *ret, void *userdata);
+	/* The children of a process, the latest last, as many as there is room for; how many. */
+	size_t (*children)(pid_t pid, pid_t *ret, size_t max, void *userdata);
 	void *userdata;
 };
 
@@ -32,5 +34,5 @@ int pool_look_at(int proc_fd, pid_t pid, struct pool_look *ret);
 const struct profile *pool_profile(const struct pool_view *view, pid_t pid, const char *arguments,
 				   const struct profile **ret_other);
 
-/* The topmost ancestor that runs a command of the profile. 0: there is none. */
-pid_t pool_master(const struct pool_view *view, pid_t pid, const struct profile *profile);
+/* Who is told in place of a process that has that profile. 0: there is none. */
+pid_t pool_other(const struct pool_view *view, pid_t pid, const struct profile *profile);

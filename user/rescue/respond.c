@@ -26,6 +26,7 @@ static struct pool_view view_of(const struct respond *respond)
 	return (struct pool_view){
 		.profiles = respond->profiles,
 		.look = respond->ops->look,
+		.children = respond->ops->children,
 		.userdata = respond->userdata,
 	};
 }
@@ -131,7 +132,7 @@ static void note_result(const struct respond *respond, int error, struct respond
 /* Whom, and as what. */
 enum candidate_kind {
 	CANDIDATE_GROWER, /* wherever it is by now; else only as a member of the cgroup whose limit binds */
-	CANDIDATE_LEADER, /* or the master of a pool: told itself */
+	CANDIDATE_LEADER, /* or another one of a pool: told itself */
 	CANDIDATE_ONE_OF_ALL,
 };
 
@@ -167,22 +168,22 @@ static bool signal_held(const struct respond *respond, const struct apo_request 
 static bool signal_process(const struct respond *respond, const struct apo_request *request,
 			   const struct candidate *candidate, struct responder_result *result);
 
-/* As signal_held(), of a worker whose profile says that its master is to be told. */
-static bool signal_worker(const struct respond *respond, const struct apo_request *request,
-			  const struct pidref *worker, const struct stop_wish *wish,
-			  enum candidate_kind kind, struct responder_result *result)
+/* As signal_held(), of a process whose profile says that another one of its pool is to be told. */
+static bool signal_other(const struct respond *respond, const struct apo_request *request,
+			 const struct pidref *process, const struct stop_wish *wish,
+			 enum candidate_kind kind, struct responder_result *result)
 {
 	const struct pool_view view = view_of(respond);
-	const struct candidate master = {
-		.pid = pool_master(&view, worker->pid, wish->profile),
+	const struct candidate other = {
+		.pid = pool_other(&view, process->pid, wish->profile),
 		.kind = CANDIDATE_LEADER,
 	};
 
-	if (!master.pid) /* it is the master itself */
-		return signal_held(respond, request, worker, wish, result);
-	if (kind == CANDIDATE_ONE_OF_ALL) /* so is its master */
+	if (!other.pid)
+		return signal_held(respond, request, process, wish, result);
+	if (kind == CANDIDATE_ONE_OF_ALL) /* so is the other */
 		return false;
-	return signal_process(respond, request, &master, result) && !result->error;
+	return signal_process(respond, request, &other, result) && !result->error;
 }
 
 /* As signal_held(). Who cannot be held, or is no member, is no reason to signal another one. */
@@ -207,9 +208,9 @@ static bool signal_process(const struct respond *respond, const struct apo_reque
 	if (!r) {
 		wish = wish_for(respond, request, &process);
 		makes_sense = candidate->kind != CANDIDATE_LEADER && !is_warning(request) &&
-					      stop_is_for_master(&wish)
-				      ? signal_worker(respond, request, &process, &wish,
-						      candidate->kind, result)
+					      stop_target(&wish) != PROFILE_SELF
+				      ? signal_other(respond, request, &process, &wish,
+						     candidate->kind, result)
 				      : signal_held(respond, request, &process, &wish, result);
 	} else {
 		result->pid = candidate->pid;

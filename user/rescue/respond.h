@@ -3,7 +3,7 @@
  * What the responder does for one record of the kernel side. The limit is raised before anybody is
  * signalled. Then, by the target of the process's policy, the grower, its leader, or every process of
  * the cgroup whose limit binds is signalled; the leader also in place of a grower for whom no signal
- * makes sense, and the master of its pool in place of a worker whose profile says so. Then the end of its grace is seen to. What takes its time waits until the signals are out.
+ * makes sense, and another one of its pool in place of a process whose profile says so. Then the end of its grace is seen to. What takes its time waits until the signals are out.
  *
  * A process is held before anything is asked about it. The grower is the one of the record, by its start
  * time; everybody else is signalled only as a member of the cgroup whose limit binds, asked while held: a
@@ -67,6 +67,8 @@ struct respond_ops {
 
 	/* pool_look_at() */
 	int (*look)(pid_t pid, struct pool_look *ret, void *userdata);
+	/* proc_children() */
+	size_t (*children)(pid_t pid, pid_t *ret, size_t max, void *userdata);
 	/* leader_find() */
 	int (*leader)(pid_t pid, const struct apo_task *task, pid_t *ret,
 		      uint64_t *ret_start_boottime_ns, void *userdata);

@@ -109,6 +109,13 @@ static int look(pid_t pid, struct pool_look *ret, void *userdata)
 	return pool_look_at(responder->config.proc_fd, pid, ret);
 }
 
+static size_t children(pid_t pid, pid_t *ret, size_t max, void *userdata)
+{
+	const struct responder *responder = userdata;
+
+	return proc_children(responder->config.proc_fd, pid, ret, max);
+}
+
 static int leader(pid_t pid, const struct apo_task *task, pid_t *ret,
 		  uint64_t *ret_start_boottime_ns, void *userdata)
 {
@@ -199,6 +206,7 @@ static const struct respond_ops ops = {
 	.prepare = prepare,
 	.refresh = refresh,
 	.look = look,
+	.children = children,
 	.leader = leader,
 	.each_process = each_process,
 	.disposition = disposition,

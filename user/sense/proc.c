@@ -172,6 +172,22 @@ struct proc_info *proc_info_free(struct proc_info *info)
 	return NULL;
 }
 
+size_t proc_children(int proc_fd, pid_t pid, pid_t *ret, size_t max)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[48], *rest, *word;
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "%d/task/%d/children", pid, pid);
+	if (file_read(proc_fd, path, &text, NULL))
+		return 0;
+	rest = text;
+	while (n < max && (word = strsep(&rest, " ")))
+		if (!parse_pid(word, &ret[n]))
+			n++;
+	return n;
+}
+
 int proc_cmdline_read(int pid_dirfd, char **ret)
 {
 	_cleanup_free_ char *text = NULL;

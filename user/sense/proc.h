@@ -40,6 +40,12 @@ static inline void proc_info_freep(struct proc_info **info)
 #define _cleanup_proc_info_ __attribute__((cleanup(proc_info_freep)))
 
 /*
+ * The children of the main thread, the oldest first, as many as there is room for. How many; 0 also where the
+ * kernel does not tell (CONFIG_PROC_CHILDREN).
+ */
+size_t proc_children(int proc_fd, pid_t pid, pid_t *ret, size_t max);
+
+/*
  * The command line: arguments joined by single blanks, raw; NULL: none, or one that may not be read. It
  * is memory of the process, which may have the reader wait for ever. pid_dirfd: of its /proc directory.
  */
