@@ -11,7 +11,8 @@
  */
 #pragma once
 
-#include "decide.bpf.h"
+#include "emit.bpf.h"
+#include "signal.bpf.h"
 
 #define BRAKE_ZONE_SHIFT 1	    /* of what is lent */
 #define BRAKE_NS (2 * NSEC_PER_SEC) /* in which the room would go to a third of itself */
@@ -63,21 +64,37 @@ static __always_inline bool may_hold_up(const struct check *check, const struct 
 /* In the fault of a page on the last half of all there was. */
 static __always_inline bool may_brake(const struct check *check, const struct apo_policy *policy)
 {
-	return memcg_v1 && policy->flags & APO_POLICY_BRAKE && check->loan & LOAN_WAS_ALL &&
-	       check->in_fault && check->trigger == APO_TRIGGER_GROWTH &&
+	return policy->flags & APO_POLICY_BRAKE && check->loan & LOAN_WAS_ALL && check->in_fault &&
+	       check->trigger == APO_TRIGGER_GROWTH &&
 	       room_of(&check->reading) < (__s64)(check->reading.lent_pages >> BRAKE_ZONE_SHIFT);
 }
 
 /*
- * Lets a process wait for so many events, counted once for each CPU that works for the limit; unless its
- * handler is not entered yet, which would only come later. A global function: verified once.
+ * Whether the running process shuts down: a brake before that would only make it come later. On v2, where a
+ * handler tells the responder at once, so does this the first time.
+ */
+static __always_inline bool has_taken_signal(struct apo_signalled *entry)
+{
+	if (entry->delivered_ns || entry->taken)
+		return true;
+	if (!signal_was_waited_for(entry))
+		return false;
+	entry->taken = 1;
+	if (!memcg_v1)
+		request_bare(APO_REC_BRAKE, entry->limit_cgroup, entry->policy, 0, 0, 0);
+	return true;
+}
+
+/*
+ * Lets a process wait for so many events, counted once for each CPU that works for the limit. A global function:
+ * verified once.
  */
 __noinline int brake(__u32 tgid, __s64 room_pages, __u64 events)
 {
-	const struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
+	struct apo_signalled *entry = bpf_map_lookup_elem(&signalled, &tgid);
 	__u64 ns = BRAKE_EVENT_NS;
 
-	if (!entry || !entry->delivered_ns)
+	if (!entry || !has_taken_signal(entry) || !memcg_v1)
 		return 0;
 	if (room_pages > 0)
 		ns = events * pages_per_event * BRAKE_NS / (__u64)room_pages;
@@ -93,5 +110,5 @@ static __noinline bool wait_in_place(const struct check *check, const struct lim
 	if (!may_brake(check, policy))
 		return false;
 	brake(check->tgid, room_of(&check->reading), check->events * cpus_of(limit));
-	return true;
+	return memcg_v1;
 }

@@ -115,8 +115,13 @@ typedef struct {
 	unsigned long sig[1];
 } sigset_t;
 
+struct sigpending {
+	sigset_t signal;
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct sigpending shared_pending;
 	int nr_threads;
 	unsigned int flags;
 	int group_exit_code;
@@ -174,6 +179,7 @@ struct hrtimer;
 #define PF_KTHREAD 0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define SIGNAL_UNKILLABLE 0x00000040
+#define SIGNAL_IGNORED 1 /* TRACE_SIGNAL_IGNORED, of signal_generate */
 #define SIGINT 2
 #define SIGKILL 9
 #define ESRCH 3

@@ -90,6 +90,21 @@ static __always_inline bool signal_is_ours(struct task_struct *task, __u32 signa
 }
 
 /*
+ * Whether the running process has taken the signal of its trip without a handler: by a thread in sigwait() or
+ * with a signalfd. The kernel tells nobody, but then the signal is no longer pending.
+ */
+static __always_inline bool signal_was_waited_for(const struct apo_signalled *entry)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	unsigned long pending;
+
+	if (!entry->generated_ns || entry->generate_result == SIGNAL_IGNORED)
+		return false;
+	pending = BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
+	return !(pending >> ((entry->signal - 1) & 63) & 1);
+}
+
+/*
  * Sends what signal_choose() chooses to a process, as kill(2) would. -ENOSYS: the kernel
  * cannot, -ESRCH: it is gone. *ret_signal is 0 where no signal would help; then nothing is sent.
  */

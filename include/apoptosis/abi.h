@@ -411,7 +411,7 @@ struct apo_signalled {
 	__s32 generate_result;
 	__u32 pending; /* 1: the last attempt met -EBUSY, try again */
 	__u32 oom_victim;
-	__u32 pad;
+	__u32 taken; /* 1: seen to be taken by sigwait() or a signalfd, without a handler */
 };
 _Static_assert(sizeof(struct apo_signalled) == 80, "apo_signalled is ABI");
 

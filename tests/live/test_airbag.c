@@ -38,7 +38,7 @@ static bool is_ours(const char *name)
  * own each time: airbags are lent three times in a row.
  */
 static json_t *save_stubborn(const char *airbag, const char *rate, const char *threads,
-			     const char *shutdown_ms)
+			     const char *shutdown_ms, const char *more)
 {
 	json_t *verdict = NULL;
 
@@ -49,7 +49,7 @@ static json_t *save_stubborn(const char *airbag, const char *rate, const char *t
 				   "--cgroup", cgroup->rel); /* a slow machine needs longer */
 		struct live_process *victim = live_victim(cgroup, "--rate", rate, "--threads",
 							  threads, "--stubborn", "--shutdown-ms",
-							  shutdown_ms);
+							  shutdown_ms, more);
 
 		verdict = live_expect_victim_saved(guard, victim, cgroup);
 		live_expect_text(verdict, "airbag.result", "raised");
@@ -61,10 +61,10 @@ static json_t *save_stubborn(const char *airbag, const char *rate, const char *t
 	return verdict;
 }
 
-#define STUBBORN(name, rate, threads, shutdown_ms)                 \
-	Test(airbag, stubborn_##name)                              \
-	{                                                          \
-		save_stubborn("auto", rate, threads, shutdown_ms); \
+#define STUBBORN(name, rate, threads, shutdown_ms)                       \
+	Test(airbag, stubborn_##name)                                    \
+	{                                                                \
+		save_stubborn("auto", rate, threads, shutdown_ms, NULL); \
 	}
 
 STUBBORN(at_200_mib_per_s_for_300_ms, "200", "1", "300")
@@ -74,6 +74,12 @@ STUBBORN(at_1_gib_per_s_for_300_ms, "1024", "1", "300")
 STUBBORN(at_1_gib_per_s_for_1_s_by_4_threads, "1024", "4", "1000")
 STUBBORN(flat_out_for_300_ms, "0", "1", "300")
 STUBBORN(flat_out_for_1_s_by_4_threads, "0", "4", "1000")
+
+/* Of a signal that sigwait() takes no handler tells. */
+Test(airbag, stubborn_flat_out_for_1_s_after_sigwait)
+{
+	save_stubborn("auto", "0", "1", "1000", "--block-term");
+}
 
 /* Nearly nothing of the limit is lost to the reserve. */
 static void save_cooperative(const char *const args[])
@@ -142,7 +148,7 @@ Test(airbag, brake_makes_a_small_one_last)
 	if (cgroup_tree_version(live_tree()) == 1)
 		live_skip("v2", "memory.high is of cgroup v2");
 	live_read_victim();
-	verdict = save_stubborn("64M", "0", "4", "1000");
+	verdict = save_stubborn("64M", "0", "4", "1000", NULL);
 	live_expect_text(verdict, "airbag.brake", "held");
 }
 

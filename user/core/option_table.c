@@ -399,7 +399,7 @@ static const struct option_row rows[] = {
 	 "a size such as 512M, or a percent of the limit up to 100%", "100%", DECIDING,
 	 "With --airbag auto, the most by which a limit is ever raised.", set_airbag_max},
 	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
-	 "When the handler is entered and no more can be lent, slow down what uses up the rest: by "
+	 "When the signal is taken and no more can be lent, slow down what uses up the rest: by "
 	 "memory.high on cgroup v2, in the page fault on v1.",
 	 set_brake},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL|:auto]",

@@ -259,7 +259,7 @@ static int lend(struct airbag *airbag, const struct policy *policy, uint64_t mor
 	return r;
 }
 
-/* Where no more can be lent, and a handler is entered. */
+/* Where no more can be lent, and the signal is taken. */
 static void brake(struct airbag *airbag, struct bag *bag)
 {
 	if (bag->state == BAG_RAISED && bag->loan.was_all && bag->entered_ns &&

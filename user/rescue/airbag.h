@@ -15,7 +15,7 @@
  *
  * The brake is for the end of what can be lent. That of v1 is on the kernel side (bpf/brake.bpf.h); here is
  * that of v2: memory.high a little before the raised limit. Threads that go on allocating beyond it
- * sleep, the longer the further they are, so that the rest lasts. Not before a handler is entered, which
+ * sleep, the longer the further they are, so that the rest lasts. Not before the signal is taken, which
  * it would keep waiting, and not where more can be lent. A memory.high of the owner's would do the same to
  * the shutdown: it is lifted for a trip, and put back with the limit.
  *
