@@ -195,6 +195,23 @@ Test(respond, the_target_is_who_can_make_use_of_the_signal)
 	}
 }
 
+/* As on kernels before 5.16, where user space cannot see who is in sigwait(). */
+Test(respond, what_the_kernel_side_saw_of_a_thread_in_sigwait_counts)
+{
+	struct apo_request asked = world_request(PLAIN);
+
+	asked.grower.disposition = APO_DISP_BLOCKED;
+	world_process(GROWER)->disposition = APO_DISP_DEFAULT;
+	world_process(GROWER)->interrupt = APO_DISP_HANDLED;
+	world_expect("the grower", &asked, GROWER_GETS_IT);
+	cr_expect_eq(world.results[0].disposition, APO_DISP_BLOCKED);
+
+	asked.process_policy = TO_LEADER;
+	world_process(LEADER)->disposition = APO_DISP_DEFAULT;
+	world_expect("of the grower only", &asked, LEADER_IS_SOUGHT LEADER_GETS_IT);
+	cr_expect_eq(world.results[0].disposition, APO_DISP_DEFAULT);
+}
+
 Test(respond, without_a_leader_nobody_is_signalled)
 {
 	struct apo_request asked = world_request(TO_LEADER);

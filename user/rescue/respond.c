@@ -36,6 +36,13 @@ static pid_t grower_pid(const struct respond *respond, const struct apo_request 
 	return pidref_local_pid(respond->initial_pid_ns, &request->grower);
 }
 
+static bool is_grower(const struct respond *respond, const struct apo_request *request,
+		      const struct pidref *process)
+{
+	return process->pid == grower_pid(respond, request) &&
+	       pidref_started(process, request->grower.start_boottime_ns);
+}
+
 /* What is wished of a process that is held. The command line is known of the grower only. */
 static struct stop_wish wish_for(const struct respond *respond, const struct apo_request *request,
 				 const struct pidref *process)
@@ -44,37 +51,45 @@ static struct stop_wish wish_for(const struct respond *respond, const struct apo
 	const struct pool_view view = view_of(respond);
 	char arguments[APO_ARGS_LEN + 1];
 	size_t length = MIN(request->args_len, (uint32_t)APO_ARGS_LEN);
-	bool is_grower = process->pid == grower_pid(respond, request) &&
-			 pidref_started(process, request->grower.start_boottime_ns);
-
+	bool is_known = length && is_grower(respond, request, process);
 	memcpy(arguments, request->args, length);
 	text_join_words(arguments, length);
 	return (struct stop_wish){
 		.signal = request->signal,
 		/* Policies that are no longer in force have asked for it, for all that is known. */
 		.is_given = !policy || policy->signal_given,
-		.profile = pool_profile(&view, process->pid, length && is_grower ? arguments : NULL,
-					NULL),
+		.profile = pool_profile(&view, process->pid, is_known ? arguments : NULL, NULL),
 	};
 }
 
 struct held {
 	const struct respond *respond;
+	const struct apo_request *request;
 	const struct pidref *process;
 };
 
+/*
+ * Kernels before 5.16 do not tell which threads are in sigwait(), for which the signal looks unblocked. The
+ * kernel side has seen it, where it is the one the grower was looked at for.
+ */
 static enum apo_disposition disposition_of(int signal, void *userdata)
 {
 	const struct held *held = userdata;
+	const struct apo_request *request = held->request;
+	enum apo_disposition disposition =
+		held->respond->ops->disposition(held->process, signal, held->respond->userdata);
 
-	return held->respond->ops->disposition(held->process, signal, held->respond->userdata);
+	if (disposition == APO_DISP_DEFAULT && request->grower.disposition == APO_DISP_BLOCKED &&
+	    signal == (int)request->signal && is_grower(held->respond, request, held->process))
+		return APO_DISP_BLOCKED;
+	return disposition;
 }
 
 static struct stop_signal choose_signal(const struct respond *respond,
 					const struct apo_request *request,
 					const struct pidref *process, const struct stop_wish *wish)
 {
-	struct held held = {.respond = respond, .process = process};
+	struct held held = {.respond = respond, .request = request, .process = process};
 
 	return is_warning(request) ? stop_signal_warn(wish, disposition_of, &held)
 				   : stop_signal_choose(wish, disposition_of, &held);
