@@ -141,13 +141,28 @@ static bool may_grow(void)
 	return opt.stubborn && !atomic_load(&shutdown_done);
 }
 
+/*
+ * The next unit of a thread: of a run that is its own, as allocators give each thread an area of its own. Pages
+ * in turn would have all threads wait for one page table, which hardly a program does.
+ */
+static uint64_t next_unit(uint64_t *at, uint64_t *end)
+{
+	if (*at == *end) {
+		uint64_t run = unit_size < RUN_BYTES ? RUN_BYTES / unit_size : 1;
+
+		*at = atomic_fetch_add(&shared->claimed, run);
+		*end = *at + run;
+	}
+	return (*at)++;
+}
+
 static void *grow_main(void *arg)
 {
 	unsigned int thread = (unsigned int)(uintptr_t)arg;
-	uint64_t units = opt.max / unit_size;
+	uint64_t units = opt.max / unit_size, at = 0, end = 0;
 
 	while (may_grow()) {
-		uint64_t unit = atomic_fetch_add(&shared->claimed, 1), bytes;
+		uint64_t unit = next_unit(&at, &end), bytes;
 		int r;
 
 		if (unit >= units)
