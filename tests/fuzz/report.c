@@ -93,12 +93,14 @@ static void show(const json_t *document, const struct form *form)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct loan_facts loan = {.lent_bytes = 1};
+	const struct comeback comeback = {.outcome = COMEBACK_DOWN, .unit = "web.service"};
+	const struct amendment amendment = {.loan = &loan, .comeback = &comeback};
 	json_t *document = report_parse((const char *)data, size);
 
 	for (size_t i = 0; document && i < ARRAY_SIZE(forms); i++)
 		show(document, &forms[i]);
 	if (document)
-		(void)incident_json_amend(document, &loan);
+		(void)incident_json_amend(document, &amendment);
 	json_decref(document);
 	return 0;
 }

@@ -126,7 +126,7 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"exit\":{\"code\":3,\"signal\":null},"
 		"\"kernel\":{\"oom_kills_before\":1,\"oom_kills_after\":1,\"at_limit_before\":2,"
 		"\"at_limit_after\":9,\"at_high_before\":0,\"at_high_after\":4,"
-		"\"hangs_after\":false}}\n",
+		"\"hangs_after\":false},\"after\":null}\n",
 		"%s", text);
 }
 
@@ -168,7 +168,7 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"kernel\":{\"oom_kills_before\":null,\"oom_kills_after\":null,"
 		"\"at_limit_before\":null,\"at_limit_after\":null,"
 		"\"at_high_before\":null,\"at_high_after\":null,"
-		"\"hangs_after\":null}}\n",
+		"\"hangs_after\":null},\"after\":null}\n",
 		"%s", text);
 }
 

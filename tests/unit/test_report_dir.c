@@ -125,30 +125,43 @@ static size_t count_names(void)
 	return count - 2; /* "." and ".." */
 }
 
-Test(reports, the_end_of_a_loan_is_added_to_a_file)
+Test(reports, what_is_found_out_later_is_added_to_a_file)
 {
 	const struct loan_facts loan = {.lasted_ns = 2500 * NSEC_PER_MSEC,
 					.over_realtime_ns = NSEC_PER_SEC};
+	const struct comeback comeback = {.outcome = COMEBACK_DOWN, .unit = "web.service"};
+	const struct amendment amendment = {.loan = &loan}, later = {.comeback = &comeback};
 	struct incident incident = closed("first");
 	json_t *report, *airbag;
 
-	report_dir_amend(fixture_root(), 0xab, &loan);
+	report_dir_amend(fixture_root(), 0xab, &amendment);
 	cr_expect(!is_there("00000000000000ab.json"));
 	report_dir_write(fixture_root(), &incident);
-	report_dir_amend(fixture_root(), 0xab, &loan);
+	report_dir_amend(fixture_root(), 0xab, &amendment);
 	report = read_report();
 	cr_expect_str_eq(reason_of(report), "first");
 	airbag = json_object_get(report, "airbag");
 	cr_expect_eq(json_real_value(json_object_get(airbag, "lent_ms")), 2500);
 	cr_expect_str_eq(json_string_value(json_object_get(airbag, "paid_back")),
 			 "1970-01-01T00:00:01.000000Z");
+	cr_expect(json_is_null(json_object_get(report, "after")));
+	json_decref(report);
+
+	report_dir_amend(fixture_root(), 0xab, &later);
+	report = read_report();
+	cr_expect_str_eq(
+		json_string_value(json_object_get(json_object_get(report, "after"), "outcome")),
+		"down");
+	cr_expect_eq(json_real_value(json_object_get(json_object_get(report, "airbag"), "lent_ms")),
+		     2500, "the loan is still there");
 	json_decref(report);
 }
 
 Test(reports, a_file_that_is_no_report_any_more_is_left)
 {
 	put("00000000000000ab.json", "[7]", 1);
-	report_dir_amend(fixture_root(), 0xab, &(struct loan_facts){.over_realtime_ns = 1});
+	report_dir_amend(fixture_root(), 0xab,
+			 &(struct amendment){.loan = &(struct loan_facts){.over_realtime_ns = 1}});
 	cr_expect_eq(count_names(), 1);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "apoptosis/abi.h"
+#include "core/comeback.h"
 #include "core/lending.h"
 #include "core/recording.h"
 
@@ -134,8 +135,15 @@ struct incident {
 	struct incident_exit exit;
 	bool oom_victim; /* the kernel had chosen the target as OOM victim */
 	struct incident_events before, after;
+	struct comeback comeback; /* found out after the verdict; without a unit: not followed */
 
 	const struct recording *recording; /* borrowed; NULL: nothing was recorded */
+};
+
+/* What is found out once an incident is closed. NULL: nothing of that. */
+struct amendment {
+	const struct loan_facts *loan; /* it is over */
+	const struct comeback *comeback;
 };
 
 /* An empty incident on the heap; NULL if there is no memory. */

@@ -88,6 +88,13 @@ static int set_exit_on_trip(struct options *o, const char *value, const char **r
 	return r;
 }
 
+static int set_then(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->restarts = !strcmp(value, "restart");
+	return o->restarts || !strcmp(value, "nothing") ? 0 : -EINVAL;
+}
+
 /* A size or a percent: the other is 0. why: what is said of nothing at all. */
 static int set_size_or_percent(uint64_t *ret_bytes, uint32_t *ret_permyriad, const char *value,
 			       const char *why, const char **ret_why)
@@ -360,6 +367,13 @@ static const struct option_row rows[] = {
 	 "0, so that nobody takes a job that was broken off for a finished one. 75 is EX_TEMPFAIL: "
 	 "try again. Any other status of CMD is passed on, and so is its 0 with off.",
 	 set_exit_on_trip},
+	{"--then", 0, "then", "restart|nothing", "restart or nothing", "nothing",
+	 BIT(COMMAND_WATCH),
+	 "Have systemd start a service again that is down after its shutdown, which "
+	 "Restart=on-failure "
+	 "does not: for it that was a success. The unit's own limits on starts (StartLimitBurst=) "
+	 "hold. Without systemd nothing is started.",
+	 set_then},
 	{"--reserve", 0, "reserve", "SIZE|PERCENT",
 	 "a size such as 64M, or a percent of the limit up to 100%", "10%", DECIDING,
 	 "Where the limit is not raised (--airbag), act when less headroom than this is left below "

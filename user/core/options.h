@@ -51,6 +51,8 @@ struct options {
 	uint64_t limit_bytes; /* run --limit; 0 = none asked for */
 	int exit_on_trip;     /* run: in place of status 0, see core/shutdown.h; 0 = nothing is */
 
+	bool restarts; /* watch --then restart */
+
 	struct policy policy; /* of what is guarded */
 	uint32_t accounts;    /* room for those of so many limits; 0 = by the machine */
 	const char *profiles; /* directory; NULL: the default ones */

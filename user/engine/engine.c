@@ -27,6 +27,7 @@
 #include "engine/service.h"
 #include "engine/swap.h"
 #include "engine/incidents.h"
+#include "engine/manager.h"
 #include "engine/profile_files.h"
 #include "engine/self.h"
 #include "sense/cgroup_memory.h"
@@ -220,7 +221,7 @@ static void on_finish(uv_prepare_t *prepare)
 {
 	struct engine *engine = prepare->data;
 
-	if (!incidents_await_grace(engine->incidents))
+	if (!incidents_are_awaited(engine->incidents))
 		engine_stop(engine);
 }
 
@@ -385,6 +386,9 @@ static int start(struct engine *engine)
 		.tree = engine->tree,
 		.sinks = &engine->sinks,
 		.records = engine->config.wants_reports,
+		/* The command of a wrapper has another manager, which sees its exit status. */
+		.systemctl = engine->config.is_wrapper ? NULL : manager_systemctl(),
+		.restarts = engine->config.restarts,
 		.policies = guards_policies(engine->guards),
 		.proc_fd = engine->proc_fd,
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
@@ -395,6 +399,9 @@ static int start(struct engine *engine)
 	if (r)
 		return r;
 	engine->has_loop = true;
+	if (incidents.restarts && !incidents.systemctl)
+		log_warn("--then restart: no systemd runs this machine, so nothing is started "
+			 "again; the rest works");
 	engine->signal_fd = signalfd(-1, &engine->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (engine->signal_fd < 0)
 		return -errno;

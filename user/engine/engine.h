@@ -37,6 +37,7 @@ struct engine_config {
 	bool wants_reports;
 	const char *profiles; /* their directory; NULL: those that are installed; borrowed */
 	bool no_profiles;
+	bool restarts;	   /* --then restart */
 	uint32_t accounts; /* room for those of so many limits; 0: by the machine */
 };
 

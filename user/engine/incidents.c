@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "core/tally.h"
+#include "engine/comebacks.h"
 #include "engine/early.h"
 #include "engine/open_incident.h"
 #include "engine/take_over.h"
@@ -27,6 +28,7 @@ struct incidents {
 	struct unnamed *unnamed;
 	struct symbolize_queue *queue;
 	struct unpaid *unpaid;
+	struct comebacks *comebacks;
 	struct tallies tallies;
 	uint64_t responder_late;
 	struct early early;
@@ -89,6 +91,27 @@ static void report(struct incidents *incidents, struct incident *incident, struc
 		name(incidents, incident, capture);
 }
 
+/* A closed one, whose file is to be written again. NULL: none is. */
+static struct incident *find_waiting(const struct incidents *incidents, uint64_t id)
+{
+	return unnamed_find(incidents->unnamed, id) ?: symbolize_queue_find(incidents->queue, id);
+}
+
+static void on_comeback(uint64_t id, const struct comeback *comeback, void *userdata)
+{
+	struct incidents *incidents = userdata;
+	struct incident *waiting = find_waiting(incidents, id);
+	const struct comeback_event event = {
+		.id = id,
+		.realtime_ns = clock_ns(CLOCK_REALTIME),
+		.comeback = comeback,
+	};
+
+	if (waiting)
+		waiting->comeback = *comeback;
+	sinks_comeback(incidents->config.sinks, &event);
+}
+
 struct over {
 	struct incidents *incidents;
 	const struct loan_facts *loan;
@@ -97,8 +120,7 @@ struct over {
 static void on_paid(uint64_t id, void *userdata)
 {
 	const struct over *over = userdata;
-	struct incident *waiting = unnamed_find(over->incidents->unnamed, id)
-					   ?: symbolize_queue_find(over->incidents->queue, id);
+	struct incident *waiting = find_waiting(over->incidents, id);
 
 	if (waiting)
 		waiting->loan = *over->loan;
@@ -148,6 +170,7 @@ static void on_verdict(struct open_incident *open, void *userdata)
 	if (incident->airbag == INCIDENT_AIRBAG_RAISED && !incident->loan.over_realtime_ns)
 		unpaid_add(&incidents->unpaid, incident->id, open->limit.cgroup_id);
 	keeper_forget(incidents->config.keeper, incident->id);
+	comebacks_follow(incidents->comebacks, incident);
 	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture),
 	       TAKE_PTR(open->inspection));
 }
@@ -449,8 +472,18 @@ static int make_parts(struct incidents *incidents)
 		.initial_pid_ns = config->initial_pid_ns,
 		.page_bytes = config->page_bytes,
 	};
+	const struct comebacks_config comebacks = {
+		.loop = config->loop,
+		.systemctl = config->systemctl,
+		.restarts = config->restarts,
+		.on_comeback = on_comeback,
+		.userdata = incidents,
+	};
 	int r = 0;
 
+	incidents->comebacks = comebacks_new(&comebacks);
+	if (!incidents->comebacks)
+		return -ENOMEM;
 	incidents->shared.inspector = profiler.inspector = inspector_new(config->loop);
 	if (!profiler.inspector)
 		return -ENOMEM;
@@ -501,6 +534,7 @@ struct incidents *incidents_free(struct incidents *incidents)
 		return NULL;
 	while (incidents->open)
 		open_incident_drop(incidents->open);
+	comebacks_free(incidents->comebacks);
 	unpaid_clear(&incidents->unpaid);
 	unnamed_clear(&incidents->unnamed);
 	symbolize_queue_free(incidents->queue);
@@ -531,12 +565,14 @@ size_t incidents_open_count(const struct incidents *incidents)
 	return count;
 }
 
-bool incidents_await_grace(const struct incidents *incidents)
+bool incidents_are_awaited(const struct incidents *incidents)
 {
+	bool restarts = incidents->config.systemctl && incidents->config.restarts;
+
 	for (const struct open_incident *open = incidents->open; open; open = open->next)
-		if (open->incident->grace_ns)
+		if (open->incident->grace_ns || restarts)
 			return true;
-	return false;
+	return restarts && comebacks_are_open(incidents->comebacks);
 }
 
 void incidents_close_all(struct incidents *incidents)

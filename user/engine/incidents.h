@@ -36,6 +36,8 @@ struct incidents_config {
 	struct sinks *sinks;
 	bool records; /* who allocates */
 	const struct policy_set *policies;
+	const char *systemctl; /* NULL: no systemd runs here */
+	bool restarts;	       /* --then restart */
 	int proc_fd;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
 	uint64_t page_bytes;
@@ -64,8 +66,8 @@ const struct shutdown *incidents_shutdown(const struct incidents *incidents);
 
 /* Incidents that are not closed yet. */
 size_t incidents_open_count(const struct incidents *incidents);
-/* Whether any of them waits for the end of its grace. */
-bool incidents_await_grace(const struct incidents *incidents);
+/* Whether any of them waits for the end of its grace, or may have a service to be started. */
+bool incidents_are_awaited(const struct incidents *incidents);
 /* Judges every open incident now, by what is known. From then on names are awaited for 30 s. */
 void incidents_close_all(struct incidents *incidents);
 /* Whether reports of closed incidents are waiting for the names of their functions. */

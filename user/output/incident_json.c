@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "output/comeback.h"
 #include "output/incident_json.h"
 
 #include <inttypes.h>
@@ -156,11 +157,16 @@ static int set_payback(json_t *airbag, const struct loan_facts *loan)
 	return r;
 }
 
-int incident_json_amend(json_t *document, const struct loan_facts *loan)
+int incident_json_amend(json_t *document, const struct amendment *amendment)
 {
 	json_t *airbag = json_object_get(document, "airbag");
+	int r = json_is_object(airbag) ? 0 : -1;
 
-	return json_is_object(airbag) ? set_payback(airbag, loan) : -1;
+	if (!r && amendment->loan)
+		r = set_payback(airbag, amendment->loan);
+	if (!r && amendment->comeback)
+		r = json_object_set_new(document, "after", comeback_json(amendment->comeback));
+	return r;
 }
 
 static json_t *airbag_json(const struct incident *incident)
@@ -296,6 +302,7 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "exit", exit_json(incident));
 	r |= json_object_set_new(object, "kernel",
 				 kernel_json(&incident->before, &incident->after));
+	r |= json_object_set_new(object, "after", comeback_json(&incident->comeback));
 	if (incident->missing)
 		r |= json_object_set_new(object, "missing", missing_json(incident->missing));
 	return json_finish(object, r);

@@ -12,5 +12,5 @@
 /* event: event_name() of the incident. A new reference; NULL if there is no memory. */
 json_t *incident_json(const struct incident *incident, const char *event);
 
-/* The end of the loan, in a document that was made before. 0, or -1: it is none, or there is no memory. */
-int incident_json_amend(json_t *document, const struct loan_facts *loan);
+/* In a document that was made before. 0, or -1: it is none, or there is no memory. */
+int incident_json_amend(json_t *document, const struct amendment *amendment);

@@ -197,6 +197,19 @@ static void add_growth(struct facts *facts)
 			  "recording.mappings.shmem"));
 }
 
+/* Of a service of systemd. */
+static void add_comeback(struct facts *facts)
+{
+	const json_t *document = facts->document;
+
+	if (document_is_text(document, "after.outcome", "restarted"))
+		add(facts, "after", "%t: up again after %m, by %t",
+		    PATHS("after.unit", "after.up_after_ms", "after.by"));
+	else if (document_text(document, "after.outcome"))
+		add(facts, "after", "%t: %t; Restart=%t",
+		    PATHS("after.unit", "after.outcome", "after.restart"));
+}
+
 static void add_trip(struct facts *facts)
 {
 	const json_t *document = facts->document;
@@ -215,6 +228,7 @@ static void add_trip(struct facts *facts)
 	else if (document_text(document, "exit.signal"))
 		add(facts, "end", "signal %t, %m after ours",
 		    PATHS("exit.signal", "timing.signal_to_exit_ms"));
+	add_comeback(facts);
 	add(facts, "kernel", "OOM kills %n before, %n after; charges at the limit %n, %n",
 	    PATHS("kernel.oom_kills_before", "kernel.oom_kills_after", "kernel.at_limit_before",
 		  "kernel.at_limit_after"));

@@ -70,11 +70,16 @@ static void print_owner(FILE *file, const struct incident *incident)
 		fprintf(file, "CONTAINER_ID=%.*s\n", CONTAINER_ID_SHORT, process->container_id);
 }
 
-void journald_print(FILE *file, const struct incident *incident, const char *line)
+static void print_begin(FILE *file, const char *line, int priority, uint64_t id)
 {
 	fprintf(file, "MESSAGE=%s\nMESSAGE_ID=" MESSAGE_ID "\n", line);
-	fprintf(file, "PRIORITY=%d\nSYSLOG_IDENTIFIER=apoptosis\n", priority_of(incident));
-	fprintf(file, "APOPTOSIS_ID=%016" PRIx64 "\n", incident->id);
+	fprintf(file, "PRIORITY=%d\nSYSLOG_IDENTIFIER=apoptosis\n", priority);
+	fprintf(file, "APOPTOSIS_ID=%016" PRIx64 "\n", id);
+}
+
+void journald_print(FILE *file, const struct incident *incident, const char *line)
+{
+	print_begin(file, line, priority_of(incident), incident->id);
 	fprintf(file, "APOPTOSIS_VERDICT=%s\n", verdict_name(incident->verdict));
 	fprintf(file, "APOPTOSIS_PID=%d\n", incident->grower.pid);
 	fprintf(file, "APOPTOSIS_NEED_BYTES=%" PRIu64 "\n", incident->need_bytes);
@@ -85,7 +90,32 @@ void journald_print(FILE *file, const struct incident *incident, const char *lin
 	print_owner(file, incident);
 }
 
-static bool send_to_journal(const struct incident *incident, const char *line)
+static int priority_of_comeback(const struct comeback *comeback)
+{
+	return comeback->outcome == COMEBACK_DOWN ? LOG_ERR : LOG_NOTICE;
+}
+
+void journald_print_comeback(FILE *file, const struct comeback_event *event, const char *line)
+{
+	print_begin(file, line, priority_of_comeback(event->comeback), event->id);
+	fprintf(file, "APOPTOSIS_AFTER=%s\n", comeback_name(event->comeback->outcome));
+	print_name(file, "OBJECT_SYSTEMD_UNIT", event->comeback->unit);
+}
+
+/* One of the two prints above, as bytes. */
+typedef void (*print_fn)(FILE *file, const void *event, const char *line);
+
+static void print_incident(FILE *file, const void *event, const char *line)
+{
+	journald_print(file, event, line);
+}
+
+static void print_comeback(FILE *file, const void *event, const char *line)
+{
+	journald_print_comeback(file, event, line);
+}
+
+static bool send_to_journal(print_fn print, const void *event, const char *line)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
@@ -93,15 +123,15 @@ static bool send_to_journal(const struct incident *incident, const char *line)
 
 	if (!memory)
 		return false;
-	journald_print(memory, incident, line);
+	print(memory, event, line);
 	return fclose(memory) == 0 && send_to(JOURNAL_SOCKET, text, size);
 }
 
-static void send_to_syslog(const struct incident *incident, const char *line)
+static void send_to_syslog(int priority, const char *line)
 {
 	_cleanup_free_ char *text = NULL;
-	int length = asprintf(&text, "<%d>apoptosis[%d]: %s", LOG_DAEMON | priority_of(incident),
-			      getpid(), line);
+	int length =
+		asprintf(&text, "<%d>apoptosis[%d]: %s", LOG_DAEMON | priority, getpid(), line);
 
 	if (length < 0)
 		text = NULL;
@@ -109,12 +139,23 @@ static void send_to_syslog(const struct incident *incident, const char *line)
 		send_to(SYSLOG_SOCKET, text, (size_t)length);
 }
 
+/* The journal, or else syslog. */
+static bool tell(print_fn print, const void *event, int priority, const char *line)
+{
+	if (send_to_journal(print, event, line))
+		return true;
+	send_to_syslog(priority, line);
+	return false;
+}
+
 bool journald_incident(const struct incident *incident, const char *line)
 {
-	if (send_to_journal(incident, line))
-		return true;
-	send_to_syslog(incident, line);
-	return false;
+	return tell(print_incident, incident, priority_of(incident), line);
+}
+
+bool journald_comeback(const struct comeback_event *event, const char *line)
+{
+	return tell(print_comeback, event, priority_of_comeback(event->comeback), line);
 }
 
 /* systemd tells its services which socket their output is: DEVICE:INODE. */

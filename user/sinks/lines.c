@@ -105,6 +105,17 @@ static void print(struct lines *lines, const void *event,
 		print_text(lines, text, size);
 }
 
+static int render_comeback(FILE *out, const struct lines *lines, const void *event)
+{
+	return lines->json ? write_document(out, comeback_event_json(event))
+			   : comeback_line(out, event, lines->colour);
+}
+
+void lines_comeback(struct lines *lines, const struct comeback_event *event)
+{
+	print(lines, event, render_comeback);
+}
+
 void lines_incident(struct lines *lines, const struct incident *incident)
 {
 	print(lines, incident, render_incident);

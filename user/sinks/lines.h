@@ -12,6 +12,7 @@
 
 #include "core/incident.h"
 #include "core/status.h"
+#include "output/comeback.h"
 
 struct lines {
 	FILE *out; /* borrowed; written to by its descriptor only */
@@ -26,3 +27,4 @@ struct lines {
 void lines_ready(struct lines *lines, const struct ready *ready);
 void lines_status(struct lines *lines, const struct status *status);
 void lines_incident(struct lines *lines, const struct incident *incident);
+void lines_comeback(struct lines *lines, const struct comeback_event *event);

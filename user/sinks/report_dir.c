@@ -173,7 +173,7 @@ void report_dir_write(int dirfd, const struct incident *incident)
 		report_dir_prune(dirfd, REPORTS_KEEP, REPORTS_KEEP_BYTES);
 }
 
-void report_dir_amend(int dirfd, uint64_t id, const struct loan_facts *loan)
+void report_dir_amend(int dirfd, uint64_t id, const struct amendment *amendment)
 {
 	_cleanup_free_ char *text = NULL;
 	char name[NAME_SIZE];
@@ -184,7 +184,7 @@ void report_dir_amend(int dirfd, uint64_t id, const struct loan_facts *loan)
 	if (file_read(dirfd, name, &text, &size))
 		return; /* it was removed */
 	document = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	if (!document || incident_json_amend(document, loan))
+	if (!document || incident_json_amend(document, amendment))
 		json_decref(document); /* somebody else's by now */
 	else
 		write_document(dirfd, name, document);

@@ -33,8 +33,8 @@ int report_dir_open(const char *path, int *ret_dirfd);
  */
 void report_dir_write(int dirfd, const struct incident *incident);
 
-/* Writes the end of the loan into the file of an incident, if it is still there. As above. */
-void report_dir_amend(int dirfd, uint64_t id, const struct loan_facts *loan);
+/* Writes it into the file of an incident, if that is still there. As above. */
+void report_dir_amend(int dirfd, uint64_t id, const struct amendment *amendment);
 
 /* Those there are, the oldest first; the caller frees them. -errno. */
 int report_dir_list(int dirfd, struct report_file **ret, size_t *ret_count);

@@ -13,13 +13,23 @@
 #include "sinks/report_dir.h"
 #include "sinks/termination.h"
 
+static int print_incident(FILE *file, const void *incident)
+{
+	return event_line(file, incident, false);
+}
+
+static int print_comeback(FILE *file, const void *event)
+{
+	return comeback_line(file, event, false);
+}
+
 /* The line that people see, without colour and line break. */
-static int line_of(const struct incident *incident, char **ret)
+static int line_of(const void *event, int (*print)(FILE *file, const void *event), char **ret)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	FILE *memory = open_memstream(&text, &size);
-	int r = memory ? event_line(memory, incident, false) : -ENOMEM;
+	int r = memory ? print(memory, event) : -ENOMEM;
 
 	if (memory && fclose(memory) && !r)
 		r = -ENOMEM;
@@ -34,7 +44,7 @@ static int line_of(const struct incident *incident, char **ret)
 static bool tell_system(const struct sinks *sinks, const struct incident *incident)
 {
 	_cleanup_free_ char *line = NULL;
-	int r = line_of(incident, &line);
+	int r = line_of(incident, print_incident, &line);
 
 	if (r) {
 		log_warn("cannot write an event to the journal: %s, ignoring", strerror(-r));
@@ -54,7 +64,27 @@ void sinks_file(const struct sinks *sinks, const struct incident *incident)
 void sinks_payback(const struct sinks *sinks, uint64_t id, const struct loan_facts *loan)
 {
 	if (sinks->report_dirfd >= 0)
-		report_dir_amend(sinks->report_dirfd, id, loan);
+		report_dir_amend(sinks->report_dirfd, id, &(const struct amendment){.loan = loan});
+}
+
+/* Whether its line would be there twice. */
+static bool is_in_lines(const struct sinks *sinks, bool in_journal)
+{
+	return in_journal && !sinks->lines.json && journald_reads(fileno(sinks->lines.out));
+}
+
+void sinks_comeback(struct sinks *sinks, const struct comeback_event *event)
+{
+	_cleanup_free_ char *line = NULL;
+	bool in_journal = false;
+
+	if (sinks->report_dirfd >= 0)
+		report_dir_amend(sinks->report_dirfd, event->id,
+				 &(const struct amendment){.comeback = event->comeback});
+	if (!line_of(event, print_comeback, &line))
+		in_journal = journald_comeback(event, line);
+	if (!is_in_lines(sinks, in_journal))
+		lines_comeback(&sinks->lines, event);
 }
 
 void sinks_incident(struct sinks *sinks, const struct incident *incident)
@@ -64,9 +94,8 @@ void sinks_incident(struct sinks *sinks, const struct incident *incident)
 	sinks_file(sinks, incident);
 	if (incident->verdict != VERDICT_OPEN)
 		in_journal = tell_system(sinks, incident);
-	if (in_journal && !sinks->lines.json && journald_reads(fileno(sinks->lines.out)))
-		return; /* it would be there twice */
-	lines_incident(&sinks->lines, incident);
+	if (!is_in_lines(sinks, in_journal))
+		lines_incident(&sinks->lines, incident);
 }
 
 void sinks_ready(struct sinks *sinks, const struct ready *ready)

@@ -10,6 +10,7 @@
 
 #include "core/incident.h"
 #include "core/status.h"
+#include "output/comeback.h"
 #include "sinks/lines.h"
 
 struct sinks {
@@ -27,5 +28,7 @@ void sinks_status(struct sinks *sinks, const struct status *status);
 void sinks_incident(struct sinks *sinks, const struct incident *incident);
 /* The loan of a closed incident is over: its file says so. */
 void sinks_payback(const struct sinks *sinks, uint64_t id, const struct loan_facts *loan);
+/* What became of the service of a closed incident: its file, then the journal and the line, as above. */
+void sinks_comeback(struct sinks *sinks, const struct comeback_event *event);
 /* Writes the file of a closed incident, again if it is there: with what has been found out since. */
 void sinks_file(const struct sinks *sinks, const struct incident *incident);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whether a service is up again after one of its processes was told to stop: what systemd says of its unit, and
+ * what follows from that. Pure: text and times in, what to do next out. A shutdown of its own ends with
+ * "success" for systemd, after which only Restart=always and on-success bring a service back.
+ *
+ * Sources: systemctl(1), show; org.freedesktop.systemd1(5), properties of units and services;
+ * systemd.service(5), Restart=.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What unit_state_parse() wants to be asked for: an argument of `systemctl show`. */
+#define UNIT_PROPERTIES                                                                       \
+	"--property=LoadState,ActiveState,Job,MainPID,ActiveEnterTimestampMonotonic,Restart," \
+	"Result"
+
+#define UNIT_NAME_SIZE 256 /* of systemd's own bound */
+#define UNIT_WORD_SIZE 24  /* of the values of Restart= and Result */
+
+enum unit_activity {
+	UNIT_UP,       /* active, reloading, refreshing */
+	UNIT_STARTING, /* activating: also while a restart is waited for; down, with a job waiting */
+	UNIT_STOPPING, /* deactivating */
+	UNIT_DOWN,     /* inactive, failed */
+};
+
+struct unit_state {
+	enum unit_activity activity;
+	bool is_loaded; /* else there is nothing to start: a transient unit is gone with its end */
+	pid_t main_pid; /* 0: there is none, or it is not known */
+	uint64_t up_ns; /* CLOCK_MONOTONIC: since when it is up, or was last; 0: never */
+	char restart[UNIT_WORD_SIZE], result[UNIT_WORD_SIZE];
+};
+
+/* -EINVAL: not what was asked for. */
+int unit_state_parse(const char *text, struct unit_state *ret);
+
+enum comeback_outcome {
+	COMEBACK_UNKNOWN = 0, /* not followed, or its manager did not say */
+	COMEBACK_RUNS_ON,     /* its unit never went down: one of several processes was told */
+	COMEBACK_RESTARTED,
+	COMEBACK_PENDING, /* on its way when it was last asked for: RestartSec=, a slow start */
+	COMEBACK_DOWN,
+};
+
+/* What became of the service of an incident's target. */
+struct comeback {
+	enum comeback_outcome outcome;
+	bool is_asked;	  /* we had it started: --then restart */
+	uint64_t took_ns; /* restarted: from the end of the target until it was up */
+	char unit[UNIT_NAME_SIZE];
+	char restart[UNIT_WORD_SIZE], result[UNIT_WORD_SIZE]; /* empty: not known */
+};
+
+/* "unknown", "runs on", "restarted", "pending", "down". Never NULL. */
+const char *comeback_name(enum comeback_outcome outcome);
+
+enum comeback_step {
+	COMEBACK_ASK_AGAIN,
+	COMEBACK_START, /* have the unit started, then ask again */
+	COMEBACK_OVER,	/* the outcome is known, or as known as it gets */
+};
+
+/* One that is followed. Zero but for the first three. */
+struct comeback_watch {
+	pid_t target;	 /* that has ended */
+	uint64_t end_ns; /* when; CLOCK_MONOTONIC */
+	bool restarts;	 /* --then restart */
+	bool was_down; /* at the last answer: between two states a unit may look so for a moment */
+	struct comeback comeback;
+};
+
+/* Takes an answer of the manager; NULL: there was none. is_last: there will be no other. */
+enum comeback_step comeback_step(struct comeback_watch *watch, const struct unit_state *state,
+				 bool is_last);
