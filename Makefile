@@ -104,7 +104,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 support-table demo bench check check-arm64 fmt \
+.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 systemdtest support-table demo bench check check-arm64 fmt \
 	install uninstall clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols
@@ -117,6 +117,7 @@ help:
 	@echo 'make model      searches all states of a small model of the loan, seconds: WORD=v2 (scenes or faults with it in their names)'
 	@echo 'make htmltest   the page of report --html, in headless Chromium; pictures in build/html'
 	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
+	@echo 'make systemdtest  services that spike on a machine that systemd runs, emulated, two minutes'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
 	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
@@ -292,6 +293,9 @@ htmltest: $(B)/apoptosis | $(TOP)/.deps-html
 # Without root: the machines are emulated. The script makes vmtest-arm64 if one of them is arm64.
 vmtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
 	$(Q)TESTS='$(TESTS)' JOBS='$(JOBS)' REPEAT='$(REPEAT)' tests/vm/run $(KERNEL)
+
+systemdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim | $(TOP)/.deps-vm
+	$(Q)tests/vm/systemd
 
 vmtest-arm64: | $(TOP)/.deps-arm64 $(TOP)/.deps-vm-arm64
 	+$(Q)MAKE='$(MAKE)' tests/check/arm64 --build

@@ -169,10 +169,10 @@ Test(comeback, a_service_is_followed_until_its_outcome_is_known)
 		{"S", true, COMEBACK_PENDING, false},
 		{"xxx", true, COMEBACK_UNKNOWN, false},
 		{"SddsSsu", true, COMEBACK_RESTARTED, true},
-		{"dddd", true, COMEBACK_DOWN, true},   /* its start is refused */
+		{"dddd", true, COMEBACK_DOWN, true},  /* its start is refused */
 		{"ddsdd", true, COMEBACK_DOWN, true}, /* once is enough */
-		{"gg", true, COMEBACK_DOWN, false},    /* transient: there is nothing to start */
-		{"d", true, COMEBACK_DOWN, false},     /* too late to ask for anything */
+		{"gg", true, COMEBACK_DOWN, false},   /* transient: there is nothing to start */
+		{"d", true, COMEBACK_DOWN, false},    /* too late to ask for anything */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(courses); i++)

@@ -36,7 +36,7 @@
 #define SEC_NS 1000000000ULL
 #define MAX_THREADS 64
 #define DEFAULT_MAX (4096 * MIB) /* nothing here may eat the machine by mistake */
-#define RUN_BYTES (2 * MIB) /* what one page table maps, on all but a few machines */
+#define RUN_BYTES (2 * MIB)	 /* what one page table maps, on all but a few machines */
 #define STATE_BLOCK 4096
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -386,7 +386,6 @@ static int start(struct engine *engine)
 		.tree = engine->tree,
 		.sinks = &engine->sinks,
 		.records = engine->config.wants_reports,
-		/* The command of a wrapper has another manager, which sees its exit status. */
 		.systemctl = engine->config.is_wrapper ? NULL : manager_systemctl(),
 		.restarts = engine->config.restarts,
 		.policies = guards_policies(engine->guards),
@@ -400,8 +399,7 @@ static int start(struct engine *engine)
 		return r;
 	engine->has_loop = true;
 	if (incidents.restarts && !incidents.systemctl)
-		log_warn("--then restart: no systemd runs this machine, so nothing is started "
-			 "again; the rest works");
+		log_warn("--then restart: no systemd runs this machine; the rest works");
 	engine->signal_fd = signalfd(-1, &engine->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (engine->signal_fd < 0)
 		return -errno;

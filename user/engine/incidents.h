@@ -36,7 +36,7 @@ struct incidents_config {
 	struct sinks *sinks;
 	bool records; /* who allocates */
 	const struct policy_set *policies;
-	const char *systemctl; /* NULL: no systemd runs here */
+	const char *systemctl; /* NULL: no systemd runs here, or the services are not its */
 	bool restarts;	       /* --then restart */
 	int proc_fd;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
