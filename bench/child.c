@@ -59,6 +59,9 @@ struct child *child_exec(const struct group *group, const char *errors, const ch
 		int null = open("/dev/null", O_RDONLY | O_CLOEXEC), error_fd;
 
 		become_child(group, fds[1], parent);
+		/* As who starts services has it: a shell in the background ignores them for the bench. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
 		dup2(null, STDIN_FILENO);
 		if (errors) {
 			error_fd = open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
