@@ -22,7 +22,7 @@ struct loan_facts {
 	uint64_t lasted_ns;	   /* so far, or until it was over */
 	uint64_t over_realtime_ns; /* when the limit was back, or gone; 0: it is raised */
 	bool is_for_trip;	   /* not a silent one */
-	bool is_braked;
+	bool was_braked; /* v2: at least once; v1 has its own brake, of which nothing is told */
 };
 
 /* By path: a service that is restarted gets a new cgroup there. All zero at first. */

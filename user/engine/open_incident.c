@@ -131,7 +131,7 @@ static void read_loan(struct open_incident *open)
 		incident->level_count = i + 1;
 		if (levels->cgroups[i] != open->limit.cgroup_id)
 			continue;
-		incident->brake_set |= loan.is_braked;
+		incident->brake_set |= loan.was_braked;
 		incident->airbag_bytes = MAX(incident->airbag_bytes, loan.lent_bytes);
 	}
 }

@@ -201,7 +201,7 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 		return r;
 	if (bag->state == BAG_READY) {
 		bag->entered_ns = bag->most_bytes = bag->over_ns = 0;
-		bag->is_for_trip = false;
+		bag->is_for_trip = bag->was_braked = false;
 		bag->deadline_ns = UINT64_MAX;
 	}
 	bags_set_state(&airbag->bags, bag, BAG_RAISED);
@@ -263,8 +263,10 @@ static int lend(struct airbag *airbag, const struct policy *policy, uint64_t mor
 static void brake(struct airbag *airbag, struct bag *bag)
 {
 	if (bag->state == BAG_RAISED && bag->loan.was_all && bag->entered_ns &&
-	    policy_brakes(&bag->policy))
+	    policy_brakes(&bag->policy)) {
 		loan_brake(&airbag->lender, &bag->loan);
+		bag->was_braked |= loan_is_braked(&bag->loan.entry);
+	}
 }
 
 /* What a loan begins with: all limits that growth may meet, among them the one that binds. */
@@ -498,7 +500,7 @@ struct loan_facts airbag_loan_of(const struct bag *bag)
 					       : 0,
 		.over_realtime_ns = bag->over_ns,
 		.is_for_trip = bag->is_for_trip,
-		.is_braked = loan_is_braked(entry),
+		.was_braked = bag->was_braked,
 	};
 }
 

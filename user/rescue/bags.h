@@ -38,6 +38,7 @@ struct bag {
 	uint64_t used_ns;	 /* when it was last asked for */
 	unsigned int open_trips; /* it is raised for */
 	bool is_for_trip;	 /* or was: it does not stay as a silent loan */
+	bool was_braked;	 /* since it was raised */
 	bool is_rearmed; /* its trips are over, need is beyond the limit, and who grows is signalled */
 	uint64_t entered_ns; /* when a handler was entered last; 0: not since it was raised */
 	uint64_t complained_ns;

@@ -279,6 +279,7 @@ void payback_keep(struct airbag *airbag, struct bag *bag)
 
 	bags_set_state(&airbag->bags, bag, BAG_RAISED);
 	bag->is_for_trip = true;
+	bag->was_braked = loan_is_braked(&bag->loan.entry);
 	bag->entered_ns = bag->over_ns = 0;
 	bag->most_bytes = airbag_lent_bytes(bag);
 	bag->least_ns = lending_least_ns(now_ns, false);
