@@ -77,6 +77,24 @@ Test(comeback, long_values_are_cut)
 	cr_expect_not(parsed("ActiveState=failed\nLoadState=not-found\n").is_loaded);
 }
 
+Test(comeback, only_two_values_of_restart_bring_back_what_has_succeeded)
+{
+	static const char *const others[] = {"no",	    "on-failure", "on-abnormal", "on-abort",
+					     "on-watchdog", "",		  "on-success2", "alway"};
+
+	cr_expect(unit_restarts_after_success(&(const struct unit_state){.restart = "always"}));
+	cr_expect(unit_restarts_after_success(&(const struct unit_state){.restart = "on-success"}));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		struct unit_state state = {0};
+
+		memcpy(state.restart, others[i], strlen(others[i]));
+		cr_expect_not(unit_restarts_after_success(&state), "%s", others[i]);
+	}
+	cr_expect(unit_is_service("getty@tty1.service"));
+	cr_expect_not(unit_is_service("docker-0123.scope"));
+	cr_expect_not(unit_is_service("service"));
+}
+
 /* --- what follows -------------------------------------------------------------------------- */
 
 enum {

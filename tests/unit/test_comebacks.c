@@ -6,6 +6,7 @@
 #include "engine/comebacks.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "engine/manager.h"
 #include "fixture.h"
 
 static unsigned int outcomes;
@@ -144,4 +146,16 @@ Test(comebacks, a_unit_that_is_no_service_is_not_followed)
 	cr_expect_not(comebacks_are_open(comebacks));
 	comebacks_free(comebacks);
 	cr_expect_eq(uv_loop_close(&loop), 0);
+}
+
+Test(comebacks, a_command_without_a_loop_asks_and_waits)
+{
+	struct unit_state state;
+
+	make_systemctl("active\n");
+	cr_assert_eq(manager_ask_now(systemctl, "web.service", &state), 0);
+	cr_expect_eq(state.activity, UNIT_UP);
+	cr_expect_eq(state.main_pid, 80);
+	cr_expect_eq(manager_ask_now("/bin/true", "web.service", &state), -ETIMEDOUT);
+	cr_expect_eq(manager_ask_now("/nonexistent", "web.service", &state), -ENOENT);
 }

@@ -79,6 +79,11 @@ int unit_state_parse(const char *text, struct unit_state *ret)
 	return 0;
 }
 
+bool unit_restarts_after_success(const struct unit_state *state)
+{
+	return !strcmp(state->restart, "always") || !strcmp(state->restart, "on-success");
+}
+
 const char *comeback_name(enum comeback_outcome outcome)
 {
 	static const char *const names[] = {
@@ -88,6 +93,13 @@ const char *comeback_name(enum comeback_outcome outcome)
 	};
 
 	return names[outcome];
+}
+
+bool unit_is_service(const char *unit)
+{
+	const char *suffix = strrchr(unit, '.');
+
+	return suffix && !strcmp(suffix, ".service") && strlen(unit) < UNIT_NAME_SIZE;
 }
 
 static enum comeback_step over(struct comeback_watch *watch, enum comeback_outcome outcome)

@@ -36,8 +36,14 @@ struct unit_state {
 	char restart[UNIT_WORD_SIZE], result[UNIT_WORD_SIZE];
 };
 
+/* Whether its name is that of a service. A scope is its creator's to bring back. */
+bool unit_is_service(const char *unit);
+
 /* -EINVAL: not what was asked for. */
 int unit_state_parse(const char *text, struct unit_state *ret);
+
+/* Whether its manager starts it again after a shutdown that was a success for it. */
+bool unit_restarts_after_success(const struct unit_state *state);
 
 enum comeback_outcome {
 	COMEBACK_UNKNOWN = 0, /* not followed, or its manager did not say */

@@ -9,6 +9,7 @@ void explanation_clear(struct explanation *explanation)
 	free(explanation->leader.comm);
 	free(explanation->other.comm);
 	free(explanation->cgroup);
+	free(explanation->unit);
 	free(explanation->limit_cgroup);
 	*explanation = (struct explanation){};
 }

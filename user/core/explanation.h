@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/comeback.h"
 #include "core/policy.h"
 #include "core/stop_signal.h"
 
@@ -23,7 +24,9 @@ struct explanation {
 	uint64_t realtime_ns;
 	/* It grows; of its cgroup; of its pool, where its profile says that this one is told in its place. */
 	struct explained_process process, leader, other;
-	char *cgroup;	    /* that it is charged to */
+	char *cgroup; /* that it is charged to */
+	char *unit;   /* the service of systemd that this is of, where its manager says so */
+	struct unit_state unit_state;
 	char *limit_cgroup; /* whose limit binds; NULL: none does */
 	uint64_t limit_bytes, need_bytes, file_bytes;
 	uint64_t reserve_bytes, lends_bytes; /* by the policy */

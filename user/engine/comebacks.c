@@ -93,13 +93,6 @@ static void on_time(uv_timer_t *timer)
 	}
 }
 
-static bool is_service(const char *unit)
-{
-	const char *suffix = unit ? strrchr(unit, '.') : NULL;
-
-	return suffix && !strcmp(suffix, ".service") && strlen(unit) < UNIT_NAME_SIZE;
-}
-
 static size_t count(const struct comebacks *comebacks)
 {
 	size_t n = 0;
@@ -114,8 +107,8 @@ static bool may_follow(const struct comebacks *comebacks, const struct incident 
 {
 	const struct incident_process *target = &incident->target;
 
-	return comebacks->config.systemctl && incident->exit_ns && is_service(target->unit) &&
-	       !target->user_unit && count(comebacks) < FOLLOWED;
+	return comebacks->config.systemctl && incident->exit_ns && target->unit &&
+	       unit_is_service(target->unit) && !target->user_unit && count(comebacks) < FOLLOWED;
 }
 
 void comebacks_follow(struct comebacks *comebacks, const struct incident *incident)

@@ -9,12 +9,14 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "engine/manager.h"
 #include "rescue/journal.h"
 #include "rescue/leader.h"
 #include "rescue/pool.h"
 #include "sense/cgroup_memory.h"
 #include "sense/pidref.h"
 #include "sense/proc.h"
+#include "sense/unit.h"
 
 struct explain {
 	const struct policy *policy;
@@ -168,6 +170,17 @@ static void explain_leader(const struct explain *explain, const struct pidref *p
 		describe_pid(explain, pid, start_boottime_ns, &ret->leader);
 }
 
+/* What becomes of the service when the shutdown has worked. */
+static void explain_unit(struct explanation *ret)
+{
+	const char *systemctl = manager_systemctl();
+	_cleanup_free_ char *unit = NULL;
+
+	if (systemctl && !unit_from_cgroup(ret->cgroup, &unit) && unit_is_service(unit) &&
+	    !manager_ask_now(systemctl, unit, &ret->unit_state))
+		ret->unit = TAKE_PTR(unit);
+}
+
 int explain(pid_t pid, const struct policy *policy, const struct profiles *profiles,
 	    struct explanation *ret)
 {
@@ -200,6 +213,7 @@ int explain(pid_t pid, const struct policy *policy, const struct profiles *profi
 		explain_leader(&explain, &process, ret);
 		r = explain_limit(&explain, ret);
 		explain_other(&explain, ret);
+		explain_unit(ret);
 	}
 	if (!r && pidref_exited(&process))
 		r = -ESRCH;

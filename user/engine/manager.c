@@ -109,6 +109,44 @@ int manager_ask(struct manager_call **ret, const struct manager_request *request
 	return r;
 }
 
+struct answer {
+	bool is_there;
+	struct unit_state *state;
+};
+
+static void take(const struct unit_state *state, void *userdata)
+{
+	struct answer *answer = userdata;
+
+	if (state)
+		*answer->state = *state;
+	answer->is_there = state;
+}
+
+int manager_ask_now(const char *systemctl, const char *unit, struct unit_state *ret)
+{
+	struct answer answer = {.state = ret};
+	struct manager_call *call = NULL;
+	uv_loop_t loop;
+	const struct manager_request request = {
+		.loop = &loop,
+		.systemctl = systemctl,
+		.unit = unit,
+		.on_state = take,
+		.userdata = &answer,
+	};
+	int r = uv_loop_init(&loop);
+
+	if (r)
+		return r;
+	r = manager_ask(&call, &request);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	manager_drop(call);
+	uv_run(&loop, UV_RUN_DEFAULT); /* what it had is closed */
+	uv_loop_close(&loop);
+	return r ?: answer.is_there ? 0 : -ETIMEDOUT;
+}
+
 struct manager_call *manager_drop(struct manager_call *call)
 {
 	if (!call)

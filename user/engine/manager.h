@@ -29,5 +29,7 @@ struct manager_request {
 
 /* Asks for the state of a unit. -errno. */
 int manager_ask(struct manager_call **ret, const struct manager_request *request);
+/* The same on a loop of its own, for a command that has none: waits. -ETIMEDOUT: no answer. */
+int manager_ask_now(const char *systemctl, const char *unit, struct unit_state *ret);
 /* At any time, also in the callback, which does not come any more. Takes NULL. Returns NULL. */
 struct manager_call *manager_drop(struct manager_call *call);

@@ -158,6 +158,20 @@ static void print_end(FILE *file, const struct explanation *explanation,
 	}
 }
 
+static void print_unit(FILE *file, const struct explanation *explanation)
+{
+	const struct unit_state *state = &explanation->unit_state;
+	_cleanup_free_ char *unit = text_escape_line(explanation->unit);
+
+	print_heading(file, "unit");
+	fprintf(file, "%s, Restart=%s: after a shutdown that worked it %s\n", unit ?: "?",
+		state->restart[0] ? state->restart : "?",
+		unit_restarts_after_success(state) ? "is started again by its manager"
+						   : "stays down, but for RestartForceExitStatus=; "
+						     "watch --then restart has it "
+						     "started");
+}
+
 int explain_text(FILE *file, const struct explanation *explanation, const struct policy *policy)
 {
 	_cleanup_free_ char *cgroup =
@@ -176,6 +190,8 @@ int explain_text(FILE *file, const struct explanation *explanation, const struct
 		print_profile(file, &explanation->process);
 	if (explanation->limit_cgroup)
 		print_end(file, explanation, policy);
+	if (explanation->unit)
+		print_unit(file, explanation);
 	return file_result(file);
 }
 
@@ -225,6 +241,22 @@ static json_t *limit_json(const struct explanation *explanation)
 	return json_finish(object, r);
 }
 
+static json_t *unit_json(const struct explanation *explanation)
+{
+	const struct unit_state *state = &explanation->unit_state;
+	json_t *object;
+	int r = 0;
+
+	if (!explanation->unit)
+		return json_null();
+	object = json_object();
+	r |= json_object_set_new(object, "name", json_text(explanation->unit));
+	r |= json_object_set_new(object, "restart", json_text(state->restart));
+	r |= json_object_set_new(object, "comes_back",
+				 json_boolean(unit_restarts_after_success(state)));
+	return json_finish(object, r);
+}
+
 json_t *explain_json(const struct explanation *explanation, const struct policy *policy)
 {
 	json_t *object = json_event("explain", explanation->realtime_ns);
@@ -240,5 +272,6 @@ json_t *explain_json(const struct explanation *explanation, const struct policy 
 	r |= json_object_set_new(object, "target", process_json(explanation->target));
 	r |= json_object_set_new(object, "grace_ms",
 				 json_known(grace_ns, grace_ns / NSEC_PER_MSEC));
+	r |= json_object_set_new(object, "unit", unit_json(explanation));
 	return json_finish(object, r);
 }
