@@ -45,7 +45,7 @@ static void drop(struct follow *follow)
 
 static void on_time(uv_timer_t *timer);
 
-static void wait(struct follow *follow)
+static void ask_later(struct follow *follow)
 {
 	uv_timer_start(follow->timer, on_time, (uint64_t)FIRST_MS << follow->waits, 0);
 	follow->waits++;
@@ -61,7 +61,7 @@ static void on_state(const struct unit_state *state, void *userdata)
 		follow->is_start = true;
 		/* fall through */
 	case COMEBACK_ASK_AGAIN:
-		wait(follow);
+		ask_later(follow);
 		break;
 	case COMEBACK_OVER:
 		config->on_comeback(follow->id, &follow->watch.comeback, config->userdata);
@@ -135,7 +135,7 @@ void comebacks_follow(struct comebacks *comebacks, const struct incident *incide
 	snprintf(follow->watch.comeback.unit, UNIT_NAME_SIZE, "%s", incident->target.unit);
 	follow->next = comebacks->first;
 	comebacks->first = follow;
-	wait(follow);
+	ask_later(follow);
 }
 
 bool comebacks_are_open(const struct comebacks *comebacks)
