@@ -206,9 +206,8 @@ static void report(struct run *run)
 	}
 	putchar('\n');
 	print_losses(run, GUARDED);
-	printf("  Target: all are saved: %u of %u, %s. Target: none that was hung for more than 2 "
-	       "s: "
-	       "%.0f ms, %s.\n",
+	printf("  Target: all are saved: %u of %u, %s. Target: none that was hung "
+	       "for more than 2 s: %.0f ms, %s.\n",
 	       saved, all, saved == all ? "met" : "MISSED", longest_ms,
 	       longest_ms <= HANG_TARGET_MS ? "met" : "MISSED");
 	json_object_set_new(json, "runs", json_integer(run->runs));

@@ -179,7 +179,7 @@ struct hrtimer;
 #define PF_KTHREAD 0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define SIGNAL_UNKILLABLE 0x00000040
-#define SIGNAL_IGNORED 1 /* TRACE_SIGNAL_IGNORED, of signal_generate */
+#define TRACE_SIGNAL_IGNORED 1
 #define SIGINT 2
 #define SIGKILL 9
 #define ESRCH 3

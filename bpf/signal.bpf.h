@@ -98,7 +98,7 @@ static __always_inline bool signal_was_waited_for(const struct apo_signalled *en
 	struct task_struct *task = (void *)bpf_get_current_task();
 	unsigned long pending;
 
-	if (!entry->generated_ns || entry->generate_result == SIGNAL_IGNORED)
+	if (!entry->generated_ns || entry->generate_result == TRACE_SIGNAL_IGNORED)
 		return false;
 	pending = BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
 	return !(pending >> ((entry->signal - 1) & 63) & 1);

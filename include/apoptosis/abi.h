@@ -45,7 +45,7 @@ enum apo_target {
 enum apo_policy_flag {
 	APO_POLICY_DRY_RUN = 1, /* decide and report, signal nothing */
 	APO_POLICY_AIRBAG = 2,	/* the responder raises the limit at a trip */
-	APO_POLICY_BRAKE = 4,	/* and slows growth when the handler is entered */
+	APO_POLICY_BRAKE = 4,	/* and slows growth when the signal is taken */
 	APO_POLICY_SIGNAL_GIVEN =
 		8, /* the signal is the operator's choice, whoever has a handler */
 	APO_POLICY_WARN_BY_PROFILE = 16, /* warn_signal is 0: the responder knows of another */
@@ -167,7 +167,7 @@ enum apo_record_type {
 	APO_REC_REQUEST = 6,   /* what the responder is to do for a trip */
 	APO_REC_REFRESH = 7,   /* statistics of limit_cgroup are to be brought up to date */
 	APO_REC_PREPARE = 8,   /* limit_cgroup is half full: open what raising its limit takes */
-	APO_REC_BRAKE = 9,     /* a handler is entered: slow down what grows on in limit_cgroup */
+	APO_REC_BRAKE = 9,     /* a signal is taken: slow down what grows on in limit_cgroup */
 	APO_REC_SPIKE = 10,    /* the growth of a process is sampled, and its limit is half full */
 	APO_REC_GAP =
 		11, /* something is guarded less than it should be, found for the first time */

@@ -24,12 +24,16 @@ Test(comeback, what_systemctl_shows_is_read)
 {
 	struct unit_state state = parsed("Restart=on-failure\nResult=success\nMainPID=70\n"
 					 "LoadState=loaded\nActiveState=active\n"
-					 "ActiveEnterTimestampMonotonic=1500000\n");
+					 "ActiveEnterTimestampMonotonic=1500000\n"
+					 "ActiveExitTimestampMonotonic=1600000\n"
+					 "ExecMainExitTimestampMonotonic=1700000\n");
 
 	cr_expect_eq(state.activity, UNIT_UP);
 	cr_expect(state.is_loaded);
 	cr_expect_eq(state.main_pid, 70);
 	cr_expect_eq(state.up_ns, 1500 * NSEC_PER_MSEC);
+	cr_expect_eq(state.left_ns, 1600 * NSEC_PER_MSEC);
+	cr_expect_eq(state.main_end_ns, 1700 * NSEC_PER_MSEC);
 	cr_expect_str_eq(state.restart, "on-failure");
 	cr_expect_str_eq(state.result, "success");
 }
@@ -90,9 +94,6 @@ Test(comeback, only_two_values_of_restart_bring_back_what_has_succeeded)
 		memcpy(state.restart, others[i], strlen(others[i]));
 		cr_expect_not(unit_restarts_after_success(&state), "%s", others[i]);
 	}
-	cr_expect(unit_is_service("getty@tty1.service"));
-	cr_expect_not(unit_is_service("docker-0123.scope"));
-	cr_expect_not(unit_is_service("service"));
 }
 
 /* --- what follows -------------------------------------------------------------------------- */
@@ -105,7 +106,9 @@ enum {
 	STARTING = 's',
 	STOPPING = 'S',
 	DOWN = 'd',
-	GONE = 'g'
+	GONE = 'g',
+	STOPPED = 't',
+	STOPPED_BEFORE = 'T'
 };
 
 static struct unit_state state_of(char what)
@@ -135,8 +138,19 @@ static struct unit_state state_of(char what)
 	case STOPPING:
 		state.activity = UNIT_STOPPING;
 		break;
-	default:
+	case STOPPED: /* before its main process had ended */
 		state.activity = UNIT_DOWN;
+		state.left_ns = END_NS + 1;
+		state.main_end_ns = END_NS + 2;
+		break;
+	case STOPPED_BEFORE: /* before the target had; of a main process nothing is known */
+		state.activity = UNIT_DOWN;
+		state.left_ns = END_NS - 1;
+		break;
+	default: /* as when it has ended by itself */
+		state.activity = UNIT_DOWN;
+		state.left_ns = END_NS + 2;
+		state.main_end_ns = END_NS + 1;
 	}
 	return state;
 }
@@ -217,6 +231,9 @@ Test(comeback, the_line_says_what_became_of_it)
 	struct comeback comeback = {.unit = "a\nb.service", .outcome = COMEBACK_RUNS_ON};
 
 	expect_line(&comeback, " runs on  a\\nb.service: was up all the time\n");
+	comeback = (struct comeback){.unit = "web.service", .outcome = COMEBACK_STOPPED};
+	expect_line(&comeback,
+		    " stopped  web.service: was stopped through its manager, and stays so\n");
 	comeback = (struct comeback){.unit = "web.service",
 				     .outcome = COMEBACK_RESTARTED,
 				     .took_ns = 120 * NSEC_PER_MSEC};

@@ -19,6 +19,7 @@
 
 static unsigned int outcomes;
 static struct comeback last;
+static enum apo_action action = APO_ACT_SENT;
 static char systemctl[512];
 
 static void on_comeback(uint64_t id, const struct comeback *comeback, void *userdata)
@@ -50,8 +51,10 @@ static void make_systemctl(const char *states)
 
 static void follow(const char *unit, bool restarts, const char *with)
 {
-	struct incident incident = {
-		.id = 0xab, .exit_ns = NSEC_PER_SEC, .target = {.pid = 70, .unit = (char *)unit}};
+	struct incident incident = {.id = 0xab,
+				    .action = action,
+				    .exit_ns = NSEC_PER_SEC,
+				    .target = {.pid = 70, .unit = (char *)unit}};
 	uv_loop_t loop;
 	const struct comebacks_config config = {
 		.loop = &loop,
@@ -124,6 +127,51 @@ Test(comebacks, without_a_manager_or_a_service_nobody_is_followed)
 	follow("web.service", true, NULL);
 	follow(NULL, true, systemctl);
 	cr_expect_eq(outcomes, 0);
+}
+
+static unsigned int answers;
+
+static void on_no_state(const struct unit_state *state, void *userdata)
+{
+	(void)userdata;
+	cr_expect_null(state);
+	answers++;
+}
+
+/* One that hangs is killed, and who asked is answered at once, and once. */
+Test(comebacks, a_manager_that_hangs_is_no_answer)
+{
+	struct manager_call *call;
+	uv_loop_t loop;
+	struct manager_request request = {
+		.loop = &loop,
+		.systemctl = systemctl,
+		.unit = "web.service",
+		.patience_ms = 50,
+		.on_state = on_no_state,
+	};
+
+	make_systemctl("active\n");
+	fixture_file("systemctl", "#!/bin/sh\nexec sleep 1000\n");
+	uv_loop_init(&loop);
+	for (unsigned int i = 1; i <= 2; i++) {
+		request.is_start = i == 2;
+		cr_assert_eq(manager_ask(&call, &request), 0);
+		uv_run(&loop, UV_RUN_DEFAULT);
+		cr_expect_eq(answers, i);
+		manager_drop(call);
+	}
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&loop), 0);
+}
+
+Test(comebacks, one_that_somebody_else_told_to_stop_is_left_alone)
+{
+	make_systemctl("inactive\n");
+	action = APO_ACT_TOLD;
+	follow("web.service", true, systemctl);
+	cr_expect_eq(last.outcome, COMEBACK_STOPPED);
+	expect_asked(SHOW SHOW);
 }
 
 /* A scope is its creator's to bring back, and so is a slice nobody's. */

@@ -125,3 +125,11 @@ Test(unit, name_has_at_most_255_bytes)
 	strcpy(name + 247, "a.service");
 	expect(path, NULL, NULL);
 }
+
+Test(unit, only_a_service_is_one)
+{
+	cr_expect(unit_is_service("getty@tty1.service"));
+	cr_expect_not(unit_is_service("docker-0123.scope"));
+	cr_expect_not(unit_is_service(".service"));
+	cr_expect_not(unit_is_service("service"));
+}

@@ -45,7 +45,7 @@ void common_engine_config(const struct options *options, FILE *out, struct engin
 			      : geteuid() == 0	    ? REPORTS_DIR_DEFAULT
 						    : NULL,
 		.wants_reports = options->report_dir,
-		.restarts = options->restarts,
+		.restarts = options->restarts && !options->policy.dry_run,
 		.profiles = options->profiles,
 		.no_profiles = options->no_profiles,
 		.accounts = options->accounts,

@@ -71,6 +71,8 @@ int unit_state_parse(const char *text, struct unit_state *ret)
 			  !strcmp(load, "loaded");
 	state.main_pid = (pid_t)number_of(text, "MainPID");
 	state.up_ns = number_of(text, "ActiveEnterTimestampMonotonic") * NSEC_PER_USEC;
+	state.left_ns = number_of(text, "ActiveExitTimestampMonotonic") * NSEC_PER_USEC;
+	state.main_end_ns = number_of(text, "ExecMainExitTimestampMonotonic") * NSEC_PER_USEC;
 	if (state.activity == UNIT_DOWN && number_of(text, "Job"))
 		state.activity = UNIT_STARTING;
 	value_of(text, "Restart", state.restart, sizeof(state.restart));
@@ -89,17 +91,10 @@ const char *comeback_name(enum comeback_outcome outcome)
 	static const char *const names[] = {
 		[COMEBACK_UNKNOWN] = "unknown",	    [COMEBACK_RUNS_ON] = "runs on",
 		[COMEBACK_RESTARTED] = "restarted", [COMEBACK_PENDING] = "pending",
-		[COMEBACK_DOWN] = "down",
+		[COMEBACK_DOWN] = "down",	    [COMEBACK_STOPPED] = "stopped",
 	};
 
 	return names[outcome];
-}
-
-bool unit_is_service(const char *unit)
-{
-	const char *suffix = strrchr(unit, '.');
-
-	return suffix && !strcmp(suffix, ".service") && strlen(unit) < UNIT_NAME_SIZE;
 }
 
 static enum comeback_step over(struct comeback_watch *watch, enum comeback_outcome outcome)
@@ -120,6 +115,16 @@ static enum comeback_step on_up(struct comeback_watch *watch, const struct unit_
 	return over(watch, COMEBACK_RESTARTED);
 }
 
+/*
+ * By somebody's will: it was to stop before anything of it had ended. A unit that is down and that nothing refers
+ * to is forgotten, with its times.
+ */
+static bool was_stopped(const struct comeback_watch *watch, const struct unit_state *state)
+{
+	return watch->was_told ||
+	       (state->left_ns && state->left_ns < (state->main_end_ns ?: watch->end_ns));
+}
+
 static enum comeback_step on_down(struct comeback_watch *watch, const struct unit_state *state,
 				  bool is_last)
 {
@@ -127,6 +132,8 @@ static enum comeback_step on_down(struct comeback_watch *watch, const struct uni
 		watch->was_down = true;
 		return COMEBACK_ASK_AGAIN;
 	}
+	if (!watch->comeback.is_asked && was_stopped(watch, state))
+		return over(watch, COMEBACK_STOPPED);
 	if (!watch->restarts || watch->comeback.is_asked || !state->is_loaded || is_last)
 		return over(watch, COMEBACK_DOWN);
 	watch->comeback.is_asked = true;

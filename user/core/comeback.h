@@ -14,9 +14,10 @@
 #include <sys/types.h>
 
 /* What unit_state_parse() wants to be asked for: an argument of `systemctl show`. */
-#define UNIT_PROPERTIES                                                                       \
-	"--property=LoadState,ActiveState,Job,MainPID,ActiveEnterTimestampMonotonic,Restart," \
-	"Result"
+#define UNIT_PROPERTIES                                                \
+	"--property=LoadState,ActiveState,Job,MainPID,Restart,Result," \
+	"ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,"  \
+	"ExecMainExitTimestampMonotonic"
 
 #define UNIT_NAME_SIZE 256 /* of systemd's own bound */
 #define UNIT_WORD_SIZE 24  /* of the values of Restart= and Result */
@@ -32,12 +33,10 @@ struct unit_state {
 	enum unit_activity activity;
 	bool is_loaded; /* else there is nothing to start: a transient unit is gone with its end */
 	pid_t main_pid; /* 0: there is none, or it is not known */
-	uint64_t up_ns; /* CLOCK_MONOTONIC: since when it is up, or was last; 0: never */
+	/* CLOCK_MONOTONIC, 0: never. It was up since, or last; it was no more; its main process had ended. */
+	uint64_t up_ns, left_ns, main_end_ns;
 	char restart[UNIT_WORD_SIZE], result[UNIT_WORD_SIZE];
 };
-
-/* Whether its name is that of a service. A scope is its creator's to bring back. */
-bool unit_is_service(const char *unit);
 
 /* -EINVAL: not what was asked for. */
 int unit_state_parse(const char *text, struct unit_state *ret);
@@ -51,6 +50,7 @@ enum comeback_outcome {
 	COMEBACK_RESTARTED,
 	COMEBACK_PENDING, /* on its way when it was last asked for: RestartSec=, a slow start */
 	COMEBACK_DOWN,
+	COMEBACK_STOPPED, /* down, as somebody has had its manager stop it: not ours to start */
 };
 
 /* What became of the service of an incident's target. */
@@ -62,7 +62,7 @@ struct comeback {
 	char restart[UNIT_WORD_SIZE], result[UNIT_WORD_SIZE]; /* empty: not known */
 };
 
-/* "unknown", "runs on", "restarted", "pending", "down". Never NULL. */
+/* "unknown", "runs on", "restarted", "pending", "down", "stopped". Never NULL. */
 const char *comeback_name(enum comeback_outcome outcome);
 
 enum comeback_step {
@@ -71,10 +71,11 @@ enum comeback_step {
 	COMEBACK_OVER,	/* the outcome is known, or as known as it gets */
 };
 
-/* One that is followed. Zero but for the first three. */
+/* One that is followed. Zero but for the first four. */
 struct comeback_watch {
 	pid_t target;	 /* that has ended */
 	uint64_t end_ns; /* when; CLOCK_MONOTONIC */
+	bool was_told;	 /* to stop, by somebody else */
 	bool restarts;	 /* --then restart */
 	bool was_down; /* at the last answer: between two states a unit may look so for a moment */
 	struct comeback comeback;

@@ -122,7 +122,7 @@ struct incident {
 	struct incident_level levels[APO_MAX_DEPTH];
 	unsigned int level_count;
 	struct loan_facts loan; /* on the limit that binds; it ends after the trip */
-	bool brake_set;		/* when the handler was entered */
+	bool brake_set;		/* when the signal was taken */
 	bool killed_after_grace;
 	uint64_t grace_ns;  /* 0: off */
 	bool grace_is_lent; /* none was asked for: it ends only what still needs the loan */
@@ -168,7 +168,7 @@ const char *incident_missing_word(enum incident_missing missing);
 /* How far need went beyond the limit there was: what the airbag was good for. */
 uint64_t incident_airbag_used(const struct incident *incident);
 
-/* "none"; "set", when the handler was entered; "held", and somebody was slowed down by it. */
+/* "none"; "set", when the signal was taken; "held", and somebody was slowed down by it. */
 const char *incident_brake(const struct incident *incident);
 
 /* The least headroom as time, at the rate of the trip. APO_UNLIMITED: it was not growing. */

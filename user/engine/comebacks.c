@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "base/util.h"
 #include "engine/manager.h"
+#include "sense/unit.h"
 
 #define FIRST_MS 100 /* each wait is twice the one before */
 #define WAITS 9	     /* 51 s in all */
@@ -79,6 +80,7 @@ static void on_time(uv_timer_t *timer)
 		.systemctl = config->systemctl,
 		.unit = follow->watch.comeback.unit,
 		.is_start = follow->is_start,
+		.patience_ms = MANAGER_PATIENCE_MS,
 		.on_state = on_state,
 		.userdata = follow,
 	};
@@ -130,12 +132,18 @@ void comebacks_follow(struct comebacks *comebacks, const struct incident *incide
 	follow->watch = (struct comeback_watch){
 		.target = incident->target.pid,
 		.end_ns = incident->exit_ns,
+		.was_told = incident->action == APO_ACT_TOLD,
 		.restarts = comebacks->config.restarts,
 	};
 	snprintf(follow->watch.comeback.unit, UNIT_NAME_SIZE, "%s", incident->target.unit);
 	follow->next = comebacks->first;
 	comebacks->first = follow;
 	ask_later(follow);
+}
+
+bool comebacks_restart(const struct comebacks *comebacks)
+{
+	return comebacks->config.restarts;
 }
 
 bool comebacks_are_open(const struct comebacks *comebacks)
@@ -147,8 +155,13 @@ struct comebacks *comebacks_new(const struct comebacks_config *config)
 {
 	struct comebacks *comebacks = calloc(1, sizeof(*comebacks));
 
-	if (comebacks)
-		comebacks->config = *config;
+	if (!comebacks)
+		return NULL;
+	comebacks->config = *config;
+	if (config->restarts && !config->systemctl) {
+		comebacks->config.restarts = false;
+		log_warn("--then restart: no systemd runs this machine; the rest works");
+	}
 	return comebacks;
 }
 

@@ -23,11 +23,13 @@ struct comebacks_config {
 	void *userdata;
 };
 
-/* NULL: no memory. */
+/* NULL: no memory. A warning says where services cannot be started as asked for. */
 struct comebacks *comebacks_new(const struct comebacks_config *config);
 /* Without a word, at any time before the loop is closed. Takes NULL. Returns NULL. */
 struct comebacks *comebacks_free(struct comebacks *comebacks);
 
+/* Whether services are started again. */
+bool comebacks_restart(const struct comebacks *comebacks);
 /* Whether any is followed. */
 bool comebacks_are_open(const struct comebacks *comebacks);
 

@@ -398,8 +398,6 @@ static int start(struct engine *engine)
 	if (r)
 		return r;
 	engine->has_loop = true;
-	if (incidents.restarts && !incidents.systemctl)
-		log_warn("--then restart: no systemd runs this machine; the rest works");
 	engine->signal_fd = signalfd(-1, &engine->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (engine->signal_fd < 0)
 		return -errno;

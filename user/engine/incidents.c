@@ -567,7 +567,7 @@ size_t incidents_open_count(const struct incidents *incidents)
 
 bool incidents_are_awaited(const struct incidents *incidents)
 {
-	bool restarts = incidents->config.systemctl && incidents->config.restarts;
+	bool restarts = comebacks_restart(incidents->comebacks);
 
 	for (const struct open_incident *open = incidents->open; open; open = open->next)
 		if (open->incident->grace_ns || restarts)

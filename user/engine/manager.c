@@ -11,7 +11,6 @@
 #include "base/util.h"
 #include "profile/helper.h"
 
-#define PATIENCE_MS 5000
 #define ANSWER_SIZE 4096
 
 struct manager_call {
@@ -19,6 +18,7 @@ struct manager_call {
 	char unit[UNIT_NAME_SIZE];
 	struct helper *helper;
 	int answer_fd; /* what it prints */
+	bool is_answered;
 };
 
 const char *manager_systemctl(void)
@@ -33,11 +33,19 @@ const char *manager_systemctl(void)
 	return NULL;
 }
 
-/* One that was killed ends too. */
+/* The answer that counts: whatever ends later is nothing to whoever asked. */
+static void answer(struct manager_call *call, const struct unit_state *state)
+{
+	if (call->is_answered)
+		return;
+	call->is_answered = true;
+	call->request.on_state(state, call->request.userdata);
+}
+
 static void on_done(bool in_time, void *userdata)
 {
-	(void)in_time;
-	(void)userdata;
+	if (!in_time)
+		answer(userdata, NULL);
 }
 
 static int run(struct manager_call *call, const char *verb, const char *option,
@@ -51,7 +59,7 @@ static int run(struct manager_call *call, const char *verb, const char *option,
 		.path = call->request.systemctl,
 		.argv = argv,
 		.in = -1,
-		.patience_ms = PATIENCE_MS,
+		.patience_ms = call->request.patience_ms,
 		.on_done = on_done,
 		.on_end = on_end,
 		.userdata = call,
@@ -68,14 +76,13 @@ static int run(struct manager_call *call, const char *verb, const char *option,
 
 static void on_shown(void *userdata)
 {
-	const struct manager_call *call = userdata;
+	struct manager_call *call = userdata;
 	char text[ANSWER_SIZE];
 	struct unit_state state;
 	ssize_t n = pread(call->answer_fd, text, sizeof(text) - 1, 0);
 
 	text[MAX(n, 0)] = '\0';
-	call->request.on_state(unit_state_parse(text, &state) ? NULL : &state,
-			       call->request.userdata);
+	answer(call, unit_state_parse(text, &state) ? NULL : &state);
 }
 
 static int show(struct manager_call *call)
@@ -87,8 +94,8 @@ static void on_started(void *userdata)
 {
 	struct manager_call *call = userdata;
 
-	if (show(call))
-		call->request.on_state(NULL, call->request.userdata);
+	if (!call->is_answered && show(call))
+		answer(call, NULL);
 }
 
 int manager_ask(struct manager_call **ret, const struct manager_request *request)
@@ -109,42 +116,45 @@ int manager_ask(struct manager_call **ret, const struct manager_request *request
 	return r;
 }
 
-struct answer {
-	bool is_there;
+struct waited {
+	uv_loop_t loop;
 	struct unit_state *state;
+	int result;
 };
 
 static void take(const struct unit_state *state, void *userdata)
 {
-	struct answer *answer = userdata;
+	struct waited *waited = userdata;
 
 	if (state)
-		*answer->state = *state;
-	answer->is_there = state;
+		*waited->state = *state;
+	waited->result = state ? 0 : -ETIMEDOUT;
+	uv_stop(&waited->loop); /* even if what was asked cannot be killed */
 }
 
 int manager_ask_now(const char *systemctl, const char *unit, struct unit_state *ret)
 {
-	struct answer answer = {.state = ret};
+	struct waited waited = {.state = ret};
 	struct manager_call *call = NULL;
-	uv_loop_t loop;
 	const struct manager_request request = {
-		.loop = &loop,
+		.loop = &waited.loop,
 		.systemctl = systemctl,
 		.unit = unit,
+		.patience_ms = MANAGER_PATIENCE_MS,
 		.on_state = take,
-		.userdata = &answer,
+		.userdata = &waited,
 	};
-	int r = uv_loop_init(&loop);
+	int r = uv_loop_init(&waited.loop);
 
 	if (r)
 		return r;
 	r = manager_ask(&call, &request);
-	uv_run(&loop, UV_RUN_DEFAULT);
+	if (!r)
+		uv_run(&waited.loop, UV_RUN_DEFAULT);
 	manager_drop(call);
-	uv_run(&loop, UV_RUN_DEFAULT); /* what it had is closed */
-	uv_loop_close(&loop);
-	return r ?: answer.is_there ? 0 : -ETIMEDOUT;
+	uv_run(&waited.loop, UV_RUN_DEFAULT); /* what it had is closed */
+	uv_loop_close(&waited.loop);
+	return r ?: waited.result;
 }
 
 struct manager_call *manager_drop(struct manager_call *call)

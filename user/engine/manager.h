@@ -15,6 +15,8 @@ const char *manager_systemctl(void);
 
 struct manager_call;
 
+#define MANAGER_PATIENCE_MS 5000
+
 /* Of it nothing is kept but loop, systemctl, callback and userdata. */
 struct manager_request {
 	uv_loop_t *loop;
@@ -22,6 +24,7 @@ struct manager_request {
 	const char *unit;
 	/* Have it started first, as often as its own limits (StartLimitBurst=) allow: its state shows it. */
 	bool is_start;
+	unsigned int patience_ms; /* for each of the two */
 	/* Once. state: NULL where the manager did not answer in time, or not what was asked for. */
 	void (*on_state)(const struct unit_state *state, void *userdata);
 	void *userdata;

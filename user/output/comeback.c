@@ -10,8 +10,6 @@
 #include "output/format.h"
 #include "output/json.h"
 
-#define WORD_WIDTH 8 /* as in event.c */
-
 /* By whom it was brought back; NULL: it was not. */
 static const char *who(const struct comeback *comeback)
 {
@@ -20,17 +18,15 @@ static const char *who(const struct comeback *comeback)
 	return comeback->is_asked ? "apoptosis" : "manager";
 }
 
-static void print_word(FILE *file, enum comeback_outcome outcome, bool colour)
+static void print_outcome(FILE *file, enum comeback_outcome outcome, bool colour)
 {
 	const char *word = outcome == COMEBACK_RESTARTED ? "up" : comeback_name(outcome);
 	const char *code = outcome == COMEBACK_DOWN ? COLOUR_RED
 			   : outcome == COMEBACK_RESTARTED || outcome == COMEBACK_RUNS_ON
 				   ? COLOUR_GREEN
 				   : COLOUR_YELLOW;
-	char padded[WORD_WIDTH + 1];
 
-	snprintf(padded, sizeof(padded), "%-*s", WORD_WIDTH, word);
-	print_coloured(file, colour, code, padded);
+	print_word(file, colour, code, word);
 }
 
 static void print_down(FILE *file, const struct comeback *comeback)
@@ -58,7 +54,7 @@ int comeback_line(FILE *file, const struct comeback_event *event, bool colour)
 		return -ENOMEM;
 	format_clock(clock, sizeof(clock), event->realtime_ns);
 	fprintf(file, "%s ", clock);
-	print_word(file, comeback->outcome, colour);
+	print_outcome(file, comeback->outcome, colour);
 	fprintf(file, " %s", unit);
 	switch (comeback->outcome) {
 	case COMEBACK_UNKNOWN:
@@ -74,6 +70,9 @@ int comeback_line(FILE *file, const struct comeback_event *event, bool colour)
 		break;
 	case COMEBACK_PENDING:
 		fputs(": is not up yet, but its manager is at it", file);
+		break;
+	case COMEBACK_STOPPED:
+		fputs(": was stopped through its manager, and stays so", file);
 		break;
 	case COMEBACK_DOWN:
 		print_down(file, comeback);

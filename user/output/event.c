@@ -12,8 +12,6 @@
 #include "core/hooks.h"
 #include "output/format.h"
 
-#define WORD_WIDTH 8 /* "too late", "oom kill" */
-
 /* Foreign strings of an incident made printable; NULL where it has none. */
 struct names {
 	char *comm, *cgroup, *limit_cgroup, *target_comm;
@@ -57,10 +55,9 @@ const char *event_name(const struct incident *incident)
 	}
 }
 
-static void print_word(FILE *file, const struct incident *incident, bool colour)
+static void print_kind(FILE *file, const struct incident *incident, bool colour)
 {
 	const char *word = verdict_name(incident->verdict), *code = COLOUR_YELLOW;
-	char padded[WORD_WIDTH + 1];
 
 	switch (incident->verdict) {
 	case VERDICT_OPEN:
@@ -84,8 +81,7 @@ static void print_word(FILE *file, const struct incident *incident, bool colour)
 	case VERDICT_NEEDLESS:
 		break;
 	}
-	snprintf(padded, sizeof(padded), "%-*s", WORD_WIDTH, word);
-	print_coloured(file, colour, code, padded);
+	print_word(file, colour, code, word);
 }
 
 /* " server[1234] in /docker/ab12" */
@@ -344,7 +340,7 @@ int event_line(FILE *file, const struct incident *incident, bool colour)
 		return r;
 	format_clock(clock, sizeof(clock), incident->judged_ns ?: incident->realtime_ns);
 	fprintf(file, "%s ", clock);
-	print_word(file, incident, colour);
+	print_kind(file, incident, colour);
 	print_who(file, incident, &names);
 	print_level(file, incident, &names);
 	if (incident->verdict == VERDICT_MISSED) {

@@ -129,6 +129,14 @@ void print_coloured(FILE *file, bool colour, const char *code, const char *word)
 	fprintf(file, "%s%s%s", colour ? code : "", word, colour ? "\033[0m" : "");
 }
 
+void print_word(FILE *file, bool colour, const char *code, const char *word)
+{
+	char padded[] = "too late";
+
+	snprintf(padded, sizeof(padded), "%-*s", (int)sizeof(padded) - 1, word);
+	print_coloured(file, colour, code, padded);
+}
+
 int file_result(FILE *file)
 {
 	int r = 0;

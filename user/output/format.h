@@ -38,6 +38,9 @@ const char *kind_name(enum apo_kind kind);
 /* Writes the word between the colour and its end, or bare. */
 void print_coloured(FILE *file, bool colour, const char *code, const char *word);
 
+/* The word that an event's line begins with, as wide as the longest: "too late". */
+void print_word(FILE *file, bool colour, const char *code, const char *word);
+
 /*
  * Flushes. 0, or -errno of the flush, or -EIO if an earlier write failed; the file may be written
  * to again after that.

@@ -40,7 +40,7 @@ struct bag {
 	bool is_for_trip;	 /* or was: it does not stay as a silent loan */
 	bool was_braked;	 /* since it was raised */
 	bool is_rearmed; /* its trips are over, need is beyond the limit, and who grows is signalled */
-	uint64_t entered_ns; /* when a handler was entered last; 0: not since it was raised */
+	uint64_t entered_ns; /* when a signal was taken last; 0: not since it was raised */
 	uint64_t complained_ns;
 	bool is_owed; /* the kernel refused to put it back: nothing more is lent */
 };

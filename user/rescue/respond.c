@@ -52,6 +52,7 @@ static struct stop_wish wish_for(const struct respond *respond, const struct apo
 	char arguments[APO_ARGS_LEN + 1];
 	size_t length = MIN(request->args_len, (uint32_t)APO_ARGS_LEN);
 	bool is_known = length && is_grower(respond, request, process);
+
 	memcpy(arguments, request->args, length);
 	text_join_words(arguments, length);
 	return (struct stop_wish){

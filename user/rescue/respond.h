@@ -3,7 +3,8 @@
  * What the responder does for one record of the kernel side. The limit is raised before anybody is
  * signalled. Then, by the target of the process's policy, the grower, its leader, or every process of
  * the cgroup whose limit binds is signalled; the leader also in place of a grower for whom no signal
- * makes sense, and another one of its pool in place of a process whose profile says so. Then the end of its grace is seen to. What takes its time waits until the signals are out.
+ * makes sense, and another one of its pool in place of a process whose profile says so. Then the end of its
+ * grace is seen to. What takes its time waits until the signals are out.
  *
  * A process is held before anything is asked about it. The grower is the one of the record, by its start
  * time; everybody else is signalled only as a member of the cgroup whose limit binds, asked while held: a

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sense/unit.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -144,4 +143,9 @@ int unit_of_user_from_cgroup(const char *cgroup_path, char **ret)
 	const char *rest = skip_user(cgroup_path);
 
 	return rest ? unit_from_cgroup(rest, ret) : -ENOENT;
+}
+
+bool unit_is_service(const char *unit)
+{
+	return between((struct part){unit, strlen(unit)}, "", ".service").length > 0;
 }

@@ -17,6 +17,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 /* The unit of the system's manager. Allocated. -ENOENT: the path shows none. */
 int unit_from_cgroup(const char *cgroup_path, char **ret);
 
@@ -25,3 +27,6 @@ int unit_from_cgroup(const char *cgroup_path, char **ret);
  * capsule@NAME.service), or of a session (session-ID.scope). Returns as unit_from_cgroup().
  */
 int unit_of_user_from_cgroup(const char *cgroup_path, char **ret);
+
+/* Whether that is a service. A scope, as of a container, is its creator's to bring back. */
+bool unit_is_service(const char *unit);
