@@ -171,9 +171,11 @@ struct live_process *live_victim_argv(const struct live_spawn *spec, const char 
 #define live_victim(cgroup_, ...)                                         \
 	live_victim_argv(&(const struct live_spawn){.cgroup = (cgroup_)}, \
 			 (const char *const[]){__VA_ARGS__, (const char *)NULL})
-/* One that holds so much, near the limit, for which a loan stands. */
-struct live_process *live_borrower(const struct live_cgroup *cgroup, const char *holds,
-				   uint64_t limit);
+/*
+ * One for which a loan stands: it holds the limit less what the lend line leaves of it to who does not grow.
+ * At less, it would depend on how fast it has grown.
+ */
+struct live_process *live_borrower(const struct live_cgroup *cgroup, uint64_t limit);
 /*
  * The code of victims is charged to whoever runs the tests: beyond memory.high the kernel would drop it
  * again and again, and nobody would get on.

@@ -71,7 +71,7 @@ Test(lending, first_loan_is_silent_and_goes_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "silent", LIMIT);
 	struct live_process *guard = live_watch_lending(cgroup);
-	struct live_process *victim = live_borrower(cgroup, "252M", LIMIT);
+	struct live_process *victim = live_borrower(cgroup, LIMIT);
 
 	live_check(live_limit(cgroup) <= LIMIT + LIMIT / 4, "it is raised to %" PRIu64,
 		   live_limit(cgroup));
@@ -85,7 +85,7 @@ Test(lending, guard_that_stops_takes_its_loans_back)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "stop", LIMIT);
 	struct live_process *guard = live_watch_lending(cgroup);
-	struct live_process *victim = live_borrower(cgroup, "252M", LIMIT);
+	struct live_process *victim = live_borrower(cgroup, LIMIT);
 
 	live_expect_quiet(guard);
 	live_check(live_limit(cgroup) == LIMIT, "the limit is %" PRIu64, live_limit(cgroup));
@@ -118,7 +118,7 @@ Test(lending, limit_that_is_raised_by_its_owner_counts)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "owner", 64 * MIB);
 	struct live_process *guard = live_watch_lending(cgroup);
-	struct live_process *victim = live_victim(cgroup, "--max", "200M", "--mark", "61M",
+	struct live_process *victim = live_victim(cgroup, "--max", "200M", "--mark", "62M",
 						  "--hold-ms", "1", "--rate", "20");
 	uint64_t deadline = live_deadline();
 
@@ -221,7 +221,7 @@ Test(lending, limit_that_somebody_puts_back_ends_the_loan)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "written", LIMIT);
 	struct live_process *guard = live_watch_lending(cgroup);
-	struct live_process *victim = live_borrower(cgroup, "251M", LIMIT), *other;
+	struct live_process *victim = live_borrower(cgroup, LIMIT), *other;
 	uint64_t deadline = live_deadline();
 
 	live_set_limit(cgroup, LIMIT);

@@ -33,9 +33,10 @@ struct live_process *live_victim_argv(const struct live_spawn *spec, const char 
 	return victim;
 }
 
-struct live_process *live_borrower(const struct live_cgroup *cgroup, const char *holds,
-				   uint64_t limit)
+struct live_process *live_borrower(const struct live_cgroup *cgroup, uint64_t limit)
 {
+	uint64_t room = limit / 32 < 4 * MIB ? limit / 32 : 4 * MIB;
+	const char *holds = live_format("%" PRIu64, limit - room);
 	struct live_process *victim = live_victim(cgroup, "--max", holds, "--hold");
 	uint64_t deadline = live_deadline();
 
