@@ -195,6 +195,21 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 	return decision->error ? APO_ACT_NONE : decision->action;
 }
 
+/* A global function: verified once. Returns 1, or 0 where there is no room for the record. */
+__noinline int limit_tell(__u64 limit_cgroup)
+{
+	struct apo_limit_seen *seen = bpf_ringbuf_reserve(&records, sizeof(*seen), 0);
+
+	if (!seen) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return 0;
+	}
+	record_begin(&seen->rec, APO_REC_LIMIT, sizeof(*seen), APO_POLICY_NONE);
+	seen->limit_cgroup = limit_cgroup;
+	bpf_ringbuf_submit(seen, wake_later());
+	return 1;
+}
+
 /* Does what a decision wants besides a signal. */
 static __always_inline void request_wanted(struct check *check, struct limit *limit,
 					   const struct decision *decision)
@@ -203,6 +218,8 @@ static __always_inline void request_wanted(struct check *check, struct limit *li
 
 	if (decision->wants & WANT_PREPARE)
 		limit->prepared = request_bare(APO_REC_PREPARE, id, check->policy, 0, 0, 0);
+	if (decision->wants & WANT_TELL && limit_tell(id))
+		limit->told = 1 + (limit->shared.need_pages >= check->reading.limit_pages / 2);
 	if (decision->wants & WANT_REFRESH)
 		request_bare(APO_REC_REFRESH, id, check->policy, 0, 0, 0);
 	if (decision->wants & WANT_AIRBAG)
@@ -240,6 +257,16 @@ static __always_inline __u64 next_stage(const struct decision *decision)
 	return decision->stage + 1;
 }
 
+/* Whether it is a main process whose owner has declared how it is stopped. */
+static __always_inline bool is_declared(__u32 tgid, __u64 start_boottime_ns)
+{
+	const struct apo_declared *entry = bpf_map_lookup_elem(&declared, &tgid);
+
+	/* A tick either way is the same. */
+	return entry && start_boottime_ns + APO_START_TICK_NS - entry->start_boottime_ns <=
+				2 * APO_START_TICK_NS;
+}
+
 /*
  * Whether the responder knows better how the target is to be told. Many give themselves another name than they
  * began with: where it is the process of the check, its account has the one of now from here on.
@@ -257,6 +284,8 @@ static __noinline bool is_profiled(struct check *check, const struct decision *d
 	    (warn ? !policy->warn_signal && !(policy->flags & APO_POLICY_WARN_BY_PROFILE)
 		  : policy->flags & APO_POLICY_SIGNAL_GIVEN))
 		return false;
+	if (!warn && is_declared(decision->target_tgid, process->shared.start_boottime_ns))
+		return true;
 	if (decision->target_tgid == check->tgid) {
 		leader = BPF_CORE_READ(owner, group_leader);
 		bpf_probe_read_kernel(process->shared.comm, sizeof(process->shared.comm),

@@ -101,6 +101,7 @@ enum want {
 	WANT_RETRY = 4,	  /* a signal that met -EBUSY, if there is one */
 	WANT_AIRBAG = 8,  /* a loan, or a larger one: the limit, raised or not, is nearly reached */
 	WANT_REARM = 16,  /* the stage is over: headroom is ample, or need below the warn level */
+	WANT_TELL = 32,	  /* the slow path is to know of the limit */
 };
 
 /* The rules write it, act.bpf.h and emit.bpf.h read it. It is on the stack, so small. */
@@ -423,9 +424,12 @@ static __always_inline void decide(struct check *check, struct limit *limit,
 				   struct process *process, const struct apo_policy *policy,
 				   struct decision *decision)
 {
-	if (!limit->prepared && policy->flags & APO_POLICY_AIRBAG &&
-	    limit->shared.need_pages >= check->reading.limit_pages / 2)
+	__u32 is_half_full = limit->shared.need_pages >= check->reading.limit_pages / 2;
+
+	if (is_half_full && !limit->prepared && policy->flags & APO_POLICY_AIRBAG)
 		decision->wants |= WANT_PREPARE;
+	if (limit->told <= is_half_full)
+		decision->wants |= WANT_TELL;
 	trip_decide(check, limit, process, policy, decision);
 	if (!decision->target_tgid && !(decision->wants & WANT_REARM) && policy->warn_permyriad)
 		warn_decide(check, limit, process, policy, decision);

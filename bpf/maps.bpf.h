@@ -58,6 +58,14 @@ struct {
 	__uint(max_entries, 1024);
 } profiled SEC(".maps");
 
+/* Main processes whose owners have declared how they are stopped: by the responder. Full: the idlest goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u32); /* tgid */
+	__type(value, struct apo_declared);
+	__uint(max_entries, 4096);
+} declared SEC(".maps");
+
 /*
  * The cgroups above those that are guarded, which no guard covers: what fills their limits is seen,
  * whoever it is, and only who is guarded is signalled. The policy is that of the guard below.
@@ -103,6 +111,8 @@ struct limit {
 	__u64 sample_pages;    /* usage then */
 	__u32 top_tgid;	       /* the process with the highest rank */
 	__u32 prepared;	       /* the responder was told that it is half full */
+	__u32 told;	       /* the slow path was told of it; 2: that it is half full */
+	__u32 pad;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

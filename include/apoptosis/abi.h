@@ -16,16 +16,17 @@
 
 #include <linux/types.h>
 
-#define APO_COMM_LEN 16	      /* TASK_COMM_LEN, the same on every kernel */
-#define APO_ARGS_LEN 256      /* bytes of the command line kept in a trip */
-#define APO_MAX_DEPTH 32      /* cgroup levels walked towards the root */
-#define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
-#define APO_MAX_POLICIES 64   /* policies in force at a time */
-#define APO_POLICY_NONE (~0U) /* no policy: no guard covers it, or it is not known */
-#define APO_MAX_CPUS 8192     /* Debian's NR_CPUS; bounds the per-CPU offset table */
-#define APO_REGISTERS 34      /* words of user-mode registers: arm64 has 34, x86-64 21 */
-#define APO_STACK_BYTES 8192  /* kept of a user stack, from its top */
-#define APO_UNLIMITED (~0ULL) /* a limit, reserve or headroom that does not exist */
+#define APO_COMM_LEN 16		      /* TASK_COMM_LEN, the same on every kernel */
+#define APO_ARGS_LEN 256	      /* bytes of the command line kept in a trip */
+#define APO_MAX_DEPTH 32	      /* cgroup levels walked towards the root */
+#define APO_MAX_SUBTREE 512	      /* descendants summed for an ancestor's page cache */
+#define APO_MAX_POLICIES 64	      /* policies in force at a time */
+#define APO_POLICY_NONE (~0U)	      /* no policy: no guard covers it, or it is not known */
+#define APO_MAX_CPUS 8192	      /* Debian's NR_CPUS; bounds the per-CPU offset table */
+#define APO_REGISTERS 34	      /* words of user-mode registers: arm64 has 34, x86-64 21 */
+#define APO_STACK_BYTES 8192	      /* kept of a user stack, from its top */
+#define APO_START_TICK_NS 10000000ULL /* of the times in /proc/PID/stat: 1/USER_HZ */
+#define APO_UNLIMITED (~0ULL)	      /* a limit, reserve or headroom that does not exist */
 
 /* Memory kinds, in the order of the kernel's own mm counters (enum in mm_types.h). */
 enum apo_kind {
@@ -63,6 +64,24 @@ struct apo_profiled_key {
 	char comm[APO_COMM_LEN];
 };
 _Static_assert(sizeof(struct apo_profiled_key) == 20, "apo_profiled_key is ABI");
+
+/* By what the owner of a service has declared how it is stopped. */
+enum apo_declaration {
+	APO_DECLARED_NOTHING = 0,
+	APO_DECLARED_KILL_SIGNAL = 1,	 /* KillSignal= of a unit of systemd */
+	APO_DECLARED_RESTART_SIGNAL = 2, /* RestartKillSignal=, of one that is started again */
+	APO_DECLARED_CONTAINER = 3,	 /* the stop signal of a container */
+	APO_DECLARED_EXEC_STOP = 4,	 /* ExecStop=: its manager is asked to stop it */
+	APO_DECLARED_EXEC_RESTART = 5, /* the same of a unit that is started again: to restart it */
+};
+
+/* Value of the map `declared`, key: tgid of the main process, which the responder tells to stop. */
+struct apo_declared {
+	__u64 start_boottime_ns; /* as /proc has it, in ticks */
+	__u32 signal;		 /* where its manager is asked: if that does not do it */
+	__u32 by;		 /* enum apo_declaration */
+};
+_Static_assert(sizeof(struct apo_declared) == 16, "apo_declared is ABI");
 
 /*
  * What to do for the processes of a guard; its id is its index in the map `policies`. The lines and
@@ -171,6 +190,7 @@ enum apo_record_type {
 	APO_REC_SPIKE = 10,    /* the growth of a process is sampled, and its limit is half full */
 	APO_REC_GAP =
 		11, /* something is guarded less than it should be, found for the first time */
+	APO_REC_LIMIT = 12, /* a limit is checked for the first time, or half full */
 };
 
 struct apo_record {
@@ -206,6 +226,7 @@ enum apo_action {
 	APO_ACT_FAILED = 5,	    /* responder: the system call failed, see error */
 	APO_ACT_SENT_RESPONDER = 6, /* by the responder */
 	APO_ACT_TOLD = 7,	    /* not sent: it shuts down already, somebody else has told it */
+	APO_ACT_ASKED = 8,	    /* responder: the manager of its unit is asked to stop that */
 };
 
 /* One trip or warning. */
@@ -315,6 +336,13 @@ struct apo_spike {
 	struct apo_task task;
 };
 _Static_assert(sizeof(struct apo_spike) == 72, "apo_spike is ABI");
+
+/* A limit whose services user space is to know before it is full. */
+struct apo_limit_seen {
+	struct apo_record rec;
+	__u64 limit_cgroup;
+};
+_Static_assert(sizeof(struct apo_limit_seen) == 24, "apo_limit_seen is ABI");
 
 /* Why something is guarded less than it should be, as far as the kernel side finds it. */
 enum apo_gap {

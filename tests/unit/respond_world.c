@@ -42,10 +42,9 @@ static uint64_t now_ns(void *userdata)
 static void tell(const struct responder_result *result, void *userdata)
 {
 	static const char *const actions[] = {
-		[APO_ACT_NONE] = "none",
-		[APO_ACT_DISAPPEARED] = "gone",
-		[APO_ACT_FAILED] = "failed",
-		[APO_ACT_SENT_RESPONDER] = "sent",
+		[APO_ACT_NONE] = "none",     [APO_ACT_DISAPPEARED] = "gone",
+		[APO_ACT_FAILED] = "failed", [APO_ACT_SENT_RESPONDER] = "sent",
+		[APO_ACT_ASKED] = "asked",
 	};
 
 	(void)userdata;
@@ -200,6 +199,17 @@ static int followed(pid_t pid, struct apo_signalled *ret, void *userdata)
 	return 0;
 }
 
+static int declared(pid_t pid, struct apo_declared *ret, void *userdata)
+{
+	const struct process *process = world_process(pid);
+
+	(void)userdata;
+	if (!process->declared.by)
+		return -ENOENT;
+	*ret = process->declared;
+	return 0;
+}
+
 static const struct respond_ops fakes = {
 	.now_ns = now_ns,
 	.tell = tell,
@@ -219,6 +229,7 @@ static const struct respond_ops fakes = {
 	.is_member = is_member,
 	.follow = follow,
 	.followed = followed,
+	.declared = declared,
 };
 
 static struct policy_set *policies_make(void)

@@ -34,6 +34,7 @@ struct process {
 	int hold_error, send_error;
 	bool is_away;		       /* in another cgroup by now */
 	struct apo_signalled followed; /* trip_id 0: it is not */
+	struct apo_declared declared;  /* by nothing: it is not */
 };
 
 struct world {

@@ -12,92 +12,6 @@
 #define TARGET 70
 #define END_NS (1000 * NSEC_PER_MSEC)
 
-static struct unit_state parsed(const char *text)
-{
-	struct unit_state state;
-
-	cr_assert_eq(unit_state_parse(text, &state), 0, "%s", text);
-	return state;
-}
-
-Test(comeback, what_systemctl_shows_is_read)
-{
-	struct unit_state state = parsed("Restart=on-failure\nResult=success\nMainPID=70\n"
-					 "LoadState=loaded\nActiveState=active\n"
-					 "ActiveEnterTimestampMonotonic=1500000\n"
-					 "ActiveExitTimestampMonotonic=1600000\n"
-					 "ExecMainExitTimestampMonotonic=1700000\n");
-
-	cr_expect_eq(state.activity, UNIT_UP);
-	cr_expect(state.is_loaded);
-	cr_expect_eq(state.main_pid, 70);
-	cr_expect_eq(state.up_ns, 1500 * NSEC_PER_MSEC);
-	cr_expect_eq(state.left_ns, 1600 * NSEC_PER_MSEC);
-	cr_expect_eq(state.main_end_ns, 1700 * NSEC_PER_MSEC);
-	cr_expect_str_eq(state.restart, "on-failure");
-	cr_expect_str_eq(state.result, "success");
-}
-
-Test(comeback, each_state_is_one_of_four)
-{
-	static const struct {
-		const char *text;
-		enum unit_activity activity;
-	} cases[] = {
-		{"ActiveState=reloading\n", UNIT_UP},
-		{"ActiveState=activating\n", UNIT_STARTING},
-		{"ActiveState=deactivating\n", UNIT_STOPPING},
-		{"ActiveState=inactive\n", UNIT_DOWN},
-		{"ActiveState=failed", UNIT_DOWN},
-		{"ActiveState=inactive\nJob=1207\n", UNIT_STARTING},
-		{"XActiveState=active\nActiveState=failed\n", UNIT_DOWN},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		cr_expect_eq(parsed(cases[i].text).activity, cases[i].activity, "%s",
-			     cases[i].text);
-}
-
-Test(comeback, what_is_no_answer_is_none)
-{
-	static const char *const texts[] = {"",
-					    "\n\n",
-					    "ActiveState",
-					    "ActiveState=",
-					    "Restart=no",
-					    "ActiveState=maintenance\n"};
-	struct unit_state state;
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		cr_expect_eq(unit_state_parse(texts[i], &state), -EINVAL, "%s", texts[i]);
-}
-
-Test(comeback, long_values_are_cut)
-{
-	struct unit_state state = parsed("ActiveState=active\nRestart="
-					 "0123456789012345678901234567890123456789\n");
-
-	cr_expect_eq(strlen(state.restart), UNIT_WORD_SIZE - 1);
-	cr_expect_not(parsed("ActiveState=failed\nLoadState=not-found\n").is_loaded);
-}
-
-Test(comeback, only_two_values_of_restart_bring_back_what_has_succeeded)
-{
-	static const char *const others[] = {"no",	    "on-failure", "on-abnormal", "on-abort",
-					     "on-watchdog", "",		  "on-success2", "alway"};
-
-	cr_expect(unit_restarts_after_success(&(const struct unit_state){.restart = "always"}));
-	cr_expect(unit_restarts_after_success(&(const struct unit_state){.restart = "on-success"}));
-	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-		struct unit_state state = {0};
-
-		memcpy(state.restart, others[i], strlen(others[i]));
-		cr_expect_not(unit_restarts_after_success(&state), "%s", others[i]);
-	}
-}
-
-/* --- what follows -------------------------------------------------------------------------- */
-
 enum {
 	NO_ANSWER = 'x',
 	UP = 'u',
@@ -209,6 +123,17 @@ Test(comeback, a_service_is_followed_until_its_outcome_is_known)
 
 	for (size_t i = 0; i < ARRAY_SIZE(courses); i++)
 		expect(&courses[i]);
+}
+
+/* By us: it would have been stopped by a signal otherwise. */
+Test(comeback, a_unit_that_we_had_stopped_is_down_and_not_stopped)
+{
+	struct comeback_watch watch = {.target = TARGET, .end_ns = END_NS, .was_asked = true};
+	struct unit_state state = state_of(STOPPED);
+
+	cr_expect_eq(comeback_step(&watch, &state, false), COMEBACK_ASK_AGAIN);
+	cr_expect_eq(comeback_step(&watch, &state, false), COMEBACK_OVER);
+	cr_expect_eq(watch.comeback.outcome, COMEBACK_DOWN);
 }
 
 /* --- what is said -------------------------------------------------------------------------- */

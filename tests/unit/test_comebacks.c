@@ -131,31 +131,33 @@ Test(comebacks, without_a_manager_or_a_service_nobody_is_followed)
 
 static unsigned int answers;
 
-static void on_no_state(const struct unit_state *state, void *userdata)
+static void on_no_states(const char *text, void *userdata)
 {
 	(void)userdata;
-	cr_expect_null(state);
+	cr_expect_null(text);
 	answers++;
 }
 
 /* One that hangs is killed, and who asked is answered at once, and once. */
 Test(comebacks, a_manager_that_hangs_is_no_answer)
 {
+	static const char *const unit = "web.service";
 	struct manager_call *call;
 	uv_loop_t loop;
 	struct manager_request request = {
 		.loop = &loop,
 		.systemctl = systemctl,
-		.unit = "web.service",
+		.units = &unit,
+		.unit_count = 1,
 		.patience_ms = 50,
-		.on_state = on_no_state,
+		.on_states = on_no_states,
 	};
 
 	make_systemctl("active\n");
 	fixture_file("systemctl", "#!/bin/sh\nexec sleep 1000\n");
 	uv_loop_init(&loop);
 	for (unsigned int i = 1; i <= 2; i++) {
-		request.is_start = i == 2;
+		request.job = i == 2 ? MANAGER_START : MANAGER_NO_JOB;
 		cr_assert_eq(manager_ask(&call, &request), 0);
 		uv_run(&loop, UV_RUN_DEFAULT);
 		cr_expect_eq(answers, i);

@@ -3,8 +3,10 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 
 #include "base/util.h"
+#include "unit/fixture.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define OTHER "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
@@ -72,5 +74,46 @@ Test(container, other_paths_show_none)
 
 		cr_expect_eq(container_id_from_cgroup(paths[i], &id), -ENOENT, "%s", paths[i]);
 		cr_expect_null(id, "%s", paths[i]);
+	}
+}
+
+TestSuite(container_signal, .init = fixture_make, .fini = fixture_remove);
+
+#define DOCKER "var/lib/docker/containers/" ID "/config.v2.json"
+#define OCI(storage) storage "/storage/overlay-containers/" ID "/userdata/config.json"
+#define ANNOTATED(signal) \
+	"{\"annotations\":{\"org.opencontainers.image.stopSignal\":\"" signal "\"},\"hooks\":{}}"
+
+/* As the runtimes write them, but for what is not read. */
+Test(container_signal, is_what_its_runtime_keeps)
+{
+	static const struct {
+		const char *file, *text;
+		int signal; /* 0: none is known */
+	} cases[] = {
+		{DOCKER, "{\"ID\":\"" ID "\",\"Config\":{\"StopSignal\":\"SIGQUIT\"}}", SIGQUIT},
+		{DOCKER, "{\"Config\":{\"StopSignal\":\"SIGRTMIN+3\"}}", 37},
+		{DOCKER, "{\"Config\":{\"StopSignal\":\"SIGTERM\"}}", 0},
+		{DOCKER, "{\"Config\":{\"StopSignal\":\"SIGKILL\"}}", 0},
+		{DOCKER, "{\"Config\":{\"StopSignal\":\"\"}}", 0},
+		{DOCKER, "{\"Config\":{\"StopSignal\":3}}", 0},
+		{DOCKER, "{\"Config\":{}}", 0},
+		{DOCKER, "{", 0},
+		{OCI("var/lib/containers"), ANNOTATED("3"), SIGQUIT},
+		{OCI("var/lib/containers"), ANNOTATED("15"), 0},
+		{OCI("run/containers"), ANNOTATED("SIGWINCH"), SIGWINCH},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int signal = 0, r;
+
+		fixture_file(cases[i].file, cases[i].text);
+		r = container_stop_signal(fixture_root(), ID, &signal);
+		cr_expect_eq(r, cases[i].signal ? 0 : -ENOENT, "%s: %d", cases[i].text, r);
+		if (cases[i].signal)
+			cr_expect_eq(signal, cases[i].signal, "%s: %d", cases[i].text, signal);
+		cr_expect_eq(container_stop_signal(fixture_root(), OTHER, &signal), -ENOENT);
+		fixture_remove();
+		fixture_make();
 	}
 }

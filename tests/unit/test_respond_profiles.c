@@ -111,3 +111,61 @@ Test(respond_profiles, a_warning_is_what_the_profile_says_or_does_not_forbid)
 	is_of(GROWER, "plain", 1);
 	world_expect("", &warn, GROWER_IS_HELD NOBODY);
 }
+
+/* --- what owners declare ------------------------------------------------------------------- */
+
+static void declare(pid_t pid, enum apo_declaration by, int signal)
+{
+	struct process *process = world_process(pid);
+
+	process->declared = (struct apo_declared){
+		.start_boottime_ns = process->start_boottime_ns,
+		.signal = (uint32_t)signal,
+		.by = by,
+	};
+}
+
+Test(respond_profiles, what_its_owner_declares_comes_before_its_profile)
+{
+	struct apo_request asked = world_request(PLAIN), given = world_request(GIVEN);
+	struct apo_request of_leader = world_request(TO_LEADER);
+
+	is_of(GROWER, "quits", 1);
+	declare(GROWER, APO_DECLARED_KILL_SIGNAL, SIGQUIT);
+	declare(LEADER, APO_DECLARED_CONTAINER, SIGUSR1);
+	world_expect("", &asked, GETS(3, 100, 101) "tell sent 100 last\n");
+	cr_expect_eq(world.results[0].declared, APO_DECLARED_KILL_SIGNAL);
+	cr_expect_null(world.results[0].profile);
+	world_expect("", &given, GROWER_GETS_IT);
+	cr_expect_eq(world.results[0].declared, APO_DECLARED_NOTHING);
+	world_expect("", &of_leader, LEADER_IS_SOUGHT GETS(10, 200, 201) "tell sent 200 last\n");
+	cr_expect_eq(world.results[0].declared, APO_DECLARED_CONTAINER);
+}
+
+Test(respond_profiles, what_was_declared_of_another_of_that_pid_is_nothing)
+{
+	struct apo_request asked = world_request(PLAIN);
+
+	declare(GROWER, APO_DECLARED_KILL_SIGNAL, SIGQUIT);
+	world_process(GROWER)->declared.start_boottime_ns += NSEC_PER_SEC;
+	world_expect("", &asked, GROWER_GETS_IT);
+	declare(OTHER, APO_DECLARED_KILL_SIGNAL, SIGQUIT);
+	respond.initial_pid_ns =
+		false; /* the grower is OTHER there, and its pid another on the host */
+	world_expect("", &asked, "hold 300 started 101\nsend 15 to 300\ntell sent 300 last\n");
+}
+
+/* Its exit is followed; the signal is for the case that its manager does nothing. */
+Test(respond_profiles, a_unit_with_an_exec_stop_is_its_managers_to_stop)
+{
+	struct apo_request asked = world_request(PLAIN);
+
+	declare(GROWER, APO_DECLARED_EXEC_RESTART, SIGQUIT);
+	world_expect("", &asked, GROWER_IS_HELD "follow 100\ntell asked 100 last\n");
+	cr_expect_eq(world.results[0].signal, SIGQUIT);
+	cr_expect_eq(world.results[0].declared, APO_DECLARED_EXEC_RESTART);
+	cr_expect_eq(world.results[0].start_boottime_ns, 101);
+	/* Not of a warning, which stops nobody. */
+	asked = world_warning(PLAIN);
+	world_expect("", &asked, GROWER_IS_HELD "send 15 to 100\ntell sent 100 last\n");
+}

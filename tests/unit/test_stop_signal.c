@@ -50,6 +50,78 @@ Test(stop_signal, is_the_one_that_makes_the_most_of_the_process)
 	}
 }
 
+Test(stop_signal, of_its_owner_counts_where_it_does_something)
+{
+	static const struct profile is_never_told = {.is_protected = true};
+	static const struct {
+		struct does does;
+		bool is_given;
+		enum apo_declaration by;
+		int signal;
+		enum apo_declaration decided;
+	} cases[] = {
+		{{APO_DISP_HANDLED, 0, APO_DISP_HANDLED},
+		 false,
+		 APO_DECLARED_KILL_SIGNAL,
+		 SIGQUIT,
+		 APO_DECLARED_KILL_SIGNAL},
+		{{APO_DISP_HANDLED, 0, APO_DISP_BLOCKED},
+		 false,
+		 APO_DECLARED_CONTAINER,
+		 SIGQUIT,
+		 APO_DECLARED_CONTAINER},
+		/* It has no handler, and that is as he wants it. */
+		{{APO_DISP_HANDLED, 0, APO_DISP_DEFAULT},
+		 false,
+		 APO_DECLARED_RESTART_SIGNAL,
+		 SIGQUIT,
+		 APO_DECLARED_RESTART_SIGNAL},
+		{{APO_DISP_HANDLED, 0, APO_DISP_IGNORED},
+		 false,
+		 APO_DECLARED_KILL_SIGNAL,
+		 SIGTERM,
+		 APO_DECLARED_NOTHING},
+		{{APO_DISP_HANDLED, 0, APO_DISP_INIT},
+		 false,
+		 APO_DECLARED_CONTAINER,
+		 SIGTERM,
+		 APO_DECLARED_NOTHING},
+		{{APO_DISP_HANDLED, 0, APO_DISP_HANDLED},
+		 true,
+		 APO_DECLARED_KILL_SIGNAL,
+		 SIGTERM,
+		 APO_DECLARED_NOTHING},
+		/* Its manager does not need one. */
+		{{APO_DISP_HANDLED, 0, APO_DISP_IGNORED},
+		 false,
+		 APO_DECLARED_EXEC_STOP,
+		 SIGQUIT,
+		 APO_DECLARED_EXEC_STOP},
+		{{APO_DISP_HANDLED, 0, APO_DISP_HANDLED},
+		 true,
+		 APO_DECLARED_EXEC_RESTART,
+		 SIGTERM,
+		 APO_DECLARED_NOTHING},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct stop_wish wish = {
+			.signal = SIGTERM,
+			.is_given = cases[i].is_given,
+			.declared = {.signal = SIGQUIT, .by = cases[i].by},
+		};
+		struct stop_signal stop =
+			stop_signal_choose(&wish, disposition, (void *)&cases[i].does);
+
+		cr_expect_eq(stop.signal, cases[i].signal, "case %zu: %d", i, stop.signal);
+		cr_expect_eq(stop.declared, cases[i].decided, "case %zu: %d", i, stop.declared);
+		cr_expect_not_null(stop.why);
+		wish.profile = &is_never_told; /* his word counts for more */
+		stop = stop_signal_choose(&wish, disposition, (void *)&cases[i].does);
+		cr_expect_eq(stop.declared, cases[i].decided, "case %zu: %d", i, stop.declared);
+	}
+}
+
 static const struct profile quits = {.stop_signal = SIGQUIT};
 static const struct profile terms = {.stop_signal = SIGTERM};
 static const struct profile silent = {.never_warn = 1ULL << (SIGUSR1 - 1)};

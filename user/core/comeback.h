@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a service is up again after one of its processes was told to stop: what systemd says of its unit, and
- * what follows from that. Pure: text and times in, what to do next out. A shutdown of its own ends with
+ * Whether a service is up again after one of its processes was told to stop: what follows from what systemd says
+ * of its unit. Pure: states and times in, what to do next out. A shutdown of its own ends with
  * "success" for systemd, after which only Restart=always and on-success bring a service back.
- *
- * Sources: systemctl(1), show; org.freedesktop.systemd1(5), properties of units and services;
- * systemd.service(5), Restart=.
  */
 #pragma once
 
@@ -13,36 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What unit_state_parse() wants to be asked for: an argument of `systemctl show`. */
-#define UNIT_PROPERTIES                                                \
-	"--property=LoadState,ActiveState,Job,MainPID,Restart,Result," \
-	"ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,"  \
-	"ExecMainExitTimestampMonotonic"
-
-#define UNIT_NAME_SIZE 256 /* of systemd's own bound */
-#define UNIT_WORD_SIZE 24  /* of the values of Restart= and Result */
-
-enum unit_activity {
-	UNIT_UP,       /* active, reloading, refreshing */
-	UNIT_STARTING, /* activating: also while a restart is waited for; down, with a job waiting */
-	UNIT_STOPPING, /* deactivating */
-	UNIT_DOWN,     /* inactive, failed */
-};
-
-struct unit_state {
-	enum unit_activity activity;
-	bool is_loaded; /* else there is nothing to start: a transient unit is gone with its end */
-	pid_t main_pid; /* 0: there is none, or it is not known */
-	/* CLOCK_MONOTONIC, 0: never. It was up since, or last; it was no more; its main process had ended. */
-	uint64_t up_ns, left_ns, main_end_ns;
-	char restart[UNIT_WORD_SIZE], result[UNIT_WORD_SIZE];
-};
-
-/* -EINVAL: not what was asked for. */
-int unit_state_parse(const char *text, struct unit_state *ret);
-
-/* Whether its manager starts it again after a shutdown that was a success for it. */
-bool unit_restarts_after_success(const struct unit_state *state);
+#include "core/unit_state.h"
 
 enum comeback_outcome {
 	COMEBACK_UNKNOWN = 0, /* not followed, or its manager did not say */
@@ -76,6 +44,7 @@ struct comeback_watch {
 	pid_t target;	 /* that has ended */
 	uint64_t end_ns; /* when; CLOCK_MONOTONIC */
 	bool was_told;	 /* to stop, by somebody else */
+	bool was_asked;	 /* its manager was, by us, to stop it: ExecStop= */
 	bool restarts;	 /* --then restart */
 	bool was_down; /* at the last answer: between two states a unit may look so for a moment */
 	struct comeback comeback;

@@ -2,6 +2,7 @@
 #include "core/incident.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 
@@ -14,6 +15,24 @@ void incident_process_clear(struct incident_process *process)
 	free(process->unit);
 	free(process->user_unit);
 	*process = (struct incident_process){};
+}
+
+static char *copy_of(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+struct incident_process incident_process_copy(const struct incident_process *process)
+{
+	struct incident_process copy = *process;
+
+	copy.comm = copy_of(process->comm);
+	copy.cmdline = copy_of(process->cmdline);
+	copy.cgroup = copy_of(process->cgroup);
+	copy.container_id = copy_of(process->container_id);
+	copy.unit = copy_of(process->unit);
+	copy.user_unit = copy_of(process->user_unit);
+	return copy;
 }
 
 struct incident *incident_new(void)

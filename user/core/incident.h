@@ -114,6 +114,7 @@ struct incident {
 	int signal;	   /* the one chosen */
 	const char *
 		profile; /* name of the one that chose it; NULL: none did; lives as long as the engine */
+	enum apo_declaration declared; /* that chose it, or had its manager asked */
 	enum apo_action action;
 	int error; /* 0 or -errno of the last attempt */
 	enum incident_airbag airbag;
@@ -173,6 +174,9 @@ const char *incident_brake(const struct incident *incident);
 
 /* The least headroom as time, at the rate of the trip. APO_UNLIMITED: it was not growing. */
 uint64_t incident_margin_ns(const struct incident *incident);
+
+/* A copy that owns its strings; what there is no memory for is missing. */
+struct incident_process incident_process_copy(const struct incident_process *process);
 
 /* Frees what a process owns, not itself; leaves it empty. */
 void incident_process_clear(struct incident_process *process);

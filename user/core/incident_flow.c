@@ -235,14 +235,15 @@ static unsigned int retarget(struct flow *flow, struct incident *incident,
 static unsigned int on_signal_answer(struct flow *flow, struct incident *incident,
 				     const struct flow_signal_answer *answer, uint64_t now_ns)
 {
-	bool sent = answer->action == APO_ACT_SENT_RESPONDER;
+	bool sent = answer->action == APO_ACT_SENT_RESPONDER || answer->action == APO_ACT_ASKED;
 	unsigned int effects = FLOW_SAVE;
 
-	if (incident->action != APO_ACT_SENT_RESPONDER) {
+	if (incident->action != APO_ACT_SENT_RESPONDER && incident->action != APO_ACT_ASKED) {
 		incident->action = answer->action;
 		incident->error = answer->error;
 		incident->signal = answer->signal;
 		incident->profile = answer->profile;
+		incident->declared = answer->declared;
 		if (sent)
 			incident->signal_ns = answer->time_ns;
 		if (answer->pid && incident->target_policy != APO_TARGET_ALL)

@@ -62,6 +62,7 @@ struct flow_signal_answer {
 	enum apo_disposition disposition;
 	int signal, error;
 	const char *profile; /* name of the one that decided; NULL: none did */
+	enum apo_declaration declared;
 	uint64_t time_ns;
 	bool last; /* no other will follow */
 };

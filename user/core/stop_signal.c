@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "base/util.h"
+
 struct row {
 	enum apo_disposition disposition;
 	bool is_given; /* only where the operator asked for it */
@@ -61,23 +63,73 @@ static struct stop_signal by_disposition(const struct stop_wish *wish,
 				.why = row->why,
 			};
 	}
-	return (struct stop_signal){wish->signal, wished, NULL, "nothing is known of it"};
+	return (struct stop_signal){
+		.signal = wish->signal,
+		.disposition = wished,
+		.why = "nothing is known of it",
+	};
+}
+
+static const char *const declarations[] = {
+	[APO_DECLARED_KILL_SIGNAL] = "KillSignal= of its unit says so",
+	[APO_DECLARED_RESTART_SIGNAL] = "RestartKillSignal= of its unit says so",
+	[APO_DECLARED_CONTAINER] = "it is the stop signal of its container",
+	[APO_DECLARED_EXEC_STOP] =
+		"only if its manager does not stop its unit, which has an ExecStop= and is "
+		"asked to first",
+	[APO_DECLARED_EXEC_RESTART] =
+		"only if its manager does not restart its unit, which has an ExecStop= and "
+		"is asked to first",
+};
+
+bool stop_asks_manager(enum apo_declaration declared)
+{
+	return declared == APO_DECLARED_EXEC_STOP || declared == APO_DECLARED_EXEC_RESTART;
+}
+
+/* Returns whether that decides. */
+static bool by_declaration(const struct stop_wish *wish, stop_disposition_fn disposition,
+			   void *userdata, struct stop_signal *ret)
+{
+	const struct apo_declared *declared = &wish->declared;
+	int signal = (int)declared->signal;
+
+	if (wish->is_given || !declared->by || declared->by >= ARRAY_SIZE(declarations))
+		return false;
+	*ret = (struct stop_signal){
+		.signal = signal,
+		.disposition = disposition(signal, userdata),
+		.declared = declared->by,
+		.why = declarations[declared->by],
+	};
+	return stop_asks_manager(declared->by) ||
+	       (ret->disposition != APO_DISP_IGNORED && ret->disposition != APO_DISP_INIT);
 }
 
 struct stop_signal stop_signal_choose(const struct stop_wish *wish, stop_disposition_fn disposition,
 				      void *userdata)
 {
 	const struct profile *profile = wish->is_given ? NULL : wish->profile;
+	struct stop_signal declared;
 	enum apo_disposition own;
 
+	if (by_declaration(wish, disposition, userdata, &declared))
+		return declared;
 	if (profile && profile->is_protected)
-		return (struct stop_signal){0, disposition(wish->signal, userdata), profile,
-					    "its profile says that it is never told to stop"};
+		return (struct stop_signal){
+			.disposition = disposition(wish->signal, userdata),
+			.profile = profile,
+			.why = "its profile says that it is never told to stop",
+		};
 	if (profile && profile->stop_signal) {
 		own = disposition(profile->stop_signal, userdata);
 		if (is_taken(own))
-			return (struct stop_signal){profile->stop_signal, own, profile,
-						    "its profile says so"};
+			return (struct stop_signal){
+				.signal = profile->stop_signal,
+				.disposition = own,
+				.profile = profile,
+				.why = "its profile says so",
+			};
 	}
 	return by_disposition(wish, disposition, userdata);
 }
@@ -89,11 +141,16 @@ struct stop_signal stop_signal_warn(const struct stop_wish *wish, stop_dispositi
 	struct stop_signal warn = {.signal = wish->signal, .why = "it takes the signal"};
 
 	if (!wish->signal) {
-		warn = (struct stop_signal){profile ? profile->warn_signal : 0, APO_DISP_UNKNOWN,
-					    profile, "its profile says so"};
+		warn = (struct stop_signal){
+			.signal = profile ? profile->warn_signal : 0,
+			.profile = profile,
+			.why = "its profile says so",
+		};
 	} else if (profile && !profile_may_warn(profile, wish->signal)) {
-		warn = (struct stop_signal){0, APO_DISP_UNKNOWN, profile,
-					    "its profile says that this is no warning for it"};
+		warn = (struct stop_signal){
+			.profile = profile,
+			.why = "its profile says that this is no warning for it",
+		};
 	}
 	if (!warn.signal)
 		return warn;

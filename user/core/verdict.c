@@ -130,6 +130,7 @@ static enum sent classify_sent(const struct incident *incident)
 	case APO_ACT_SENT:
 	case APO_ACT_SENT_RESPONDER:
 	case APO_ACT_TOLD:
+	case APO_ACT_ASKED:
 		return SENT_YES;
 	case APO_ACT_DISAPPEARED:
 		return SENT_GONE;
@@ -225,12 +226,14 @@ static enum handler classify_handler(const struct incident *incident)
 {
 	if (incident->delivered_ns)
 		return HANDLER_RAN;
+	if (incident->action == APO_ACT_ASKED)
+		return HANDLER_UNSEEN; /* its ExecStop= need not send a signal */
 	if (incident->target.disposition == APO_DISP_BLOCKED)
 		return HANDLER_WAITED;
 	if (incident->target.disposition == APO_DISP_HANDLED && incident->generated_ns)
 		return HANDLER_NO;
 	if (incident->target.disposition == APO_DISP_DEFAULT &&
-	    incident->signal == incident->wanted_signal)
+	    (incident->signal == incident->wanted_signal || incident->declared))
 		return HANDLER_NONE;
 	return HANDLER_UNSEEN;
 }

@@ -62,11 +62,13 @@ static int collect_processes(struct source *source, struct status *status)
 	return 0;
 }
 
-int accounts_read(struct source *source, const struct cgroup_tree *tree,
+int accounts_read(struct source *source, struct airbag *airbag, const struct cgroup_tree *tree,
 		  const struct policy_set *policies, struct status *status)
 {
 	int r = collect_limits(source, tree, policies, status);
 
+	for (size_t i = 0; i < status->limit_count; i++)
+		status->limits[i].loan = airbag_loan(airbag, status->limits[i].key.cgroup_id);
 	if (!r)
 		r = collect_processes(source, status);
 	return r ?: source_counters(source, status->counters);

@@ -52,12 +52,14 @@ static void ask_later(struct follow *follow)
 	follow->waits++;
 }
 
-static void on_state(const struct unit_state *state, void *userdata)
+static void on_states(const char *text, void *userdata)
 {
 	struct follow *follow = userdata;
 	const struct comebacks_config *config = &follow->comebacks->config;
+	struct unit_state state;
+	bool is_known = text && !unit_state_parse(text, &state);
 
-	switch (comeback_step(&follow->watch, state, follow->waits >= WAITS)) {
+	switch (comeback_step(&follow->watch, is_known ? &state : NULL, follow->waits >= WAITS)) {
 	case COMEBACK_START:
 		follow->is_start = true;
 		/* fall through */
@@ -75,13 +77,15 @@ static void on_time(uv_timer_t *timer)
 {
 	struct follow *follow = timer->data;
 	const struct comebacks_config *config = &follow->comebacks->config;
+	const char *const unit = follow->watch.comeback.unit;
 	const struct manager_request request = {
 		.loop = config->loop,
 		.systemctl = config->systemctl,
-		.unit = follow->watch.comeback.unit,
-		.is_start = follow->is_start,
+		.units = &unit,
+		.unit_count = 1,
+		.job = follow->is_start ? MANAGER_START : MANAGER_NO_JOB,
 		.patience_ms = MANAGER_PATIENCE_MS,
-		.on_state = on_state,
+		.on_states = on_states,
 		.userdata = follow,
 	};
 	int r;
@@ -90,8 +94,8 @@ static void on_time(uv_timer_t *timer)
 	follow->call = manager_drop(follow->call);
 	r = manager_ask(&follow->call, &request);
 	if (r) {
-		log_warn("cannot ask for the state of %s: %s", request.unit, strerror(-r));
-		on_state(NULL, follow);
+		log_warn("cannot ask for the state of %s: %s", unit, strerror(-r));
+		on_states(NULL, follow);
 	}
 }
 
@@ -133,6 +137,7 @@ void comebacks_follow(struct comebacks *comebacks, const struct incident *incide
 		.target = incident->target.pid,
 		.end_ns = incident->exit_ns,
 		.was_told = incident->action == APO_ACT_TOLD,
+		.was_asked = incident->action == APO_ACT_ASKED,
 		.restarts = comebacks->config.restarts,
 	};
 	snprintf(follow->watch.comeback.unit, UNIT_NAME_SIZE, "%s", incident->target.unit);

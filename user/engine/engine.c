@@ -17,14 +17,14 @@
 #include "core/room.h"
 #include "core/status.h"
 #include "engine/accounts.h"
-#include "rescue/airbag.h"
+#include "rescue/rescue.h"
 #include "source/source.h"
 #include "sinks/report_dir.h"
 #include "sinks/sinks.h"
-#include "rescue/responder.h"
 #include "engine/gaps.h"
 #include "engine/guard_watch.h"
 #include "engine/service.h"
+#include "engine/services.h"
 #include "engine/swap.h"
 #include "engine/incidents.h"
 #include "engine/manager.h"
@@ -48,11 +48,10 @@ struct engine {
 	struct profiles *profiles; /* NULL: none are wanted */
 	struct source *source;
 	struct trigger_names triggers;
-	struct airbag *airbag;
+	struct rescue rescue;
 	bool lends; /* the first guard's limit can be raised */
-	struct keeper *keeper;
-	struct responder *responder;
 	struct service service;
+	struct services *services; /* that are guarded */
 	struct incidents *incidents;
 	struct gaps *gaps;
 	struct engine_events events;
@@ -172,7 +171,8 @@ static void on_results(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	while (responder_next_result(engine->responder, &result)) {
+	while (responder_next_result(engine->rescue.responder, &result)) {
+		services_on_result(engine->services, &result);
 		/* The record of a trip is written before the responder hears of it. */
 		source_consume_records(engine->source);
 		incidents_on_result(engine->incidents, &result);
@@ -186,7 +186,7 @@ static void on_kept(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	while (keeper_next_event(engine->keeper, &event)) {
+	while (keeper_next_event(engine->rescue.keeper, &event)) {
 		/* So is what led to it. */
 		source_consume_records(engine->source);
 		incidents_on_kept(engine->incidents, &event);
@@ -249,9 +249,9 @@ static int start_loop(struct engine *engine)
 		uv_poll_cb callback;
 	} polls[] = {
 		{&engine->records_poll, source_records_fd(engine->source), on_records},
-		{&engine->results_poll, responder_results_fd(engine->responder), on_results},
+		{&engine->results_poll, responder_results_fd(engine->rescue.responder), on_results},
 		{&engine->signal_poll, engine->signal_fd, on_signals},
-		{&engine->kept_poll, keeper_events_fd(engine->keeper), on_kept},
+		{&engine->kept_poll, keeper_events_fd(engine->rescue.keeper), on_kept},
 	};
 	int r = uv_prepare_init(&engine->loop, &engine->finish_prepare);
 
@@ -268,8 +268,8 @@ static int start_loop(struct engine *engine)
 		r = service_start(&engine->service,
 				  &(const struct service_config){
 					  .loop = &engine->loop,
-					  .workers = {keeper_worker(engine->keeper),
-						      responder_worker(engine->responder)},
+					  .workers = {keeper_worker(engine->rescue.keeper),
+						      responder_worker(engine->rescue.responder)},
 				  });
 	if (!r && only_pidfd(engine) >= 0)
 		r = start_poll(engine, &engine->pid_poll, only_pidfd(engine), on_process_end);
@@ -301,59 +301,62 @@ static int load(struct engine *engine)
 	return r;
 }
 
-static bool any_lends(const struct policy_set *policies)
+static void prepare_airbag(struct airbag *airbag, void *userdata)
 {
-	for (uint32_t id = 0; id < policy_set_count(policies); id++)
-		if (policy_lends(policy_set_policy(policies, id)))
-			return true;
-	return false;
-}
-
-/* Opens the limits before a trip, so that failures show at the start. */
-static void prepare_airbag(struct engine *engine)
-{
+	struct engine *engine = userdata;
 	const struct policy_set *policies = guards_policies(engine->guards);
 
 	for (uint32_t id = 0; id < policy_set_count(policies); id++) {
 		const char *rel = guards_cgroup(engine->guards, id);
 
 		if (rel && policy_lends(policy_set_policy(policies, id)) &&
-		    airbag_prepare(engine->airbag, rel) && id == 0)
+		    airbag_prepare(airbag, rel) && id == 0)
 			engine->lends = true;
 	}
 }
 
 static int start_rescue(struct engine *engine)
 {
-	const struct policy_set *policies = guards_policies(engine->guards);
-	const struct airbag_config airbag = {
-		.tree = engine->tree,
+	const struct rescue_config config = {
 		.source = engine->source,
-		.proc_fd = engine->proc_fd,
-		.page_bytes = engine->page_bytes,
-		.lends = any_lends(policies),
-	};
-	struct responder_config responder = {
-		.source = engine->source,
-		.policies = policies,
+		.policies = guards_policies(engine->guards),
 		.profiles = engine->profiles,
 		.page_bytes = engine->page_bytes,
 		.tree = engine->tree,
 		.proc_fd = engine->proc_fd,
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
 		.may_lock_memory = machine_has_capability(&engine->machine, CAP_IPC_LOCK),
+		.prepare = prepare_airbag,
+		.userdata = engine,
 	};
-	struct keeper_config keeper = {.tree = engine->tree, .proc_fd = engine->proc_fd};
-	/* Also where no policy lends: an earlier instance may have left a limit raised. */
-	int r = airbag_new(&engine->airbag, &airbag);
 
-	if (r)
-		return r;
-	prepare_airbag(engine);
-	keeper.airbag = responder.airbag = engine->airbag;
-	r = keeper_new(&engine->keeper, &keeper);
-	responder.keeper = engine->keeper;
-	return r ?: responder_new(&engine->responder, &responder);
+	return rescue_start(&engine->rescue, &config);
+}
+
+static void on_comeback(uint64_t id, const struct comeback *comeback, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	incidents_on_comeback(engine->incidents, id, comeback);
+}
+
+static int start_services(struct engine *engine)
+{
+	const struct services_config config = {
+		.comebacks = {.loop = &engine->loop,
+			      /* The command of `run` is not the manager's, nor are its children. */
+			      .systemctl = engine->config.is_wrapper ? NULL : manager_systemctl(),
+			      .restarts = engine->config.restarts,
+			      .on_comeback = on_comeback,
+			      .userdata = engine},
+		.source = engine->source,
+		.tree = engine->tree,
+		.policies = guards_policies(engine->guards),
+		.proc_fd = engine->proc_fd,
+		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
+	};
+
+	return services_new(&engine->services, &config);
 }
 
 static int on_record(const struct apo_record *record, void *userdata)
@@ -362,6 +365,8 @@ static int on_record(const struct apo_record *record, void *userdata)
 
 	if (record->type == APO_REC_GAP && record->size >= sizeof(struct apo_gap_found))
 		gaps_on_found(engine->gaps, &((const struct apo_gap_found *)record)->gap);
+	if (record->type == APO_REC_LIMIT && record->size >= sizeof(struct apo_limit_seen))
+		services_on_limit(engine->services, (const struct apo_limit_seen *)record);
 	return incidents_on_record(record, engine->incidents);
 }
 
@@ -370,7 +375,7 @@ static int start_gaps(struct engine *engine)
 	const struct gaps_config config = {
 		.loop = &engine->loop,
 		.source = engine->source,
-		.airbag = engine->airbag,
+		.airbag = engine->rescue.airbag,
 		.tree = engine->tree,
 		.guards = engine->guards,
 	};
@@ -386,8 +391,6 @@ static int start(struct engine *engine)
 		.tree = engine->tree,
 		.sinks = &engine->sinks,
 		.records = engine->config.wants_reports,
-		.systemctl = engine->config.is_wrapper ? NULL : manager_systemctl(),
-		.restarts = engine->config.restarts,
 		.policies = guards_policies(engine->guards),
 		.proc_fd = engine->proc_fd,
 		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
@@ -402,8 +405,11 @@ static int start(struct engine *engine)
 	if (engine->signal_fd < 0)
 		return -errno;
 	r = start_rescue(engine);
-	incidents.airbag = engine->airbag;
-	incidents.keeper = engine->keeper;
+	incidents.airbag = engine->rescue.airbag;
+	incidents.keeper = engine->rescue.keeper;
+	if (!r)
+		r = start_services(engine);
+	incidents.services = engine->services;
 	if (!r)
 		r = incidents_new(&engine->incidents, &incidents);
 	if (!r)
@@ -486,7 +492,7 @@ void engine_ready(struct engine *engine, pid_t child)
 		.version = APO_VERSION,
 		.triggers = engine->triggers,
 		.child = child,
-		.self = self_describe(engine->responder, engine->source),
+		.self = self_describe(engine->rescue.responder, engine->source),
 	};
 	int r = child ? incidents_follow(engine->incidents, child) : 0;
 
@@ -505,28 +511,20 @@ const struct shutdown *engine_shutdown(const struct engine *engine)
 	return incidents_shutdown(engine->incidents);
 }
 
-static void add_loans(struct engine *engine, struct status *status)
-{
-	for (size_t i = 0; i < status->limit_count; i++) {
-		struct status_limit *limit = &status->limits[i];
-		limit->loan = airbag_loan(engine->airbag, limit->key.cgroup_id);
-	}
-}
-
 void engine_status(struct engine *engine)
 {
 	struct status status = {
 		.realtime_ns = clock_ns(CLOCK_REALTIME),
 		.page_bytes = engine->page_bytes,
 	};
-	int r = accounts_read(engine->source, engine->tree, guards_policies(engine->guards),
-			      &status);
+	int r = accounts_read(engine->source, engine->rescue.airbag, engine->tree,
+			      guards_policies(engine->guards), &status);
 
 	if (!r)
 		r = gaps_read(engine->gaps, &status);
-	add_loans(engine, &status);
 	incidents_status(engine->incidents, &status);
-	status.answers_lost = responder_lost(engine->responder) + keeper_lost(engine->keeper);
+	status.answers_lost =
+		responder_lost(engine->rescue.responder) + keeper_lost(engine->rescue.keeper);
 	if (r)
 		log_warn("cannot read the accounts: %s, ignoring", strerror(-r));
 	else
@@ -556,7 +554,7 @@ void engine_settle(struct engine *engine)
 	on_results(&engine->results_poll, 0, 0);
 	on_kept(&engine->kept_poll, 0, 0);
 	incidents_close_all(engine->incidents);
-	keeper_settle(engine->keeper);
+	keeper_settle(engine->rescue.keeper);
 	on_kept(&engine->kept_poll, 0, 0);	       /* the reports say when limits went back */
 	while (incidents_is_naming(engine->incidents)) /* for 30 s at most */
 		uv_run(&engine->loop, UV_RUN_ONCE);
@@ -573,8 +571,9 @@ struct engine *engine_free(struct engine *engine)
 {
 	if (!engine)
 		return NULL;
-	responder_free(engine->responder);
+	rescue_stop(&engine->rescue);
 	incidents_free(engine->incidents);
+	services_free(engine->services);
 	service_stop(&engine->service);
 	if (engine->has_loop) {
 		uv_walk(&engine->loop, close_handle, NULL);
@@ -582,8 +581,7 @@ struct engine *engine_free(struct engine *engine)
 		uv_loop_close(&engine->loop);
 	}
 	gaps_free(engine->gaps);
-	keeper_free(engine->keeper);
-	airbag_free(engine->airbag);
+	rescue_free(&engine->rescue);
 	source_free(engine->source);
 	close_fd(engine->signal_fd);
 	swap_watch_stop(&engine->swap);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "engine/declarations.h"
 #include "engine/manager.h"
 #include "rescue/journal.h"
 #include "rescue/leader.h"
@@ -24,6 +25,9 @@ struct explain {
 	const struct cgroup_tree *tree;
 	int proc_fd;
 	pid_t grower;
+	/* What owners have declared, of these two. */
+	pid_t unit_pid, container_pid;
+	struct apo_declared of_unit, of_container;
 };
 
 struct described {
@@ -64,6 +68,15 @@ static char *arguments_of(int proc_fd, const struct pidref *process)
 	return arguments;
 }
 
+static struct apo_declared declared_of(const struct explain *explain, pid_t pid)
+{
+	if (pid == explain->unit_pid)
+		return explain->of_unit;
+	if (pid == explain->container_pid)
+		return explain->of_container;
+	return (struct apo_declared){.by = APO_DECLARED_NOTHING};
+}
+
 /* Of others than the one that grows, the responder does not know the command line. */
 static void describe(const struct explain *explain, const struct pidref *process,
 		     struct explained_process *ret)
@@ -81,6 +94,7 @@ static void describe(const struct explain *explain, const struct pidref *process
 	wish = (struct stop_wish){
 		.signal = explain->policy->signal,
 		.is_given = explain->policy->signal_given,
+		.declared = declared_of(explain, process->pid),
 		.profile = ret->profile,
 	};
 	ret->stop = stop_signal_choose(&wish, disposition_of, &described);
@@ -170,15 +184,21 @@ static void explain_leader(const struct explain *explain, const struct pidref *p
 		describe_pid(explain, pid, start_boottime_ns, &ret->leader);
 }
 
-/* What becomes of the service when the shutdown has worked. */
-static void explain_unit(struct explanation *ret)
+/* What its owner has declared, and what becomes of the service when the shutdown has worked. */
+static void explain_unit(struct explain *explain, struct explanation *ret)
 {
 	const char *systemctl = manager_systemctl();
 	_cleanup_free_ char *unit = NULL;
 
 	if (systemctl && !unit_from_cgroup(ret->cgroup, &unit) && unit_is_service(unit) &&
-	    !manager_ask_now(systemctl, unit, &ret->unit_state))
+	    !manager_ask_now(systemctl, unit, &ret->unit_state)) {
 		ret->unit = TAKE_PTR(unit);
+		explain->unit_pid = ret->unit_state.main_pid;
+		explain->of_unit = unit_declares(&ret->unit_state,
+						 unit_restarts_after_success(&ret->unit_state));
+	}
+	explain->of_container = declarations_of_container(explain->tree, explain->proc_fd,
+							  ret->cgroup, &explain->container_pid);
 }
 
 int explain(pid_t pid, const struct policy *policy, const struct profiles *profiles,
@@ -209,11 +229,11 @@ int explain(pid_t pid, const struct policy *policy, const struct profiles *profi
 		r = cgroup_path_of_pid(tree, proc_fd, pid, &ret->cgroup);
 	explain.tree = tree;
 	if (!r) {
+		explain_unit(&explain, ret);
 		describe(&explain, &process, &ret->process);
 		explain_leader(&explain, &process, ret);
 		r = explain_limit(&explain, ret);
 		explain_other(&explain, ret);
-		explain_unit(ret);
 	}
 	if (!r && pidref_exited(&process))
 		r = -ESRCH;

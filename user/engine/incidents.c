@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "core/tally.h"
-#include "engine/comebacks.h"
 #include "engine/early.h"
 #include "engine/open_incident.h"
 #include "engine/take_over.h"
@@ -28,7 +27,6 @@ struct incidents {
 	struct unnamed *unnamed;
 	struct symbolize_queue *queue;
 	struct unpaid *unpaid;
-	struct comebacks *comebacks;
 	struct tallies tallies;
 	uint64_t responder_late;
 	struct early early;
@@ -97,21 +95,6 @@ static struct incident *find_waiting(const struct incidents *incidents, uint64_t
 	return unnamed_find(incidents->unnamed, id) ?: symbolize_queue_find(incidents->queue, id);
 }
 
-static void on_comeback(uint64_t id, const struct comeback *comeback, void *userdata)
-{
-	struct incidents *incidents = userdata;
-	struct incident *waiting = find_waiting(incidents, id);
-	const struct comeback_event event = {
-		.id = id,
-		.realtime_ns = clock_ns(CLOCK_REALTIME),
-		.comeback = comeback,
-	};
-
-	if (waiting)
-		waiting->comeback = *comeback;
-	sinks_comeback(incidents->config.sinks, &event);
-}
-
 struct over {
 	struct incidents *incidents;
 	const struct loan_facts *loan;
@@ -170,7 +153,7 @@ static void on_verdict(struct open_incident *open, void *userdata)
 	if (incident->airbag == INCIDENT_AIRBAG_RAISED && !incident->loan.over_realtime_ns)
 		unpaid_add(&incidents->unpaid, incident->id, open->limit.cgroup_id);
 	keeper_forget(incidents->config.keeper, incident->id);
-	comebacks_follow(incidents->comebacks, incident);
+	services_follow(incidents->config.services, incident);
 	report(incidents, TAKE_PTR(open->incident), TAKE_PTR(open->capture),
 	       TAKE_PTR(open->inspection));
 }
@@ -388,6 +371,7 @@ static void on_signal_answer(const struct incidents *incidents, struct open_inci
 		.disposition = result->disposition,
 		.signal = (int)result->signal,
 		.profile = result->profile ? result->profile->name : NULL,
+		.declared = result->declared,
 		.error = result->error,
 		.time_ns = result->time_ns,
 		.last = result->last,
@@ -453,6 +437,21 @@ void incidents_on_kept(struct incidents *incidents, const struct keeper_event *e
 							    .grace = &event->answer});
 }
 
+void incidents_on_comeback(struct incidents *incidents, uint64_t id,
+			   const struct comeback *comeback)
+{
+	struct incident *waiting = find_waiting(incidents, id);
+	const struct comeback_event event = {
+		.id = id,
+		.realtime_ns = clock_ns(CLOCK_REALTIME),
+		.comeback = comeback,
+	};
+
+	if (waiting)
+		waiting->comeback = *comeback;
+	sinks_comeback(incidents->config.sinks, &event);
+}
+
 /* --- the whole ----------------------------------------------------------------------------- */
 
 static void renew_report(const struct incident *incident, void *userdata)
@@ -472,18 +471,8 @@ static int make_parts(struct incidents *incidents)
 		.initial_pid_ns = config->initial_pid_ns,
 		.page_bytes = config->page_bytes,
 	};
-	const struct comebacks_config comebacks = {
-		.loop = config->loop,
-		.systemctl = config->systemctl,
-		.restarts = config->restarts,
-		.on_comeback = on_comeback,
-		.userdata = incidents,
-	};
 	int r = 0;
 
-	incidents->comebacks = comebacks_new(&comebacks);
-	if (!incidents->comebacks)
-		return -ENOMEM;
 	incidents->shared.inspector = profiler.inspector = inspector_new(config->loop);
 	if (!profiler.inspector)
 		return -ENOMEM;
@@ -534,7 +523,6 @@ struct incidents *incidents_free(struct incidents *incidents)
 		return NULL;
 	while (incidents->open)
 		open_incident_drop(incidents->open);
-	comebacks_free(incidents->comebacks);
 	unpaid_clear(&incidents->unpaid);
 	unnamed_clear(&incidents->unnamed);
 	symbolize_queue_free(incidents->queue);
@@ -567,12 +555,12 @@ size_t incidents_open_count(const struct incidents *incidents)
 
 bool incidents_are_awaited(const struct incidents *incidents)
 {
-	bool restarts = comebacks_restart(incidents->comebacks);
+	bool restarts = services_restart(incidents->config.services);
 
 	for (const struct open_incident *open = incidents->open; open; open = open->next)
 		if (open->incident->grace_ns || restarts)
 			return true;
-	return restarts && comebacks_are_open(incidents->comebacks);
+	return services_are_awaited(incidents->config.services);
 }
 
 void incidents_close_all(struct incidents *incidents)

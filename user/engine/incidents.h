@@ -18,6 +18,7 @@
 #include "core/policy_set.h"
 #include "core/shutdown.h"
 #include "core/status.h"
+#include "engine/services.h"
 #include "rescue/airbag.h"
 #include "rescue/keeper.h"
 #include "source/source.h"
@@ -36,8 +37,7 @@ struct incidents_config {
 	struct sinks *sinks;
 	bool records; /* who allocates */
 	const struct policy_set *policies;
-	const char *systemctl; /* NULL: no systemd runs here, or the services are not its */
-	bool restarts;	       /* --then restart */
+	struct services *services;
 	int proc_fd;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
 	uint64_t page_bytes;
@@ -58,6 +58,9 @@ struct incidents *incidents_free(struct incidents *incidents);
 int incidents_on_record(const struct apo_record *record, void *userdata);
 void incidents_on_result(struct incidents *incidents, const struct responder_result *result);
 void incidents_on_kept(struct incidents *incidents, const struct keeper_event *event);
+/* What became of the service of the target of a closed one. */
+void incidents_on_comeback(struct incidents *incidents, uint64_t id,
+			   const struct comeback *comeback);
 
 /* The command of `run`: from here on incidents_shutdown() is about it. -errno: it is about nobody. */
 int incidents_follow(struct incidents *incidents, pid_t command);

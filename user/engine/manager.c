@@ -11,11 +11,11 @@
 #include "base/util.h"
 #include "profile/helper.h"
 
-#define ANSWER_SIZE 4096
+#define ANSWER_MAX (1024UL * 1024) /* bytes, of all units that may be asked for */
 
 struct manager_call {
 	struct manager_request request;
-	char unit[UNIT_NAME_SIZE];
+	char (*units)[UNIT_NAME_SIZE];
 	struct helper *helper;
 	int answer_fd; /* what it prints */
 	bool is_answered;
@@ -34,12 +34,12 @@ const char *manager_systemctl(void)
 }
 
 /* The answer that counts: whatever ends later is nothing to whoever asked. */
-static void answer(struct manager_call *call, const struct unit_state *state)
+static void answer(struct manager_call *call, const char *text)
 {
 	if (call->is_answered)
 		return;
 	call->is_answered = true;
-	call->request.on_state(state, call->request.userdata);
+	call->request.on_states(text, call->request.userdata);
 }
 
 static void on_done(bool in_time, void *userdata)
@@ -52,8 +52,8 @@ static int run(struct manager_call *call, const char *verb, const char *option,
 	       void (*on_end)(void *userdata))
 {
 	const char *const words[] = {"systemctl", "--no-ask-password", "--no-pager", verb, option,
-				     "--",	  call->unit,	       NULL};
-	char *argv[ARRAY_SIZE(words)];
+				     "--"};
+	char *argv[ARRAY_SIZE(words) + MANAGER_UNITS_MAX + 1] = {};
 	struct helper_config config = {
 		.loop = call->request.loop,
 		.path = call->request.systemctl,
@@ -66,6 +66,8 @@ static int run(struct manager_call *call, const char *verb, const char *option,
 	};
 
 	memcpy(argv, words, sizeof(words));
+	for (size_t i = 0; i < call->request.unit_count; i++)
+		argv[ARRAY_SIZE(words) + i] = call->units[i];
 	call->answer_fd = close_fd(call->answer_fd);
 	config.out = call->answer_fd = memfd_create("answer", MFD_CLOEXEC);
 	if (call->answer_fd < 0)
@@ -77,12 +79,12 @@ static int run(struct manager_call *call, const char *verb, const char *option,
 static void on_shown(void *userdata)
 {
 	struct manager_call *call = userdata;
-	char text[ANSWER_SIZE];
-	struct unit_state state;
-	ssize_t n = pread(call->answer_fd, text, sizeof(text) - 1, 0);
+	off_t size = lseek(call->answer_fd, 0, SEEK_END);
+	_cleanup_free_ char *text = size < 0 ? NULL : calloc(1, MIN((size_t)size, ANSWER_MAX) + 1);
 
-	text[MAX(n, 0)] = '\0';
-	answer(call, unit_state_parse(text, &state) ? NULL : &state);
+	if (text && pread(call->answer_fd, text, MIN((size_t)size, ANSWER_MAX), 0) < 0)
+		text[0] = '\0';
+	answer(call, text);
 }
 
 static int show(struct manager_call *call)
@@ -90,7 +92,7 @@ static int show(struct manager_call *call)
 	return run(call, "show", UNIT_PROPERTIES, on_shown);
 }
 
-static void on_started(void *userdata)
+static void on_job(void *userdata)
 {
 	struct manager_call *call = userdata;
 
@@ -100,6 +102,11 @@ static void on_started(void *userdata)
 
 int manager_ask(struct manager_call **ret, const struct manager_request *request)
 {
+	static const char *const verbs[] = {
+		[MANAGER_START] = "start",
+		[MANAGER_STOP] = "stop",
+		[MANAGER_RESTART] = "restart",
+	};
 	struct manager_call *call = calloc(1, sizeof(*call));
 	int r;
 
@@ -107,8 +114,16 @@ int manager_ask(struct manager_call **ret, const struct manager_request *request
 		return -ENOMEM;
 	call->request = *request;
 	call->answer_fd = -1;
-	snprintf(call->unit, sizeof(call->unit), "%s", request->unit);
-	r = request->is_start ? run(call, "start", "--no-block", on_started) : show(call);
+	call->request.unit_count = MIN(request->unit_count, (size_t)MANAGER_UNITS_MAX);
+	call->request.units = NULL;
+	call->units = calloc(MAX(call->request.unit_count, 1U), sizeof(call->units[0]));
+	if (!call->units) {
+		manager_drop(call);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < call->request.unit_count; i++)
+		snprintf(call->units[i], UNIT_NAME_SIZE, "%s", request->units[i]);
+	r = request->job ? run(call, verbs[request->job], "--no-block", on_job) : show(call);
 	if (r)
 		manager_drop(call);
 	else
@@ -122,13 +137,11 @@ struct waited {
 	int result;
 };
 
-static void take(const struct unit_state *state, void *userdata)
+static void take(const char *text, void *userdata)
 {
 	struct waited *waited = userdata;
 
-	if (state)
-		*waited->state = *state;
-	waited->result = state ? 0 : -ETIMEDOUT;
+	waited->result = text && !unit_state_parse(text, waited->state) ? 0 : -ETIMEDOUT;
 	uv_stop(&waited->loop); /* even if what was asked cannot be killed */
 }
 
@@ -139,9 +152,10 @@ int manager_ask_now(const char *systemctl, const char *unit, struct unit_state *
 	const struct manager_request request = {
 		.loop = &waited.loop,
 		.systemctl = systemctl,
-		.unit = unit,
+		.units = &unit,
+		.unit_count = 1,
 		.patience_ms = MANAGER_PATIENCE_MS,
-		.on_state = take,
+		.on_states = take,
 		.userdata = &waited,
 	};
 	int r = uv_loop_init(&waited.loop);
@@ -163,6 +177,7 @@ struct manager_call *manager_drop(struct manager_call *call)
 		return NULL;
 	helper_free(call->helper);
 	close_fd(call->answer_fd);
+	free(call->units);
 	free(call);
 	return NULL;
 }

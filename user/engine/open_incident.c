@@ -42,12 +42,6 @@ static void take_cmdline(const struct inspected *found, struct incident_process 
 	process->cmdline = strdup(found->cmdline);
 }
 
-static void copy_cmdline(const struct incident_process *from, struct incident_process *to)
-{
-	if (!to->cmdline && from->cmdline)
-		to->cmdline = strdup(from->cmdline);
-}
-
 static void on_other_found(struct inspected *found, void *userdata)
 {
 	struct open_incident *open = userdata;
@@ -70,37 +64,58 @@ static struct inspection *ask(struct open_incident *open, const struct pidref *p
 			     parts, fn, open);
 }
 
-/* The responder has named the target, which may be another than the grower. False: it is gone. */
-static bool hold_target(struct open_incident *open)
+static bool is_grower(const struct incident *incident)
+{
+	const struct pidref grower = {.start_boottime_ns = incident->grower.start_boottime_ns};
+
+	return incident->target.pid == incident->grower.pid &&
+	       pidref_started(&grower, incident->target.start_boottime_ns);
+}
+
+/* It is known from the record of the trip, also where it has ended meanwhile. */
+static void hold_grower(struct open_incident *open)
+{
+	struct incident *incident = open->incident;
+	enum apo_disposition disposition = incident->target.disposition;
+
+	watch_target(open, &open->grower);
+	incident_process_clear(&incident->target);
+	incident->target = incident_process_copy(&incident->grower);
+	incident->target.disposition = disposition;
+}
+
+static int hold_other(struct open_incident *open)
 {
 	const struct open_config *config = open->config;
-	struct incident *incident = open->incident;
-	struct incident_process *target = &incident->target;
+	struct incident_process *target = &open->incident->target;
 	struct apo_task task = {
 		.tgid = target->pid,
 		.ns_tgid = target->pid,
 		.start_boottime_ns = target->start_boottime_ns,
 		.disposition = target->disposition,
 	};
-	int r = 0;
+	int r;
 
-	if (pidref_is(&open->grower, target->pid, target->start_boottime_ns)) {
-		watch_target(open, &open->grower);
-	} else {
-		open->poll = loop_poll_drop(open->poll);
-		pidref_close(&open->other);
-		r = pidref_open(config->facts.proc_fd, target->pid, target->start_boottime_ns,
-				&open->other);
-		watch_target(open, &open->other);
-	}
+	open->poll = loop_poll_drop(open->poll);
+	pidref_close(&open->other);
+	r = pidref_open(config->facts.proc_fd, target->pid, target->start_boottime_ns,
+			&open->other);
+	watch_target(open, &open->other);
 	facts_process(&config->facts, open->target, &task, target);
-	open->other_inspection = inspection_drop(open->other_inspection);
-	if (open->target == &open->grower)
-		copy_cmdline(&incident->grower, target);
-	else if (!r)
+	if (!r)
 		open->other_inspection =
 			ask(open, &open->other, target, INSPECTION_CMDLINE, on_other_found);
-	return r != -ESRCH;
+	return r;
+}
+
+/* The responder has named the target, which may be another than the grower. False: it is gone. */
+static bool hold_target(struct open_incident *open)
+{
+	open->other_inspection = inspection_drop(open->other_inspection);
+	if (!is_grower(open->incident))
+		return hold_other(open) != -ESRCH;
+	hold_grower(open);
+	return true;
 }
 
 static void save(const struct open_incident *open)

@@ -174,6 +174,20 @@ static void print_not_sent(FILE *file, const struct incident *incident)
 		fprintf(file, ": no signal sent, no process could make use of SIG%s", signal);
 }
 
+/* ": SIGQUIT (KillSignal= of its unit)" */
+static void print_signal(FILE *file, const struct incident *incident)
+{
+	fprintf(file, ": SIG%s", signal_name(incident->signal ?: incident->wanted_signal));
+	if (incident->declared == APO_DECLARED_CONTAINER)
+		fputs(" (the stop signal of its container)", file);
+	else if (incident->declared)
+		fprintf(file, " (%s of its unit)", declaration_name(incident->declared));
+	else if (incident->profile)
+		fprintf(file, " (profile %s)", incident->profile);
+	else if (incident->signal && incident->signal != incident->wanted_signal)
+		fprintf(file, " (SIG%s would do nothing)", signal_name(incident->wanted_signal));
+}
+
 /* ": SIGTERM sent in the fault" */
 static void print_action(FILE *file, const struct incident *incident, const struct names *names)
 {
@@ -196,9 +210,13 @@ static void print_action(FILE *file, const struct incident *incident, const stru
 			signal_name(incident->wanted_signal));
 		return;
 	}
-	fprintf(file, ": SIG%s", signal_name(incident->signal ?: incident->wanted_signal));
-	if (incident->signal && incident->signal != incident->wanted_signal)
-		fprintf(file, " (SIG%s would do nothing)", signal_name(incident->wanted_signal));
+	if (incident->action == APO_ACT_ASKED) {
+		fprintf(file, ": its manager is asked to %s its unit, which has an ExecStop=",
+			incident->declared == APO_DECLARED_EXEC_RESTART ? "restart" : "stop");
+		print_target(file, "of", incident, names);
+		return;
+	}
+	print_signal(file, incident);
 	switch (incident->action) {
 	case APO_ACT_SENT:
 	case APO_ACT_SENT_RESPONDER:
@@ -223,6 +241,7 @@ static void print_action(FILE *file, const struct incident *incident, const stru
 	case APO_ACT_TOLD:
 		fputs(" not sent, it shuts down already", file);
 		break;
+	case APO_ACT_ASKED:
 	case APO_ACT_NONE:
 		break;
 	}

@@ -214,6 +214,8 @@ static json_t *process_json(const struct explained_process *process)
 				 json_string(disposition_name(process->stop.disposition)));
 	r |= json_object_set_new(object, "profile",
 				 json_text(process->profile ? process->profile->name : NULL));
+	r |= json_object_set_new(object, "declared",
+				 json_text(declaration_name(process->stop.declared)));
 	r |= json_object_set_new(object, "signal", signal_json(process->stop.signal));
 	r |= json_object_set_new(object, "why", json_string(process->stop.why));
 	return json_finish(object, r);

@@ -101,10 +101,30 @@ const char *action_name(enum apo_action action)
 		return "failed";
 	case APO_ACT_TOLD:
 		return "told already";
+	case APO_ACT_ASKED:
+		return "asked its manager";
 	case APO_ACT_NONE:
 		break;
 	}
 	return "none";
+}
+
+const char *declaration_name(enum apo_declaration declaration)
+{
+	switch (declaration) {
+	case APO_DECLARED_KILL_SIGNAL:
+		return "KillSignal=";
+	case APO_DECLARED_RESTART_SIGNAL:
+		return "RestartKillSignal=";
+	case APO_DECLARED_EXEC_STOP:
+	case APO_DECLARED_EXEC_RESTART:
+		return "ExecStop=";
+	case APO_DECLARED_CONTAINER:
+		return "container";
+	case APO_DECLARED_NOTHING:
+		break;
+	}
+	return NULL;
 }
 
 const char *kind_name(enum apo_kind kind)

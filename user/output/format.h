@@ -24,8 +24,11 @@ const char *trigger_name(enum apo_trigger trigger);
 const char *rule_name(enum apo_rule rule);
 /* "handled", "default", "blocked", "ignored", "init", "unknown". */
 const char *disposition_name(enum apo_disposition disposition);
-/* "sent", "delegated", "sent by responder", "none", "dry run", "disappeared", "failed". */
+/* "sent", "delegated", "sent by responder", "none", "dry run", "disappeared", "failed", "told already",
+   "asked its manager". */
 const char *action_name(enum apo_action action);
+/* "KillSignal=", "RestartKillSignal=", "ExecStop=", "container"; NULL: nothing. */
+const char *declaration_name(enum apo_declaration declaration);
 /* "file", "anon", "swap", "shmem". */
 const char *kind_name(enum apo_kind kind);
 

@@ -112,6 +112,8 @@ static json_t *action_json(const struct incident *incident)
 	r |= json_object_set_new(object, "signal", signal_json(incident->signal));
 	r |= json_object_set_new(object, "wanted_signal", signal_json(incident->wanted_signal));
 	r |= json_object_set_new(object, "profile", json_text(incident->profile));
+	r |= json_object_set_new(object, "declared",
+				 json_text(declaration_name(incident->declared)));
 	r |= json_object_set_new(object, "result",
 				 incident_action_is_known(incident)
 					 ? json_string(action_name(incident->action))

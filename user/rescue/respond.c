@@ -43,6 +43,18 @@ static bool is_grower(const struct respond *respond, const struct apo_request *r
 	       pidref_started(process, request->grower.start_boottime_ns);
 }
 
+/* By nothing: its owner has not. */
+static struct apo_declared declared_of(const struct respond *respond, const struct pidref *process)
+{
+	struct apo_declared declared;
+
+	if (!respond->initial_pid_ns ||
+	    respond->ops->declared(process->pid, &declared, respond->userdata) ||
+	    !pidref_started(process, declared.start_boottime_ns))
+		return (struct apo_declared){.by = APO_DECLARED_NOTHING};
+	return declared;
+}
+
 /* What is wished of a process that is held. The command line is known of the grower only. */
 static struct stop_wish wish_for(const struct respond *respond, const struct apo_request *request,
 				 const struct pidref *process)
@@ -59,6 +71,7 @@ static struct stop_wish wish_for(const struct respond *respond, const struct apo
 		.signal = request->signal,
 		/* Policies that are no longer in force have asked for it, for all that is known. */
 		.is_given = !policy || policy->signal_given,
+		.declared = declared_of(respond, process),
 		.profile = pool_profile(&view, process->pid, is_known ? arguments : NULL, NULL),
 	};
 }
@@ -135,14 +148,18 @@ static void follow(const struct respond *respond, const struct apo_request *requ
 		respond->ops->follow(process->pid, &entry, respond->userdata);
 }
 
-/* What came of it: 0 or -errno, for a process that was to be signalled. */
+/*
+ * What came of it: 0 or -errno, for a process that was to be signalled; where its manager is to be asked, that
+ * is up to the slow path.
+ */
 static void note_result(const struct respond *respond, int error, struct responder_result *result)
 {
 	result->error = error;
 	result->time_ns = respond->ops->now_ns(respond->userdata);
-	result->action = !error		   ? APO_ACT_SENT_RESPONDER
-			 : error == -ESRCH ? APO_ACT_DISAPPEARED
-					   : APO_ACT_FAILED;
+	result->action = !error && stop_asks_manager(result->declared) ? APO_ACT_ASKED
+			 : !error				       ? APO_ACT_SENT_RESPONDER
+			 : error == -ESRCH			       ? APO_ACT_DISAPPEARED
+								       : APO_ACT_FAILED;
 }
 
 /* Whom, and as what. */
@@ -175,9 +192,14 @@ static bool signal_held(const struct respond *respond, const struct apo_request 
 	result->pid = process->pid;
 	result->signal = stop.signal;
 	result->profile = stop.profile;
+	result->declared = stop.declared;
 	result->start_boottime_ns = process->start_boottime_ns;
 	follow(respond, request, process, stop.signal);
-	note_result(respond, respond->ops->send(process, stop.signal, respond->userdata), result);
+	note_result(respond,
+		    stop_asks_manager(stop.declared)
+			    ? 0
+			    : respond->ops->send(process, stop.signal, respond->userdata),
+		    result);
 	return true;
 }
 

@@ -4,7 +4,8 @@
  * signalled. Then, by the target of the process's policy, the grower, its leader, or every process of
  * the cgroup whose limit binds is signalled; the leader also in place of a grower for whom no signal
  * makes sense, and another one of its pool in place of a process whose profile says so. Then the end of its
- * grace is seen to. What takes its time waits until the signals are out.
+ * grace is seen to. What takes its time waits until the signals are out. Where the owner of a process has
+ * declared that it is stopped by its manager (ExecStop=), the slow path is told to ask for that.
  *
  * A process is held before anything is asked about it. The grower is the one of the record, by its start
  * time; everybody else is signalled only as a member of the cgroup whose limit binds, asked while held: a
@@ -39,6 +40,7 @@ struct responder_result {
 	pid_t pid; /* 0: no process was chosen; with `last`, see there */
 	uint32_t signal;
 	const struct profile *profile; /* that decided; NULL: none did */
+	enum apo_declaration declared; /* that decided */
 	uint32_t action;	       /* enum apo_action */
 	uint32_t disposition;
 	int32_t error;
@@ -87,6 +89,8 @@ struct respond_ops {
 	/* source_follow(), source_followed() */
 	int (*follow)(pid_t pid, const struct apo_signalled *entry, void *userdata);
 	int (*followed)(pid_t pid, struct apo_signalled *ret, void *userdata);
+	/* source_declared() */
+	int (*declared)(pid_t pid, struct apo_declared *ret, void *userdata);
 };
 
 #define RESPOND_PUT_OFF_MAX 64

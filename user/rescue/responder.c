@@ -196,6 +196,13 @@ static int followed(pid_t pid, struct apo_signalled *ret, void *userdata)
 	return source_followed(responder->config.source, pid, ret);
 }
 
+static int declared(pid_t pid, struct apo_declared *ret, void *userdata)
+{
+	const struct responder *responder = userdata;
+
+	return source_declared(responder->config.source, pid, ret);
+}
+
 static const struct respond_ops ops = {
 	.now_ns = now_ns,
 	.tell = tell,
@@ -215,6 +222,7 @@ static const struct respond_ops ops = {
 	.is_member = is_member,
 	.follow = follow,
 	.followed = followed,
+	.declared = declared,
 };
 
 /* --- the thread ---------------------------------------------------------------------------- */

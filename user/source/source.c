@@ -446,6 +446,23 @@ int source_set_profiled(struct source *source, const struct profiles *profiles)
 	return r == -E2BIG ? -ENOSPC : r;
 }
 
+int source_declare(struct source *source, pid_t pid, const struct apo_declared *entry)
+{
+	uint32_t tgid = pid;
+
+	if (entry->by != APO_DECLARED_NOTHING)
+		return maps_put(source->maps, MAP_DECLARED, &tgid, entry);
+	maps_delete(source->maps, MAP_DECLARED, &tgid); /* there may be none */
+	return 0;
+}
+
+int source_declared(struct source *source, pid_t pid, struct apo_declared *ret)
+{
+	uint32_t tgid = pid;
+
+	return maps_get(source->maps, MAP_DECLARED, &tgid, ret);
+}
+
 void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swap_pages_address)
 {
 	struct apo_settings *settings = maps_settings(source->maps);

@@ -60,6 +60,14 @@ int source_guard_children(struct source *source, uint32_t policy);
 int source_set_profiled(struct source *source, const struct profiles *profiles);
 
 /*
+ * What the owner of a process has declared about its stop; by nothing: nothing any more. pid: of the initial
+ * PID namespace.
+ */
+int source_declare(struct source *source, pid_t pid, const struct apo_declared *entry);
+/* -ENOENT: nothing is. Callable from the responder. */
+int source_declared(struct source *source, pid_t pid, struct apo_declared *ret);
+
+/*
  * How much swap is free, and where the kernel counts it (0: not known); again whenever swap is
  * turned on or off.
  */
