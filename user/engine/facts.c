@@ -60,7 +60,7 @@ void facts_process(const struct facts_config *config, const struct pidref *proce
 	};
 	if (task->comm[0])
 		ret->comm = strndup(task->comm, sizeof(task->comm));
-	if (task->cgroup_id && cgroup_path_of_id(config->tree, task->cgroup_id, &ret->cgroup))
+	if (task->cgroup_id && seen_cgroups_path(config->seen, task->cgroup_id, &ret->cgroup))
 		ret->cgroup = NULL;
 	read_files(config, process, ret);
 	if (ret->cgroup)
@@ -111,7 +111,7 @@ static void take_reading(const struct apo_reading *reading, uint64_t page_bytes,
 static void name_limit(const struct facts_config *config, uint64_t cgroup_id,
 		       struct incident *incident)
 {
-	if (cgroup_path_of_id(config->tree, cgroup_id, &incident->limit_cgroup))
+	if (seen_cgroups_path(config->seen, cgroup_id, &incident->limit_cgroup))
 		incident->limit_cgroup = NULL;
 }
 

@@ -8,11 +8,13 @@
 
 #include "core/incident.h"
 #include "core/policy_set.h"
+#include "engine/seen_cgroups.h"
 #include "sense/cgroup.h"
 #include "sense/pidref.h"
 
 struct facts_config {
 	const struct cgroup_tree *tree;
+	const struct seen_cgroups *seen;
 	const struct policy_set *policies;
 	int proc_fd;
 	uint64_t page_bytes;

@@ -11,6 +11,7 @@
 #include "core/tally.h"
 #include "engine/early.h"
 #include "engine/open_incident.h"
+#include "engine/seen_cgroups.h"
 #include "engine/take_over.h"
 #include "engine/unnamed.h"
 #include "engine/unpaid.h"
@@ -22,6 +23,7 @@
 struct incidents {
 	struct incidents_config config;
 	struct open_config shared;
+	struct seen_cgroups *seen;
 	struct open_incident *open;
 	struct closed_trips closed;
 	struct unnamed *unnamed;
@@ -336,6 +338,9 @@ int incidents_on_record(const struct apo_record *record, void *userdata)
 	else if (record->type == APO_REC_SPIKE && record->size >= sizeof(struct apo_spike) &&
 		 incidents->shared.profiler)
 		profiler_on_spike(incidents->shared.profiler, (const struct apo_spike *)record);
+	else if (record->type == APO_REC_LIMIT && record->size >= sizeof(struct apo_limit_seen))
+		seen_cgroups_add(incidents->seen,
+				 ((const struct apo_limit_seen *)record)->limit_cgroup);
 	else if (record->type == APO_REC_OOM && record->size >= sizeof(struct apo_oom))
 		on_oom(incidents, (const struct apo_oom *)record);
 	return 0;
@@ -473,6 +478,10 @@ static int make_parts(struct incidents *incidents)
 	};
 	int r = 0;
 
+	incidents->seen = seen_cgroups_new(config->tree);
+	incidents->shared.facts.seen = incidents->seen;
+	if (!incidents->seen)
+		return -ENOMEM;
 	incidents->shared.inspector = profiler.inspector = inspector_new(config->loop);
 	if (!profiler.inspector)
 		return -ENOMEM;
@@ -526,6 +535,7 @@ struct incidents *incidents_free(struct incidents *incidents)
 	unpaid_clear(&incidents->unpaid);
 	unnamed_clear(&incidents->unnamed);
 	symbolize_queue_free(incidents->queue);
+	seen_cgroups_free(incidents->seen);
 	profiler_free(incidents->shared.profiler);
 	inspector_free(incidents->shared.inspector);
 	handover_free(incidents->shared.handover);

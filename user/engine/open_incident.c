@@ -141,7 +141,7 @@ static void read_loan(struct open_incident *open)
 		struct loan_facts loan = airbag_loan(config->airbag, levels->cgroups[i]);
 
 		level->lent_bytes = loan.lent_bytes;
-		if (cgroup_path_of_id(config->facts.tree, levels->cgroups[i], &level->cgroup))
+		if (seen_cgroups_path(config->facts.seen, levels->cgroups[i], &level->cgroup))
 			level->cgroup = NULL;
 		incident->level_count = i + 1;
 		if (levels->cgroups[i] != open->limit.cgroup_id)
