@@ -95,6 +95,11 @@ Test(outcome, perl)
 	drains((const char *const[]){interpreter("perl"), live_workload("drain.pl"), NULL});
 }
 
+Test(outcome, ruby_with_a_worker_thread)
+{
+	drains((const char *const[]){interpreter("ruby"), live_workload("drain.rb"), NULL});
+}
+
 /* --- what is said before ------------------------------------------------------------------- */
 
 /* The answer of `explain PID ARGS...`. */
