@@ -36,6 +36,7 @@ static void set_up(void)
 	fixture_file("sys/fs/cgroup/cgroup.procs", "");
 	fixture_file("sys/fs/cgroup/cgroup.controllers", "memory\n");
 	fixture_file("sys/fs/cgroup/system.slice/web.service/cgroup.procs", "");
+	signal(SIGQUIT, SIG_DFL); /* a shell in the background has it ignored */
 	process = fork();
 	if (process == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
