@@ -257,14 +257,16 @@ static __always_inline __u64 next_stage(const struct decision *decision)
 	return decision->stage + 1;
 }
 
+#define START_TICK_NS 10000000ULL /* of the times in /proc/PID/stat: 1/USER_HZ */
+
 /* Whether it is a main process whose owner has declared how it is stopped. */
 static __always_inline bool is_declared(__u32 tgid, __u64 start_boottime_ns)
 {
 	const struct apo_declared *entry = bpf_map_lookup_elem(&declared, &tgid);
 
 	/* A tick either way is the same. */
-	return entry && start_boottime_ns + APO_START_TICK_NS - entry->start_boottime_ns <=
-				2 * APO_START_TICK_NS;
+	return entry &&
+	       start_boottime_ns + START_TICK_NS - entry->start_boottime_ns <= 2 * START_TICK_NS;
 }
 
 /*

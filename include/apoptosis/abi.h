@@ -16,17 +16,16 @@
 
 #include <linux/types.h>
 
-#define APO_COMM_LEN 16		      /* TASK_COMM_LEN, the same on every kernel */
-#define APO_ARGS_LEN 256	      /* bytes of the command line kept in a trip */
-#define APO_MAX_DEPTH 32	      /* cgroup levels walked towards the root */
-#define APO_MAX_SUBTREE 512	      /* descendants summed for an ancestor's page cache */
-#define APO_MAX_POLICIES 64	      /* policies in force at a time */
-#define APO_POLICY_NONE (~0U)	      /* no policy: no guard covers it, or it is not known */
-#define APO_MAX_CPUS 8192	      /* Debian's NR_CPUS; bounds the per-CPU offset table */
-#define APO_REGISTERS 34	      /* words of user-mode registers: arm64 has 34, x86-64 21 */
-#define APO_STACK_BYTES 8192	      /* kept of a user stack, from its top */
-#define APO_START_TICK_NS 10000000ULL /* of the times in /proc/PID/stat: 1/USER_HZ */
-#define APO_UNLIMITED (~0ULL)	      /* a limit, reserve or headroom that does not exist */
+#define APO_COMM_LEN 16	      /* TASK_COMM_LEN, the same on every kernel */
+#define APO_ARGS_LEN 256      /* bytes of the command line kept in a trip */
+#define APO_MAX_DEPTH 32      /* cgroup levels walked towards the root */
+#define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
+#define APO_MAX_POLICIES 64   /* policies in force at a time */
+#define APO_POLICY_NONE (~0U) /* no policy: no guard covers it, or it is not known */
+#define APO_MAX_CPUS 8192     /* Debian's NR_CPUS; bounds the per-CPU offset table */
+#define APO_REGISTERS 34      /* words of user-mode registers: arm64 has 34, x86-64 21 */
+#define APO_STACK_BYTES 8192  /* kept of a user stack, from its top */
+#define APO_UNLIMITED (~0ULL) /* a limit, reserve or headroom that does not exist */
 
 /* Memory kinds, in the order of the kernel's own mm counters (enum in mm_types.h). */
 enum apo_kind {

@@ -179,6 +179,19 @@ Test(declared, stop_signal_of_a_container_is_what_stops_it)
 	}
 }
 
+/* `explain` says beforehand what is done. */
+static void expect_explained(const struct live_process *victim)
+{
+	struct live_process *tool = live_tool_to_end((const char *const[]){
+		"explain", live_format("%d", (int)victim->pid), "--json", NULL});
+	json_t *answer = json_loads(tool->output[0], 0, NULL);
+
+	live_check(answer, "no JSON: %s", tool->output[0]);
+	live_expect_text(answer, "target.signal", "INT");
+	live_expect_text(answer, "target.declared", "container");
+	json_decref(answer);
+}
+
 /* It ran before the guard did, and has hardly grown since. */
 Test(declared, stop_signal_of_one_that_ran_before_is_known)
 {
@@ -188,6 +201,7 @@ Test(declared, stop_signal_of_one_that_ran_before_is_known)
 		&spec, (const char *const[]){"--handle-int", "--rate", "0", "--wait-stdin", NULL});
 	struct live_process *guard = live_watch_lending(cgroup);
 
+	expect_explained(victim);
 	live_release(victim);
 	expect_stopped_by(guard, cgroup, victim, SIGINT, "container");
 	live_stop(guard);

@@ -15,7 +15,7 @@
 
 /* What is to be asked for: an argument of `systemctl show`. */
 #define UNIT_PROPERTIES                                                   \
-	"--property=Id,LoadState,ActiveState,Job,MainPID,Restart,Result," \
+	"--property=LoadState,ActiveState,Job,MainPID,Restart,Result," \
 	"ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,"     \
 	"ExecMainExitTimestampMonotonic,KillSignal,RestartKillSignal,ExecStop,CanStop"
 

@@ -30,7 +30,7 @@ struct declarations {
 	char (*units)[UNIT_NAME_SIZE]; /* that are to be asked for */
 	size_t count, room;
 	uint64_t asked_ns;  /* when it was asked last */
-	unsigned int asked; /* how often, less once for each second since */
+	unsigned int asked; /* how often by then, less once for each second before */
 	bool has_complained;
 };
 
@@ -86,7 +86,6 @@ struct apo_declared declarations_of_container(const struct cgroup_tree *tree, in
 	if (leader_find(tree, proc_fd, 0, &task, ret_pid, &start_boottime_ns))
 		return declared;
 	return (struct apo_declared){
-		.start_boottime_ns = start_boottime_ns,
 		.signal = (uint32_t)signal,
 		.by = APO_DECLARED_CONTAINER,
 	};
@@ -96,6 +95,14 @@ struct apo_declared declarations_of_container(const struct cgroup_tree *tree, in
 
 static void on_time(uv_timer_t *timer);
 
+/* How often it was asked, less once for each second since. */
+static unsigned int asked_lately(const struct declarations *declarations)
+{
+	uint64_t elapsed_ns = clock_ns(CLOCK_MONOTONIC) - declarations->asked_ns;
+
+	return (unsigned int)sat_sub(declarations->asked, elapsed_ns / NSEC_PER_SEC);
+}
+
 /* Where nobody is asked yet. */
 static void ask_later(struct declarations *declarations)
 {
@@ -104,8 +111,8 @@ static void ask_later(struct declarations *declarations)
 	declarations->timer = loop_timer_new(declarations->config.loop, declarations);
 	if (declarations->timer)
 		uv_timer_start(declarations->timer, on_time,
-			       declarations->asked < AT_ONCE ? GATHER_MS
-							     : NSEC_PER_SEC / NSEC_PER_MSEC,
+			       asked_lately(declarations) < AT_ONCE ? GATHER_MS
+								    : NSEC_PER_SEC / NSEC_PER_MSEC,
 			       0);
 }
 
@@ -149,7 +156,6 @@ static void drop_duplicates(struct declarations *declarations)
 static void on_time(uv_timer_t *timer)
 {
 	struct declarations *declarations = timer->data;
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	const char *units[MANAGER_UNITS_MAX];
 	struct manager_request request = {
 		.loop = declarations->config.loop,
@@ -165,10 +171,8 @@ static void on_time(uv_timer_t *timer)
 	drop_duplicates(declarations);
 	while (declarations->count && request.unit_count < ARRAY_SIZE(units))
 		units[request.unit_count++] = declarations->units[--declarations->count];
-	declarations->asked =
-		1 + (unsigned int)sat_sub(declarations->asked,
-					  (now_ns - declarations->asked_ns) / NSEC_PER_SEC);
-	declarations->asked_ns = now_ns;
+	declarations->asked = asked_lately(declarations) + 1;
+	declarations->asked_ns = clock_ns(CLOCK_MONOTONIC);
 	r = manager_ask(&declarations->call, &request);
 	if (r)
 		log_warn("cannot ask how units are stopped: %s, ignoring", strerror(-r));

@@ -40,6 +40,9 @@ struct declarations *declarations_free(struct declarations *declarations);
 /* A limit is checked for the first time, or half full. */
 void declarations_on_limit(struct declarations *declarations, uint64_t cgroup_id);
 
-/* What is declared of the main process of a cgroup that a path shows to be a container's. By nothing: nothing. */
+/*
+ * What is declared of the main process of a cgroup that a path shows to be a container's, without its start time. By
+ * nothing: nothing.
+ */
 struct apo_declared declarations_of_container(const struct cgroup_tree *tree, int proc_fd,
 					      const char *rel, pid_t *ret_pid);

@@ -97,6 +97,7 @@ static const struct row {
 	INCIDENT(least_headroom_bytes),
 	INCIDENT_UP_TO(wanted_signal, 64),
 	INCIDENT_UP_TO(signal, 64),
+	INCIDENT_UP_TO(declared, APO_DECLARED_EXEC_RESTART),
 	INCIDENT_UP_TO(action, APO_ACT_ASKED),
 	INCIDENT(error),
 	INCIDENT_UP_TO(killed_after_grace, true),
