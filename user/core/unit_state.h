@@ -14,9 +14,9 @@
 #include "apoptosis/abi.h"
 
 /* What is to be asked for: an argument of `systemctl show`. */
-#define UNIT_PROPERTIES                                                   \
+#define UNIT_PROPERTIES                                                \
 	"--property=LoadState,ActiveState,Job,MainPID,Restart,Result," \
-	"ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,"     \
+	"ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,"  \
 	"ExecMainExitTimestampMonotonic,KillSignal,RestartKillSignal,ExecStop,CanStop"
 
 #define UNIT_NAME_SIZE 256 /* of systemd's own bound */
