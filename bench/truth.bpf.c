@@ -30,9 +30,10 @@ SEC("tp_btf/rss_stat")
 int BPF_PROG(witness, struct mm_struct *mm)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 pages[APO_KINDS], now, limit = 0;
+	__u64 pages[APO_KINDS], now, limit = 0, swap;
 	struct mem_cgroup *memcg;
 	__s64 usage = 0;
+	bool swap_binds;
 
 	if (!wanted_tgid || bpf_get_current_pid_tgid() >> 32 != wanted_tgid || crossed_ns)
 		return 0;
@@ -42,9 +43,11 @@ int BPF_PROG(witness, struct mm_struct *mm)
 		return 0;
 	counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, memory), &usage,
 		     &limit);
-	if ((__s64)limit - usage >= (__s64)line_pages ||
-	    level_headroom((__u64)memcg, swap_room((__u64)memcg), HEADROOM_NONE, false) >=
-		    (__s64)line_pages ||
+	if ((__s64)limit - usage >= (__s64)line_pages)
+		return 0;
+	swap = swap_room((__u64)memcg);
+	if (!limit_read(memcg, false, &usage, &limit, &swap, &swap_binds) ||
+	    (__s64)(limit + swap + reclaimable_pages((__u64)memcg)) - usage >= (__s64)line_pages ||
 	    crossed_ns)
 		return 0;
 	crossed_ns = now;

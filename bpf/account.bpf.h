@@ -7,43 +7,23 @@
 
 #include "memcg.bpf.h"
 
-/* One check of an address space: who, why, and what was found. Lives on the stack of a program. */
-struct check {
-	struct mm_struct *mm;
-	struct task_struct *owner;  /* mm->owner: its cgroup is charged, its process is signalled */
-	struct mem_cgroup *binding; /* whose limit binds */
-	__u64 now;
-	__u64 cgroup_id;
-	__u32 tgid;	     /* of the owner */
-	__u32 events;	     /* mm counter events since the last check on this CPU */
-	__u8 trigger;	     /* enum apo_trigger */
-	__u8 policy;	     /* id of the limit's */
-	__u8 process_policy; /* id of the process's own */
-	bool is_covered;  /* a guard covers the limit, so that all processes below have accounts */
-	bool is_stranger; /* nobody guards the process: it is seen for those who share its limit */
-	bool in_fault;	  /* the owner's process is running: it can be signalled from here */
-	bool in_spike;	  /* its growth is sampled */
-	__u8 loan;	  /* LOAN_..., of the limit */
-	struct apo_reading reading;
-};
-
 /* --- whose policy -------------------------------------------------------------------------- */
 
 /* What the map has of the nearest cgroup at or above; NULL: nothing. */
-static __always_inline __u32 *nearest(void *map, struct mem_cgroup *memcg)
+static __always_inline __u32 *nearest(void *map, __u64 memcg_address)
 {
-	__u64 own = (__u64)memcg;
+	__u64 memcg = memcg_address;
 
 	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++) {
-		__u64 id = memcg_id(memcg);
+		__u64 id = memcg_id_at(memcg);
 		__u32 *policy = bpf_map_lookup_elem(map, &id);
 
 		if (policy)
 			return policy;
-		memcg = (void *)BPF_CORE_READ(memcg, css.parent);
+		memcg = memcg_above(memcg);
 	}
 	if (memcg) /* a guard above these is not seen */
-		gap_note_memcg(own, APO_GAP_DEEP);
+		gap_note_memcg(memcg_address, APO_GAP_DEEP);
 	return NULL;
 }
 
@@ -53,8 +33,7 @@ static __always_inline __u32 *nearest(void *map, struct mem_cgroup *memcg)
  */
 __noinline __u32 policy_of_limit(__u64 memcg_address)
 {
-	__u32 *policy = settings.guard_cgroups ? nearest(&guard_cgroups, (void *)memcg_address)
-					       : NULL;
+	__u32 *policy = settings.guard_cgroups ? nearest(&guard_cgroups, memcg_address) : NULL;
 
 	return policy ? *policy : settings.guard_all;
 }
@@ -70,7 +49,7 @@ static __always_inline __u32 policy_of_process(struct mem_cgroup *memcg, __u32 t
 /* Whether a cgroup at or above that is above a guarded one. A global function: verified once. */
 __noinline int shares_with_guard(__u64 memcg_address)
 {
-	return settings.guard_above && nearest(&guard_above, (void *)memcg_address);
+	return settings.guard_above && nearest(&guard_above, memcg_address);
 }
 
 static __always_inline struct apo_policy *policy_by_id(__u32 id)
@@ -511,6 +490,8 @@ __noinline int largest_update(__u32 policy, __u32 tgid)
 		*largest_tgid = tgid;
 	return 0;
 }
+
+#define VAIN_NS 100000000ULL /* for how long reclaim in vain says something of the next */
 
 #define STALL_LEAST_NS 250000000ULL
 #define STALL_MOST_NS NSEC_PER_SEC

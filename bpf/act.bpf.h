@@ -133,8 +133,8 @@ static __always_inline void pending_retry(struct check *check)
  * Remembers the target, sends the signal, and reports both. A full map or ring does not keep the
  * signal back. `policy` is the target's own. Returns the action, APO_ACT_NONE if sending failed.
  */
-static __noinline __u64 signal_target(struct check *check, struct limit *limit,
-				      const struct apo_policy *policy, struct decision *decision)
+static __noinline __u64 signal_target(struct check *check, const struct apo_policy *policy,
+				      struct decision *decision)
 {
 	const struct apo_policy *limit_policy = policy_by_id(check->policy);
 	bool warn = decision->rule == APO_RULE_WARN;
@@ -181,8 +181,7 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 				kept->signal = decision->signal;
 		}
 	}
-	verifier_forget(decision);
-	trip_emit(check, limit, policy, decision);
+	trip_emit(check->key);
 	/* After the trip: the slow path matches the responder's results to it. */
 	flags = decision->action == APO_ACT_DELEGATED ? APO_REQUEST_SIGNAL : 0;
 	if (!warn && decision->action != APO_ACT_DRY_RUN) {
@@ -191,7 +190,7 @@ static __noinline __u64 signal_target(struct check *check, struct limit *limit,
 			flags |= APO_REQUEST_AIRBAG;
 	}
 	if (flags)
-		request_emit(check, limit, decision, wanted, flags);
+		request_emit(check->key, wanted, flags);
 	return decision->error ? APO_ACT_NONE : decision->action;
 }
 
@@ -298,13 +297,24 @@ static __noinline bool is_profiled(struct check *check, const struct decision *d
 	return uses && *uses & (warn ? APO_PROFILED_WARN : APO_PROFILED_STOP);
 }
 
-/* Does what was decided. Returns whether a signal was due: then the next event is checked too. */
-static __always_inline bool act(struct check *check, struct limit *limit, struct decision *decision)
+/*
+ * Does what was decided in a check. Returns whether a signal was due: then the next event is checked too. A
+ * global function: verified once.
+ */
+__noinline int act_on(__u32 key)
 {
-	__u32 kind = decision->rule == APO_RULE_WARN ? STAGE_WARN : STAGE_TRIP;
+	struct check *check = check_of(key);
+	struct decision *decision;
 	const struct apo_policy *policy;
+	struct limit *limit;
 	__u64 action;
+	__u32 kind;
 
+	limit = check ? limit_find(check->reading.limit_cgroup, check->policy) : NULL;
+	if (!limit)
+		return false;
+	decision = &check->decision;
+	kind = decision->rule == APO_RULE_WARN ? STAGE_WARN : STAGE_TRIP;
 	request_wanted(check, limit, decision);
 	if (!decision->target_tgid && !(decision->wants & WANT_REARM))
 		return false;
@@ -319,8 +329,7 @@ static __always_inline bool act(struct check *check, struct limit *limit, struct
 		return false;
 	count_decision(check, limit, decision);
 	decision->by_profile = is_profiled(check, decision, policy);
-	verifier_forget(decision);
-	action = signal_target(check, limit, policy, decision);
+	action = signal_target(check, policy, decision);
 	if (action == APO_ACT_SENT)
 		stat_add(APO_STAT_SENT);
 	if (action == APO_ACT_DISAPPEARED && kind == STAGE_TRIP) /* the line stays for others */
@@ -328,4 +337,9 @@ static __always_inline bool act(struct check *check, struct limit *limit, struct
 			   apo_stage(apo_stage_epoch(decision->stage) + 1,
 				     apo_stage_level(decision->stage)));
 	return true;
+}
+
+static __always_inline bool act(const struct check *check)
+{
+	return (check->decision.wants || check->decision.target_tgid) && act_on(check->key);
 }

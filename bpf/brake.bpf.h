@@ -46,11 +46,11 @@ __noinline int spin(__u64 ns)
 	return 0;
 }
 
-#define LOAN_SPIN_NS 100000ULL
+#define LOAN_SPIN_NS 200000ULL
 
 /*
  * At the limit the kernel tries to reclaim 18 times, some 20 us each, before it kills. A loan that has
- * been asked for is given the time: each try takes longer, at its begin and at its end.
+ * been asked for is given the time: each try takes longer.
  */
 static __always_inline bool may_hold_up(const struct check *check, const struct limit *limit)
 {

@@ -94,33 +94,6 @@ static __always_inline __u64 first_line(const struct apo_reading *reading)
 
 /* --- decisions ----------------------------------------------------------------------------- */
 
-/* What a decision wants besides a signal, or instead of one. */
-enum want {
-	WANT_PREPARE = 1, /* half full: the responder opens what raising the limit takes */
-	WANT_REFRESH = 2, /* statistics of the cgroup are to be brought up to date */
-	WANT_RETRY = 4,	  /* a signal that met -EBUSY, if there is one */
-	WANT_AIRBAG = 8,  /* a loan, or a larger one: the limit, raised or not, is nearly reached */
-	WANT_REARM = 16,  /* the stage is over: headroom is ample, or need below the warn level */
-	WANT_TELL = 32,	  /* the slow path is to know of the limit */
-};
-
-/* The rules write it, act.bpf.h and emit.bpf.h read it. It is on the stack, so small. */
-struct decision {
-	__u64 stage;	   /* of the kind of rule, as it was read */
-	__u64 signal_ns;   /* when the signal was queued; 0: it was not */
-	__u32 target_tgid; /* the grower; 0: nobody is to be signalled */
-	__u32 cause_tgid;  /* who grew instead, where nobody guards it */
-	__s32 error;
-	__u8 rule;   /* enum apo_rule; 0: none */
-	__u8 action; /* enum apo_action */
-	__u8 policy; /* id of the target's own */
-	__u8 wants;  /* enum want */
-	__u8 signal;
-	__u8 disposition;
-	__u8 by_profile; /* the responder knows better how the target is to be told */
-	__u8 pad[5];
-};
-
 /* Memory that came back meanwhile ends the wait for a shutdown. */
 static __always_inline bool in_cooldown(const struct limit *limit, __u32 tgid,
 					const struct apo_policy *policy, __u64 now)
@@ -421,10 +394,10 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
  * warning: the warn rule is evaluated only where the trip rules neither signal nor re-arm.
  */
 static __always_inline void decide(struct check *check, struct limit *limit,
-				   struct process *process, const struct apo_policy *policy,
-				   struct decision *decision)
+				   struct process *process, const struct apo_policy *policy)
 {
 	__u32 is_half_full = limit->shared.need_pages >= check->reading.limit_pages / 2;
+	struct decision *decision = &check->decision;
 
 	if (is_half_full && !limit->prepared && policy->flags & APO_POLICY_AIRBAG)
 		decision->wants |= WANT_PREPARE;

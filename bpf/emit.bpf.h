@@ -93,14 +93,22 @@ static __always_inline __u32 args_read(struct check *check, char *ret)
 	return length;
 }
 
-static __always_inline void request_emit(struct check *check, const struct limit *limit,
-					 const struct decision *decision, __u32 wanted, __u32 flags)
+/* A global function, as trip_emit() is: verified once. */
+__noinline int request_emit(__u32 key, __u32 wanted, __u32 flags)
 {
-	struct apo_request *request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
+	struct check *check = check_of(key);
+	const struct decision *decision;
+	struct apo_request *request;
+	const struct limit *limit;
 
+	limit = check ? limit_find(check->reading.limit_cgroup, check->policy) : NULL;
+	if (!limit)
+		return 0;
+	decision = &check->decision;
+	request = bpf_ringbuf_reserve(&urgent, sizeof(*request), 0);
 	if (!request) {
 		stat_add(APO_STAT_LOST_RECORDS);
-		return;
+		return 0;
 	}
 	record_begin(&request->rec, APO_REC_REQUEST, sizeof(*request), check->policy);
 	request->trip_id = check->now;
@@ -120,6 +128,7 @@ static __always_inline void request_emit(struct check *check, const struct limit
 	bpf_ringbuf_submit(request, flags == APO_REQUEST_GRACE ? wake_later() : WAKE_NOW);
 	if (flags & APO_REQUEST_SIGNAL)
 		stat_add(APO_STAT_DELEGATED);
+	return 0;
 }
 
 /*
@@ -148,16 +157,45 @@ static __always_inline bool request_bare(__u32 type, __u64 limit_cgroup, __u32 p
 
 /* --- records, for the slow path ------------------------------------------------------------ */
 
-static __always_inline void trip_emit(struct check *check, struct limit *limit,
-				      const struct apo_policy *policy,
-				      const struct decision *decision)
+/* What is known of the target's memory, by its account where it is not the process of the check. */
+static __always_inline void trip_fill_memory(struct check *check, struct apo_trip *trip)
 {
-	struct apo_trip *trip = bpf_ringbuf_reserve(&records, sizeof(*trip), 0);
-	struct process *process;
+	struct process *process = bpf_map_lookup_elem(&processes, &check->decision.target_tgid);
 
+	trip->faults = process ? process->shared.faults : 0;
+	trip->spike_ns = process ? process->spike_ns : 0;
+	trip->spike_pages = process ? process->owned_pages - process->spike_base_pages : 0;
+	if (check->decision.target_tgid == check->tgid)
+		rss_exact(check->mm, check->in_fault ? (void *)bpf_get_current_task() : NULL,
+			  trip->rss_pages);
+	else if (process)
+		__builtin_memcpy(trip->rss_pages, process->shared.rss_pages,
+				 sizeof(trip->rss_pages));
+	else
+		__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
+}
+
+__noinline int trip_emit(__u32 key)
+{
+	struct check *check = check_of(key);
+	const struct decision *decision;
+	const struct apo_policy *policy;
+	const struct limit *limit;
+	struct apo_trip *trip;
+	__u32 target_policy;
+
+	limit = check ? limit_find(check->reading.limit_cgroup, check->policy) : NULL;
+	if (!limit)
+		return 0;
+	decision = &check->decision;
+	target_policy = decision->policy;
+	policy = policy_by_id(target_policy);
+	if (!policy)
+		return 0;
+	trip = bpf_ringbuf_reserve(&records, sizeof(*trip), 0);
 	if (!trip) {
 		stat_add(APO_STAT_LOST_RECORDS);
-		return;
+		return 0;
 	}
 	record_begin(&trip->rec, decision->rule == APO_RULE_WARN ? APO_REC_WARN : APO_REC_TRIP,
 		     sizeof(*trip), check->policy);
@@ -180,18 +218,7 @@ static __always_inline void trip_emit(struct check *check, struct limit *limit,
 	trip->target = trip->grower;
 	if (policy->target != APO_TARGET_GROWER)
 		__builtin_memset(&trip->target, 0, sizeof(trip->target));
-	process = bpf_map_lookup_elem(&processes, &decision->target_tgid);
-	trip->faults = process ? process->shared.faults : 0;
-	trip->spike_ns = process ? process->spike_ns : 0;
-	trip->spike_pages = process ? process->owned_pages - process->spike_base_pages : 0;
-	if (decision->target_tgid == check->tgid)
-		rss_exact(check->mm, check->in_fault ? (void *)bpf_get_current_task() : NULL,
-			  trip->rss_pages);
-	else if (process)
-		__builtin_memcpy(trip->rss_pages, process->shared.rss_pages,
-				 sizeof(trip->rss_pages));
-	else
-		__builtin_memset(trip->rss_pages, 0, sizeof(trip->rss_pages));
+	trip_fill_memory(check, trip);
 	trip->args_len = 0;
 	if (decision->target_tgid == check->tgid)
 		trip->args_len = args_read(check, trip->args);
@@ -199,6 +226,7 @@ static __always_inline void trip_emit(struct check *check, struct limit *limit,
 						 decision->disposition == APO_DISP_HANDLED
 					 ? wake_later()
 					 : WAKE_NOW);
+	return 0;
 }
 
 /* The confirmation or the end of a signalled process, which `task` belongs to. */

@@ -17,10 +17,6 @@
 
 #include <bpf/bpf_tracing.h>
 
-/* For check_mm() only: a reclaim trigger after reclaim gave nothing back. */
-#define TRIGGER_RECLAIM_IN_VAIN APO_TRIGGER_END
-#define TRIGGER_FIRST_SIGHT (APO_TRIGGER_END + 1) /* only the accounts, nothing is decided */
-
 /* --- the check ----------------------------------------------------------------------------- */
 
 /*
@@ -38,9 +34,7 @@ static __always_inline bool check_begin(struct check *check)
 	check->is_stranger = check->policy >= APO_MAX_POLICIES;
 	if (check->is_stranger && !shares_with_guard((__u64)memcg))
 		return false;
-	verifier_forget(check);
-	check->binding = memcg_read(memcg, &check->reading);
-	if (!check->binding)
+	if (!memcg_read(check, memcg))
 		return false;
 	if (check->is_stranger) {
 		above = bpf_map_lookup_elem(&guard_above, &check->reading.limit_cgroup);
@@ -56,73 +50,74 @@ static __always_inline bool check_begin(struct check *check)
 	return true;
 }
 
+/* What reclaim at the limit tells: of both a loan is wanted, whatever headroom there seems to be. */
+static __always_inline void reclaim_note(struct check *check, struct process *process)
+{
+	if (check->trigger != APO_TRIGGER_RECLAIM || check->is_stranger)
+		return;
+	if (process->vain_ns && since(check->now, process->vain_ns) < VAIN_NS)
+		check->loan |= LOAN_URGENT;
+	if (is_stalled(check, process))
+		check->loan |= LOAN_STALLED;
+}
+
 /*
  * One check: find the policy, read the limit, decide, act. `events` mm counter events have passed
  * since the last one. Returns a grant_result(), or GRANT_UNGUARDED. Not inlined, and of numbers
  * only: the programs around it stay short, and it is verified once.
  */
-__noinline __s64 check_mm(__u64 mm_address, __u32 trigger, __u32 events)
+__noinline __s64 check_mm(__u64 mm_address, __u32 purpose, __u32 events)
 {
 	struct task_struct *current_task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = (void *)mm_address, *current_mm = BPF_CORE_READ(current_task, mm);
 	struct task_struct *owner = BPF_CORE_READ(mm, owner);
-	__u32 current_tgid = bpf_get_current_pid_tgid() >> 32, id;
-	struct check check = {.mm = mm, .owner = owner, .trigger = trigger, .events = events};
-	struct decision decision = {};
+	__u32 current_tgid = bpf_get_current_pid_tgid() >> 32;
+	struct check *check = check_new(purpose);
 	const struct apo_policy *policy;
 	struct process *process;
 	struct limit *limit;
 	__u64 pages = 0;
 
-	if (!owner)
+	if (!owner || !check)
 		return GRANT_UNGUARDED;
-	if (trigger == TRIGGER_FIRST_SIGHT)
-		check.trigger = APO_TRIGGER_TICK;
-	if (trigger == TRIGGER_RECLAIM_IN_VAIN) {
-		check.trigger = APO_TRIGGER_RECLAIM;
-		check.loan = LOAN_URGENT;
-	}
-	check.tgid = BPF_CORE_READ(owner, tgid);
-	check.in_fault = current_mm == mm && current_tgid == check.tgid;
+	check->mm = mm;
+	check->owner = owner;
+	check->events = events;
+	check->trigger = purpose == CHECK_FIRST_SIGHT ? APO_TRIGGER_TICK : purpose;
+	check->tgid = BPF_CORE_READ(owner, tgid);
+	check->in_fault = current_mm == mm && current_tgid == check->tgid;
 	/* fork fills the child's mm, exec the next one, while their owner has the caller's tgid */
-	if (current_mm != mm && current_tgid == check.tgid)
+	if (current_mm != mm && current_tgid == check->tgid)
 		return 0;
-	if (!check_begin(&check))
-		return check.binding ? grant_elsewhere(&check) : GRANT_UNGUARDED;
-	id = check.policy;
-	policy = policy_by_id(id);
+	if (!check_begin(check))
+		return check->binding ? grant_elsewhere(check) : GRANT_UNGUARDED;
+	policy = policy_by_id(check->policy);
 	if (!policy)
 		return GRANT_UNGUARDED;
 	stat_add(APO_STAT_CHECKS);
-	check.now = bpf_ktime_get_ns();
-	verifier_forget(&check);
-	limit = limit_get(&check);
+	check->now = bpf_ktime_get_ns();
+	limit = limit_get(check);
 	if (!limit)
 		return 0;
-	limit_update(&check, limit, policy);
-	line_find(&check, limit, policy);
-	verifier_forget(&check);
-	process = process_update(&check, limit);
-	verifier_forget(&check);
+	limit_update(check, limit, policy);
+	line_find(check, limit, policy);
+	process = process_update(check, limit);
 	if (process) {
-		top_update(&check, limit, process_rank(process));
-		if (settings.guard_above && !check.is_stranger)
-			largest_update(check.process_policy, check.tgid);
-		if (check.trigger == APO_TRIGGER_RECLAIM && !check.is_stranger &&
-		    is_stalled(&check, process))
-			check.loan |= LOAN_STALLED;
+		top_update(check, limit, process_rank(process));
+		if (settings.guard_above && !check->is_stranger)
+			largest_update(check->process_policy, check->tgid);
+		reclaim_note(check, process);
 	}
-	if (trigger == TRIGGER_FIRST_SIGHT)
+	if (purpose == CHECK_FIRST_SIGHT)
 		return 0;
-	decide(&check, limit, process, policy, &decision);
-	verifier_forget(&decision);
-	if (!act(&check, limit, &decision))
-		pages = grant_pages(&check, limit, policy);
-	if (check.in_spike && profile_growth(&check))
+	decide(check, limit, process, policy);
+	if (!act(check))
+		pages = grant_pages(check, limit, policy);
+	if (check->in_spike && profile_growth(check->key))
 		pages = 0;
-	if (wait_in_place(&check, limit, policy))
+	if (wait_in_place(check, limit, policy))
 		pages = 0;
-	return grant_result(pages, recall_index(check.reading.limit_cgroup));
+	return grant_result(pages, recall_index(check->reading.limit_cgroup));
 }
 
 /* --- the triggers -------------------------------------------------------------------------- */
@@ -150,7 +145,7 @@ int meet(struct bpf_iter__task *ctx)
 		return 0;
 	mm = BPF_CORE_READ(task, mm);
 	if (mm)
-		check_mm((__u64)mm, TRIGGER_FIRST_SIGHT, 0);
+		check_mm((__u64)mm, CHECK_FIRST_SIGHT, 0);
 	return 0;
 }
 
@@ -249,27 +244,32 @@ int BPF_PROG(on_reclaim)
 	return 0;
 }
 
-/* The first argument is the number of pages reclaimed; not all kernels have a second. */
+/*
+ * The first argument is the number of pages reclaimed; not all kernels have a second. In vain: what counts as
+ * reclaimable is not. The kernel tries again, and the check as it begins is told.
+ */
 SEC("tp_btf/mm_vmscan_memcg_reclaim_end")
 int BPF_PROG(on_reclaim_end, unsigned long reclaimed)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
 	struct mem_cgroup *memcg;
 	__u64 reached;
 
-	if (reclaimed || !mm)
+	if (!process || process->shared.policy >= APO_MAX_POLICIES)
 		return 0;
+	if (reclaimed) {
+		process->vain_ns = 0;
+		return 0;
+	}
 	memcg = memcg_of_task(task);
-	if (!memcg ||
-	    policy_of_process(memcg, bpf_get_current_pid_tgid() >> 32) >= APO_MAX_POLICIES)
-		return 0;
-	reached = limit_reached((__u64)memcg);
+	reached = memcg ? limit_reached((__u64)memcg) : 0;
 	if (!reached)
 		return 0;
 	if (loan_state(reached, 0, 0) & LOAN_RAISED)
 		pinned_note(reached);
-	check_mm((__u64)mm, TRIGGER_RECLAIM_IN_VAIN, 0);
+	process->vain_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -428,33 +428,32 @@ static __always_inline void count_oom_kill(struct limit *limit, bool caught)
 SEC("tp_btf/mark_victim")
 int BPF_PROG(on_mark_victim, struct task_struct *victim)
 {
-	struct mem_cgroup *memcg = memcg_of_task(victim), *binding;
+	struct mem_cgroup *memcg = memcg_of_task(victim);
 	__u32 tgid = BPF_CORE_READ(victim, tgid), own, id;
-	struct apo_reading reading = {};
+	struct check *check = check_new(CHECK_VICTIM);
+	struct apo_reading *reading;
 	const struct apo_policy *policy;
 	struct apo_signalled *entry;
 
 	own = memcg ? policy_of_process(memcg, tgid) : APO_POLICY_NONE;
-	if (own >= APO_MAX_POLICIES)
+	if (own >= APO_MAX_POLICIES || !check || !memcg_read(check, memcg))
 		return 0;
-	binding = memcg_read(memcg, &reading);
-	if (!binding)
-		return 0;
-	id = policy_of_limit((__u64)binding);
+	id = policy_of_limit((__u64)check->binding);
 	if (id >= APO_MAX_POLICIES)
 		id = own;
 	policy = policy_by_id(id);
 	if (!policy)
 		return 0;
-	reading.reserve_pages =
-		line_of(&reading, policy, may_be_lent(loan_state((__u64)binding, 0, 0), policy), 0);
+	reading = &check->reading;
+	reading->reserve_pages = line_of(
+		reading, policy, may_be_lent(loan_state((__u64)check->binding, 0, 0), policy), 0);
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
 	if (entry && since(bpf_ktime_get_ns(), entry->time_ns) > policy->trip_ns)
 		entry = NULL; /* that trip is over: this kill was not caught */
 	if (entry)
 		entry->oom_victim = 1;
-	count_oom_kill(limit_find(reading.limit_cgroup, id), entry != NULL);
-	oom_emit(victim, memcg_id(memcg), id, own, &reading, entry);
+	count_oom_kill(limit_find(reading->limit_cgroup, id), entry != NULL);
+	oom_emit(victim, memcg_id(memcg), id, own, reading, entry);
 	return 0;
 }
 

@@ -140,6 +140,7 @@ struct process {
 	__u64 noted_ns;		  /* when user space was last told of a spike of it */
 	__u64 stall_ns;		  /* since when a thread of it is watched for a stall */
 	__u64 stall_majors;	  /* its major faults then */
+	__u64 vain_ns;		  /* when reclaim for it gave nothing back; 0: it did since */
 	__u64 told_ns;		  /* when its handler was entered, on somebody else's signal */
 	__u64 mm;		  /* identity of the address space: exec starts a new account */
 	__u32 calm;		  /* 1: it has hardly grown since it last grew fast */

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "check.bpf.h"
 #include "gap.bpf.h"
 
 /* page_counter's "no limit" is LONG_MAX / PAGE_SIZE; so is anything from here on. */
@@ -45,18 +46,33 @@ static __always_inline __u64 memcg_id(struct mem_cgroup *memcg)
 	return BPF_CORE_READ(memcg, css.cgroup, kn, id);
 }
 
-/* A global function, so that reading the id takes no stack of its callers. */
+/* Global functions of one number: a loop around them has one path, and no stack of its own. */
+__noinline __u64 memcg_id_at(__u64 memcg_address)
+{
+	return memcg_id((void *)memcg_address);
+}
+
+/* 0: it is the root. */
+__noinline __u64 memcg_above(__u64 memcg_address)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+
+	return (__u64)BPF_CORE_READ(memcg, css.parent);
+}
+
 __noinline int gap_note_memcg(__u64 memcg_address, __u32 kind)
 {
 	return gap_note(memcg_id((void *)memcg_address), kind);
 }
 
-static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
+/* The next to be charged; 0: there is none. */
+__noinline __u64 memcg_charged_above(__u64 memcg_address)
 {
+	struct mem_cgroup *memcg = (void *)memcg_address;
 	struct page_counter *parent = BPF_CORE_READ(memcg, memory.parent);
 
 	/* Not css.parent: v1 without use_hierarchy charges no ancestor. */
-	return parent ? (void *)parent - bpf_core_field_offset(struct mem_cgroup, memory) : NULL;
+	return parent ? (__u64)parent - bpf_core_field_offset(struct mem_cgroup, memory) : 0;
 }
 
 /*
@@ -401,28 +417,11 @@ __noinline __u64 without_pinned(__u64 memcg_address, __u64 pages)
 	return pages > entry->pages ? pages - entry->pages : 0;
 }
 
-/*
- * Headroom below the limit of one cgroup, or HEADROOM_NONE if it has none or is sure to have at
- * least `best`. Page cache is summed only where it can matter: where usage alone leaves less than
- * half the limit. A global function of numbers, so that the loop around it has one path.
- */
-__noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best, __u32 raised)
+/* What of a cgroup and all below it counts as reclaimable. A global function of numbers. */
+__noinline __u64 reclaimable_pages(__u64 memcg_address)
 {
-	struct mem_cgroup *memcg = (void *)memcg_address;
-	__s64 usage = 0, headroom;
-	__u64 limit = 0, lru;
-	bool swap_binds;
-
-	if (!limit_read(memcg, raised, &usage, &limit, &swap, &swap_binds))
-		return HEADROOM_NONE;
-	headroom = (__s64)limit - usage + (__s64)swap;
-	if (headroom >= best)
-		return HEADROOM_NONE; /* page cache can only add to it */
-	if (headroom >= (__s64)(limit / 2))
-		return headroom;
-	lru = memcg_subtree_lru_pages(memcg_address);
-	return headroom +
-	       (__s64)without_pinned(memcg_address, lru_file(lru) + slab_reclaimable_pages(memcg));
+	return lru_file(memcg_subtree_lru_pages(memcg_address)) +
+	       slab_reclaimable_pages((void *)memcg_address);
 }
 
 #define PINNED_NS (2 * NSEC_PER_SEC)
@@ -430,11 +429,12 @@ __noinline __s64 level_headroom(__u64 memcg_address, __u64 swap, __s64 best, __u
 /* Reclaim below a limit that is raised gave nothing back: what counts as reclaimable is not. */
 __noinline int pinned_note(__u64 memcg_address)
 {
-	struct mem_cgroup *memcg = (void *)memcg_address;
-	__u64 id = memcg_id(memcg), lru = memcg_subtree_lru_pages(memcg_address);
-	struct pinned entry = {.until_ns = bpf_ktime_get_ns() + PINNED_NS};
+	__u64 id = memcg_id_at(memcg_address);
+	struct pinned entry = {
+		.pages = reclaimable_pages(memcg_address),
+		.until_ns = bpf_ktime_get_ns() + PINNED_NS,
+	};
 
-	entry.pages = lru_file(lru) + slab_reclaimable_pages(memcg);
 	if (bpf_map_update_elem(&pinned, &id, &entry, BPF_ANY))
 		stat_add(APO_STAT_MAP_FULL);
 	any_pinned = 1;
@@ -455,90 +455,119 @@ __noinline __u32 is_reached(__u64 memcg_address)
 /* The limit that charges of a cgroup meet: the nearest that is reached. 0: none. */
 __noinline __u64 limit_reached(__u64 memcg_address)
 {
-	struct mem_cgroup *memcg = (void *)memcg_address;
+	__u64 memcg = memcg_address;
 
-	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg))
-		if (is_reached((__u64)memcg))
-			return (__u64)memcg;
+	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_charged_above(memcg))
+		if (is_reached(memcg))
+			return memcg;
 	return 0;
+}
+
+/* Within the swap limit of one cgroup itself (v2). */
+__noinline __u64 swap_room_of(__u64 memcg_address, __u64 room)
+{
+	struct mem_cgroup *memcg = (void *)memcg_address;
+	__s64 usage, left;
+	__u64 max;
+
+	counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, swap), &usage, &max);
+	left = (__s64)max - usage;
+	if (left <= 0)
+		return 0;
+	return (__u64)left < room ? (__u64)left : room;
 }
 
 /* Room in swap for this cgroup: what the machine has, within every ancestor's swap limit (v2). */
 __noinline __u64 swap_room(__u64 memcg_address)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
-	__u64 room = may_swap ? machine_swap_pages(memcg) : 0;
+	__u64 room = may_swap ? machine_swap_pages(memcg) : 0, at = memcg_address;
 
 	if (room && memcg_v1 && compat_never_swaps(memcg))
 		return 0;
-	if (!room || memcg_v1)
+	if (memcg_v1)
 		return room;
-	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
-		__s64 usage, left;
-		__u64 max;
-
-		counter_read((void *)memcg + bpf_core_field_offset(struct mem_cgroup, swap), &usage,
-			     &max);
-		left = (__s64)max - usage;
-		if (left <= 0)
-			return 0;
-		if ((__u64)left < room)
-			room = left;
-	}
+	for (__u32 i = 0; i < APO_MAX_DEPTH && at && room; i++, at = memcg_charged_above(at))
+		room = swap_room_of(at, room);
 	return room;
 }
 
-/* How far a cgroup can grow with limits as they are raised: the kernel kills where that ends. */
-static __always_inline __s64 memcg_room(struct mem_cgroup *memcg, __u64 swap)
+/*
+ * A step of the walk up: what the limit of one cgroup leaves. Page cache is summed only where it can
+ * matter: where that is the least so far, and usage alone leaves less than half the limit.
+ */
+__noinline int walk_level(__u32 key, __u64 memcg_address)
 {
-	__s64 best = HEADROOM_NONE;
+	struct mem_cgroup *memcg = (void *)memcg_address;
+	struct check *check = check_of(key);
+	__u64 limit = 0, swap, raised = 0, swap_above, reclaimable = 0;
+	__s64 usage = 0, usage_above = 0, headroom, room;
+	bool swap_binds, above_binds;
+	struct walk *walk;
 
-	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
-		__s64 room = level_headroom((__u64)memcg, swap, best, true);
-
-		if (room < best)
-			best = room;
+	if (!check)
+		return 0;
+	walk = &check->walk;
+	swap = swap_above = walk->swap;
+	if (!limit_read(memcg, false, &usage, &limit, &swap, &swap_binds))
+		return 0;
+	room = headroom = (__s64)limit - usage + (__s64)swap;
+	if (settings.loans)
+		room = limit_read(memcg, true, &usage_above, &raised, &swap_above, &above_binds)
+			       ? (__s64)raised - usage_above + (__s64)swap_above
+			       : HEADROOM_NONE;
+	if (headroom >= walk->headroom && room >= walk->room)
+		return 0;
+	if (headroom < (__s64)(limit / 2)) {
+		reclaimable = without_pinned(memcg_address, reclaimable_pages(memcg_address));
+		headroom += reclaimable;
+		room += reclaimable;
 	}
-	return best;
+	if (room < walk->room)
+		walk->room = room;
+	if (headroom >= walk->headroom)
+		return 0;
+	walk->headroom = headroom;
+	walk->binding = memcg;
+	walk->usage = usage;
+	walk->limit = limit;
+	walk->limit_swap = swap;
+	walk->reclaimable = reclaimable;
+	walk->swap_binds = swap_binds;
+	return 0;
 }
 
 /*
  * The binding limit of a cgroup: least headroom over it and its ancestors, and the cgroup it
- * belongs to. NULL, and limit_pages APO_UNLIMITED, where there is none. The caller sets
- * reserve_pages.
+ * belongs to; and room, how far it can grow with limits as they are raised: the kernel kills where that
+ * ends. False, and limit_pages APO_UNLIMITED, where there is none. The caller sets reserve_pages.
  */
-static __always_inline struct mem_cgroup *memcg_read(struct mem_cgroup *memcg,
-						     struct apo_reading *reading)
+static __always_inline bool memcg_read(struct check *check, struct mem_cgroup *memcg)
 {
-	struct mem_cgroup *binding = NULL, *own = memcg;
-	__u64 swap = swap_room((__u64)memcg), limit = 0;
-	__s64 best = HEADROOM_NONE, usage = 0, room;
-	bool swap_binds = false;
+	struct apo_reading *reading = &check->reading;
+	struct walk *walk = &check->walk;
+	__u64 at = (__u64)memcg;
 
-	for (__u32 i = 0; i < APO_MAX_DEPTH && memcg; i++, memcg = memcg_parent(memcg)) {
-		__s64 headroom = level_headroom((__u64)memcg, swap, best, false);
-
-		if (headroom < best) {
-			best = headroom;
-			binding = memcg;
-		}
-	}
-	if (memcg) /* limits above these are not seen */
-		gap_note_memcg((__u64)own, APO_GAP_DEEP);
-	room = settings.loans ? memcg_room(own, swap) : best;
-	if (!binding || !limit_read(binding, false, &usage, &limit, &swap, &swap_binds)) {
+	walk->swap = swap_room((__u64)memcg);
+	walk->headroom = walk->room = HEADROOM_NONE;
+	walk->binding = NULL;
+	for (__u32 i = 0; i < APO_MAX_DEPTH && at; i++, at = memcg_charged_above(at))
+		walk_level(check->key, at);
+	if (at) /* limits above these are not seen */
+		gap_note_memcg((__u64)memcg, APO_GAP_DEEP);
+	check->binding = walk->binding;
+	if (!check->binding) {
 		reading->limit_pages = APO_UNLIMITED;
-		return NULL;
+		return false;
 	}
-	reading->limit_cgroup = memcg_id(binding);
-	reading->limit_pages = limit;
-	reading->usage_pages = usage;
-	reading->swap_pages = swap;
-	reading->headroom_pages = best;
-	reading->swap_binds = swap_binds;
-	reading->lent_pages = room > best ? (__u32)(room - best) : 0;
-	/* What is left of the headroom beyond limit - usage + swap can be reclaimed. */
-	best -= (__s64)limit - usage + (__s64)swap;
-	reading->reclaimable_pages = best > 0 ? best : 0;
-	return binding;
+	reading->limit_cgroup = memcg_id(check->binding);
+	reading->limit_pages = walk->limit;
+	reading->usage_pages = walk->usage;
+	reading->swap_pages = walk->limit_swap;
+	reading->headroom_pages = walk->headroom;
+	reading->swap_binds = walk->swap_binds;
+	reading->lent_pages = walk->room > walk->headroom ? (__u32)(walk->room - walk->headroom)
+							  : 0;
+	reading->reclaimable_pages = walk->reclaimable;
+	return true;
 }

@@ -190,17 +190,22 @@ static __noinline void stack_sample(struct check *check, __u64 spike_ns, __u64 p
  * spike: what the shutdown allocates is another one. Triggers other than growth sample only what
  * the mm counters do not show: the rest is left to the faults, because a tick finds any of the
  * threads. Returns whether each event is to be checked: else huge pages would be put down to the
- * thread that faults most often.
+ * thread that faults most often. A global function: verified once.
  */
-static __noinline bool profile_growth(struct check *check)
+__noinline int profile_growth(__u32 key)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct process *process = bpf_map_lookup_elem(&processes, &check->tgid);
-	struct limit *limit = limit_find(check->reading.limit_cgroup, check->policy);
+	struct check *check = check_of(key);
+	struct process *process;
+	struct limit *limit;
 	__u64 spike_ns;
 	bool tripped;
 	__s64 due, hidden;
 
+	if (!check)
+		return false;
+	process = bpf_map_lookup_elem(&processes, &check->tgid);
+	limit = limit_find(check->reading.limit_cgroup, check->policy);
 	if (!process || !limit)
 		return false;
 	tripped = limit->shared.last_trip_ns == check->now;

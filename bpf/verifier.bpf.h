@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Code that only the verifier needs, each with the kernels that need it. Two rules have no macro:
+ * Code that only the verifier needs, each with the kernels that need it. Three rules have no macro:
  *
  *   A function that takes and returns numbers is global (__noinline, not static): it is verified
  *   once, not for each state in which it is called (all kernels; before 5.6 there are none).
+ *
+ *   Such functions share what they work on by a map (check.bpf.h): of values in a map the verifier
+ *   assumes nothing, so that what follows is walked once, and not for each value that it has seen.
  *
  *   The stack of a whole call chain is 512 bytes before 6.18 (which counts each function by
  *   itself): large objects live in maps, and templates for inserts in .rodata.
@@ -12,12 +15,6 @@
 
 #include <bpf/bpf_helpers.h>
 #include <linux/types.h>
-
-/*
- * After an object is read over itself, the verifier knows none of its values: it walks what follows
- * once, and not once for each value that it has seen (all kernels).
- */
-#define verifier_forget(object) bpf_probe_read_kernel(object, sizeof(*(object)), object)
 
 /*
  * To the compiler the offset of a field is a constant, which it may fetch ahead of the branch that

@@ -63,6 +63,7 @@ static int size_maps(const struct bpf_object *object, const struct source_config
 		{"signalled", .times = 1, .least = config->limits},
 		{"guard_pids", .times = 1, .least = config->children},
 		{"slots", .times = cpus},
+		{"checks", .times = cpus},
 		{"cpu_offsets", .times = cpus},
 		{"usage_grants", .times = cpus},
 		{"latches", .times = 1, .least = cpus * 4},
