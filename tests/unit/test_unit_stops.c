@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A real process, whose cgroup is one of a unit for all that files say, and a script in place of systemctl: systemd
- * itself is for machines that run it (tests/vm). Whether the process has got a signal is asked of its end.
+ * itself is for machines that run it (tests/vm). Whether the process has got a signal is asked of its end: the first of
+ * two ends it, if it is none that dumps core.
  */
 #include "engine/unit_stops.h"
 
@@ -36,7 +37,7 @@ static void set_up(void)
 	fixture_file("sys/fs/cgroup/cgroup.procs", "");
 	fixture_file("sys/fs/cgroup/cgroup.controllers", "memory\n");
 	fixture_file("sys/fs/cgroup/system.slice/web.service/cgroup.procs", "");
-	signal(SIGQUIT, SIG_DFL); /* a shell in the background has it ignored */
+	signal(SIGHUP, SIG_DFL); /* a shell in the background has it ignored */
 	process = fork();
 	if (process == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -84,7 +85,7 @@ static int ask(enum apo_declaration declared, const char *with)
 	const struct unit_stops_config config = {
 		.loop = &loop, .systemctl = with, .tree = tree, .proc_fd = proc_fd};
 	const struct responder_result result = {
-		.pid = process, .signal = SIGQUIT, .action = APO_ACT_ASKED, .declared = declared};
+		.pid = process, .signal = SIGHUP, .action = APO_ACT_ASKED, .declared = declared};
 	struct unit_stops *stops;
 	int status;
 
@@ -129,16 +130,16 @@ Test(unit_stops, what_its_manager_does_not_stop_gets_the_signal_of_its_unit)
 
 	snprintf(show, sizeof(show), "echo ActiveState=active; echo MainPID=%d", process);
 	make_systemctl(show);
-	cr_expect_eq(ask(APO_DECLARED_EXEC_STOP, systemctl), SIGQUIT);
+	cr_expect_eq(ask(APO_DECLARED_EXEC_STOP, systemctl), SIGHUP);
 }
 
 Test(unit_stops, a_manager_that_hangs_is_not_waited_for)
 {
 	make_systemctl("exec sleep 1000");
-	cr_expect_eq(ask(APO_DECLARED_EXEC_STOP, systemctl), SIGQUIT);
+	cr_expect_eq(ask(APO_DECLARED_EXEC_STOP, systemctl), SIGHUP);
 }
 
 Test(unit_stops, without_a_manager_it_gets_the_signal)
 {
-	cr_expect_eq(ask(APO_DECLARED_EXEC_STOP, NULL), SIGQUIT);
+	cr_expect_eq(ask(APO_DECLARED_EXEC_STOP, NULL), SIGHUP);
 }
