@@ -37,18 +37,6 @@ struct decision {
 	__u8 pad[5];
 };
 
-/* --- the walk up --------------------------------------------------------------------------- */
-
-/* From a cgroup to the root: the least that any limit leaves, so far. Pages. */
-struct walk {
-	__u64 swap;
-	__s64 headroom, room;	    /* below limits as they were, and as they are raised */
-	struct mem_cgroup *binding; /* whose limit leaves that headroom; NULL: none has a limit */
-	__s64 usage;		    /* of that limit */
-	__u64 limit, reclaimable, limit_swap;
-	bool swap_binds;
-};
-
 /* --- checks -------------------------------------------------------------------------------- */
 
 struct check {
@@ -68,14 +56,15 @@ struct check {
 	bool in_fault;	  /* the owner's process is running: it can be signalled from here */
 	bool in_spike;	  /* its growth is sampled */
 	__u8 loan;	  /* LOAN_..., of the limit */
+	/* What was found on the way up; while that is walked, the least that any limit leaves so far. */
 	struct apo_reading reading;
-	struct walk walk;
+	__s64 room_pages; /* headroom below limits as they are raised */
 	struct decision decision;
 } __attribute__((aligned(64)));
 
 /*
  * By CPU and purpose, which is the trigger or one of these: a tick can interrupt a fault, and no program
- * itself on the same CPU.
+ * itself on the same CPU. The two of the tick trigger cannot either: a CPU switches with interrupts off.
  */
 enum check_purpose {
 	CHECK_FIRST_SIGHT = APO_TRIGGER_END, /* only the accounts, nothing is decided */

@@ -182,14 +182,12 @@ __noinline int trip_emit(__u32 key)
 	const struct apo_policy *policy;
 	const struct limit *limit;
 	struct apo_trip *trip;
-	__u32 target_policy;
 
 	limit = check ? limit_find(check->reading.limit_cgroup, check->policy) : NULL;
 	if (!limit)
 		return 0;
 	decision = &check->decision;
-	target_policy = decision->policy;
-	policy = policy_by_id(target_policy);
+	policy = policy_by_id(decision->policy);
 	if (!policy)
 		return 0;
 	trip = bpf_ringbuf_reserve(&records, sizeof(*trip), 0);

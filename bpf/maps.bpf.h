@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Every map and every setting of the kernel side, except the counters in stats.bpf.h and the two
- * maps in rss.bpf.h, which other objects share. Facts about the machine are constants, known to the
- * verifier; what a reload changes is data.
+ * maps in rss.bpf.h, which other objects share, and the scratch of check.bpf.h. Facts about the
+ * machine are constants, known to the verifier; what a reload changes is data.
  */
 #pragma once
 

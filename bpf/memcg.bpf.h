@@ -493,81 +493,68 @@ __noinline __u64 swap_room(__u64 memcg_address)
 }
 
 /*
- * A step of the walk up: what the limit of one cgroup leaves. Page cache is summed only where it can
- * matter: where that is the least so far, and usage alone leaves less than half the limit.
+ * A step of the way up: what the limit of one cgroup leaves, where that is less than any below does. Page cache
+ * is summed only where usage alone leaves less than half the limit.
  */
-__noinline int walk_level(__u32 key, __u64 memcg_address)
+__noinline int walk_level(__u32 key, __u64 memcg_address, __u64 swap_pages)
 {
 	struct mem_cgroup *memcg = (void *)memcg_address;
 	struct check *check = check_of(key);
-	__u64 limit = 0, swap, raised = 0, swap_above, reclaimable = 0;
-	__s64 usage = 0, usage_above = 0, headroom, room;
-	bool swap_binds, above_binds;
-	struct walk *walk;
+	__u64 limit = 0, raised = 0, swap = swap_pages, raised_swap = swap_pages, reclaimable = 0;
+	__s64 usage = 0, raised_usage = 0, headroom, room;
+	struct apo_reading *reading;
+	bool swap_binds, ignored;
 
-	if (!check)
+	if (!check || !limit_read(memcg, false, &usage, &limit, &swap, &swap_binds))
 		return 0;
-	walk = &check->walk;
-	swap = swap_above = walk->swap;
-	if (!limit_read(memcg, false, &usage, &limit, &swap, &swap_binds))
-		return 0;
+	reading = &check->reading;
 	room = headroom = (__s64)limit - usage + (__s64)swap;
 	if (settings.loans)
-		room = limit_read(memcg, true, &usage_above, &raised, &swap_above, &above_binds)
-			       ? (__s64)raised - usage_above + (__s64)swap_above
+		room = limit_read(memcg, true, &raised_usage, &raised, &raised_swap, &ignored)
+			       ? (__s64)raised - raised_usage + (__s64)raised_swap
 			       : HEADROOM_NONE;
-	if (headroom >= walk->headroom && room >= walk->room)
+	if (headroom >= reading->headroom_pages && room >= check->room_pages)
 		return 0;
 	if (headroom < (__s64)(limit / 2)) {
 		reclaimable = without_pinned(memcg_address, reclaimable_pages(memcg_address));
 		headroom += reclaimable;
 		room += reclaimable;
 	}
-	if (room < walk->room)
-		walk->room = room;
-	if (headroom >= walk->headroom)
+	if (room < check->room_pages)
+		check->room_pages = room;
+	if (headroom >= reading->headroom_pages)
 		return 0;
-	walk->headroom = headroom;
-	walk->binding = memcg;
-	walk->usage = usage;
-	walk->limit = limit;
-	walk->limit_swap = swap;
-	walk->reclaimable = reclaimable;
-	walk->swap_binds = swap_binds;
+	check->binding = memcg;
+	reading->headroom_pages = headroom;
+	reading->limit_pages = limit;
+	reading->usage_pages = usage;
+	reading->reclaimable_pages = reclaimable;
+	reading->swap_pages = swap;
+	reading->swap_binds = swap_binds;
 	return 0;
 }
 
 /*
  * The binding limit of a cgroup: least headroom over it and its ancestors, and the cgroup it
- * belongs to; and room, how far it can grow with limits as they are raised: the kernel kills where that
- * ends. False, and limit_pages APO_UNLIMITED, where there is none. The caller sets reserve_pages.
+ * belongs to; and how far it can grow with limits as they are raised: the kernel kills where that
+ * ends. False, and limit_pages APO_UNLIMITED, where there is none. Of a new check; the caller sets
+ * reserve_pages.
  */
 static __always_inline bool memcg_read(struct check *check, struct mem_cgroup *memcg)
 {
 	struct apo_reading *reading = &check->reading;
-	struct walk *walk = &check->walk;
-	__u64 at = (__u64)memcg;
+	__u64 swap = swap_room((__u64)memcg), at = (__u64)memcg;
 
-	walk->swap = swap_room((__u64)memcg);
-	walk->headroom = walk->room = HEADROOM_NONE;
-	walk->binding = NULL;
+	reading->limit_pages = APO_UNLIMITED;
+	reading->headroom_pages = check->room_pages = HEADROOM_NONE;
 	for (__u32 i = 0; i < APO_MAX_DEPTH && at; i++, at = memcg_charged_above(at))
-		walk_level(check->key, at);
+		walk_level(check->key, at, swap);
 	if (at) /* limits above these are not seen */
 		gap_note_memcg((__u64)memcg, APO_GAP_DEEP);
-	check->binding = walk->binding;
-	if (!check->binding) {
-		reading->limit_pages = APO_UNLIMITED;
+	if (!check->binding)
 		return false;
-	}
 	reading->limit_cgroup = memcg_id(check->binding);
-	reading->limit_pages = walk->limit;
-	reading->usage_pages = walk->usage;
-	reading->swap_pages = walk->limit_swap;
-	reading->headroom_pages = walk->headroom;
-	reading->swap_binds = walk->swap_binds;
-	reading->lent_pages = walk->room > walk->headroom ? (__u32)(walk->room - walk->headroom)
-							  : 0;
-	reading->reclaimable_pages = walk->reclaimable;
+	if (check->room_pages > reading->headroom_pages)
+		reading->lent_pages = (__u32)(check->room_pages - reading->headroom_pages);
 	return true;
 }

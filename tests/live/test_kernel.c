@@ -141,7 +141,7 @@ Test(kernel, each_hook_in_use_is_attached_once)
  */
 Test(kernel, programs_are_soon_verified)
 {
-	enum { INSTRUCTIONS_MAX = 80 * 1024 };
+	enum { INSTRUCTIONS_MAX = 48 * 1024 };
 	struct live_process *guard = live_watch("--all", "--report-dir", live_path("reports"));
 	const char *dir = live_format("/proc/%d/fdinfo", (int)guard->pid);
 	DIR *fds = opendir(dir);
