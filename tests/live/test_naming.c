@@ -44,55 +44,35 @@ static uint64_t resident_bytes(pid_t pid)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Whether it is one of the guard's, by that name, and has not ended. */
-static bool is_helper(const char *pid, const char *comm, pid_t guard)
+/* Whether it is one of the guard's, and has not ended. */
+static bool is_search(const char *pid, pid_t guard)
 {
 	char path[300], text[1024], state;
-	const char *rest;
 	int parent;
 
 	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	if (file_read_into(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return false;
-	rest = strstr(text, comm);
-	return rest && sscanf(rest + strlen(comm), " %c %d", &state, &parent) == 2 &&
-	       state != 'Z' && parent == guard;
-}
-
-/* How many run now, and which; at most MOST. */
-static size_t helpers_of(const struct live_process *guard, const char *comm, pid_t ret_pids[MOST])
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *item;
-	size_t count = 0;
-
-	live_check(proc, "/proc: %m");
-	while ((item = readdir(proc)) && count < MOST)
-		if (*item->d_name >= '0' && *item->d_name <= '9' &&
-		    is_helper(item->d_name, comm, guard->pid))
-			ret_pids[count++] = (pid_t)strtol(item->d_name, NULL, 10);
-	closedir(proc);
-	return count;
-}
-
-/* Until nobody is looked at, by helpers that are /proc/self/exe: each is as it spikes, few of a cgroup at a time. */
-static void await_inspections(const struct live_process *guard)
-{
-	uint64_t deadline = live_deadline();
-	pid_t pids[MOST];
-
-	while (helpers_of(guard, "(exe)", pids))
-		live_pump(deadline, "inspections to end");
+	return file_read_into(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
+	       sscanf(text, "%*d (apoptosis-symbo) %c %d", &state, &parent) == 2 && state != 'Z' &&
+	       parent == guard;
 }
 
 /* Those that run now, which must never be more than may. */
 static void look_for_searches(const struct live_process *guard)
 {
+	DIR *proc = opendir("/proc");
 	uint64_t bytes = 0;
+	struct dirent *item;
 
-	searches.count = helpers_of(guard, "(apoptosis-symbo)", searches.pids);
-	for (size_t i = 0; i < searches.count; i++)
-		bytes += resident_bytes(searches.pids[i]);
+	live_check(proc, "/proc: %m");
+	searches.count = 0;
+	while ((item = readdir(proc)) && searches.count < MOST) {
+		if (*item->d_name < '0' || *item->d_name > '9' ||
+		    !is_search(item->d_name, guard->pid))
+			continue;
+		searches.pids[searches.count] = (pid_t)strtol(item->d_name, NULL, 10);
+		bytes += resident_bytes(searches.pids[searches.count++]);
+	}
+	closedir(proc);
 	live_check(searches.count <= AT_ONCE, "%zu searches at once", searches.count);
 	live_check(bytes <= SEARCHES_MIB_MAX * MIB, "searches take %" PRIu64 " KiB", bytes >> 10);
 }
@@ -145,7 +125,6 @@ static void trip(struct scene *scene, const char *tenant, unsigned int times)
 			live_pump(deadline, "the shutdown to begin");
 		live_signal(victim, SIGSTOP);
 		trip = live_event(scene->guard, "trip", victim->pid);
-		await_inspections(scene->guard);
 		scene->tenants[scene->count] = tenant;
 		scene->reports[scene->count] =
 			live_format("%s/%s.json", scene->dir, live_text(trip, "id"));

@@ -14,6 +14,8 @@
 #include "profile/helper.h"
 
 #define PATIENCE_MS 1000
+/* Who is before it, which may be an earlier look at the same process, has its own time, and is to be gone. */
+#define TURN_MS (2 * PATIENCE_MS)
 #define RUNNING_MAX 8 /* at once, of those whose time is not over */
 #define STUCK_MAX 64  /* that could not be killed: each holds a process and a MiB */
 #define WAITING_MAX 256
@@ -277,7 +279,7 @@ struct inspection *inspector_ask(struct inspector *inspector,
 		free(inspection);
 		return NULL;
 	}
-	uv_timer_start(inspection->timer, on_turn_over, PATIENCE_MS, 0);
+	uv_timer_start(inspection->timer, on_turn_over, TURN_MS, 0);
 	while (*last)
 		last = &(*last)->next;
 	*last = inspection;
