@@ -289,8 +289,8 @@ Test(script, watch_goes_on_when_nobody_reads)
 	close(fds[1]);
 }
 
-/* To its end, in a /var/lib of its own, a tmpfs of those mount options. It ends with 0. */
-static struct live_process *in_var_lib(const char *options, const char *text)
+/* To its end, in a /var/lib and a /run of its own, each a tmpfs of those mount options. It ends with 0. */
+static struct live_process *with_places(const char *lib, const char *run, const char *text)
 {
 	struct live_spawn spec = in_limit();
 	struct live_process *process;
@@ -298,28 +298,43 @@ static struct live_process *in_var_lib(const char *options, const char *text)
 	if (!live_program("unshare"))
 		live_skip("unshare", "no unshare in $PATH");
 	process = script(&spec, live_format("exec unshare -m sh -c 'mount -t tmpfs -o %s none "
-					    "/var/lib && %s' \"$0\"",
-					    options, text));
+					    "/var/lib && mount -t tmpfs -o %s none /run && %s' "
+					    "\"$0\"",
+					    lib, run, text));
 	live_wait_exit(process);
 	live_check(live_exit_code(process) == 0, "it ended with %d", live_exit_code(process));
 	return process;
 }
 
+static const char *run_and_report(void)
+{
+	return live_format("\"$0\" run -- %s --rate 0; \"$0\" report", live_workload("victim"));
+}
+
 /* Nothing has to be named: root's reports have a place. */
 Test(script, report_after_run_just_works)
 {
-	struct live_process *process =
-		in_var_lib("rw", live_format("\"$0\" run -q -- %s --rate 0; \"$0\" report",
-					     live_workload("victim")));
+	struct live_process *process = with_places("rw", "rw", run_and_report());
 
 	live_wait_output(process, 0, "saved: victim");
 }
 
-/* Where the place cannot be written there are none, and the guard works all the same. */
+/* As below a root that is read-only: what happened last is known all the same. */
+Test(script, report_after_run_works_where_nothing_can_be_kept)
+{
+	struct live_process *process = with_places("ro", "rw", run_and_report());
+
+	live_wait_output(process, 0, "saved: victim");
+	live_wait_output(process, 1,
+			 "cannot write reports to /var/lib/apoptosis/reports: Read-only file "
+			 "system; until reboot they are in /run/apoptosis/reports");
+}
+
+/* Where no place can be written there are none, and the guard works all the same. */
 Test(script, without_a_place_for_them_there_are_no_reports)
 {
-	struct live_process *process =
-		in_var_lib("ro", live_format("\"$0\" run -- %s --noop", live_workload("victim")));
+	struct live_process *process = with_places(
+		"ro", "ro", live_format("\"$0\" run -- %s --noop", live_workload("victim")));
 
 	live_wait_output(process, 1,
 			 "no reports are kept: cannot write to /var/lib/apoptosis/reports: "

@@ -195,7 +195,7 @@ int cmd_report(int argc, char **argv)
 	what = options.report ?: "latest";
 	if (strchr(what, '/') || text_ends_with(what, ".json"))
 		return show(AT_FDCWD, what, what, &options);
-	dir = options.report_dir ?: REPORTS_DIR_DEFAULT;
+	dir = options.report_dir ?: report_dir_default();
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = dirfd < 0 ? -errno : report_dir_list(dirfd, &files, &count);
 	if (r) {

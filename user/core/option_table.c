@@ -452,8 +452,9 @@ static const struct option_row rows[] = {
 	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory, or off", NULL,
 	 GUARDING | BIT(COMMAND_REPORT),
 	 "The directory of reports, a JSON file for each incident; of more than 1000 or 64 MiB the "
-	 "oldest go. Unless told, root's are in /var/lib/apoptosis/reports, and nobody else has "
-	 "any. Who allocated is recorded only where DIR is named: what grows fast pays for it.",
+	 "oldest go. Unless told, root's are in /var/lib/apoptosis/reports, or where that cannot "
+	 "be written in /run/apoptosis/reports, and nobody else has any. Who allocated is recorded "
+	 "only where DIR is named: what grows fast pays for it.",
 	 set_report_dir},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
 	 set_quiet},

@@ -423,7 +423,10 @@ static int start(struct engine *engine)
 static int open_reports(struct engine *engine)
 {
 	const char *dir = engine->config.report_dir;
-	int r = dir ? report_dir_open(dir, &engine->sinks.report_dirfd) : 0;
+	int *dirfd = &engine->sinks.report_dirfd;
+	int r = !dir			       ? 0
+		: engine->config.wants_reports ? report_dir_open(dir, dirfd)
+					       : report_dir_open_default(dirfd);
 
 	if (!r)
 		return 0;

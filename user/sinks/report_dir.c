@@ -34,9 +34,6 @@ int report_dir_open(const char *path, int *ret_dirfd)
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (!strcmp(path, REPORTS_DIR_DEFAULT) && mkdir(REPORTS_DIR_PARENT, 0700) &&
-	    errno != EEXIST)
-		return -errno;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -49,6 +46,40 @@ int report_dir_open(const char *path, int *ret_dirfd)
 	unlinkat(fd, PROBE_NAME, 0);
 	*ret_dirfd = TAKE_FD(fd);
 	return 0;
+}
+
+static int open_below(const char *parent, const char *path, int *ret_dirfd)
+{
+	if (mkdir(parent, 0700) && errno != EEXIST)
+		return -errno;
+	return report_dir_open(path, ret_dirfd);
+}
+
+int report_dir_open_default(int *ret_dirfd)
+{
+	int r = open_below(REPORTS_DIR_PARENT, REPORTS_DIR_DEFAULT, ret_dirfd);
+
+	if (!r || open_below(REPORTS_DIR_VOLATILE_PARENT, REPORTS_DIR_VOLATILE, ret_dirfd))
+		return r;
+	log_info("cannot write reports to " REPORTS_DIR_DEFAULT
+		 ": %s; until reboot they are in " REPORTS_DIR_VOLATILE,
+		 strerror(-r));
+	return 0;
+}
+
+const char *report_dir_default(void)
+{
+	struct stat kept, lost;
+
+	if (stat(REPORTS_DIR_VOLATILE, &lost))
+		return REPORTS_DIR_DEFAULT;
+	if (stat(REPORTS_DIR_DEFAULT, &kept))
+		return REPORTS_DIR_VOLATILE;
+	return kept.st_mtim.tv_sec < lost.st_mtim.tv_sec ||
+			       (kept.st_mtim.tv_sec == lost.st_mtim.tv_sec &&
+				kept.st_mtim.tv_nsec < lost.st_mtim.tv_nsec)
+		       ? REPORTS_DIR_VOLATILE
+		       : REPORTS_DIR_DEFAULT;
 }
 
 static bool is_report(const char *name)

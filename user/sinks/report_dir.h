@@ -13,7 +13,10 @@
 
 #define REPORTS_DIR_PARENT "/var/lib/apoptosis"
 #define REPORTS_DIR_DEFAULT REPORTS_DIR_PARENT "/reports" /* as deploy/systemd has it */
-#define REPORTS_KEEP 1000				  /* files */
+/* Where that cannot be written, as below a root that is read-only: what happened last is known until reboot. */
+#define REPORTS_DIR_VOLATILE_PARENT "/run/apoptosis"
+#define REPORTS_DIR_VOLATILE REPORTS_DIR_VOLATILE_PARENT "/reports"
+#define REPORTS_KEEP 1000 /* files */
 #define REPORTS_KEEP_BYTES (64ULL * 1024 * 1024)
 
 struct report_file {
@@ -26,6 +29,12 @@ struct report_file {
  * Opens the directory (made if missing, mode 0700) and tries it with a file. -errno; logs nothing.
  */
 int report_dir_open(const char *path, int *ret_dirfd);
+
+/* The default one, or else the volatile one. -errno: of the default one. */
+int report_dir_open_default(int *ret_dirfd);
+
+/* Which of these two was written last. */
+const char *report_dir_default(void);
 
 /*
  * Writes the file of a closed incident (mode 0600), anew if it is there, and prunes to what is kept. A
