@@ -153,5 +153,43 @@ Test(unit_state, only_two_values_of_restart_bring_back_what_has_succeeded)
 
 		memcpy(state.restart, others[i], strlen(others[i]));
 		cr_expect_not(unit_restarts_after_success(&state), "%s", others[i]);
+		state.is_forced = true;
+		cr_expect(unit_restarts_after_success(&state), "%s", others[i]);
 	}
+}
+
+#define UP "ActiveState=active\nMainPID=7\n"
+
+Test(unit_state, restart_after_a_kill_only_is_told_from_the_rest)
+{
+	static const struct {
+		const char *text;
+		bool only;
+	} cases[] = {
+		{UP "Restart=on-failure\n", true},
+		{UP "Restart=on-abnormal\n", true},
+		{UP "Restart=on-abort\n", true},
+		{UP "Restart=no\n", false},
+		{UP "Restart=always\n", false},
+		{UP "Restart=on-success\n", false},
+		{UP "Restart=on-watchdog\n", false}, /* nor after a kill */
+		{UP "Restart=on-failure\nRestartForceExitStatus=0\n", false},
+		{UP "Restart=on-failure\nRestartForceExitStatus=3 0 SIGTERM\n", false},
+		{UP "Restart=on-failure\nRestartForceExitStatus=", true},
+		{UP "Restart=on-failure\nRestartForceExitStatus=10 100\n", true},
+		{UP "Restart=on-failure\nRestartForceExitStatus=10\n\nRestart=no\n0", true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct unit_state state = parsed(cases[i].text);
+
+		cr_expect_eq(unit_restarts_after_failure_only(&state), cases[i].only, "%s",
+			     cases[i].text);
+	}
+}
+
+Test(unit_state, its_name_is_there_where_it_was_asked_for)
+{
+	cr_expect_str_eq(parsed("Id=web.service\n" UP).id, "web.service");
+	cr_expect_str_eq(parsed(UP).id, "");
 }

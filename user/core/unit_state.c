@@ -55,6 +55,18 @@ static bool is_value(const char *text, const char *key, const char *wanted)
 	return value_of(text, key, value, sizeof(value)) && !strcmp(value, wanted);
 }
 
+/* Of a value that is words. */
+static bool has_word(const char *text, const char *key, const char *wanted)
+{
+	const char *word = find_value(text, key);
+	size_t length = strlen(wanted);
+
+	for (; word && *word && *word != '\n'; word += strcspn(word, " \n"), word += *word == ' ')
+		if (strncmp(word, wanted, length) == 0 && strchr(" \n", word[length]))
+			return true;
+	return false;
+}
+
 static uint64_t number_of(const char *text, const char *key)
 {
 	char value[24];
@@ -93,6 +105,7 @@ int unit_state_parse(const char *text, struct unit_state *ret)
 
 	if (r)
 		return r;
+	value_of(text, "Id", state.id, sizeof(state.id));
 	state.is_loaded = is_value(text, "LoadState", "loaded");
 	state.has_job = number_of(text, "Job");
 	state.main_pid = (pid_t)number_of(text, "MainPID");
@@ -107,6 +120,7 @@ int unit_state_parse(const char *text, struct unit_state *ret)
 	state.restart_signal = signal_of(text, "RestartKillSignal");
 	state.has_exec_stop = exec_stop && strcspn(exec_stop, "\n") &&
 			      !is_value(text, "CanStop", "no");
+	state.is_forced = has_word(text, "RestartForceExitStatus", "0");
 	*ret = state;
 	return 0;
 }
@@ -120,7 +134,18 @@ const char *unit_state_next(const char *text)
 
 bool unit_restarts_after_success(const struct unit_state *state)
 {
-	return !strcmp(state->restart, "always") || !strcmp(state->restart, "on-success");
+	return state->is_forced || !strcmp(state->restart, "always") ||
+	       !strcmp(state->restart, "on-success");
+}
+
+bool unit_restarts_after_failure_only(const struct unit_state *state)
+{
+	static const char *const words[] = {"on-failure", "on-abnormal", "on-abort"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(state->restart, words[i]))
+			return !state->is_forced;
+	return false;
 }
 
 struct apo_declared unit_declares(const struct unit_state *state, bool restarts)

@@ -20,19 +20,50 @@
 #define GATHER_MS 20 /* in which many that begin at once are asked for at once */
 /* A manager is asked once a second at most, whoever makes units without end, but for so often at once. */
 #define AT_ONCE 32
-#define WAITING_MAX 4096  /* units */
+#define NAMES_MAX 4096	  /* units */
 #define VISITED_MAX 16384 /* cgroups, at once */
+
+/* Names of units, each once. */
+struct names {
+	char (*names)[UNIT_NAME_SIZE];
+	size_t count, room;
+};
 
 struct declarations {
 	struct declarations_config config;
 	uv_timer_t *timer; /* NULL: nothing waits */
 	struct manager_call *call;
-	char (*units)[UNIT_NAME_SIZE]; /* that are to be asked for */
-	size_t count, room;
-	uint64_t asked_ns;  /* when it was asked last */
-	unsigned int asked; /* how often by then, less once for each second before */
+	struct names waiting; /* that are to be asked for */
+	struct names told;    /* of which it was said that they would stay down */
+	uint64_t asked_ns;    /* when it was asked last */
+	unsigned int asked;   /* how often by then, less once for each second before */
 	bool has_complained;
 };
+
+static bool names_have(const struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!strcmp(names->names[i], name))
+			return true;
+	return false;
+}
+
+/* False: no room. */
+static bool names_add(struct names *names, const char *name)
+{
+	size_t room = names->room ? 2 * names->room : 16;
+	void *grown;
+
+	if (names->count == names->room) {
+		grown = room <= NAMES_MAX ? reallocarray(names->names, room, UNIT_NAME_SIZE) : NULL;
+		if (!grown)
+			return false;
+		names->names = grown;
+		names->room = room;
+	}
+	snprintf(names->names[names->count++], UNIT_NAME_SIZE, "%s", name);
+	return true;
+}
 
 /* --- the kernel side is told --------------------------------------------------------------- */
 
@@ -106,7 +137,7 @@ static unsigned int asked_lately(const struct declarations *declarations)
 /* Where nobody is asked yet. */
 static void ask_later(struct declarations *declarations)
 {
-	if (declarations->timer || declarations->call || !declarations->count)
+	if (declarations->timer || declarations->call || !declarations->waiting.count)
 		return;
 	declarations->timer = loop_timer_new(declarations->config.loop, declarations);
 	if (declarations->timer)
@@ -114,6 +145,39 @@ static void ask_later(struct declarations *declarations)
 			       asked_lately(declarations) < AT_ONCE ? GATHER_MS
 								    : NSEC_PER_SEC / NSEC_PER_MSEC,
 			       0);
+}
+
+#define NAMED 5 /* of many that would stay down */
+
+/* Of the units that were asked for: those that would stay down for having been saved, and were not told of yet. */
+static void warn_of_staying_down(struct declarations *declarations, const char *text)
+{
+	_cleanup_free_ char *named = NULL;
+	struct unit_state state;
+	size_t size = 0, count = 0;
+	FILE *list;
+
+	if (declarations->config.restarts)
+		return;
+	list = open_memstream(&named, &size);
+	for (; list && text; text = unit_state_next(text)) {
+		if (unit_state_parse(text, &state) || !state.id[0] ||
+		    !unit_restarts_after_failure_only(&state) ||
+		    names_have(&declarations->told, state.id) ||
+		    !names_add(&declarations->told, state.id))
+			continue;
+		if (count++ < NAMED)
+			fprintf(list, "%s%s (Restart=%s)", count > 1 ? ", " : "", state.id,
+				state.restart);
+	}
+	if (!list)
+		return;
+	if (count > NAMED)
+		fprintf(list, " and %zu more", count - NAMED);
+	if (!fclose(list) && count)
+		log_warn("a shutdown that works is no failure, after which %s would stay down: "
+			 "Restart=always brings a service back, or --then restart",
+			 named);
 }
 
 static void on_states(const char *text, void *userdata)
@@ -126,6 +190,8 @@ static void on_states(const char *text, void *userdata)
 		log_warn("the system's manager does not answer: the KillSignal= and ExecStop= of "
 			 "its units are not known, ignoring");
 	}
+	if (text)
+		warn_of_staying_down(declarations, text);
 	for (; text; text = unit_state_next(text))
 		if (!unit_state_parse(text, &state) && state.main_pid > 0)
 			declare(declarations, state.main_pid,
@@ -141,21 +207,22 @@ static int compare(const void *one, const void *other)
 }
 
 /* Several cgroups of a unit name it each. */
-static void drop_duplicates(struct declarations *declarations)
+static void drop_duplicates(struct names *names)
 {
 	size_t n = 0;
 
-	qsort(declarations->units, declarations->count, sizeof(declarations->units[0]), compare);
-	for (size_t i = 0; i < declarations->count; i++)
-		if (!n || strcmp(declarations->units[n - 1], declarations->units[i]) != 0)
-			memmove(declarations->units[n++], declarations->units[i], UNIT_NAME_SIZE);
-	declarations->count = n;
+	qsort(names->names, names->count, sizeof(names->names[0]), compare);
+	for (size_t i = 0; i < names->count; i++)
+		if (!n || strcmp(names->names[n - 1], names->names[i]) != 0)
+			memmove(names->names[n++], names->names[i], UNIT_NAME_SIZE);
+	names->count = n;
 }
 
 /* The last ones. */
 static void on_time(uv_timer_t *timer)
 {
 	struct declarations *declarations = timer->data;
+	struct names *waiting = &declarations->waiting;
 	const char *units[MANAGER_UNITS_MAX];
 	struct manager_request request = {
 		.loop = declarations->config.loop,
@@ -168,9 +235,9 @@ static void on_time(uv_timer_t *timer)
 	int r;
 
 	declarations->timer = loop_timer_drop(timer);
-	drop_duplicates(declarations);
-	while (declarations->count && request.unit_count < ARRAY_SIZE(units))
-		units[request.unit_count++] = declarations->units[--declarations->count];
+	drop_duplicates(waiting);
+	while (waiting->count && request.unit_count < ARRAY_SIZE(units))
+		units[request.unit_count++] = waiting->names[--waiting->count];
 	declarations->asked = asked_lately(declarations) + 1;
 	declarations->asked_ns = clock_ns(CLOCK_MONOTONIC);
 	r = manager_ask(&declarations->call, &request);
@@ -178,23 +245,13 @@ static void on_time(uv_timer_t *timer)
 		log_warn("cannot ask how units are stopped: %s, ignoring", strerror(-r));
 }
 
+/* Beyond the maximum: asked for when its limit is half full. */
 static void add_unit(struct declarations *declarations, const char *unit)
 {
-	size_t room = declarations->room ? 2 * declarations->room : 16;
-	void *units;
+	const struct names *waiting = &declarations->waiting;
 
-	if (declarations->count && !strcmp(declarations->units[declarations->count - 1], unit))
-		return;
-	if (declarations->count == declarations->room) {
-		units = room <= WAITING_MAX
-				? reallocarray(declarations->units, room, UNIT_NAME_SIZE)
-				: NULL;
-		if (!units)
-			return; /* asked for when its limit is half full */
-		declarations->units = units;
-		declarations->room = room;
-	}
-	snprintf(declarations->units[declarations->count++], UNIT_NAME_SIZE, "%s", unit);
+	if (!waiting->count || strcmp(waiting->names[waiting->count - 1], unit) != 0)
+		names_add(&declarations->waiting, unit);
 }
 
 /* --- cgroups ------------------------------------------------------------------------------- */
@@ -279,7 +336,8 @@ struct declarations *declarations_free(struct declarations *declarations)
 		return NULL;
 	manager_drop(declarations->call);
 	loop_timer_drop(declarations->timer);
-	free(declarations->units);
+	free(declarations->waiting.names);
+	free(declarations->told.names);
 	free(declarations);
 	return NULL;
 }

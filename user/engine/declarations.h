@@ -8,6 +8,9 @@
  * Looked at are all that there are when the guard starts, and those below a limit when it is checked for the
  * first time, so that a spike finds them known, and when it is half full, so that a main process of later is
  * known too.
+ *
+ * A service that its manager starts again after an OOM kill, and not after a shutdown that worked, would stay down for
+ * having been saved: a warning says so, once for each, unless it is started again all the same.
  */
 #pragma once
 

@@ -167,9 +167,8 @@ static void print_unit(FILE *file, const struct explanation *explanation)
 	fprintf(file, "%s, Restart=%s: after a shutdown that worked it %s\n", unit ?: "?",
 		state->restart[0] ? state->restart : "?",
 		unit_restarts_after_success(state) ? "is started again by its manager"
-						   : "stays down, but for RestartForceExitStatus=; "
-						     "watch --then restart has it "
-						     "started");
+						   : "stays down; watch --then restart has "
+						     "it started");
 }
 
 int explain_text(FILE *file, const struct explanation *explanation, const struct policy *policy)
