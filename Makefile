@@ -123,7 +123,7 @@ help:
 	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
 	@echo 'make fuzz       every parser of bytes that others write: FUZZ_SECONDS=60 for each, TARGETS="maps code"'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
-	@echo 'make bench      latency, save rate, near misses, real programs, services, cost, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
+	@echo 'make bench      latency, save rate, near misses, real programs, services, cost, whole programs, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX); uninstall takes it away again'
 	@echo 'make clean      remove build/'

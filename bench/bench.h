@@ -83,5 +83,6 @@ void near_run(struct bench *bench);
 void real_run(struct bench *bench);
 void services_run(struct bench *bench);
 void cost_run(struct bench *bench);
+void whole_run(struct bench *bench);
 void idle_run(struct bench *bench);
 void fleet_run(struct bench *bench);

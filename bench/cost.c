@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a page fault costs more. One process faults in short slices, and between slices programs
- * are attached and detached, so that every variant is measured within milliseconds of the same
+ * are attached and detached, so that every row is measured within milliseconds of the same
  * process with nothing attached: the median of these differences is the cost. A second figure is
  * the kernel's own account of the time spent in each program.
  */
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "bench.h"
+#include "churner.h"
 #include "empty.skel.h"
 #include "faulter.h"
 #include "numbers.h"
@@ -26,39 +28,81 @@
 #include "tool.h"
 
 #define RESERVE_BYTES (16 * MIB)
-#define FAR_BYTES (512 * MIB) /* looked at every 32nd event */
-#define NEAR_BYTES (6 * MIB)  /* to the line: looked at at each event, and never crossed */
+#define FAR_BYTES (512 * MIB)
+#define FILL_BYTES (256 * MIB) /* of a family of cgroups, which is half full of it */
 #define SLICE_BLOCKS 24
 #define SWITCHES 400
 #define PAUSE_MS 50
 #define PATIENCE_MS 120000 /* with others on the tracepoint */
-#define UNGUARDED_TARGET 1.25
-#define GUARDED_TARGET 2.0
 
-enum variant { EMPTY, UNGUARDED, FAR, NEAR, FAR_RECORDED, NEAR_RECORDED, BPFTRACE, VARIANTS };
+/* Which programs are attached. */
+enum kind { EMPTY, GUARD, UNARMED, RECORDED, BPFTRACE, FAMILIES };
 
-static const struct {
+/* Whose cgroup is guarded beside the plain one: of one process, or of many cgroups that share a limit. */
+static const unsigned int children[] = {0, 100, 500, 2000};
+
+static const struct row {
 	const char *name, *label;
+	enum kind kind; /* FAMILIES + i: the guard of a family with so many children */
 	bool guarded;
-} variants[VARIANTS] = {
-	[EMPTY] = {"empty", "empty program", false},
-	[UNGUARDED] = {"unguarded", "apoptosis, unguarded process", false},
-	[FAR] = {"guarded", "apoptosis, guarded process", true},
-	[NEAR] = {"guarded_near", "  the same, near its line", true},
-	[FAR_RECORDED] = {"recorded", "  with reports, not armed", true},
-	[NEAR_RECORDED] = {"recorded_near", "  with reports, armed", true},
-	[BPFTRACE] = {"bpftrace", "bpftrace, counting the events", false},
+	uint64_t before_line; /* so many bytes at least; 0: far */
+	enum work work;
+	bool churns; /* a thousand cgroups a second come and go elsewhere */
+} rows[] = {
+	{"empty", "an empty program", EMPTY, false, 0, WORK_PAGES, false},
+	{"unarmed", "no limit armed", UNARMED, true, 0, WORK_PAGES, false},
+	{"unguarded", "another is guarded, and armed", GUARD, false, 0, WORK_PAGES, false},
+	{"guarded", "guarded, far from its line", GUARD, true, 0, WORK_PAGES, false},
+	{"guarded_16", "  16 MiB before its line", GUARD, true, 16 * MIB, WORK_PAGES, false},
+	{"guarded_1", "  1 MiB before its line", GUARD, true, MIB, WORK_PAGES, false},
+	{"quiet_churn", "cgroups come and go: an empty program", EMPTY, false, 0, WORK_PAGES, true},
+	{"guarded_churn", "  guarded, far from its line", GUARD, true, 0, WORK_PAGES, true},
+	{"recorded", "  far, with reports", RECORDED, true, 0, WORK_PAGES, false},
+	{"recorded_1", "  1 MiB before it, with reports", RECORDED, true, MIB, WORK_PAGES, false},
+	{"family_0", "in a half-full parent", FAMILIES, true, 0, WORK_PAGES, false},
+	{"family_100", "  that has 100 children", FAMILIES + 1, true, 0, WORK_PAGES, false},
+	{"family_500", "  500 children", FAMILIES + 2, true, 0, WORK_PAGES, false},
+	{"family_2000", "  2000 children", FAMILIES + 3, true, 0, WORK_PAGES, false},
+	{"bpftrace", "bpftrace, counting the events", BPFTRACE, false, 0, WORK_PAGES, false},
+	{"empty_4", "4 threads: an empty program", EMPTY, false, 0, WORK_THREADS, false},
+	{"unguarded_4", "  another is guarded", GUARD, false, 0, WORK_THREADS, false},
+	{"guarded_4", "  guarded, far", GUARD, true, 0, WORK_THREADS, false},
+	{"guarded_4_16", "  16 MiB before its line", GUARD, true, 16 * MIB, WORK_THREADS, false},
+	{"empty_huge", "huge pages: an empty program", EMPTY, false, 0, WORK_HUGE, false},
+	{"unguarded_huge", "  another is guarded", GUARD, false, 0, WORK_HUGE, false},
+	{"guarded_huge", "  guarded, far", GUARD, true, 0, WORK_HUGE, false},
+	{"guarded_huge_16", "  16 MiB before its line", GUARD, true, 16 * MIB, WORK_HUGE, false},
+	{"switch", "a switch between two processes", GUARD, false, 0, WORK_SWITCHES, false},
+	{"switch_guarded", "  of a guarded one", GUARD, true, 0, WORK_SWITCHES, false},
+};
+
+#define KINDS (FAMILIES + ARRAY_SIZE(children))
+
+struct family {
+	struct group *parent, *filled, *own;
+	struct child *filler;
 };
 
 struct cost {
 	struct bench *bench;
-	struct group *plain, *guarded, *now;
+	struct group *plain, *guarded, *churned, *now;
+	struct churner *churner;
+	struct family families[ARRAY_SIZE(children)];
 	struct faulter *faulter;
-	struct programs *programs[VARIANTS]; /* NULL: not available */
-	struct samples none, added[VARIANTS], run[VARIANTS], events;
+	struct programs *programs[KINDS]; /* NULL: not available */
+	struct samples none[ARRAY_SIZE(rows)], added[ARRAY_SIZE(rows)], run[ARRAY_SIZE(rows)];
+	struct samples events;
 	unsigned int disturbed; /* slices thrown away */
 	bool blocked;		/* by others on the tracepoint, for good */
 };
+
+static size_t row_of(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return i;
+	fail("no row %s", name);
+}
 
 /* Whether programs of others would be measured too. */
 static bool disturbed(const struct bench *bench, const struct programs *ours)
@@ -66,28 +110,19 @@ static bool disturbed(const struct bench *bench, const struct programs *ours)
 	return !bench->anyway && programs_foreign(ours) > 0;
 }
 
+/* --- what is attached ---------------------------------------------------------------------- */
+
 /* The programs of `apoptosis watch`, as it loaded and configured them. */
-static struct programs *take_apoptosis(struct cost *cost, const char *const options[])
+static struct programs *take_apoptosis(struct cost *cost, const struct group *group,
+				       const char *const options[])
 {
-	struct tool *tool = tool_start(cost->bench, cost->guarded, options);
+	struct tool *tool = tool_start(cost->bench, group, options);
 	struct programs *programs = programs_take_attached(tool->child->pid);
 
 	tool_stop(tool);
 	if (!programs_find(programs, "on_rss_stat"))
 		fail("apoptosis has no program on rss_stat");
 	return programs;
-}
-
-/* Without and with a place for reports: only then is anything recorded. */
-static void take_both(struct cost *cost)
-{
-	cost->programs[UNGUARDED] = take_apoptosis(
-		cost, (const char *const[]){"--reserve", "16M", "--airbag", "off", NULL});
-	cost->programs[FAR_RECORDED] = take_apoptosis(
-		cost, (const char *const[]){"--reserve", "16M", "--airbag", "off", "--report-dir",
-					    text("%s/reports", cost->bench->dir), NULL});
-	cost->programs[FAR] = cost->programs[NEAR] = cost->programs[UNGUARDED];
-	cost->programs[NEAR_RECORDED] = cost->programs[FAR_RECORDED];
 }
 
 static const char *mount_tracefs(void)
@@ -129,26 +164,88 @@ static struct programs *take_bpftrace(const char **ret_reason)
 	return programs;
 }
 
-static void enter(struct cost *cost, enum variant variant)
+static int fill(void *arg)
 {
-	struct group *group = variants[variant].guarded ? cost->guarded : cost->plain;
+	char *map = mmap(NULL, FILL_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	(void)arg;
+	if (map == MAP_FAILED)
+		return 1;
+	for (;;)
+		pause();
+}
+
+/* Half full, so that its page cache is looked for. */
+static void family_make(struct cost *cost, struct family *family, unsigned int count)
+{
+	struct bench *bench = cost->bench;
+
+	family->parent = group_new(bench, NULL, "family", 2 * FILL_BYTES);
+	family->own = group_new(bench, family->parent, "own", 0);
+	family->filled = group_new(bench, family->parent, "filled", 0);
+	for (unsigned int i = 2; i < count; i++)
+		if (mkdirat(family->parent->fd, text("child-%u", i), 0755) < 0)
+			fail("cannot make a cgroup: %s", strerror(errno));
+	family->filler = child_fork(family->filled, fill, NULL);
+	while (group_memory(bench, family->filled).usage_bytes < FILL_BYTES)
+		sleep_ms(10);
+}
+
+static void take_all(struct cost *cost, const char **ret_bpftrace_reason)
+{
+	struct bench *bench = cost->bench;
+	const char *const options[] = {"--reserve", "16M", "--airbag", "off", NULL};
+	const char *const recording[] = {
+		"--reserve", "16M",	     "--airbag",
+		"off",	     "--report-dir", text("%s/reports", bench->dir),
+		NULL};
+	struct empty_bpf *empty = empty_bpf__open_and_load();
+
+	if (!empty)
+		fail("cannot load the empty program: %s", strerror(errno));
+	cost->programs[EMPTY] = programs_of_fd(bpf_program__fd(empty->progs.empty));
+	empty_bpf__destroy(empty);
+	cost->programs[GUARD] = take_apoptosis(cost, cost->guarded, options);
+	/* The same, but for the one that is not attached while no limit is armed. */
+	cost->programs[UNARMED] = programs_without(cost->programs[GUARD], "on_rss_stat");
+	cost->programs[RECORDED] = take_apoptosis(cost, cost->guarded, recording);
+	cost->programs[BPFTRACE] = take_bpftrace(ret_bpftrace_reason);
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		family_make(cost, &cost->families[i], children[i]);
+		cost->programs[FAMILIES + i] =
+			take_apoptosis(cost, cost->families[i].parent, options);
+	}
+}
+
+/* --- measuring ----------------------------------------------------------------------------- */
+
+static void enter(struct cost *cost, const struct row *row)
+{
+	bool is_family = row->kind >= FAMILIES;
+	struct group *group = is_family	     ? cost->families[row->kind - FAMILIES].own
+			      : row->guarded ? cost->guarded
+					     : cost->plain;
 	uint64_t limit = FAR_BYTES;
 
+	churner_set(cost->churner, row->churns);
 	if (cost->now != group)
 		group_move(group, faulter_pid(cost->faulter));
 	cost->now = group;
-	if (variant == NEAR || variant == NEAR_RECORDED)
-		limit = group_memory(cost->bench, group).usage_bytes + RESERVE_BYTES + NEAR_BYTES;
-	if (variants[variant].guarded)
+	if (row->before_line)
+		limit = group_memory(cost->bench, group).usage_bytes + RESERVE_BYTES +
+			faulter_block_bytes(row->work) + row->before_line;
+	if (row->guarded && !is_family)
 		group_set_limit(cost->bench, group, limit);
 }
 
 /* One slice, in which nobody else was on the tracepoint. False: somebody does not go away. */
-static bool measure(struct cost *cost, struct programs *programs, double *ret_ns)
+static bool measure(struct cost *cost, const struct row *row, struct programs *programs,
+		    double *ret_ns)
 {
 	for (unsigned int i = 0; i < PATIENCE_MS / PAUSE_MS && !cost->blocked; i++) {
 		if (!disturbed(cost->bench, programs)) {
-			double ns = faulter_measure(cost->faulter, SLICE_BLOCKS);
+			double ns = faulter_measure(cost->faulter, row->work, SLICE_BLOCKS);
 
 			if (!disturbed(cost->bench, programs)) {
 				*ret_ns = ns;
@@ -162,51 +259,58 @@ static bool measure(struct cost *cost, struct programs *programs, double *ret_ns
 	return false;
 }
 
-/* Nothing, the variant, nothing: the difference to the mean of its neighbours. */
-static void compare(struct cost *cost, enum variant variant)
+static struct programs *programs_for(const struct cost *cost, const struct row *row)
 {
-	struct programs *programs = cost->programs[variant];
+	return faulter_has(cost->faulter, row->work) ? cost->programs[row->kind] : NULL;
+}
+
+/* Nothing, the row, nothing: the difference to the mean of its neighbours. */
+static void compare(struct cost *cost, size_t i)
+{
+	const struct row *row = &rows[i];
+	struct programs *programs = programs_for(cost, row);
 	double before, during, after;
 	bool measured;
 
 	if (!programs)
 		return;
-	enter(cost, variant);
-	if (!measure(cost, NULL, &before))
+	enter(cost, row);
+	if (!measure(cost, row, NULL, &before))
 		return;
 	programs_attach(programs);
-	measured = measure(cost, programs, &during);
+	measured = measure(cost, row, programs, &during);
 	programs_detach(programs);
-	if (!measured || !measure(cost, NULL, &after))
+	if (!measured || !measure(cost, row, NULL, &after))
 		return;
-	samples_add(&cost->none, before);
-	samples_add(&cost->none, after);
-	samples_add(&cost->added[variant], during - (before + after) / 2);
+	samples_add(&cost->none[i], before);
+	samples_add(&cost->none[i], after);
+	samples_add(&cost->added[i], during - (before + after) / 2);
 }
 
 /* Time in the program, by the kernel's statistics, which cost time themselves. */
-static void account(struct cost *cost, enum variant variant)
+static void account(struct cost *cost, size_t i)
 {
-	struct programs *programs = cost->programs[variant];
+	const struct row *row = &rows[i];
+	struct programs *programs = programs_for(cost, row);
 	const struct program *program;
 	struct program_times before, after;
 	double runs, ns;
 	bool measured;
 
-	if (!programs)
+	if (!programs || row->kind == UNARMED || row->work != WORK_PAGES)
 		return;
 	program = programs->n == 1 ? &programs->program[0] : programs_find(programs, "on_rss_stat");
-	enter(cost, variant);
+	enter(cost, row);
 	programs_attach(programs);
 	before = program_times(program);
-	measured = measure(cost, programs, &ns);
+	measured = measure(cost, row, programs, &ns);
 	after = program_times(program);
 	programs_detach(programs);
 	runs = (double)(after.runs - before.runs);
 	if (!measured || runs == 0)
 		return;
-	samples_add(&cost->run[variant], (double)(after.ns - before.ns) / runs);
-	if (variant == EMPTY) /* one block more than is timed */
+	samples_add(&cost->run[i], (double)(after.ns - before.ns) / runs);
+	if (row->kind == EMPTY) /* one block more than is timed */
 		samples_add(&cost->events, runs / ((SLICE_BLOCKS + 1.0) * FAULTER_PAGES));
 }
 
@@ -214,107 +318,151 @@ static void account(struct cost *cost, enum variant variant)
  * The other programs of apoptosis, which run at timer ticks and context switches: run time by run
  * while the process takes a few faults and blocks, over and over.
  */
-static void elsewhere(struct cost *cost, enum variant variant, const char *name, const char *label)
+static void elsewhere(struct cost *cost, const char *row_name, const char *name, const char *label)
 {
-	struct programs *programs = cost->programs[variant];
+	const struct row *row = &rows[row_of(row_name)];
+	struct programs *programs = cost->programs[row->kind];
 	const struct program *program = programs_find(programs, name);
 	struct program_times before, after;
 	double ns;
 
 	if (!program)
 		return;
-	enter(cost, variant);
+	enter(cost, row);
 	programs_attach(programs);
 	before = program_times(program);
 	for (unsigned int i = 0; i < SWITCHES; i++)
-		faulter_measure(cost->faulter, 1);
+		faulter_measure(cost->faulter, WORK_PAGES, 1);
 	after = program_times(program);
 	programs_detach(programs);
 	if (after.runs == before.runs)
 		return;
 	ns = (double)(after.ns - before.ns) / (double)(after.runs - before.runs);
-	printf("  %-30s %43s %8.1f ns  per run\n", label, "", ns);
+	printf("  %-31s %46s %8.1f ns  per run\n", label, "", ns);
 	json_object_set_new(json_object_get(cost->bench->json, "cost"),
-			    text("%s_%s_run_ns", variants[variant].name, name), json_real(ns));
+			    text("%s_%s_run_ns", row_name, name), json_real(ns));
 }
 
-static void print_row(struct cost *cost, enum variant variant)
+/* --- the table ----------------------------------------------------------------------------- */
+
+/* The row of an empty program, all else the same. */
+static size_t empty_of(size_t i)
 {
-	struct samples *added = &cost->added[variant], *run = &cost->run[variant];
-	double ratio = samples_median(added) / samples_median(&cost->added[EMPTY]);
-	double run_ratio = samples_median(run) / samples_median(&cost->run[EMPTY]);
-	char run_text[32] = "          -       -";
+	size_t found = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
+		if (rows[k].kind == EMPTY && rows[k].work == rows[i].work &&
+		    rows[k].churns == rows[i].churns)
+			found = k;
+	return found;
+}
+
+/* With the row's programs, in times of with nothing. */
+static double times_bare(struct cost *cost, size_t i)
+{
+	return 1 + samples_median(&cost->added[i]) / samples_median(&cost->none[i]);
+}
+
+/* And in times of with an empty program on the tracepoint. */
+static double times_empty(struct cost *cost, size_t i)
+{
+	return times_bare(cost, i) / times_bare(cost, empty_of(i));
+}
+
+static void print_row(struct cost *cost, size_t i)
+{
+	struct samples *added = &cost->added[i], *run = &cost->run[i];
+	char run_text[32] = "          -";
 
 	if (run->n)
-		snprintf(run_text, sizeof(run_text), "%8.1f ns  %5.2fx", samples_median(run),
-			 run_ratio);
-	printf("  %-30s %8.1f ns  %7.1f .. %-7.1f %5.2fx   %s\n", variants[variant].label,
-	       samples_median(added), samples_quantile(added, 0.25), samples_quantile(added, 0.75),
-	       ratio, run_text);
-	json_object_set_new(
-		json_object_get(cost->bench->json, "cost"), variants[variant].name,
-		json_pack("{s:f s:f s:f s:f s:f s:f s:i}", "added_ns", samples_median(added),
-			  "added_ns_q1", samples_quantile(added, 0.25), "added_ns_q3",
-			  samples_quantile(added, 0.75), "ratio", ratio, "run_ns",
-			  samples_median(run), "run_ratio", run_ratio, "slices", (int)added->n));
+		snprintf(run_text, sizeof(run_text), "%8.1f ns", samples_median(run));
+	printf("  %-31s %8.0f %8.1f  %8.1f .. %-8.1f %6.3f   %6.3f  %s\n", rows[i].label,
+	       samples_median(&cost->none[i]), samples_median(added), samples_quantile(added, 0.25),
+	       samples_quantile(added, 0.75), times_bare(cost, i), times_empty(cost, i), run_text);
+	json_object_set_new(json_object_get(cost->bench->json, "cost"), rows[i].name,
+			    json_pack("{s:f s:f s:f s:f s:f s:f s:f s:i}", "bare_ns",
+				      samples_median(&cost->none[i]), "added_ns",
+				      samples_median(added), "added_ns_q1",
+				      samples_quantile(added, 0.25), "added_ns_q3",
+				      samples_quantile(added, 0.75), "times_bare",
+				      times_bare(cost, i), "times_empty", times_empty(cost, i),
+				      "run_ns", samples_median(run), "slices", (int)added->n));
 }
 
-static void print_target(struct cost *cost, enum variant variant, double target)
+static void print_target(const char *what, double ratio, double target)
 {
-	double added = samples_median(&cost->added[variant]) / samples_median(&cost->added[EMPTY]);
-	double run = samples_median(&cost->run[variant]) / samples_median(&cost->run[EMPTY]);
+	printf("  Target: %s at most %.2f: %.3f, %s.\n", what, target, ratio,
+	       ratio <= target ? "met" : "MISSED");
+}
 
-	printf("  Target: %s at most %.2f times the empty program: added time %.2f, %s; time in "
-	       "the\n  program %.2f, %s.\n",
-	       variants[variant].name, target, added, added <= target ? "met" : "MISSED", run,
-	       run <= target ? "met" : "MISSED");
+static void print_targets(struct cost *cost)
+{
+	double far = times_bare(cost, row_of("guarded"));
+	double alone = times_bare(cost, row_of("family_0"));
+
+	print_target("no limit armed, times a fault with nothing attached,",
+		     times_bare(cost, row_of("unarmed")), 1.01);
+	print_target("guarded far, times a fault with the empty program,",
+		     times_empty(cost, row_of("guarded")), 1.05);
+	print_target("16 MiB before the line, times far from it,",
+		     times_bare(cost, row_of("guarded_16")) / far, 1.25);
+	print_target("guarded far while cgroups come and go, times without,",
+		     times_empty(cost, row_of("guarded_churn")) /
+			     times_empty(cost, row_of("guarded")),
+		     1.02);
+	print_target("500 children, times none,", times_bare(cost, row_of("family_500")) / alone,
+		     1.3);
 }
 
 static void report(struct cost *cost, const char *bpftrace_reason)
 {
-	printf("\nCost of a page fault (4 KiB, anonymous; %.0f ns with nothing attached)\n\n",
-	       samples_median(&cost->none));
-	printf("  %-30s %11s  %18s %6s   %11s  %6s\n", "", "added", "quartiles", "ratio",
-	       "in program", "ratio");
+	printf("\nCost of a page fault (anonymous, of 4 KiB but where it says so), or of a context "
+	       "switch\n\n");
+	printf("  %-31s %8s %8s  %20s %6s   %6s  %s\n", "", "bare ns", "added", "quartiles  ",
+	       "x bare", "x empty", " in program");
 	json_object_set_new(cost->bench->json, "cost", json_object());
-	json_object_set_new(json_object_get(cost->bench->json, "cost"), "fault_ns",
-			    json_real(samples_median(&cost->none)));
-	for (enum variant v = 0; v < VARIANTS; v++)
-		if (cost->programs[v])
-			print_row(cost, v);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (programs_for(cost, &rows[i]))
+			print_row(cost, i);
 		else
-			printf("  %-30s not measured: %s\n", variants[v].label, bpftrace_reason);
-	elsewhere(cost, UNGUARDED, "on_tick", "timer, unguarded process");
-	elsewhere(cost, FAR, "on_tick", "timer, guarded process");
-	elsewhere(cost, UNGUARDED, "on_switch", "context switch, unguarded");
-	elsewhere(cost, FAR, "on_switch", "context switch, guarded");
+			printf("  %-31s not measured: %s\n", rows[i].label,
+			       rows[i].kind == BPFTRACE ? bpftrace_reason : "no huge pages here");
+	elsewhere(cost, "unguarded", "on_tick", "timer, unguarded process");
+	elsewhere(cost, "guarded", "on_tick", "timer, guarded process");
+	elsewhere(cost, "unguarded", "on_switch", "context switch, unguarded");
+	elsewhere(cost, "guarded", "on_switch", "context switch, guarded");
 	printf("\n  added: wall time per fault against nothing attached; medians of %zu paired "
 	       "slices, %.2f events per fault.\n  in program: the kernel's run time statistics "
 	       "per run, its two clock reads included.\n",
-	       cost->added[EMPTY].n, samples_median(&cost->events));
+	       cost->added[0].n, samples_median(&cost->events));
 	if (cost->blocked)
 		printf("  Not finished: another program stayed on the tracepoint.\n");
 	if (cost->disturbed)
 		printf("  %u slices were thrown away: others had programs on the tracepoint.\n",
 		       cost->disturbed);
-	print_target(cost, UNGUARDED, UNGUARDED_TARGET);
-	print_target(cost, FAR, GUARDED_TARGET);
+	print_targets(cost);
 }
 
 static void done(struct cost *cost)
 {
 	faulter_free(cost->faulter);
-	programs_free(cost->programs[EMPTY]);
-	programs_free(cost->programs[UNGUARDED]);
-	programs_free(cost->programs[FAR_RECORDED]);
-	programs_free(cost->programs[BPFTRACE]);
+	churner_free(cost->churner);
+	for (size_t i = 0; i < KINDS; i++)
+		programs_free(cost->programs[i]);
 	group_free(cost->bench, cost->plain);
 	group_free(cost->bench, cost->guarded);
-	samples_done(&cost->none);
+	group_sweep(cost->bench->tree, cost->churned->rel);
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		child_free(cost->families[i].filler);
+		group_free(cost->bench, cost->families[i].own);
+		group_free(cost->bench, cost->families[i].filled);
+		group_sweep(cost->bench->tree, cost->families[i].parent->rel);
+	}
 	samples_done(&cost->events);
-	for (enum variant v = 0; v < VARIANTS; v++) {
-		samples_done(&cost->added[v]);
-		samples_done(&cost->run[v]);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		samples_done(&cost->none[i]);
+		samples_done(&cost->added[i]);
+		samples_done(&cost->run[i]);
 	}
 }
 
@@ -330,7 +478,6 @@ void cost_run(struct bench *bench)
 {
 	struct cost cost = {.bench = bench};
 	unsigned int rounds = repeats(bench, 200, 25);
-	struct empty_bpf *empty;
 	const char *bpftrace_reason = "";
 	int stats_fd;
 
@@ -339,25 +486,21 @@ void cost_run(struct bench *bench)
 		       "rss_stat tracepoint\n");
 		return;
 	}
-	empty = empty_bpf__open_and_load();
-	if (!empty)
-		fail("cannot load the empty program: %s", strerror(errno));
 	cost.plain = group_new(bench, NULL, "plain", FAR_BYTES);
 	cost.guarded = group_new(bench, NULL, "guarded", FAR_BYTES);
-	cost.programs[EMPTY] = programs_of_fd(bpf_program__fd(empty->progs.empty));
-	empty_bpf__destroy(empty);
-	take_both(&cost);
-	cost.programs[BPFTRACE] = take_bpftrace(&bpftrace_reason);
+	take_all(&cost, &bpftrace_reason);
 	cost.now = cost.plain;
+	cost.churned = group_new(bench, NULL, "churned", 0);
+	cost.churner = churner_new(cost.churned);
 	cost.faulter = faulter_new(cost.plain, bench->machine.cpus_online - 1);
 
 	for (unsigned int round = 0; round < rounds && !cost.blocked; round++)
-		for (unsigned int i = 0; i < VARIANTS; i++)
-			compare(&cost, (i + round) % VARIANTS);
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+			compare(&cost, (i + round) % ARRAY_SIZE(rows));
 	stats_fd = program_times_enable();
 	for (unsigned int round = 0; stats_fd >= 0 && round < (rounds + 3) / 4; round++)
-		for (unsigned int i = 0; i < VARIANTS; i++)
-			account(&cost, (i + round) % VARIANTS);
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+			account(&cost, (i + round) % ARRAY_SIZE(rows));
 	report(&cost, bpftrace_reason);
 	close_fd(stats_fd);
 	done(&cost);

@@ -90,6 +90,16 @@ struct programs *programs_of_fd(int fd)
 	return programs;
 }
 
+struct programs *programs_without(const struct programs *programs, const char *name)
+{
+	struct programs *rest = programs_new(programs->perf_tracepoint);
+
+	for (size_t i = 0; i < programs->n; i++)
+		if (strcmp(programs->program[i].name, name) != 0)
+			add(rest, fcntl(programs->program[i].fd, F_DUPFD_CLOEXEC, 3));
+	return rest;
+}
+
 /* The way of libbpf and of bpftrace: one CPU is named, the program runs on all of them. */
 static int attach_classic(const struct program *program, int tracepoint)
 {

@@ -29,6 +29,8 @@ struct programs *programs_take_attached(pid_t pid);
 struct programs *programs_take_classic(pid_t pid, int tracepoint);
 /* One program of our own; its descriptor is duplicated. */
 struct programs *programs_of_fd(int fd);
+/* All of them but that one. */
+struct programs *programs_without(const struct programs *programs, const char *name);
 void programs_attach(struct programs *programs);
 void programs_detach(struct programs *programs);
 struct programs *programs_free(struct programs *programs);
