@@ -47,7 +47,8 @@ int BPF_PROG(witness, struct mm_struct *mm)
 		return 0;
 	swap = swap_room((__u64)memcg);
 	if (!limit_read(memcg, false, &usage, &limit, &swap, &swap_binds) ||
-	    (__s64)(limit + swap + reclaimable_pages((__u64)memcg)) - usage >= (__s64)line_pages ||
+	    (__s64)(limit + swap + reclaimable_pages(0, (__u64)memcg)) - usage >=
+		    (__s64)line_pages ||
 	    crossed_ns)
 		return 0;
 	crossed_ns = now;

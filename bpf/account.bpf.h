@@ -363,7 +363,8 @@ static __always_inline __s64 share_of(const struct check *check, const struct pr
 /*
  * Growth the mm counters do not show (tmpfs writes, kernel memory) is charged to the process that a
  * tick, a charge or reclaim finds running: what no account explains, and no more of it than its own
- * cgroup has grown by beyond its RSS. The rest was made elsewhere below the limit.
+ * cgroup has grown by beyond its RSS. The rest was made elsewhere below the limit. While the growth trigger
+ * is not attached nobody's growth is explained soon enough for that, and it is nobody's.
  */
 static __always_inline __s64 hidden_growth(struct check *check, struct limit *limit,
 					   struct process *process, __u64 rss_pages)
@@ -374,7 +375,8 @@ static __always_inline __s64 hidden_growth(struct check *check, struct limit *li
 	__s64 grown = beyond - process->beyond_pages, slack = slack_pages();
 	__s64 unexplained = limit->shared.need_pages - limit->explained_pages;
 
-	if (process->shared.cgroup_id != check->cgroup_id || grown < 0) {
+	if (process->shared.cgroup_id != check->cgroup_id || grown < 0 ||
+	    !settings.growth_attached) {
 		beyond_set(check, process, task, beyond);
 		return 0;
 	}
@@ -425,6 +427,8 @@ static __noinline struct process *process_update(struct check *check, struct lim
 			return NULL;
 		}
 	}
+	if (!settings.growth_attached)
+		limit->explained_pages = need;
 	unexplained = (__s64)(need - limit->explained_pages);
 	if (process->mm != (__u64)check->mm)
 		process_begin(check, process, rss);

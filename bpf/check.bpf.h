@@ -56,6 +56,7 @@ struct check {
 	bool in_fault;	  /* the owner's process is running: it can be signalled from here */
 	bool in_spike;	  /* its growth is sampled */
 	__u8 loan;	  /* LOAN_..., of the limit */
+	__u64 lru;	  /* of a subtree that is being summed */
 	/* What was found on the way up; while that is walked, the least that any limit leaves so far. */
 	struct apo_reading reading;
 	__s64 room_pages; /* headroom below limits as they are raised */
@@ -69,6 +70,7 @@ struct check {
 enum check_purpose {
 	CHECK_FIRST_SIGHT = APO_TRIGGER_END, /* only the accounts, nothing is decided */
 	CHECK_VICTIM,			     /* only the limit of a process that the kernel kills */
+	CHECK_PINNED,			     /* only what reclaim did not give back */
 	CHECK_PURPOSES,
 };
 

@@ -66,11 +66,16 @@ static __always_inline __u64 line_of(const struct apo_reading *reading,
 static __noinline int line_find(struct check *check, const struct limit *limit,
 				const struct apo_policy *policy)
 {
+	struct subtree_sum *sum;
+
 	check->loan |= loan_state((__u64)check->binding, check->now, limit->shared.last_trip_ns);
 	if (may_be_lent(check->loan, policy))
 		check->loan |= LOAN_POSSIBLE;
 	check->reading.reserve_pages = line_of(&check->reading, policy, check->loan & LOAN_POSSIBLE,
 					       limit->shared.rate_pages_s);
+	sum = subtree_sum_of((__u64)check->binding);
+	if (sum && sum->memcg == (__u64)check->binding)
+		sum->line_pages = check->reading.reserve_pages;
 	return 0;
 }
 
@@ -90,6 +95,21 @@ static __always_inline __u64 first_line(const struct apo_reading *reading)
 
 	return lent ? lent - at_most((__u64)nr_cpus * STOCK_PAGES, lent / 2)
 		    : reading->reserve_pages;
+}
+
+/* Many times what attaching takes. Longer, and each burst of some MiB that is given back would count. */
+#define ARM_FORECAST_NS (NSEC_PER_SEC / 10)
+
+/*
+ * Whether growth in single faults may matter for a limit before long: half full, near its line, or going there
+ * fast. Else charges or ticks alone see to it.
+ */
+static __always_inline bool is_armed(const struct check *check, const struct limit *limit)
+{
+	__s64 left = check->reading.headroom_pages - (__s64)check->reading.reserve_pages;
+
+	return limit->shared.need_pages >= check->reading.limit_pages / 2 ||
+	       left < (__s64)settings.arm_pages || forecast_of(limit, left) < ARM_FORECAST_NS;
 }
 
 /* --- decisions ----------------------------------------------------------------------------- */
@@ -248,7 +268,7 @@ static __always_inline bool refresh_wait(struct check *check, struct limit *limi
 	if (since(check->now, limit->refresh_ns) >= REFRESH_NS) {
 		limit->refresh_ns = check->now;
 		flight = (__u64)BPF_CORE_READ(owner, signal, nr_threads) * FLIGHT_PAGES;
-		if (kernel_pages((__u64)check->binding, check->reading.usage_pages) <
+		if (kernel_pages(check->key, (__u64)check->binding, check->reading.usage_pages) <
 		    reserve / 2 + flight)
 			return false;
 		decision->wants |= WANT_REFRESH;

@@ -27,11 +27,11 @@ static __always_inline __u64 wake_later(void)
 	return BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void wake_overdue(__u64 now)
+static __always_inline void wake_overdue(void)
 {
 	void *nothing;
 
-	if (!wake_due_ns || now < wake_due_ns)
+	if (!wake_due_ns || bpf_ktime_get_ns() < wake_due_ns)
 		return;
 	nothing = bpf_ringbuf_reserve(&records, sizeof(__u64), 0);
 	if (!nothing)
@@ -153,6 +153,20 @@ static __always_inline bool request_bare(__u32 type, __u64 limit_cgroup, __u32 p
 	request->flags = flags;
 	bpf_ringbuf_submit(request, WAKE_NOW);
 	return true;
+}
+
+#define ARMED_NS NSEC_PER_SEC  /* how exact armed_ns is: all CPUs write it */
+#define ARM_ASK_NS 10000000ULL /* between two requests: attaching takes less, mostly */
+
+/* A limit that is armed was checked: the growth trigger is to be there, or to stay. */
+static __always_inline void arm(const struct check *check)
+{
+	if (since(check->now, settings.armed_ns) >= ARMED_NS)
+		settings.armed_ns = check->now;
+	if (settings.growth_attached || since(check->now, settings.arm_asked_ns) < ARM_ASK_NS)
+		return;
+	settings.arm_asked_ns = check->now;
+	request_bare(APO_REC_ARM, check->reading.limit_cgroup, check->policy, 0, 0, 0);
 }
 
 /* --- records, for the slow path ------------------------------------------------------------ */

@@ -3,7 +3,7 @@
  * The hooks: programs that are attached as long as the guard runs. Four of them are triggers, which
  * check need against the limit (user/core/hooks.c has a row for each):
  *
- *   growth   an mm counter moved (kmem:rss_stat), in the fault itself
+ *   growth   an mm counter moved (kmem:rss_stat), in the fault itself; attached while a limit is armed
  *   charge   a batch of pages is charged, of whatever kind: where fexit is allowed
  *   tick     the timer tick found a guarded process running, or (without charge) it stops running,
  *            and its cgroup has grown: tmpfs writes, kernel memory
@@ -101,6 +101,8 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 purpose, __u32 events)
 		return 0;
 	limit_update(check, limit, policy);
 	line_find(check, limit, policy);
+	if (is_armed(check, limit))
+		arm(check);
 	process = process_update(check, limit);
 	if (process) {
 		top_update(check, limit, process_rank(process));
@@ -207,11 +209,32 @@ static __always_inline void check_usage(struct task_struct *task, __u32 trigger)
 	grant->check_at_pages = usage + (recalls_seen() == count ? grant_usage(result) : 0);
 }
 
+/*
+ * Whether a timer only wakes a process that sleeps: there may be many of these, and they are no ticks. What such
+ * timers call is learned from one of our own, which sleeps for a moment when all is attached.
+ */
+static __always_inline bool wakes_sleeper(struct hrtimer *timer)
+{
+	__u64 function = (__u64)timer->function;
+	struct hrtimer_sleeper *sleeper;
+	struct task_struct *task;
+
+	if (settings.sleeper_function)
+		return function == settings.sleeper_function;
+	sleeper = (void *)verifier_number(timer);
+	task = BPF_CORE_READ(sleeper, task);
+	if (task && (__u32)BPF_CORE_READ(task, tgid) == settings.self_tgid)
+		settings.sleeper_function = function;
+	return false;
+}
+
 /* The timer interrupt, on a CPU that is not idle: costs no wake-up of its own. */
 SEC("tp_btf/hrtimer_expire_entry")
-int BPF_PROG(on_tick)
+int BPF_PROG(on_tick, struct hrtimer *timer)
 {
-	wake_overdue(bpf_ktime_get_ns());
+	wake_overdue();
+	if (wakes_sleeper(timer))
+		return 0;
 	check_usage((void *)bpf_get_current_task(), APO_TRIGGER_TICK);
 	return 0;
 }
@@ -255,6 +278,7 @@ int BPF_PROG(on_reclaim_end, unsigned long reclaimed)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
 	struct mem_cgroup *memcg;
+	struct check *check;
 	__u64 reached;
 
 	if (!process || process->shared.policy >= APO_MAX_POLICIES)
@@ -267,8 +291,8 @@ int BPF_PROG(on_reclaim_end, unsigned long reclaimed)
 	reached = memcg ? limit_reached((__u64)memcg) : 0;
 	if (!reached)
 		return 0;
-	if (loan_state(reached, 0, 0) & LOAN_RAISED)
-		pinned_note(reached);
+	if (loan_state(reached, 0, 0) & LOAN_RAISED && (check = check_new(CHECK_PINNED)))
+		pinned_note(check->key, reached);
 	process->vain_ns = bpf_ktime_get_ns();
 	return 0;
 }

@@ -49,6 +49,17 @@ enum cgroup_subsys_id { memory_cgrp_id = 4 };
 
 enum pid_type { PIDTYPE_PID, PIDTYPE_TGID };
 
+struct task_struct;
+
+struct hrtimer {
+	void *function;
+};
+
+struct hrtimer_sleeper {
+	struct hrtimer timer;
+	struct task_struct *task;
+};
+
 struct page_counter {
 	atomic_long_t usage;
 	unsigned long max;
@@ -172,8 +183,6 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
-
-struct hrtimer;
 
 #define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000

@@ -176,6 +176,24 @@ struct {
 	__uint(max_entries, 4096);
 } loans SEC(".maps");
 
+/* --- page cache of wide subtrees ------------------------------------------------------------- */
+
+/* Per CPU and memory cgroup (hashed, last one wins): a sum that took long, see reclaimable.bpf.h. */
+struct subtree_sum {
+	__u64 memcg;
+	__u64 lru;
+	__u64 summed_ns;
+	__u64 line_pages; /* of its limit, at the last check of that */
+};
+#define SUBTREE_SUMS_SHIFT 5
+#define SUBTREE_SUMS_PER_CPU (1 << SUBTREE_SUMS_SHIFT)
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct subtree_sum);
+	__uint(max_entries, SUBTREE_SUMS_PER_CPU); /* times the CPU count, by user space */
+} subtree_sums SEC(".maps");
+
 /* --- what reclaim did not give back ---------------------------------------------------------- */
 
 /*

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Code that only the verifier needs, each with the kernels that need it. Three rules have no macro:
+ * Code that only the verifier needs, each with the kernels that need it. Four rules have no macro:
  *
  *   A function that takes and returns numbers is global (__noinline, not static): it is verified
  *   once, not for each state in which it is called (all kernels; before 5.6 there are none).
  *
  *   Such functions share what they work on by a map (check.bpf.h): of values in a map the verifier
  *   assumes nothing, so that what follows is walked once, and not for each value that it has seen.
+ *
+ *   Eight functions may call each other at most, the program included (all kernels).
  *
  *   The stack of a whole call chain is 512 bytes before 6.18 (which counts each function by
  *   itself): large objects live in maps, and templates for inserts in .rodata.

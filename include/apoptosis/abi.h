@@ -104,7 +104,7 @@ _Static_assert(sizeof(struct apo_policy) == 64, "apo_policy is ABI");
 
 /*
  * Settings of the whole kernel side that may change while it runs: the value of the map
- * `.data.settings`. User space writes all of them but self_tgid.
+ * `.data.settings`. User space writes all of them but self_tgid, and what comes last.
  */
 struct apo_settings {
 	__u64 swap_pages;	     /* free swap when it was last turned on or off */
@@ -115,12 +115,17 @@ struct apo_settings {
 	__u32 guard_pids;	     /* 1: the map `guard_pids` is in use */
 	__u32 profiling;	     /* 1: stacks of what grows are sampled */
 	__u32 has_tick;		     /* 1: the tick trigger makes up for wake-ups put off */
-	__u32 self_tgid;   /* of user space, in the initial PID namespace: never signalled */
-	__u32 loans;	   /* 1: the map `loans` is in use */
-	__u32 guard_above; /* 1: the map `guard_above` is in use */
-	__u32 pad;
+	__u32 self_tgid;       /* of user space, in the initial PID namespace: never signalled */
+	__u32 loans;	       /* 1: the map `loans` is in use */
+	__u32 guard_above;     /* 1: the map `guard_above` is in use */
+	__u32 growth_attached; /* 1: the growth trigger is; 0: it is wanted once a limit is armed */
+	/* A limit is armed from half full on, and where its line is nearer than this. */
+	__u64 arm_pages;
+	__u64 armed_ns;	    /* when a limit was last found armed, to a second; CLOCK_MONOTONIC */
+	__u64 arm_asked_ns; /* when the growth trigger was last asked for */
+	__u64 sleeper_function; /* of timers that wake who sleeps; 0: not known yet */
 };
-_Static_assert(sizeof(struct apo_settings) == 56, "apo_settings is ABI");
+_Static_assert(sizeof(struct apo_settings) == 88, "apo_settings is ABI");
 
 /*
  * What the responder says of a limit, key: cgroup id. It is there before the limit is raised, and until it
@@ -190,6 +195,7 @@ enum apo_record_type {
 	APO_REC_GAP =
 		11, /* something is guarded less than it should be, found for the first time */
 	APO_REC_LIMIT = 12, /* a limit is checked for the first time, or half full */
+	APO_REC_ARM = 13,   /* limit_cgroup is armed, and the growth trigger is not attached */
 };
 
 struct apo_record {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "events.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/util.h"
 
 #define MAX_ARGUMENTS 48
@@ -97,6 +99,25 @@ struct live_process *live_run_argv(const struct live_spawn *spec, const char *co
 	guard = live_spawn_argv(&with_events, guarding("run", args));
 	wait_until_ready(guard);
 	return guard;
+}
+
+size_t live_count_links(const struct live_process *process, const char *line)
+{
+	const char *path = live_format("/proc/%d/fdinfo", (int)process->pid);
+	DIR *fds = opendir(path);
+	const struct dirent *fd;
+	size_t count = 0;
+
+	live_check(fds, "%s: %m", path);
+	while ((fd = readdir(fds))) {
+		_cleanup_free_ char *info = NULL;
+
+		/* One that was closed meanwhile says nothing. */
+		if (!file_read(dirfd(fds), fd->d_name, &info, NULL))
+			count += strstr(info, line) != NULL;
+	}
+	closedir(fds);
+	return count;
 }
 
 json_t *live_stop(struct live_process *guard)

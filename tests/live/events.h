@@ -21,6 +21,8 @@ struct live_process *live_watch_lending(const struct live_cgroup *cgroup);
 struct live_process *live_run_argv(const struct live_spawn *spec, const char *const args[]);
 /* How `run` ends by default where a trip has ended the command, and that with 0: EX_TEMPFAIL. */
 #define ENDED_BY_TRIP 75
+/* How many of its descriptors, as links to BPF programs are, say this in their fdinfo. */
+size_t live_count_links(const struct live_process *process, const char *line);
 /* Interrupts a watch, which must exit with 0. Returns its last event, the status. */
 json_t *live_stop(struct live_process *guard);
 

@@ -83,21 +83,6 @@ Test(kernel, every_tracepoint_is_there)
 	json_decref(report);
 }
 
-/* How many links of the process say this in their fdinfo. */
-static size_t count_links(const struct live_process *process, const char *line)
-{
-	const char *dir = live_format("/proc/%d/fdinfo", (int)process->pid);
-	DIR *fds = opendir(dir);
-	const struct dirent *fd;
-	size_t count = 0;
-
-	live_check(fds, "%s: %m", dir);
-	while ((fd = readdir(fds)))
-		count += strstr(live_read(live_format("%s/%s", dir, fd->d_name)), line) != NULL;
-	closedir(fds);
-	return count;
-}
-
 /* The table, what the kernel has attached and what the guard says of itself are the same. */
 Test(kernel, each_hook_in_use_is_attached_once)
 {
@@ -120,12 +105,12 @@ Test(kernel, each_hook_in_use_is_attached_once)
 			continue;
 		}
 		tracepoints += used[i];
-		links = count_links(guard, live_format("tp_name:\t%s\n", hooks[i].point));
+		links = live_count_links(guard, live_format("tp_name:\t%s\n", hooks[i].point));
 		live_check(links == used[i], "%zu links to %s", links, hooks[i].point);
 	}
-	live_check(count_links(guard, "link_type:\traw_tracepoint\n") == tracepoints,
+	live_check(live_count_links(guard, "link_type:\traw_tracepoint\n") == tracepoints,
 		   "there are more links than hooks");
-	live_check(count_links(guard, "link_type:\ttracing\n") == functions,
+	live_check(live_count_links(guard, "link_type:\ttracing\n") == functions,
 		   "fexit: %zu are in use", functions);
 	hooks_triggers(used, &triggers);
 	live_check(json_array_size(json_object_get(ready, "triggers")) == triggers.count,
@@ -166,6 +151,35 @@ Test(kernel, programs_are_soon_verified)
 	closedir(fds);
 	live_check(programs > 0, "the guard has no programs open");
 	live_stop(guard);
+}
+
+/* While the kernel counts how long programs run. */
+Test(kernel, what_programs_cost_is_in_the_status)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "victim", 64 * MIB);
+	struct live_process *guard = live_watch("--cgroup", cgroup->rel), *victim;
+	int counting = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	const json_t *status, *program;
+	bool has_growth = false;
+	size_t i;
+
+	live_check(counting >= 0, "cannot have the kernel count: %m");
+	victim = live_victim(cgroup, "--kind", "anon");
+	live_expect_victim_saved(guard, victim, cgroup);
+	status = live_stop(guard);
+	close(counting);
+	json_array_foreach (json_object_get(status, "programs"), i, program) {
+		if (strcmp(live_text(program, "name"), "on_rss_stat") != 0)
+			continue;
+		has_growth = true;
+		live_check(live_bool(program, "attached"), "it is not attached near the limit");
+		live_check(live_int(program, "runs") > 200, "it ran %lld times",
+			   (long long)live_int(program, "runs"));
+		live_check(live_int(program, "ns") >= live_int(program, "runs"),
+			   "it took less than a nanosecond a run");
+	}
+	live_check(has_growth, "the growth trigger is not in the status");
+	live_check(json_real_value(json_object_get(status, "checks_per_s")) > 0, "no checks");
 }
 
 /* Differs from the file by what CPUs keep in stock, and what grows meanwhile. */

@@ -44,7 +44,9 @@ static const json_t *gap_of(const json_t *status, const char *rel)
 
 static void expect_no_gaps(const json_t *status)
 {
-	live_check(json_array_size(json_object_get(status, "gaps")) == 0, "there are gaps");
+	const json_t *gaps = json_object_get(status, "gaps");
+
+	live_check(json_array_size(gaps) == 0, "there are gaps: %s", json_dumps(gaps, 0));
 }
 
 /* --- made anew ----------------------------------------------------------------------------- */
@@ -109,14 +111,15 @@ Test(scale, status_says_that_a_guarded_cgroup_is_gone_until_it_is_made_anew)
 
 /* --- wide and deep ------------------------------------------------------------------------- */
 
-#define CHILDREN 1500
+#define CHILDREN 1500	 /* more than are walked: page cache is known by statistics */
+#define CHILDREN_FEW 200 /* walked, which takes so long that the sum is kept */
 
 /* A parent with a limit and many children. The last of them. */
-static struct live_cgroup *wide(struct live_cgroup *parent)
+static struct live_cgroup *wide(struct live_cgroup *parent, unsigned int children)
 {
 	char name[32];
 
-	for (unsigned int i = 1; i < CHILDREN; i++) {
+	for (unsigned int i = 1; i < children; i++) {
 		snprintf(name, sizeof(name), "child-%u", i);
 		live_check(mkdirat(parent->fd, name, 0755) == 0, "mkdir %s: %m", name);
 	}
@@ -125,7 +128,8 @@ static struct live_cgroup *wide(struct live_cgroup *parent)
 
 Test(scale, spike_in_the_last_of_many_children_is_saved)
 {
-	struct live_cgroup *parent = live_cgroup(NULL, "parent", LIMIT), *last = wide(parent);
+	struct live_cgroup *parent = live_cgroup(NULL, "parent", LIMIT),
+			   *last = wide(parent, CHILDREN);
 	struct live_process *guard = live_watch_lending(parent);
 	const json_t *gap;
 	json_t *verdict;
@@ -145,13 +149,15 @@ Test(scale, spike_in_the_last_of_many_children_is_saved)
 }
 
 /*
- * Page cache of a sibling fills the limit. It is known by statistics there, which lag: it neither trips the
- * guard nor hides the spike that takes its place.
+ * Page cache of a sibling fills the limit. It is known by statistics there, or by a sum that was kept, and both
+ * lag: it neither trips the guard nor hides the spike that takes its place.
  */
-static void spike_in_place_of_page_cache(const char *airbag)
+static void spike_in_place_of_page_cache(unsigned int children, const char *airbag,
+					 const char *rate)
 {
 	const char *dir = live_disk_dir();
-	struct live_cgroup *parent = live_cgroup(NULL, "parent", LIMIT), *last = wide(parent);
+	struct live_cgroup *parent = live_cgroup(NULL, "parent", LIMIT);
+	struct live_cgroup *last = wide(parent, children);
 	struct live_cgroup *sibling = live_cgroup(parent, "sibling", 0);
 	struct live_process *guard =
 		live_watch("--airbag", airbag, "--reserve", "24M", "--cgroup", parent->rel);
@@ -162,21 +168,33 @@ static void spike_in_place_of_page_cache(const char *airbag)
 	live_wait_ready(reader);
 	live_check(live_kernel_events(parent).at_limit > 0, "page cache never met the limit");
 	live_check(!live_find_event(guard, "trip", 0, 0), "a trip for page cache");
-	victim = live_victim(last, "--rate", "200");
+	victim = live_victim(last, "--rate", rate);
 	live_expect_victim_saved(guard, victim, parent);
 	live_check(live_count_events(guard, "trip", reader->pid) == 0, "the reader was signalled");
 	live_expect_ended_as_told(reader);
-	live_check(live_int(live_stop(guard), "counters.subtree_cut") > 0, "it was not wide");
+	live_check((live_int(live_stop(guard), "counters.subtree_cut") > 0) ==
+			   (children == CHILDREN),
+		   "%u children are wide, or not", children);
 }
 
 Test(scale, page_cache_of_many_children_hides_no_spike_that_is_lent_to)
 {
-	spike_in_place_of_page_cache("auto");
+	spike_in_place_of_page_cache(CHILDREN, "auto", "200");
 }
 
 Test(scale, page_cache_of_many_children_hides_no_spike_from_the_reserve)
 {
-	spike_in_place_of_page_cache("off");
+	spike_in_place_of_page_cache(CHILDREN, "off", "200");
+}
+
+Test(scale, page_cache_of_some_children_hides_no_spike_that_is_lent_to)
+{
+	spike_in_place_of_page_cache(CHILDREN_FEW, "auto", "0");
+}
+
+Test(scale, page_cache_of_some_children_hides_no_spike_from_the_reserve)
+{
+	spike_in_place_of_page_cache(CHILDREN_FEW, "off", "1024");
 }
 
 #define LEVELS 20

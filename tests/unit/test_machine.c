@@ -27,6 +27,7 @@ Test(machine, every_fact_is_read)
 	fixture_file("proc/self/status", "Name:\tx\nCapPrm:\t0\nCapEff:\t000001c000200000\n");
 	fixture_file("sys/devices/system/cpu/possible", "0-63\n");
 	fixture_file("sys/devices/system/cpu/online", "0-3,8,10-11\n");
+	fixture_file("sys/devices/system/cpu/nohz_full", "2-3\n");
 	fixture_file("sys/devices/system/node/possible", "0-3\n");
 	fixture_file("sys/devices/system/node/online", "0,2\n");
 
@@ -41,6 +42,7 @@ Test(machine, every_fact_is_read)
 	cr_expect_eq(machine.cpus_possible, 64);
 	cr_expect_eq(machine.cpu_ids, 64);
 	cr_expect_eq(machine.cpus_online, 7);
+	cr_expect(machine.ticks_stop);
 	cr_expect_eq(machine.node_ids, 4);
 	cr_expect_eq(machine.nodes_online, 2);
 	cr_expect(machine_has_capability(&machine, CAP_SYS_ADMIN));
@@ -81,6 +83,7 @@ Test(machine, missing_files_are_the_documented_defaults)
 	cr_expect_eq(machine.swap_total_bytes, 0);
 	cr_expect_eq(machine.cpus_possible, 1);
 	cr_expect_eq(machine.cpus_online, 1);
+	cr_expect_not(machine.ticks_stop);
 	cr_expect_eq(machine.cpu_ids, 1);
 	cr_expect_eq(machine.node_ids, 1);
 	cr_expect_eq(machine.nodes_online, 1);

@@ -159,6 +159,13 @@ static struct status full(void)
 		.gaps = gaps,
 		.gap_count = ARRAY_SIZE(gaps),
 		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+		.cost = {.checks_per_s = 2.5,
+			 .programs = {{.hook = hook_find("on_tick"),
+				       .is_attached = true,
+				       .runs = 1000,
+				       .ns = 250000},
+				      {.hook = hook_find("on_rss_stat")}},
+			 .program_count = 2},
 		.responder_late = 12,
 		.answers_lost = 13,
 		.verdicts = {[VERDICT_SAVED] = 2, [VERDICT_TOO_LATE] = 1},
@@ -211,6 +218,10 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"counters\":{\"checks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
 		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12,\"answers_lost\":13},"
+		"\"checks_per_s\":2.5,\"programs\":[{\"name\":\"on_tick\",\"point\":\"hrtimer_"
+		"expire_entry\",\"trigger\":\"tick\",\"attached\":true,\"runs\":1000,\"ns\":"
+		"250000},{\"name\":\"on_rss_stat\",\"point\":\"rss_stat\",\"trigger\":"
+		"\"growth\",\"attached\":false,\"runs\":null,\"ns\":null}],"
 		"\"verdicts\":{\"open\":0,\"saved\":2,\"ended\":0,\"too late\":1,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}\n",
 		"%s", text);
@@ -261,7 +272,10 @@ Test(status_json, the_table_lists_processes_by_size)
 		"less protected: (removed) has more than 512 cgroups below it: its page cache is "
 		"known with a delay; to do: let its limit be raised (--airbag auto), or keep a "
 		"larger --reserve\n"
-		"checks 100, trips 2, warnings 3, signals 4 by the kernel side and 6 delegated, "
+		"on_tick                    1000 runs of 250 ns\n"
+		"on_rss_stat is not attached at present: no limit is armed\n"
+		"checks 100 (2.5/s), trips 2, warnings 3, signals 4 by the kernel side and 6 "
+		"delegated, "
 		"OOM "
 		"kills 10\n"
 		"lost records: 7 (the signals went out all the same)\n"

@@ -59,6 +59,20 @@ struct status_process {
 	struct apo_process account;
 };
 
+/* A program of the kernel side, and what it has cost. */
+struct status_program {
+	const struct hook *hook;
+	bool is_attached;  /* the growth trigger is while a limit is armed */
+	uint64_t runs, ns; /* 0: the kernel does not count (kernel.bpf_stats_enabled) */
+};
+
+/* What the kernel side costs. */
+struct status_cost {
+	double checks_per_s; /* since the last time it was asked, or the start */
+	struct status_program programs[HOOKS_MAX];
+	size_t program_count;
+};
+
 /* Arrays are the caller's. */
 struct status {
 	uint64_t realtime_ns;
@@ -70,7 +84,8 @@ struct status {
 	struct gap *gaps;
 	size_t gap_count;
 	uint64_t counters[APO_STATS]; /* summed over CPUs */
-	uint64_t responder_late;      /* results that took more than 10 ms */
-	uint64_t answers_lost; /* of the responder and the keeper: the loop was too far behind */
+	struct status_cost cost;
+	uint64_t responder_late; /* results that took more than 10 ms */
+	uint64_t answers_lost;	 /* of the responder and the keeper: the loop was too far behind */
 	uint64_t verdicts[STATUS_VERDICTS]; /* by enum verdict; open = not closed yet */
 };

@@ -71,7 +71,9 @@ int accounts_read(struct source *source, struct airbag *airbag, const struct cgr
 		status->limits[i].loan = airbag_loan(airbag, status->limits[i].key.cgroup_id);
 	if (!r)
 		r = collect_processes(source, status);
-	return r ?: source_counters(source, status->counters);
+	if (!r)
+		r = source_counters(source, status->counters);
+	return r ?: source_cost(source, &status->cost);
 }
 
 void accounts_clear(struct status *status)

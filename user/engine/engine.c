@@ -284,6 +284,7 @@ static int load(struct engine *engine)
 		.node_ids = engine->machine.node_ids,
 		.may_swap = may_swap(engine->proc_fd),
 		.profiling = engine->config.wants_reports,
+		.ticks_stop = engine->machine.ticks_stop,
 		.limits = engine->config.accounts
 				  ?: room_for_limits(cgroup_tree_count(engine->tree),
 						     engine->machine.memory_bytes),

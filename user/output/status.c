@@ -224,16 +224,33 @@ static int print_gaps(FILE *file, const struct status *status, bool colour)
 	return 0;
 }
 
+/* What the kernel side costs: which programs run at present, and how long, where the kernel counts that. */
+static void print_cost(FILE *file, const struct status *status)
+{
+	for (size_t i = 0; i < status->cost.program_count; i++) {
+		const struct status_program *program = &status->cost.programs[i];
+
+		if (!program->is_attached)
+			fprintf(file, "%s is not attached at present: no limit is armed\n",
+				program->hook->program);
+		if (program->runs)
+			fprintf(file, "%-18s %12" PRIu64 " runs of %.0f ns\n",
+				program->hook->program, program->runs,
+				(double)program->ns / (double)program->runs);
+	}
+}
+
 static void print_counters(FILE *file, const struct status *status)
 {
 	const uint64_t *c = status->counters;
 	bool any = false;
 
 	fprintf(file,
-		"checks %" PRIu64 ", trips %" PRIu64 ", warnings %" PRIu64 ", signals %" PRIu64
-		" by the kernel side and %" PRIu64 " delegated, OOM kills %" PRIu64 "\n",
-		c[APO_STAT_CHECKS], c[APO_STAT_TRIPS], c[APO_STAT_WARNS], c[APO_STAT_SENT],
-		c[APO_STAT_DELEGATED], c[APO_STAT_OOM_KILLS]);
+		"checks %" PRIu64 " (%.1f/s), trips %" PRIu64 ", warnings %" PRIu64
+		", signals %" PRIu64 " by the kernel side and %" PRIu64
+		" delegated, OOM kills %" PRIu64 "\n",
+		c[APO_STAT_CHECKS], status->cost.checks_per_s, c[APO_STAT_TRIPS], c[APO_STAT_WARNS],
+		c[APO_STAT_SENT], c[APO_STAT_DELEGATED], c[APO_STAT_OOM_KILLS]);
 	if (c[APO_STAT_LOST_RECORDS])
 		fprintf(file, "lost records: %" PRIu64 " (the signals went out all the same)\n",
 			c[APO_STAT_LOST_RECORDS]);
@@ -267,6 +284,7 @@ int status_text(FILE *file, const struct status *status, bool colour)
 		r = print_gaps(file, status, colour);
 	if (r < 0)
 		return r;
+	print_cost(file, status);
 	print_counters(file, status);
 	return file_result(file);
 }

@@ -231,6 +231,32 @@ static json_t *counters_json(const struct status *status)
 	return json_finish(object, r);
 }
 
+/* Times are null where the kernel does not count them. */
+static json_t *program_json(const struct status_program *program)
+{
+	json_t *object = json_object();
+	int r = 0;
+
+	r |= json_object_set_new(object, "name", json_string(program->hook->program));
+	r |= json_object_set_new(object, "point", json_string(program->hook->point));
+	r |= json_object_set_new(object, "trigger", json_text(program->hook->trigger));
+	r |= json_object_set_new(object, "attached", json_boolean(program->is_attached));
+	r |= json_object_set_new(object, "runs",
+				 program->runs ? json_u64(program->runs) : json_null());
+	r |= json_object_set_new(object, "ns", program->runs ? json_u64(program->ns) : json_null());
+	return json_finish(object, r);
+}
+
+static json_t *programs_json(const struct status_cost *cost)
+{
+	json_t *array = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < cost->program_count; i++)
+		r |= json_array_append_new(array, program_json(&cost->programs[i]));
+	return json_finish(array, r);
+}
+
 json_t *status_json(const struct status *status)
 {
 	json_t *object = json_event("status", status->realtime_ns);
@@ -240,6 +266,8 @@ json_t *status_json(const struct status *status)
 	r |= json_object_set_new(object, "processes", processes_json(status));
 	r |= json_object_set_new(object, "gaps", gaps_json(status));
 	r |= json_object_set_new(object, "counters", counters_json(status));
+	r |= json_object_set_new(object, "checks_per_s", json_real(status->cost.checks_per_s));
+	r |= json_object_set_new(object, "programs", programs_json(&status->cost));
 	r |= json_object_set_new(object, "verdicts", verdicts_json(status->verdicts));
 	return json_finish(object, r);
 }

@@ -120,6 +120,17 @@ static int read_capabilities(int root_fd, struct machine *machine)
 	return 0;
 }
 
+/* "2-5\n"; " (null)\n" or nothing where the tick never stops on a CPU that is busy. */
+static int read_ticks(int root_fd, struct machine *machine)
+{
+	_cleanup_free_ char *text = read_fact(root_fd, "sys/devices/system/cpu/nohz_full");
+
+	if (!text)
+		return -ENOMEM;
+	machine->ticks_stop = *text >= '0' && *text <= '9';
+	return 0;
+}
+
 int machine_read(int root_fd, struct machine *ret)
 {
 	struct machine machine = {0};
@@ -140,6 +151,8 @@ int machine_read(int root_fd, struct machine *ret)
 	if (r == 0)
 		r = read_list(root_fd, "sys/devices/system/cpu/online", &machine.cpus_online,
 			      &unused);
+	if (r == 0)
+		r = read_ticks(root_fd, &machine);
 	if (r == 0)
 		r = read_list(root_fd, "sys/devices/system/node/possible", &unused,
 			      &machine.node_ids);

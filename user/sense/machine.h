@@ -32,6 +32,7 @@ struct machine {
 	uint64_t swap_free_bytes;
 	uint32_t cpus_possible; /* number of CPUs that can ever be online; at least 1 */
 	uint32_t cpus_online;	/* at least 1 */
+	bool ticks_stop;	/* on some CPUs, while one process runs there: nohz_full */
 	uint32_t cpu_ids;	/* highest possible CPU number + 1: size of per-CPU tables */
 	uint32_t node_ids;	/* highest possible NUMA node number + 1; 1 without NUMA */
 	uint32_t nodes_online;	/* NUMA nodes with CPUs or memory in use; at least 1 */

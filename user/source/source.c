@@ -7,8 +7,10 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "source/attached.h"
 #include "source/features.h"
 #include "source/load.h"
 #include "source/maps.h"
@@ -30,7 +32,11 @@ struct ring_callback {
 struct source {
 	struct bpf_object *object;
 	struct maps *maps;
-	struct bpf_link *links[HOOKS_MAX]; /* NULL: not attached */
+	struct attached *attached; /* NULL: not yet */
+	uint64_t asked_ns,
+		asked_checks; /* when its cost was asked for last, or since it is attached */
+	uint32_t cpu_ids;
+	bool ticks_stop;
 	struct ring_buffer *records;
 	struct ring_buffer *urgent;
 	struct ring_callback on_record;
@@ -64,6 +70,7 @@ static int size_maps(const struct bpf_object *object, const struct source_config
 		{"guard_pids", .times = 1, .least = config->children},
 		{"slots", .times = cpus},
 		{"checks", .times = cpus},
+		{"subtree_sums", .times = cpus},
 		{"cpu_offsets", .times = cpus},
 		{"usage_grants", .times = cpus},
 		{"latches", .times = 1, .least = cpus * 4},
@@ -220,7 +227,10 @@ int source_new(struct source **ret, const struct source_config *config)
 		source_free(source);
 		return r;
 	}
+	source->cpu_ids = config->cpu_ids;
+	source->ticks_stop = config->ticks_stop;
 	maps_settings(source->maps)->profiling = config->profiling;
+	maps_settings(source->maps)->growth_attached = 1; /* is about to be */
 	malloc_trim(0); /* parsing the kernel's BTF took tens of MiB */
 	*ret = source;
 	return 0;
@@ -245,10 +255,9 @@ struct source *source_free(struct source *source)
 {
 	if (!source)
 		return NULL;
+	attached_free(source->attached);
 	ring_buffer__free(source->records);
 	ring_buffer__free(source->urgent);
-	for (size_t i = 0; i < hook_count; i++)
-		bpf_link__destroy(source->links[i]);
 	maps_free(source->maps);
 	bpf_object__close(source->object);
 	free(source);
@@ -257,58 +266,40 @@ struct source *source_free(struct source *source)
 
 /* --- attaching ----------------------------------------------------------------------------- */
 
-static int attach(struct source *source, size_t i)
+int source_attach(struct source *source, struct trigger_names *ret)
 {
-	struct bpf_program *program =
-		bpf_object__find_program_by_name(source->object, hooks[i].program);
-	int r;
+	const struct attached_config config = {
+		.object = source->object,
+		.maps = source->maps,
+		.cpu_ids = source->cpu_ids,
+		.ticks_stop = source->ticks_stop,
+	};
+	bool used[HOOKS_MAX] = {};
+	int r = attached_new(&source->attached, &config, used);
 
-	if (!bpf_program__autoload(program))
-		return 0;
-	source->links[i] = bpf_program__attach(program);
-	if (source->links[i])
-		return 0;
-	r = -errno;
-	if (hooks[i].needed) {
-		log_error("cannot attach %s: %s", hooks[i].program, strerror(-r));
+	if (r)
 		return r;
-	}
-	log_warn("cannot attach %s: %s, ignoring", hooks[i].program, strerror(-r));
+	source->asked_ns = clock_ns(CLOCK_MONOTONIC);
+	malloc_trim(0);
+	hooks_triggers(used, ret);
 	return 0;
 }
 
-/* Who runs already is met by the kernel side, where that matters: see bpf/guard.bpf.c. */
-static void meet(const struct source *source)
+int source_cost(struct source *source, struct status_cost *ret)
 {
-	const struct bpf_program *program =
-		bpf_object__find_program_by_name(source->object, "meet");
-	char nothing;
-	ssize_t n;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), counters[APO_STATS];
+	int r = maps_counters(source->maps, counters);
 
-	if (!maps_settings(source->maps)->guard_above)
-		return;
-	n = program ? load_iterate(program, &nothing, sizeof(nothing)) : -ENOENT;
-	if (n < 0)
-		log_warn("cannot look at the processes that run already: %s; they are known from "
-			 "their next growth on",
-			 strerror(-(int)n));
-}
-
-int source_attach(struct source *source, struct trigger_names *ret)
-{
-	bool attached[HOOKS_MAX] = {};
-
-	for (size_t i = 0; i < hook_count; i++) {
-		int r = attach(source, i);
-
-		if (r)
-			return r;
-		attached[i] = source->links[i];
-	}
-	maps_settings(source->maps)->has_tick = attached[hook_find("on_tick") - hooks];
-	meet(source);
-	malloc_trim(0);
-	hooks_triggers(attached, ret);
+	if (r)
+		return r;
+	*ret = (struct status_cost){};
+	if (source->asked_ns && now_ns > source->asked_ns)
+		ret->checks_per_s = (double)(counters[APO_STAT_CHECKS] - source->asked_checks) *
+				    NSEC_PER_SEC / (double)(now_ns - source->asked_ns);
+	source->asked_ns = now_ns;
+	source->asked_checks = counters[APO_STAT_CHECKS];
+	if (source->attached)
+		ret->program_count = attached_programs(source->attached, ret->programs);
 	return 0;
 }
 
@@ -324,9 +315,22 @@ static int deliver(void *userdata, void *data, size_t size)
 	return callback->fn(record, callback->userdata);
 }
 
-static int ring_new(struct ring_buffer **ret, int map_fd, struct ring_callback *callback)
+/* What is for this room stays here. */
+static int deliver_urgent(void *userdata, void *data, size_t size)
 {
-	struct ring_buffer *ring = ring_buffer__new(map_fd, deliver, callback, NULL);
+	struct source *source = userdata;
+	const struct apo_record *record = data;
+
+	if (size < sizeof(*record) || record->type != APO_REC_ARM)
+		return deliver(&source->on_urgent, data, size);
+	if (source->attached)
+		attached_want_growth(source->attached);
+	return 0;
+}
+
+static int ring_new(struct ring_buffer **ret, int map_fd, ring_buffer_sample_fn fn, void *userdata)
+{
+	struct ring_buffer *ring = ring_buffer__new(map_fd, fn, userdata, NULL);
 
 	if (!ring)
 		return -errno;
@@ -337,13 +341,14 @@ static int ring_new(struct ring_buffer **ret, int map_fd, struct ring_callback *
 int source_on_record(struct source *source, source_record_fn fn, void *userdata)
 {
 	source->on_record = (struct ring_callback){fn, userdata};
-	return ring_new(&source->records, maps_fd(source->maps, MAP_RECORDS), &source->on_record);
+	return ring_new(&source->records, maps_fd(source->maps, MAP_RECORDS), deliver,
+			&source->on_record);
 }
 
 int source_on_urgent(struct source *source, source_record_fn fn, void *userdata)
 {
 	source->on_urgent = (struct ring_callback){fn, userdata};
-	return ring_new(&source->urgent, maps_fd(source->maps, MAP_URGENT), &source->on_urgent);
+	return ring_new(&source->urgent, maps_fd(source->maps, MAP_URGENT), deliver_urgent, source);
 }
 
 int source_records_fd(const struct source *source)
@@ -483,11 +488,11 @@ int source_set_loan(struct source *source, uint64_t cgroup_id, const struct apo_
 {
 	int r;
 
-	if (!loan)
-		return maps_delete(source->maps, MAP_LOANS, &cgroup_id);
-	r = maps_put(source->maps, MAP_LOANS, &cgroup_id, loan);
-	if (!r)
+	r = loan ? maps_put(source->maps, MAP_LOANS, &cgroup_id, loan)
+		 : maps_delete(source->maps, MAP_LOANS, &cgroup_id);
+	if (loan && !r)
 		maps_settings(source->maps)->loans = 1;
+	maps_recall_grants(source->maps); /* there is more room now, or less */
 	return r == -E2BIG ? -ENOSPC : r;
 }
 

@@ -19,6 +19,7 @@
 #include "core/hooks.h"
 #include "core/profiles.h"
 #include "core/protection.h"
+#include "core/status.h"
 
 struct source;
 
@@ -26,6 +27,7 @@ struct source_config {
 	bool memcg_v1;
 	bool may_swap;	   /* vm.swappiness is not 0 */
 	bool profiling;	   /* stacks of what grows, and samples of usage */
+	bool ticks_stop;   /* on some CPUs, while one process runs: nohz_full */
 	uint32_t cpu_ids;  /* highest possible CPU number + 1 */
 	uint32_t node_ids; /* highest possible NUMA node number + 1 */
 	/* Room for so many accounts of limits, and children of guarded processes; 0: as in bpf/. */
@@ -76,9 +78,12 @@ void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swa
 /*
  * Attaches what this kernel has, in the order of core/hooks.h: from here on guarded processes may be
  * signalled. Returns the triggers that got attached. What cannot be attached and is not needed is
- * logged and ignored.
+ * logged and ignored. The growth trigger comes and goes from then on (source/arming.h).
  */
 int source_attach(struct source *source, struct trigger_names *ret);
+
+/* What the programs in use cost, as far as the kernel counts that. One thread. */
+int source_cost(struct source *source, struct status_cost *ret);
 
 /* Records, oldest first. The file descriptors become readable when there are some. */
 typedef int (*source_record_fn)(const struct apo_record *record, void *userdata);
