@@ -15,7 +15,7 @@
 
 #define PATIENCE_MS 1000
 /* Who is before it, which may be an earlier look at the same process, has its own time, and is to be gone. */
-#define TURN_MS (2 * PATIENCE_MS)
+#define TURN_MS (2ULL * PATIENCE_MS)
 #define RUNNING_MAX 8 /* at once, of those whose time is not over */
 #define STUCK_MAX 64  /* that could not be killed: each holds a process and a MiB */
 #define WAITING_MAX 256
