@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "base/parse.h"
 #include "base/text.h"
@@ -29,6 +31,12 @@ static void print_outcome(FILE *file, enum comeback_outcome outcome, bool colour
 	print_word(file, colour, code, word);
 }
 
+/* Its manager would have, after a shutdown that worked. */
+static bool was_to_come_back(const struct comeback *comeback)
+{
+	return !strcmp(comeback->restart, "always") || !strcmp(comeback->restart, "on-success");
+}
+
 static void print_down(FILE *file, const struct comeback *comeback)
 {
 	if (comeback->is_asked)
@@ -36,6 +44,11 @@ static void print_down(FILE *file, const struct comeback *comeback)
 			comeback->result[0] ? comeback->result : "no result");
 	else if (!comeback->restart[0])
 		fputs(": is down", file);
+	else if (was_to_come_back(comeback))
+		fprintf(file,
+			": is down in spite of its Restart=%s: it was stopped meanwhile, or "
+			"started too often (%s)",
+			comeback->restart, comeback->result[0] ? comeback->result : "no result");
 	else
 		fprintf(file,
 			": is down, as its Restart=%s does not bring it back; --then restart has "
