@@ -13,7 +13,7 @@
 #include "output/help.h"
 #include "profile/inspection.h"
 
-#define COMMAND_MAIN(upper, lower, ...) cmd_##lower,
+#define COMMAND_MAIN(upper, function, ...) cmd_##function,
 static int (*const commands[COMMANDS])(int argc, char **argv) = {COMMANDS_EACH(COMMAND_MAIN)};
 
 /*

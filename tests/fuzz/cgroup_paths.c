@@ -12,8 +12,8 @@
 #include "base/util.h"
 #include "fuzz/fuzz.h"
 #include "sense/cgroup.h"
-#include "sense/container.h"
-#include "sense/unit.h"
+#include "core/container_id.h"
+#include "core/unit.h"
 
 #define MEMORY_CONTROLLER "cpu memory\n"
 

@@ -165,13 +165,6 @@ Test(comeback, the_line_says_what_became_of_it)
 	expect_line(&comeback, " up       web.service: up again after 120 ms, by its manager\n");
 	comeback.is_asked = true;
 	expect_line(&comeback, " up       web.service: up again after 120 ms, by --then restart\n");
-	comeback = (struct comeback){.unit = "web.service",
-				     .outcome = COMEBACK_DOWN,
-				     .restart = "always",
-				     .result = "success"};
-	expect_line(&comeback,
-		    " down     web.service: is down in spite of its Restart=always: it was stopped "
-		    "meanwhile, or started too often (success)\n");
 	comeback = (struct comeback){
 		.unit = "web.service", .outcome = COMEBACK_DOWN, .restart = "on-failure"};
 	expect_line(&comeback,

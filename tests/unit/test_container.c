@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sense/container.h"
+#include "core/container_id.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

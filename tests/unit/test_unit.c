@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "sense/unit.h"
+#include "core/unit.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

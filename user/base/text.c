@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
+
+#define TEXT_WORD_MAX 64 /* longer ones are like no other */
+
 size_t text_utf8_sequence(const char *s, unsigned int *ret_code)
 {
 	static const unsigned int least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -185,6 +189,29 @@ bool text_has_word(const char *list, const char *separators, const char *word)
 		list += strspn(list, separators);
 	}
 	return false;
+}
+
+size_t text_distance(const char *a, const char *b)
+{
+	size_t distances[TEXT_WORD_MAX + 1]; /* of the first i bytes of a to those of b so far */
+	size_t a_length = strlen(a), b_length = strlen(b);
+
+	if (a_length > TEXT_WORD_MAX)
+		return TEXT_LIKE_MAX + 1;
+	for (size_t i = 0; i <= a_length; i++)
+		distances[i] = i;
+	for (size_t j = 0; j < b_length; j++) {
+		size_t diagonal = distances[0]++;
+
+		for (size_t i = 0; i < a_length; i++) {
+			size_t changed = diagonal + (a[i] != b[j]);
+			size_t added = MIN(distances[i], distances[i + 1]) + 1;
+
+			diagonal = distances[i + 1];
+			distances[i + 1] = MIN(changed, added);
+		}
+	}
+	return MIN(distances[a_length], (size_t)TEXT_LIKE_MAX + 1);
 }
 
 int text_refuse(char **ret_error, const char *format, ...)

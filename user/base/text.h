@@ -43,6 +43,13 @@ bool text_ends_with(const char *s, const char *suffix);
 bool text_has_word(const char *list, const char *separators, const char *word);
 
 /*
+ * How many characters are to be added, removed or changed to make b of a; more than TEXT_LIKE_MAX where they are
+ * not alike.
+ */
+#define TEXT_LIKE_MAX 3
+size_t text_distance(const char *a, const char *b);
+
+/*
  * Formats a line for the user, which says what is refused and what to give instead, into *ret_error
  * (freed by the caller). Returns -EINVAL; or -ENOMEM, and then *ret_error is NULL.
  */

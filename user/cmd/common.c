@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cmd/common.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "engine/config_files.h"
 #include "engine/engine.h"
 #include "output/help.h"
 #include "sinks/report_dir.h"
@@ -32,6 +34,31 @@ int common_options(enum command command, int argc, char **argv, struct options *
 		      : ret->verbosity < 0 ? LOG_LEVEL_ERROR
 					   : LOG_LEVEL_INFO);
 	return -1;
+}
+
+static void complain(const char *line, void *userdata)
+{
+	(void)userdata;
+	log_error("%s", line);
+}
+
+int common_config(const struct options *options, struct config **ret)
+{
+	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *where = NULL;
+	size_t mistakes;
+	int r = config_files_read(root_fd, options->config, complain, NULL, ret, &where);
+
+	if (r) {
+		log_error("cannot read %s: %s", where ?: "the configuration", strerror(-r));
+		return r == -ENOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+	}
+	mistakes = config_mistakes(*ret);
+	if (!mistakes)
+		return 0;
+	log_error("the configuration has %zu mistake%s", mistakes, mistakes == 1 ? "" : "s");
+	*ret = config_free(*ret);
+	return EXIT_USAGE;
 }
 
 void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret)

@@ -12,6 +12,14 @@
  */
 int common_options(enum command command, int argc, char **argv, struct options *ret);
 
+struct config;
+
+/*
+ * Reads the configuration of --config, or the usual files. The exit status: EXIT_USAGE after a line for each thing
+ * that is wrong.
+ */
+int common_config(const struct options *options, struct config **ret);
+
 struct engine_config;
 
 /* Fills *ret from the options, except mode and is_wrapper. */

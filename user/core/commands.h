@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The subcommands, one row each: ROW(NAME, name, synopsis, summary, details). The enum, the parser,
- * the help and main()'s table are made from it. A row here and a file user/cmd/NAME.c with
- * `int cmd_NAME(int argc, char **argv)` are a subcommand; its options are rows of option_table.c.
+ * The subcommands, one row each: ROW(ENUM, function, name, synopsis, summary, details). The enum, the parser,
+ * the help and main()'s table are made from it. A row here and a file user/cmd/FUNCTION.c with
+ * `int cmd_FUNCTION(int argc, char **argv)` are a subcommand; its options are rows of option_table.c.
  *
  * synopsis: what follows "apoptosis NAME ". summary: one line, no full stop. details: a paragraph
  * for --help.
@@ -10,25 +10,39 @@
 #pragma once
 
 #define COMMANDS_EACH(ROW)                                                                         \
-	ROW(WATCH, watch, "(--pid PID | --cgroup PATH | --all) [OPTIONS]",                         \
+	ROW(WATCH, watch, "watch", "(--pid PID | --cgroup PATH | --all) [OPTIONS]",                \
 	    "guard a process, a cgroup or every limited cgroup",                                   \
 	    "Guards until interrupted. Prints one line per event on standard output. SIGUSR1 "     \
 	    "prints the status.")                                                                  \
-	ROW(RUN, run, "[OPTIONS] [--limit SIZE] -- CMD [ARG...]", "start a command guarded",       \
+	ROW(RUN, run, "run", "[OPTIONS] [--limit SIZE] -- CMD [ARG...]",                           \
+	    "start a command guarded",                                                             \
 	    "Starts CMD guarded, in a cgroup of its own if --limit asks for one, forwards "        \
 	    "signals to it, reaps orphans and exits with its status, or with that of "             \
 	    "--exit-on-trip. Prints one line per event on standard error.")                        \
-	ROW(RSS, rss, "PID [--json]", "show the memory of a process now, exact to the page",       \
+	ROW(RSS, rss, "rss", "PID [--json]",                                                       \
+	    "show the memory of a process now, exact to the page",                                 \
 	    "Shows the memory of a process by kind, and the usage, the reclaimable part and the "  \
 	    "binding limit of its cgroup.")                                                        \
-	ROW(EXPLAIN, explain, "PID [OPTIONS]", "show what would be done for a process, and why",   \
+	ROW(EXPLAIN, explain, "explain", "PID [OPTIONS]",                                          \
+	    "show what would be done for a process, and why",                                      \
 	    "Shows whose limit binds a process, whether it could be raised, who would be "         \
 	    "signalled when it grows, with which signal, and why. Does nothing.")                  \
-	ROW(REPORT, report, "[latest | list | ID | FILE] [OPTIONS]",                               \
+	ROW(REPORT, report, "report", "[latest | list | ID | FILE] [OPTIONS]",                     \
 	    "show what happened, from the reports",                                                \
 	    "Shows one report of --report-dir, or lists all of them, the latest last. One report " \
 	    "can also be a page for a browser, or its stacks a file for flame graph tools and "    \
 	    "pprof.")                                                                              \
-	ROW(DOCTOR, doctor, "[--json]", "show what this machine offers for protection",            \
+	ROW(CHECK_CONFIG, check_config, "check-config", "[-c FILE]",                               \
+	    "check the configuration of the daemon",                                               \
+	    "Reads the files of the configuration as the daemon would, and prints what is wrong "  \
+	    "with them, a line "                                                                   \
+	    "each: FILE:LINE: [SECTION] KEY: what, and what to give. Exits with 0 if nothing is, " \
+	    "else with 2.")                                                                        \
+	ROW(CONFIG, config, "config", "show [-c FILE] [--effective CGROUP|PID]",                   \
+	    "show the configuration of the daemon",                                                \
+	    "Shows the guards of the configuration and what they say; with --effective whose "     \
+	    "guard one cgroup or "                                                                 \
+	    "process has, and where each value of its policy is from.")                            \
+	ROW(DOCTOR, doctor, "doctor", "[--json]", "show what this machine offers for protection",  \
 	    "Shows what works here, what is lost and how to get it. Exits with 0 if protection "   \
 	    "is full, 1 if partial, 3 if impossible.")

@@ -13,6 +13,8 @@
 #define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
 #define DECIDING (GUARDING | BIT(COMMAND_EXPLAIN))
 #define EVERY ((1U << COMMANDS) - 1)
+#define CONFIGURED (BIT(COMMAND_CHECK_CONFIG) | BIT(COMMAND_CONFIG))
+#define POLICY OPTION_OF_POLICY
 
 /* The least that holds the page tables and pages of a small program with libc. */
 #define LIMIT_MIN_BYTES (1024ULL * 1024)
@@ -285,20 +287,25 @@ static int set_report_dir(struct options *o, const char *value, const char **ret
 	return 0;
 }
 
+/* Flags have no value on a command line, and yes or no in a configuration file. */
+static int parse_flag(const char *value, bool *ret)
+{
+	if (value && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return -EINVAL;
+	*ret = !value || !strcmp(value, "yes");
+	return 0;
+}
+
 static int set_dry_run(struct options *o, const char *value, const char **ret_why)
 {
-	(void)value;
 	(void)ret_why;
-	o->policy.dry_run = true;
-	return 0;
+	return parse_flag(value, &o->policy.dry_run);
 }
 
 static int set_json(struct options *o, const char *value, const char **ret_why)
 {
-	(void)value;
 	(void)ret_why;
-	o->json = true;
-	return 0;
+	return parse_flag(value, &o->json);
 }
 
 static int set_folded(struct options *o, const char *value, const char **ret_why)
@@ -324,6 +331,20 @@ static int set_html(struct options *o, const char *value, const char **ret_why)
 		return -EINVAL;
 	o->html = value;
 	return 0;
+}
+
+static int set_config(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->config = value;
+	return *value ? 0 : -EINVAL;
+}
+
+static int set_effective(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->subject = value;
+	return *value ? 0 : -EINVAL;
 }
 
 static int set_quiet(struct options *o, const char *value, const char **ret_why)
@@ -375,33 +396,36 @@ static const struct option_row rows[] = {
 	 "hold. Without systemd nothing is started.",
 	 set_then},
 	{"--reserve", 0, "reserve", "SIZE|PERCENT",
-	 "a size such as 64M, or a percent of the limit up to 100%", "10%", DECIDING,
+	 "a size such as 64M, or a percent of the limit up to 100%", "10%", DECIDING | POLICY,
 	 "Where the limit is not raised (--airbag), act when less headroom than this is left below "
 	 "it. Page cache that the kernel can drop counts as headroom. The reserve is what the "
 	 "shutdown itself may use. Unless given, it is at most 64M.",
 	 set_reserve},
 	{"--forecast", 0, "forecast", "DURATION|off", "a duration such as 500ms, or off", "off",
-	 GUARDING,
+	 GUARDING | POLICY,
 	 "Where the limit is not raised, act also when growth would reach it within this time and "
 	 "the level is already high.",
 	 set_forecast},
 	{"--signal", 0, "signal", "NAME",
-	 "the name or number of a signal that a process can handle, such as TERM", "TERM", DECIDING,
+	 "the name or number of a signal that a process can handle, such as TERM", "TERM",
+	 DECIDING | POLICY,
 	 "The signal that asks for the shutdown. Unless it is given: INT where TERM has no handler "
 	 "and INT "
 	 "has one, as in CPython.",
 	 set_signal},
-	{"--target", 0, "target", "WHO", "grower, leader or all", "grower", DECIDING,
+	{"--target", 0, "target", "WHO", "grower, leader or all", "grower", DECIDING | POLICY,
 	 "Who gets the signal: the process that grew, the main process of its container, or all "
 	 "processes of the cgroup whose limit binds (grower, leader, all).",
 	 set_target},
-	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off", DECIDING,
+	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off",
+	 DECIDING | POLICY,
 	 "Send SIGKILL to the target of a trip that still runs after this time, also if no signal "
 	 "made sense for it, unless headroom is back above the line that it tripped at. With off, "
 	 "what still needs a loan 10s after its trip gets SIGKILL all the same.",
 	 set_grace},
 	{"--airbag", 0, "airbag", "SIZE|PERCENT|auto|off",
-	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "auto", DECIDING,
+	 "a size such as 128M, a percent of the limit up to 100%, auto or off", "auto",
+	 DECIDING | POLICY,
 	 "Raise the limit a little, silently, just before it is reached, and signal only when need "
 	 "passes the limit as it was; then raise it by so much in all, for as long as the shutdown "
 	 "takes and at most 2s longer than the grace (10s unless given), never by more than the "
@@ -410,16 +434,16 @@ static const struct option_row rows[] = {
 	 "reserve is kept instead.",
 	 set_airbag},
 	{"--airbag-max", 0, "airbag-max", "SIZE|PERCENT",
-	 "a size such as 512M, or a percent of the limit up to 100%", "100%", DECIDING,
+	 "a size such as 512M, or a percent of the limit up to 100%", "100%", DECIDING | POLICY,
 	 "With --airbag auto, the most by which a limit is ever raised.", set_airbag_max},
-	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING,
+	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING | POLICY,
 	 "When the signal is taken and no more can be lent, slow down what uses up the rest: by "
 	 "memory.high on cgroup v2, in the page fault on v1.",
 	 set_brake},
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL|:auto]",
 	 "a percent of the limit below 100%, with a signal or auto if wanted, such as 80%:USR1, or "
 	 "off",
-	 "off", GUARDING,
+	 "off", GUARDING | POLICY,
 	 "Report, and send the softer SIGNAL if one is named, at this percent of the limit, which "
 	 "must come before the reserve. With auto it is what the profile of the program says, such "
 	 "as INT to cancel a query of PostgreSQL, and nothing for programs without one.",
@@ -429,15 +453,26 @@ static const struct option_row rows[] = {
 	 "told, lib/apoptosis/profiles.d where this program is installed, and "
 	 "/etc/apoptosis/profiles.d, whose files take the place of those of the same name.",
 	 set_profiles},
-	{"--cooldown", 0, "cooldown", "DURATION", "a duration such as 10s", "10s", GUARDING,
-	 "Least time between two signals to one process.", set_cooldown},
+	{"--cooldown", 0, "cooldown", "DURATION", "a duration such as 10s", "10s",
+	 GUARDING | POLICY, "Least time between two signals to one process.", set_cooldown},
 	{"--accounts", 0, "accounts", "N", "a number from 1 to 262144", NULL, GUARDING,
 	 "Keep room for the accounts of so many limits. Where there is none left, those of idle "
 	 "limits go. Unless given, it is four times the cgroups that there are at the start, and "
 	 "4096 at least.",
 	 set_accounts},
-	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING,
+	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING | POLICY,
 	 "Decide and report, but send no signal and lend nothing.", set_dry_run},
+	{"--config", 'c', NULL, "FILE", "the path of a file", NULL, CONFIGURED,
+	 "Read this file, and no other. Unless told, apoptosis.conf of the first of "
+	 "/etc/apoptosis, "
+	 "/run/apoptosis, /usr/local/lib/apoptosis and /usr/lib/apoptosis that has one, then "
+	 "conf.d/*.conf of all of "
+	 "them in the order of their names; of one name the first counts, and a link to /dev/null "
+	 "masks the others.",
+	 set_config},
+	{"--effective", 0, NULL, "CGROUP|PID",
+	 "the path of a cgroup or the number of a running process", NULL, BIT(COMMAND_CONFIG),
+	 "Show whose guard this has, and where each value of its policy is from.", set_effective},
 	{"--json", 0, "json", NULL, NULL, NULL, EVERY, "Write JSON, one document per line.",
 	 set_json},
 	{"--html", 0, NULL, "FILE", "the path of a file, or -", NULL, BIT(COMMAND_REPORT),

@@ -9,15 +9,19 @@
 
 #include "core/options.h"
 
+/* Each guard of a configuration file may have its own. */
+#define OPTION_OF_POLICY (1U << COMMANDS)
+
 /* One option. */
 struct option_row {
-	const char *flag;      /* "--reserve" */
-	char short_flag;       /* 'q', or 0 */
-	const char *key;       /* in a configuration file; NULL = command line only */
-	const char *argument;  /* "SIZE|PERCENT"; NULL = takes none */
-	const char *range;     /* what is accepted, completes "give ..."; NULL if no argument */
-	const char *initial;   /* default as text, set by the same code; NULL = none */
-	unsigned int commands; /* bit (1 << enum command) for each command that takes it */
+	const char *flag;     /* "--reserve" */
+	char short_flag;      /* 'q', or 0 */
+	const char *key;      /* in a configuration file; NULL = command line only */
+	const char *argument; /* "SIZE|PERCENT"; NULL = takes none */
+	const char *range;    /* what is accepted, completes "give ..."; NULL if no argument */
+	const char *initial;  /* default as text, set by the same code; NULL = none */
+	unsigned int
+		commands; /* bit (1 << enum command) for each command that takes it, and the next */
 	const char *help;
 	/*
 	 * Sets it. -EEXIST: what to guard was given already. -EINVAL, -ERANGE: not a value of the

@@ -12,7 +12,8 @@
 #include "base/util.h"
 #include "core/option_table.h"
 
-#define COMMAND_INFO(upper, lower, synopsis, summary, details) {#lower, synopsis, summary, details},
+#define COMMAND_INFO(upper, function, name, synopsis, summary, details) \
+	{name, synopsis, summary, details},
 
 static const struct command_info commands[COMMANDS] = {COMMANDS_EACH(COMMAND_INFO)};
 
@@ -57,15 +58,16 @@ static int refuse_word(char **ret_error, enum command command, const char *what,
 			   commands[command].name);
 }
 
-static int refuse_value(char **ret_error, const struct option_row *row, const char *value,
-			const char *why)
+/* flag: NULL: the value alone is named. */
+static int refuse_value(char **ret_error, const char *flag, const char *value, const char *why,
+			const char *range)
 {
 	_cleanup_free_ char *shown = text_escape_line(value);
 
 	if (!shown)
 		return -ENOMEM;
-	return text_refuse(ret_error, "%s '%s': %s%sgive %s", row->flag, shown, why ? why : "",
-			   why ? "; " : "", row->range);
+	return text_refuse(ret_error, "%s%s'%s': %s%sgive %s", flag ?: "", flag ? " " : "", shown,
+			   why ?: "", why ? "; " : "", range);
 }
 
 static int apply(const struct option_row *row, const char *value, struct options *o,
@@ -79,7 +81,17 @@ static int apply(const struct option_row *row, const char *value, struct options
 	if (r == -EEXIST)
 		return text_refuse(ret_error, "%s: give --pid, --cgroup or --all only once",
 				   row->flag);
-	return refuse_value(ret_error, row, value, why);
+	return refuse_value(ret_error, row->flag, value, why, row->range);
+}
+
+int options_set_key(struct options *options, const struct option_row *row, const char *value,
+		    char **ret_error)
+{
+	const char *why = NULL;
+
+	if (row->set(options, value, &why) >= 0)
+		return 0;
+	return refuse_value(ret_error, NULL, value, why, row->range ?: "yes or no");
 }
 
 /* The long option at argv[*index]; *index moves on to its last word. */
@@ -104,17 +116,26 @@ static int parse_long(int argc, char **argv, int *index, struct options *o, char
 	return apply(row, value, o, ret_error);
 }
 
-/* "-qv": short options take no argument. */
-static int parse_shorts(const char *word, struct options *o, char **ret_error)
+/* "-qv", "-c FILE", "-cFILE": the last one may take an argument. *index moves on to the last word. */
+static int parse_shorts(int argc, char **argv, int *index, struct options *o, char **ret_error)
 {
+	const char *word = argv[*index];
+
 	for (const char *flag = word + 1; *flag; flag++) {
 		const struct option_row *row = options_find_short(o->command, *flag);
+		const char *value = row && row->argument && flag[1] ? flag + 1 : NULL;
 		int r;
 
 		if (!row)
 			return refuse_word(ret_error, o->command, "unknown option", word);
-		r = apply(row, NULL, o, ret_error);
-		if (r < 0)
+		if (row->argument && !value) {
+			if (*index + 1 >= argc)
+				return text_refuse(ret_error, "-%c needs a value: give %s", *flag,
+						   row->range);
+			value = argv[++*index];
+		}
+		r = apply(row, value, o, ret_error);
+		if (r < 0 || row->argument)
 			return r;
 	}
 	return 0;
@@ -126,6 +147,10 @@ static int parse_operand(const char *word, struct options *o, char **ret_error)
 
 	if (o->command == COMMAND_REPORT && !o->report) {
 		o->report = word;
+		return 0;
+	}
+	if (o->command == COMMAND_CONFIG && !o->shows && !strcmp(word, "show")) {
+		o->shows = true;
 		return 0;
 	}
 	if ((o->command != COMMAND_RSS && o->command != COMMAND_EXPLAIN) || o->pid)
@@ -150,7 +175,7 @@ static int parse_words(int argc, char **argv, struct options *o, char **ret_erro
 		} else if (!options_ended && argv[i][0] == '-' && argv[i][1] == '-') {
 			r = parse_long(argc, argv, &i, o, ret_error);
 		} else if (!options_ended && argv[i][0] == '-' && argv[i][1]) {
-			r = parse_shorts(argv[i], o, ret_error);
+			r = parse_shorts(argc, argv, &i, o, ret_error);
 		} else if (o->command != COMMAND_RUN) {
 			r = parse_operand(argv[i], o, ret_error);
 		} else {
@@ -164,20 +189,21 @@ static int parse_words(int argc, char **argv, struct options *o, char **ret_erro
 	return 0;
 }
 
-static int set_defaults(struct options *o, char **ret_error)
+int options_defaults(enum command command, struct options *ret, char **ret_error)
 {
 	size_t count;
 	const struct option_row *rows = options_rows(&count);
 
+	*ret = (struct options){.command = command};
 	for (size_t i = 0; i < count; i++) {
-		int r = rows[i].initial ? apply(&rows[i], rows[i].initial, o, ret_error) : 0;
+		int r = rows[i].initial ? apply(&rows[i], rows[i].initial, ret, ret_error) : 0;
 
 		if (r < 0)
 			return r;
 	}
-	o->policy.reserve_max_bytes =
+	ret->policy.reserve_max_bytes =
 		RESERVE_MAX_DEFAULT_BYTES; /* a reserve that is asked for has no cap */
-	o->policy.signal_given = false;
+	ret->policy.signal_given = false;
 	return 0;
 }
 
@@ -233,6 +259,9 @@ static int check_together(const struct options *o, char **ret_error)
 				   "no command: give -- CMD [ARG...], see apoptosis %s "
 				   "--help",
 				   name);
+	if (o->command == COMMAND_CONFIG && !o->shows)
+		return text_refuse(ret_error, "nothing to do: give show, see apoptosis %s --help",
+				   name);
 	if ((o->command == COMMAND_RSS || o->command == COMMAND_EXPLAIN) && o->pid == 0)
 		return text_refuse(ret_error, "no process: give a PID, see apoptosis %s --help",
 				   name);
@@ -245,10 +274,10 @@ static int check_together(const struct options *o, char **ret_error)
 int options_parse(enum command command, int argc, char **argv, struct options *ret,
 		  char **ret_error)
 {
-	struct options o = {.command = command};
+	struct options o;
 	int r;
 
-	r = set_defaults(&o, ret_error);
+	r = options_defaults(command, &o, ret_error);
 	if (r >= 0)
 		r = parse_words(argc, argv, &o, ret_error);
 	if (r >= 0 && !o.help)

@@ -53,6 +53,10 @@ struct options {
 
 	bool restarts; /* watch --then restart */
 
+	const char *config;  /* the only file of the configuration; NULL: the usual ones */
+	bool shows;	     /* config show */
+	const char *subject; /* config show --effective: a cgroup or a PID; NULL: none */
+
 	struct policy policy; /* of what is guarded */
 	uint32_t accounts;    /* room for those of so many limits; 0 = by the machine */
 	const char *profiles; /* directory; NULL: the default ones */
@@ -81,6 +85,16 @@ int command_find(const char *name, enum command *ret);
  */
 int options_parse(enum command command, int argc, char **argv, struct options *ret,
 		  char **ret_error);
+
+/* Every option as it is when nothing is said. 0 or -errno, as options_parse(). */
+int options_defaults(enum command command, struct options *ret, char **ret_error);
+/*
+ * Sets the option of that row to a value of a configuration file; an option without argument is yes or no. What is
+ * refused is named by its key, without it. 0 or -errno, as options_parse().
+ */
+struct option_row;
+int options_set_key(struct options *options, const struct option_row *row, const char *value,
+		    char **ret_error);
 
 /* The format that was asked for; options_parse() refuses more than one. */
 enum output_format options_format(const struct options *options);

@@ -10,7 +10,7 @@
 #include "base/loop.h"
 #include "base/util.h"
 #include "engine/manager.h"
-#include "sense/unit.h"
+#include "core/unit.h"
 
 #define FIRST_MS 100 /* each wait is twice the one before */
 #define WAITS 9	     /* 51 s in all */

@@ -14,8 +14,9 @@
 #include "engine/manager.h"
 #include "rescue/leader.h"
 #include "sense/container.h"
+#include "core/container_id.h"
 #include "sense/pidref.h"
-#include "sense/unit.h"
+#include "core/unit.h"
 
 #define GATHER_MS 20 /* in which many that begin at once are asked for at once */
 /* A manager is asked once a second at most, whoever makes units without end, but for so often at once. */

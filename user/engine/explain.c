@@ -17,7 +17,7 @@
 #include "sense/cgroup_memory.h"
 #include "sense/pidref.h"
 #include "sense/proc.h"
-#include "sense/unit.h"
+#include "core/unit.h"
 
 struct explain {
 	const struct policy *policy;

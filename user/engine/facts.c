@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
-#include "sense/container.h"
+#include "core/container_id.h"
 #include "sense/proc.h"
-#include "sense/unit.h"
+#include "core/unit.h"
 
 /* When the wall clock showed what the monotonic one did then. */
 static uint64_t realtime_of(uint64_t monotonic_ns)

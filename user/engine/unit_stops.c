@@ -9,7 +9,7 @@
 #include "base/util.h"
 #include "engine/manager.h"
 #include "sense/pidref.h"
-#include "sense/unit.h"
+#include "core/unit.h"
 
 #define PATIENCE_MS 3000 /* for the job, and for the state */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "sense/unit.h"
+#include "core/unit.h"
 
 #include <string.h>
 
@@ -89,8 +89,10 @@ static bool is_unit(struct part part, bool may_have_instance)
 	return !at || (may_have_instance && at > name.text && at + 1 < dot);
 }
 
-static const char *skip_slices(const char *path)
+/* What follows the slices that the path begins with, and the last of these. */
+static const char *skip_slices(const char *path, struct part *ret_last)
 {
+	*ret_last = (struct part){};
 	for (;;) {
 		struct part part;
 
@@ -98,6 +100,7 @@ static const char *skip_slices(const char *path)
 		part = component_at(path);
 		if (!between(part, "", ".slice").length || !is_unit(part, false))
 			return path;
+		*ret_last = part;
 		path = skip_component(path);
 	}
 }
@@ -112,8 +115,9 @@ static const char *skip_user(const char *path)
 		{"capsule@", ".service", ALPHANUMERIC "-_."},
 		{"session-", ".scope", ALPHANUMERIC},
 	};
+	struct part slice;
 
-	path = skip_slices(path);
+	path = skip_slices(path, &slice);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct part instance = between((struct part){path, strcspn(path, "/")},
 					       rows[i].prefix, rows[i].suffix);
@@ -124,18 +128,23 @@ static const char *skip_user(const char *path)
 	return NULL;
 }
 
+static int copy_part(struct part part, char **ret)
+{
+	char *copy = part.length ? strndup(part.text, part.length) : NULL;
+
+	if (!copy)
+		return part.length ? -ENOMEM : -ENOENT;
+	*ret = copy;
+	return 0;
+}
+
 int unit_from_cgroup(const char *cgroup_path, char **ret)
 {
-	struct part part = component_at(skip_slices(cgroup_path));
-	char *copy;
+	struct part slice, part = component_at(skip_slices(cgroup_path, &slice));
 
 	if (!is_unit(part, true) || between(part, "", ".slice").length)
 		return -ENOENT;
-	copy = strndup(part.text, part.length);
-	if (!copy)
-		return -ENOMEM;
-	*ret = copy;
-	return 0;
+	return copy_part(part, ret);
 }
 
 int unit_of_user_from_cgroup(const char *cgroup_path, char **ret)
@@ -143,6 +152,17 @@ int unit_of_user_from_cgroup(const char *cgroup_path, char **ret)
 	const char *rest = skip_user(cgroup_path);
 
 	return rest ? unit_from_cgroup(rest, ret) : -ENOENT;
+}
+
+int slice_from_cgroup(const char *cgroup_path, char **ret)
+{
+	const char *of_user = skip_user(cgroup_path);
+	struct part slice, inner = {};
+
+	skip_slices(cgroup_path, &slice);
+	if (of_user)
+		skip_slices(of_user, &inner);
+	return copy_part(inner.length ? inner : slice, ret);
 }
 
 bool unit_is_service(const char *unit)

@@ -28,5 +28,8 @@ int unit_from_cgroup(const char *cgroup_path, char **ret);
  */
 int unit_of_user_from_cgroup(const char *cgroup_path, char **ret);
 
+/* The innermost slice that it is below, whoever's; none is below another cgroup. Returns as unit_from_cgroup(). */
+int slice_from_cgroup(const char *cgroup_path, char **ret);
+
 /* Whether that is a service. A scope, as of a container, is its creator's to bring back. */
 bool unit_is_service(const char *unit);

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "core/config_keys.h"
+#include "core/container_id.h"
+#include "core/unit.h"
+
+#define BLANKS " \t"
+#define CONFIG_LINE_MAX 256 /* of the parser's, with its NUL: longer than it takes */
+#define DEFAULTS "defaults"
+#define GUARD "guard "
+
+/* As it was written. */
+struct value {
+	const char *key;
+	char *text;
+	const char *file; /* the config's */
+	unsigned int line;
+};
+
+struct section {
+	char *title; /* "defaults", "guard web" */
+	struct value *values;
+	size_t count;
+	struct value place; /* where it was named last, for what is wrong with all of it */
+};
+
+struct config {
+	char **files;
+	size_t file_count;
+	struct section *sections;
+	size_t count;
+	struct config_guard *guards;
+	const struct section **guard_sections; /* by guard */
+	size_t guard_count;
+	struct options options;
+	size_t mistakes;
+};
+
+/* --- a set --------------------------------------------------------------------------------- */
+
+struct config *config_new(void)
+{
+	return calloc(1, sizeof(struct config));
+}
+
+struct config *config_free(struct config *config)
+{
+	if (!config)
+		return NULL;
+	for (size_t i = 0; i < config->count; i++) {
+		for (size_t j = 0; j < config->sections[i].count; j++)
+			free(config->sections[i].values[j].text);
+		free(config->sections[i].values);
+		free(config->sections[i].title);
+	}
+	for (size_t i = 0; i < config->file_count; i++)
+		free(config->files[i]);
+	free(config->files);
+	free(config->sections);
+	free(config->guards);
+	free(config->guard_sections);
+	free(config);
+	return NULL;
+}
+
+static const struct value *find_value(const struct section *section, const char *key)
+{
+	for (size_t i = 0; section && i < section->count; i++)
+		if (!strcmp(section->values[i].key, key))
+			return &section->values[i];
+	return NULL;
+}
+
+static struct section *find_section(const struct config *config, const char *title)
+{
+	for (size_t i = 0; i < config->count; i++)
+		if (!strcmp(config->sections[i].title, title))
+			return &config->sections[i];
+	return NULL;
+}
+
+/* Its section, made if it was not named before; NULL: no memory. */
+static struct section *section_of(struct config *config, const char *title)
+{
+	struct section *found = find_section(config, title), *more;
+	char *copy;
+
+	if (found)
+		return found;
+	more = reallocarray(config->sections, config->count + 1, sizeof(*more));
+	if (!more)
+		return NULL;
+	config->sections = more;
+	copy = strdup(title);
+	if (!copy)
+		return NULL;
+	more[config->count] = (struct section){.title = copy};
+	return &more[config->count++];
+}
+
+/* Takes the text, also when it fails. */
+static int put_value(struct section *section, const struct value *value)
+{
+	struct value *found = (struct value *)find_value(section, value->key), *more;
+
+	if (found) {
+		free(found->text);
+		*found = *value;
+		return 0;
+	}
+	more = reallocarray(section->values, section->count + 1, sizeof(*more));
+	if (!more) {
+		free(value->text);
+		return -ENOMEM;
+	}
+	section->values = more;
+	more[section->count++] = *value;
+	return 0;
+}
+
+/* --- files --------------------------------------------------------------------------------- */
+
+struct reader {
+	struct config *config;
+	const char *file; /* the config's */
+	const char *rest; /* of the text */
+	unsigned int line;
+	bool is_continued; /* the line is one that the parser would add to the value before */
+	config_complain_fn complain;
+	void *userdata;
+	bool no_memory;
+};
+
+static void complain(struct reader *reader, const struct value *place, const char *section,
+		     const char *wrong)
+{
+	bool is_of_section = section && *section;
+	_cleanup_free_ char *raw = NULL, *line = NULL;
+
+	reader->config->mistakes++;
+	/* KEY 'VALUE': ..., KEY: ... */
+	if (asprintf(&raw, "%s:%u:%s%s%s%s%s%s %s", place->file, place->line,
+		     is_of_section ? " [" : "", is_of_section ? section : "",
+		     is_of_section ? "]" : "", place->key ? " " : "", place->key ?: "",
+		     place->key && *wrong != '\'' ? ":" : "", wrong) < 0) {
+		raw = NULL;
+		reader->no_memory = true;
+		return;
+	}
+	line = text_escape_line(raw);
+	if (line)
+		reader->complain(line, reader->userdata);
+	else
+		reader->no_memory = true;
+}
+
+/* What is wrong with the title of a section; NULL: nothing is. */
+static const char *wrong_with_title(const char *title)
+{
+	const char *name = title + strlen(GUARD);
+	size_t length;
+
+	if (!strcmp(title, DEFAULTS))
+		return NULL;
+	if (!text_starts_with(title, GUARD))
+		return *title ? "there is no such section: give [defaults] or [guard NAME]"
+			      : "it is in no section: begin with [defaults] or [guard NAME]";
+	length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+	return length && !name[length] && length < CONFIG_NAME_LEN
+		       ? NULL
+		       : "a name has up to 63 letters, digits, and -_.";
+}
+
+static const char *wrong_with_line(const struct reader *reader)
+{
+	return reader->is_continued ? "a value is one line: it begins with a blank" : NULL;
+}
+
+static int on_key(void *userdata, const char *title, const char *key, const char *text)
+{
+	struct reader *reader = userdata;
+	struct value value = {.key = key, .file = reader->file, .line = reader->line};
+	const char *wrong = wrong_with_title(title) ?: wrong_with_line(reader);
+	_cleanup_free_ char *error = NULL;
+	struct section *section;
+
+	if (!wrong &&
+	    config_check_key(strcmp(title, DEFAULTS) != 0, key, text ?: "", &value.key, &error))
+		wrong = error ?: "out of memory";
+	if (wrong) {
+		complain(reader, &value, title, wrong);
+		return 1;
+	}
+	section = section_of(reader->config, title);
+	value.text = section ? strdup(text) : NULL;
+	if (!value.text || put_value(section, &value))
+		reader->no_memory = true;
+	else
+		section->place = (struct value){.file = value.file, .line = value.line};
+	return 1;
+}
+
+/* A line for the parser, which asks for one at a time. What does not fit is told of, and cut. */
+static char *next_line(char *buf, int size, void *stream)
+{
+	struct reader *reader = stream;
+	size_t length = strcspn(reader->rest, "\n");
+	const struct value place = {.file = reader->file, .line = reader->line + 1};
+
+	if (!*reader->rest)
+		return NULL;
+	reader->line++;
+	reader->is_continued = isblank((unsigned char)*reader->rest);
+	if (length >= (size_t)size) {
+		complain(reader, &place, NULL, "the line is too long");
+		snprintf(buf, (size_t)size, ";");
+	} else {
+		snprintf(buf, (size_t)size, "%.*s", (int)length, reader->rest);
+	}
+	reader->rest += length + (reader->rest[length] == '\n');
+	return buf;
+}
+
+static const char *keep_name(struct config *config, const char *file)
+{
+	char **more = reallocarray(config->files, config->file_count + 1, sizeof(*more));
+	char *copy = more ? strdup(file) : NULL;
+
+	if (more)
+		config->files = more;
+	if (copy)
+		config->files[config->file_count++] = copy;
+	return copy;
+}
+
+int config_add(struct config *config, const char *file, const char *text,
+	       config_complain_fn complain_fn, void *userdata)
+{
+	struct reader reader = {
+		.config = config,
+		.file = keep_name(config, file),
+		.rest = text,
+		.complain = complain_fn,
+		.userdata = userdata,
+	};
+	struct value place = {.file = reader.file};
+	int line = reader.file ? ini_parse_stream(next_line, &reader, on_key, &reader) : -2;
+
+	if (line > 0) {
+		place.line = (unsigned int)line;
+		complain(&reader, &place, NULL, "neither a section, a key = value, nor a comment");
+	}
+	return reader.no_memory || line == -2 ? -ENOMEM : 0;
+}
+
+size_t config_mistakes(const struct config *config)
+{
+	return config->mistakes;
+}
+
+/* --- guards -------------------------------------------------------------------------------- */
+
+/* The options of the values of a section that a guard may have, over what is there. */
+static int apply(const struct section *section, struct options *options, char **ret_error)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && section && i < section->count; i++) {
+		const struct option_row *row = config_option(section->values[i].key, false);
+
+		if (row)
+			r = options_set_key(options, row, section->values[i].text, ret_error);
+	}
+	return r;
+}
+
+/* section: of a guard; NULL: what no guard is for. */
+static int make_options(const struct config *config, const struct section *section,
+			struct options *ret, char **ret_error)
+{
+	return options_defaults(COMMAND_WATCH, ret, ret_error)
+		       ?: apply(find_section(config, DEFAULTS), ret, ret_error)
+		       ?: apply(section, ret, ret_error)
+		       ?: policy_check(&ret->policy, true, ret_error);
+}
+
+static bool is_for_somebody(const struct section *section)
+{
+	for (size_t i = 0; i < CONFIG_MATCHES; i++)
+		if (find_value(section, config_matches[i]))
+			return true;
+	return false;
+}
+
+/* What is wrong with a guard as a whole; NULL: nothing is. */
+static const char *wrong_with_guard(const struct config *config, const struct section *section)
+{
+	if (!is_for_somebody(section))
+		return "it is for nobody: give cgroup, unit, slice or container";
+	return config->guard_count == CONFIG_GUARDS_MAX ? "there are too many guards: 63 may be"
+							: NULL;
+}
+
+/* At its place: by priority, those of the same in the order of the files. */
+static void insert_guard(struct config *config, const struct config_guard *guard,
+			 const struct section *section)
+{
+	size_t at = config->guard_count++;
+
+	for (; section && at > 0 && config->guards[at - 1].priority < guard->priority; at--) {
+		config->guards[at] = config->guards[at - 1];
+		config->guard_sections[at] = config->guard_sections[at - 1];
+	}
+	config->guards[at] = *guard;
+	config->guard_sections[at] = section;
+}
+
+/* section: NULL: what no guard is for, which comes last. */
+static void add_guard(struct reader *reader, const struct section *section)
+{
+	struct config *config = reader->config;
+	const struct section *said = section ?: find_section(config, DEFAULTS);
+	const struct value *priority = find_value(section, "priority");
+	const struct value *enabled = find_value(section, "enabled");
+	struct config_guard guard = {
+		.name = section ? section->title + strlen(GUARD) : NULL,
+		.is_enabled = !enabled || !strcmp(enabled->text, "yes"),
+	};
+	const char *wrong = section ? wrong_with_guard(config, section) : NULL;
+	_cleanup_free_ char *error = NULL;
+	struct options options = {};
+
+	if (!wrong && make_options(config, section, &options, &error))
+		wrong = error ?: "out of memory";
+	if (wrong && said)
+		complain(reader, &said->place, said->title, wrong);
+	if (priority)
+		config_priority(priority->text, &guard.priority);
+	guard.policy = options.policy;
+	if (!section)
+		config->options = options;
+	if (!wrong || !section)
+		insert_guard(config, &guard, section);
+}
+
+int config_finish(struct config *config, config_complain_fn complain_fn, void *userdata)
+{
+	struct reader reader = {.config = config, .complain = complain_fn, .userdata = userdata};
+
+	config->guards = calloc(config->count + 1, sizeof(*config->guards));
+	config->guard_sections = calloc(config->count + 1, sizeof(*config->guard_sections));
+	if (!config->guards || !config->guard_sections)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->count; i++)
+		if (strcmp(config->sections[i].title, DEFAULTS) != 0)
+			add_guard(&reader, &config->sections[i]);
+	add_guard(&reader, NULL);
+	return reader.no_memory ? -ENOMEM : 0;
+}
+
+const struct options *config_options(const struct config *config)
+{
+	return &config->options;
+}
+
+size_t config_guards(const struct config *config)
+{
+	return config->guard_count;
+}
+
+const struct config_guard *config_guard(const struct config *config, size_t index)
+{
+	return &config->guards[index];
+}
+
+/* --- whose guard --------------------------------------------------------------------------- */
+
+/* Whether one of the words fits. */
+static bool fits(const char *globs, const char *name)
+{
+	char glob[CONFIG_LINE_MAX];
+
+	while (name && *globs) {
+		size_t length = strcspn(globs, BLANKS);
+
+		snprintf(glob, sizeof(glob), "%.*s", (int)length, globs);
+		if (length && !fnmatch(glob, name, 0))
+			return true;
+		globs += length + strspn(globs + length, BLANKS);
+	}
+	return false;
+}
+
+/* subject: what the globs are for, by enum config_match; NULL, which none fits, where the path shows nothing. */
+static bool is_for(const struct section *section, char *const subject[CONFIG_MATCHES])
+{
+	for (size_t i = 0; i < CONFIG_MATCHES; i++) {
+		const struct value *globs = find_value(section, config_matches[i]);
+
+		if (globs && !fits(globs->text, subject[i]))
+			return false;
+	}
+	return true;
+}
+
+size_t config_find(const struct config *config, const char *cgroup)
+{
+	char *subject[CONFIG_MATCHES] = {[CONFIG_CGROUP] = strdup(cgroup)};
+	size_t found = 0, last = config->guard_count - 1;
+
+	if (unit_of_user_from_cgroup(cgroup, &subject[CONFIG_UNIT]))
+		unit_from_cgroup(cgroup, &subject[CONFIG_UNIT]);
+	slice_from_cgroup(cgroup, &subject[CONFIG_SLICE]);
+	container_id_from_cgroup(cgroup, &subject[CONFIG_CONTAINER]);
+	while (found < last && !is_for(config->guard_sections[found], subject))
+		found++;
+	for (size_t i = 0; i < CONFIG_MATCHES; i++)
+		free(subject[i]);
+	return found;
+}
+
+size_t config_covering(const struct config *config, const char *cgroup, size_t *ret_length)
+{
+	size_t last = config->guard_count - 1, found = last;
+	_cleanup_free_ char *path = strdup(cgroup);
+
+	while (path && *path && found == last) {
+		found = config_find(config, path);
+		*ret_length = strlen(path);
+		*strrchr(path, '/') = '\0';
+	}
+	return found;
+}
+
+/* --- where values are from ----------------------------------------------------------------- */
+
+size_t config_values(void)
+{
+	size_t count = 0;
+
+	while (config_policy_option(count))
+		count++;
+	return count;
+}
+
+struct config_value config_value(const struct config *config, size_t guard, size_t index)
+{
+	const struct option_row *row = config_policy_option(index);
+	const struct section *section = config->guard_sections[guard];
+	const struct value *value = find_value(section, row->key);
+
+	if (!value) {
+		section = find_section(config, DEFAULTS);
+		value = find_value(section, row->key);
+	}
+	if (!value)
+		return (struct config_value){.key = row->key, .value = row->initial ?: "no"};
+	return (struct config_value){
+		.key = row->key,
+		.value = value->text,
+		.file = value->file,
+		.line = value->line,
+		.section = section->title,
+	};
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What may be said in a section of a configuration file: options of the command line that have a key
+ * (core/option_table.h), and, of a guard, for whom it is, and how it stands among others. For core/config.c. Pure.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/option_table.h"
+
+#define CONFIG_PRIORITY_MAX 1000
+
+/*
+ * For whom a guard is: words, each a glob. Where there are several of these keys each must have a word that fits.
+ */
+enum config_match { CONFIG_CGROUP, CONFIG_UNIT, CONFIG_SLICE, CONFIG_CONTAINER, CONFIG_MATCHES };
+extern const char *const config_matches[CONFIG_MATCHES];
+
+/*
+ * Whether a section takes that; the key as it is kept in *ret_key, static. 0; -EINVAL with what is wrong and what to
+ * give, without the key, in *ret_error (freed by the caller); -ENOMEM.
+ */
+int config_check_key(bool is_guard, const char *key, const char *value, const char **ret_key,
+		     char **ret_error);
+
+/* The option of a key that a section takes; NULL: it is none. */
+const struct option_row *config_option(const char *key, bool is_guard);
+/* The index-th option that a guard may have; NULL: there are not so many. */
+const struct option_row *config_policy_option(size_t index);
+
+/* -1000 to 1000. 0, -EINVAL or -ERANGE. */
+int config_priority(const char *value, int *ret);
