@@ -325,8 +325,10 @@ install: all
 	install -D -m 755 $(B)/apoptosis $(DESTDIR)$(PREFIX)/bin/apoptosis
 	install -D -m 755 $(B)/apoptosis-symbols $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols
 	install -D -m 644 docs/apoptosis.8 $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8
+	install -D -m 644 docs/apoptosis.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/apoptosis.conf.5
 	install -d $(DESTDIR)$(PREFIX)/lib/apoptosis/profiles.d
 	install -m 644 deploy/profiles.d/*.conf $(DESTDIR)$(PREFIX)/lib/apoptosis/profiles.d/
+	install -m 644 deploy/apoptosis.conf $(DESTDIR)$(PREFIX)/lib/apoptosis/
 	install -d $(DESTDIR)$(PREFIX)/share/doc/apoptosis
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/apoptosis/
 	@mkdir -p $(B)
@@ -336,7 +338,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
+		$(DESTDIR)$(PREFIX)/share/man/man5/apoptosis.conf.5 $(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/apoptosis $(DESTDIR)$(PREFIX)/lib/apoptosis
 
 clean:

@@ -411,17 +411,43 @@ int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct 
 	return 0;
 }
 
-SEC("tp_btf/cgroup_rmdir")
-int BPF_PROG(on_rmdir, struct cgroup *cgroup)
+/* 0: it has none. v1: what is of another hierarchy, whose cgroup ids overlap. */
+static __always_inline __u64 memcg_of_cgroup(struct cgroup *cgroup)
 {
-	struct apo_limit_key key = {.cgroup_id = BPF_CORE_READ(cgroup, kn, id)};
 	__u64 memcg = 0;
 
-	/* v1: this fires for every hierarchy, and their cgroup ids overlap. */
 	bpf_probe_read_kernel(&memcg, sizeof(memcg),
 			      (void *)cgroup + bpf_core_field_offset(struct cgroup, subsys) +
 				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
 					      sizeof(void *));
+	return memcg;
+}
+
+/* v2: it may get a memory controller later. */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(on_mkdir, struct cgroup *cgroup)
+{
+	struct apo_cgroup_made *made;
+
+	if (!settings.tells_cgroups || (memcg_v1 && !memcg_of_cgroup(cgroup)))
+		return 0;
+	made = bpf_ringbuf_reserve(&records, sizeof(*made), 0);
+	if (!made) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return 0;
+	}
+	record_begin(&made->rec, APO_REC_CGROUP, sizeof(*made), APO_POLICY_NONE);
+	made->cgroup = BPF_CORE_READ(cgroup, kn, id);
+	bpf_ringbuf_submit(made, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(on_rmdir, struct cgroup *cgroup)
+{
+	struct apo_limit_key key = {.cgroup_id = BPF_CORE_READ(cgroup, kn, id)};
+	__u64 memcg = memcg_of_cgroup(cgroup);
+
 	if (!memcg)
 		return 0;
 	for (__u32 policy = 0; policy < APO_MAX_POLICIES; policy++) {
@@ -430,6 +456,7 @@ int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 	}
 	bpf_map_delete_elem(&loans, &key.cgroup_id);
 	bpf_map_delete_elem(&pinned, &key.cgroup_id);
+	bpf_map_delete_elem(&guard_cgroups, &key.cgroup_id);
 	bpf_map_delete_elem(&guard_above, &key.cgroup_id);
 	gaps_forget(key.cgroup_id);
 	usage_grants_forget(memcg);

@@ -119,13 +119,15 @@ struct apo_settings {
 	__u32 loans;	       /* 1: the map `loans` is in use */
 	__u32 guard_above;     /* 1: the map `guard_above` is in use */
 	__u32 growth_attached; /* 1: the growth trigger is; 0: it is wanted once a limit is armed */
+	__u32 tells_cgroups;   /* 1: of each that is made: a guard may be for it */
+	__u32 pad;
 	/* A limit is armed from half full on, and where its line is nearer than this. */
 	__u64 arm_pages;
 	__u64 armed_ns;	    /* when a limit was last found armed, to a second; CLOCK_MONOTONIC */
 	__u64 arm_asked_ns; /* when the growth trigger was last asked for */
 	__u64 sleeper_function; /* of timers that wake who sleeps; 0: not known yet */
 };
-_Static_assert(sizeof(struct apo_settings) == 88, "apo_settings is ABI");
+_Static_assert(sizeof(struct apo_settings) == 96, "apo_settings is ABI");
 
 /*
  * What the responder says of a limit, key: cgroup id. It is there before the limit is raised, and until it
@@ -194,8 +196,9 @@ enum apo_record_type {
 	APO_REC_SPIKE = 10,    /* the growth of a process is sampled, and its limit is half full */
 	APO_REC_GAP =
 		11, /* something is guarded less than it should be, found for the first time */
-	APO_REC_LIMIT = 12, /* a limit is checked for the first time, or half full */
-	APO_REC_ARM = 13,   /* limit_cgroup is armed, and the growth trigger is not attached */
+	APO_REC_LIMIT = 12,  /* a limit is checked for the first time, or half full */
+	APO_REC_ARM = 13,    /* limit_cgroup is armed, and the growth trigger is not attached */
+	APO_REC_CGROUP = 14, /* a cgroup is made */
 };
 
 struct apo_record {
@@ -348,6 +351,12 @@ struct apo_limit_seen {
 	__u64 limit_cgroup;
 };
 _Static_assert(sizeof(struct apo_limit_seen) == 24, "apo_limit_seen is ABI");
+
+struct apo_cgroup_made {
+	struct apo_record rec;
+	__u64 cgroup;
+};
+_Static_assert(sizeof(struct apo_cgroup_made) == 24, "apo_cgroup_made is ABI");
 
 /* Why something is guarded less than it should be, as far as the kernel side finds it. */
 enum apo_gap {

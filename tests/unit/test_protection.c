@@ -90,6 +90,7 @@ Test(protection, each_missing_hook_costs_what_it_gives)
 		{"on_signal_deliver", PROTECTION_PARTIAL, "growth charge tick reclaim "},
 		{"on_exit", PROTECTION_PARTIAL, "growth charge tick reclaim "},
 		{"on_fork", PROTECTION_PARTIAL, "growth charge tick reclaim "},
+		{"on_mkdir", PROTECTION_FULL, "growth charge tick reclaim "},
 		{"on_attach", PROTECTION_PARTIAL, "growth charge tick reclaim "},
 		{"on_rmdir", PROTECTION_PARTIAL, "growth charge tick reclaim "},
 	};

@@ -2,6 +2,7 @@
 #include "cmd/common.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,45 @@ int common_config(const struct options *options, struct config **ret)
 	log_error("the configuration has %zu mistake%s", mistakes, mistakes == 1 ? "" : "s");
 	*ret = config_free(*ret);
 	return EXIT_USAGE;
+}
+
+static void on_signal(const struct signalfd_siginfo *info, void *userdata)
+{
+	struct engine *engine = *(struct engine **)userdata;
+
+	switch (info->ssi_signo) {
+	case SIGUSR1:
+		engine_status(engine);
+		break;
+	case SIGINT:
+	case SIGTERM:
+	case SIGHUP:
+	case SIGQUIT:
+		engine_stop(engine);
+		break;
+	default:
+		break;
+	}
+}
+
+int common_guard(const struct engine_config *config, common_add_fn add, const void *userdata)
+{
+	struct engine *engine = NULL;
+	const struct engine_events events = {.on_signal = on_signal, .userdata = &engine};
+	int status = engine_new(&engine, config);
+
+	if (!status)
+		status = add(engine_guards(engine), userdata);
+	if (!status)
+		status = engine_start(engine, &events);
+	if (!status) {
+		engine_ready(engine, 0);
+		engine_loop(engine); /* until a signal, or the end of the process of --pid */
+		engine_settle(engine);
+		engine_status(engine);
+	}
+	engine_free(engine);
+	return status;
 }
 
 void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret)

@@ -22,5 +22,10 @@ int common_config(const struct options *options, struct config **ret);
 
 struct engine_config;
 
+/* Guards what `add` adds, until interrupted. The exit status. */
+struct guards;
+typedef int (*common_add_fn)(struct guards *guards, const void *userdata);
+int common_guard(const struct engine_config *config, common_add_fn add, const void *userdata);
+
 /* Fills *ret from the options, except mode and is_wrapper. */
 void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret);

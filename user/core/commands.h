@@ -32,6 +32,11 @@
 	    "Shows one report of --report-dir, or lists all of them, the latest last. One report " \
 	    "can also be a page for a browser, or its stacks a file for flame graph tools and "    \
 	    "pprof.")                                                                              \
+	ROW(DAEMON, daemon, "daemon", "[-c FILE] [OPTIONS]",                                       \
+	    "guard this machine, as the configuration says",                                       \
+	    "Guards every limited cgroup until interrupted, each by the guard that is for it, or " \
+	    "by the defaults. "                                                                    \
+	    "Without a configuration the defaults are for all.")                                   \
 	ROW(CHECK_CONFIG, check_config, "check-config", "[-c FILE]",                               \
 	    "check the configuration of the daemon",                                               \
 	    "Reads the files of the configuration as the daemon would, and prints what is wrong "  \

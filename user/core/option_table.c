@@ -13,7 +13,7 @@
 #define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
 #define DECIDING (GUARDING | BIT(COMMAND_EXPLAIN))
 #define EVERY ((1U << COMMANDS) - 1)
-#define CONFIGURED (BIT(COMMAND_CHECK_CONFIG) | BIT(COMMAND_CONFIG))
+#define CONFIGURED (BIT(COMMAND_CHECK_CONFIG) | BIT(COMMAND_CONFIG) | BIT(COMMAND_DAEMON))
 #define POLICY OPTION_OF_POLICY
 
 /* The least that holds the page tables and pages of a small program with libc. */
@@ -491,8 +491,8 @@ static const struct option_row rows[] = {
 	 "be written in /run/apoptosis/reports, and nobody else has any. Who allocated is recorded "
 	 "only where DIR is named: what grows fast pays for it.",
 	 set_report_dir},
-	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING, "Print events and errors only.",
-	 set_quiet},
+	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING | BIT(COMMAND_DAEMON),
+	 "Print events and errors only.", set_quiet},
 	{"--verbose", 'v', NULL, NULL, NULL, NULL, EVERY,
 	 "Say more about what is done; twice: what libbpf says, too.", set_verbose},
 	{"--help", 'h', NULL, NULL, NULL, NULL, EVERY, "Show this help.", set_help},

@@ -103,6 +103,11 @@ static size_t closeness(const struct guard *guard, const struct policy_subject *
 		return subject->cgroup && is_below(subject->cgroup, guard->cgroup, &length)
 			       ? 2 + length
 			       : 0;
+	case GUARD_CONFIGURED:
+		return subject->cgroup && config_covering(guard->config, subject->cgroup,
+							  &length) == guard->index
+			       ? 2 + length
+			       : 0;
 	case GUARD_PID:
 		return subject->pid && subject->pid == guard->pid ? SIZE_MAX : 0;
 	case GUARD_CHILDREN:
@@ -143,6 +148,10 @@ char *policy_set_why(const struct guard *guard, const struct policy_subject *sub
 	case GUARD_CGROUP:
 		r = asprintf(&text, "--cgroup %s, the nearest guard at or above %s", guard->cgroup,
 			     what);
+		break;
+	case GUARD_CONFIGURED:
+		r = asprintf(&text, "[guard %s], which is for %s or a cgroup above it",
+			     config_guard(guard->config, guard->index)->name, what);
 		break;
 	case GUARD_PID:
 		r = asprintf(&text, "--pid %d, which comes before any cgroup", guard->pid);

@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/config.h"
 #include "core/policy.h"
 
 enum guard_kind {
@@ -32,6 +33,7 @@ enum guard_kind {
 	GUARD_CGROUP,	/* a cgroup and all below it */
 	GUARD_PID,	/* a process and the children it forks from now on */
 	GUARD_CHILDREN, /* the children that we fork from now on */
+	GUARD_CONFIGURED, /* the cgroups that a guard of a configuration is for, and all below these */
 };
 
 struct guard {
@@ -39,6 +41,8 @@ struct guard {
 	uint32_t policy;    /* id */
 	const char *cgroup; /* GUARD_CGROUP: below the memory hierarchy's root; owned by the set */
 	pid_t pid;	    /* GUARD_PID: in our PID namespace */
+	const struct config *config; /* GUARD_CONFIGURED; outlives the set */
+	size_t index;		     /* of its guards */
 };
 
 struct policy_set;

@@ -366,8 +366,8 @@ static int on_record(const struct apo_record *record, void *userdata)
 
 	if (record->type == APO_REC_GAP && record->size >= sizeof(struct apo_gap_found))
 		gaps_on_found(engine->gaps, &((const struct apo_gap_found *)record)->gap);
-	if (record->type == APO_REC_LIMIT && record->size >= sizeof(struct apo_limit_seen))
-		services_on_limit(engine->services, (const struct apo_limit_seen *)record);
+	guard_watch_on_record(&engine->guard_watch, record);
+	services_on_record(engine->services, record);
 	return incidents_on_record(record, engine->incidents);
 }
 

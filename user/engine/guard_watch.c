@@ -84,6 +84,17 @@ int guard_watch_start(struct guard_watch *watch, struct guards *guards, struct s
 	return r;
 }
 
+void guard_watch_on_record(const struct guard_watch *watch, const struct apo_record *record)
+{
+	if (record->type == APO_REC_CGROUP && record->size >= sizeof(struct apo_cgroup_made))
+		guards_on_cgroup(watch->guards, watch->source,
+				 ((const struct apo_cgroup_made *)record)->cgroup);
+	/* What was told of it when it was made may have been lost. */
+	if (record->type == APO_REC_LIMIT && record->size >= sizeof(struct apo_limit_seen))
+		guards_on_cgroup(watch->guards, watch->source,
+				 ((const struct apo_limit_seen *)record)->limit_cgroup);
+}
+
 void guard_watch_stop(struct guard_watch *watch)
 {
 	watch->fd = close_fd(watch->fd);

@@ -27,4 +27,6 @@ struct guard_watch {
  */
 int guard_watch_start(struct guard_watch *watch, struct guards *guards, struct source *source,
 		      uv_loop_t *loop);
+/* Any record: it may tell of a cgroup that is made, or whose limit is seen for the first time. */
+void guard_watch_on_record(const struct guard_watch *watch, const struct apo_record *record);
 void guard_watch_stop(struct guard_watch *watch);

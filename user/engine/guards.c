@@ -26,6 +26,7 @@ struct resolved {
 struct guards {
 	struct guards_config config;
 	struct policy_set *policies;
+	const struct config *configuration;	    /* what was configured; NULL: nothing was */
 	struct resolved resolved[APO_MAX_POLICIES]; /* by id */
 };
 
@@ -232,6 +233,20 @@ int guards_add_all(struct guards *guards, const struct policy *policy)
 		   &(struct resolved){.pidfd = -1});
 }
 
+int guards_add_config(struct guards *guards, const struct config *config)
+{
+	size_t last = config_guards(config) - 1;
+	int r = 0;
+
+	guards->configuration = config;
+	for (size_t i = 0; !r && i < last; i++)
+		r = add(guards, &config_guard(config, i)->policy,
+			&(const struct guard){
+				.kind = GUARD_CONFIGURED, .config = config, .index = i},
+			&(struct resolved){.pidfd = -1});
+	return r ?: guards_add_all(guards, &config_guard(config, last)->policy);
+}
+
 /* --- what there is ------------------------------------------------------------------------- */
 
 const struct policy_set *guards_policies(const struct guards *guards)
@@ -296,9 +311,78 @@ static int apply(const struct guards *guards, uint32_t id, struct source *source
 		return source_guard_pid(source, resolved->host_pid, id);
 	case GUARD_CHILDREN:
 		return source_guard_children(source, id);
+	case GUARD_CONFIGURED:
+		return 0; /* by cgroup, see apply_config() */
 	}
 	return -EINVAL;
 }
+
+/* --- guards of a configuration ------------------------------------------------------------- */
+
+/* Its guards are the first policies, in their order. */
+static uint32_t configured_policy(const struct guards *guards, size_t guard)
+{
+	return config_guard(guards->configuration, guard)->is_enabled ? (uint32_t)guard
+								      : APO_POLICY_NONE;
+}
+
+/* 1: a guard is for it, and other than for what is above it; 0: none is; -errno. */
+static int apply_cgroup(const struct guards *guards, struct source *source, const char *rel,
+			uint64_t id)
+{
+	const struct config *config = guards->configuration;
+	_cleanup_free_ char *above = strdup(rel);
+	size_t guard = config_find(config, rel), length;
+
+	if (!above)
+		return -ENOMEM;
+	*strrchr(above, '/') = '\0';
+	if (guard == config_guards(config) - 1 || config_covering(config, above, &length) == guard)
+		return 0;
+	return source_guard_cgroup(source, id, configured_policy(guards, guard)) ?: 1;
+}
+
+struct walk {
+	const struct guards *guards;
+	struct source *source;
+};
+
+static int visit(int dirfd, const char *path, void *userdata)
+{
+	const struct walk *walk = userdata;
+	uint64_t id;
+	int r = cgroup_id(dirfd, &id);
+
+	r = r ?: apply_cgroup(walk->guards, walk->source, path, id);
+	return MIN(r, 0);
+}
+
+/* First it is told of what is made from now on, so that nothing is missed in between. */
+static int apply_config(const struct guards *guards, struct source *source)
+{
+	struct walk walk = {guards, source};
+	_cleanup_close_ int dirfd = -1;
+	int r = cgroup_open(guards->config.tree, "/", &dirfd);
+
+	source_tell_cgroups(source);
+	return r ?: cgroup_walk(dirfd, visit, &walk);
+}
+
+void guards_on_cgroup(const struct guards *guards, struct source *source, uint64_t id)
+{
+	_cleanup_free_ char *rel = NULL;
+	int r = guards->configuration ? cgroup_path_of_id(guards->config.tree, id, &rel) : -ENOENT;
+
+	if (!r)
+		r = apply_cgroup(guards, source, rel, id);
+	if (r > 0) /* who was found under another guard meanwhile is looked at anew */
+		r = source_set_generation(source, policy_set_generation(guards->policies));
+	if (r < 0 && rel)
+		log_warn("cgroup %s cannot be given its guard: %s: it has that of what is above it",
+			 rel, strerror(-r));
+}
+
+/* --- all of them --------------------------------------------------------------------------- */
 
 int guards_apply(const struct guards *guards, struct source *source, uint64_t page_bytes)
 {
@@ -306,6 +390,8 @@ int guards_apply(const struct guards *guards, struct source *source, uint64_t pa
 
 	for (uint32_t id = 0; !r && id < policy_set_count(guards->policies); id++)
 		r = apply(guards, id, source, page_bytes);
+	if (!r && guards->configuration)
+		r = apply_config(guards, source);
 	return r ?: source_set_generation(source, policy_set_generation(guards->policies));
 }
 

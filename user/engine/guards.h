@@ -36,6 +36,8 @@ int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid
 /* Every child that we fork from now on; its cgroup is ours. */
 int guards_add_children(struct guards *guards, const struct policy *policy);
 int guards_add_all(struct guards *guards, const struct policy *policy);
+/* All that a configuration says, which outlives them: its guards, and one of everything else. */
+int guards_add_config(struct guards *guards, const struct config *config);
 
 const struct policy_set *guards_policies(const struct guards *guards);
 /* The cgroup of guard `id`, or the one its process is in; NULL: the guard of everything. */
@@ -45,6 +47,9 @@ int guards_pidfd(const struct guards *guards, uint32_t id);
 
 /* Gives policies and guards to the kernel side. 0 or -errno. */
 int guards_apply(const struct guards *guards, struct source *source, uint64_t page_bytes);
+
+/* A cgroup is made, or seen for the first time: it may be one that a guard of the configuration is for. */
+void guards_on_cgroup(const struct guards *guards, struct source *source, uint64_t id);
 
 /* Whether a guard is that of a cgroup by its path: the next three are about those. */
 bool guards_have_cgroup(const struct guards *guards);

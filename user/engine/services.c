@@ -58,10 +58,12 @@ struct services *services_free(struct services *services)
 	return NULL;
 }
 
-void services_on_limit(struct services *services, const struct apo_limit_seen *record)
+void services_on_record(struct services *services, const struct apo_record *record)
 {
-	if (services->declarations)
-		declarations_on_limit(services->declarations, record->limit_cgroup);
+	if (services->declarations && record->type == APO_REC_LIMIT &&
+	    record->size >= sizeof(struct apo_limit_seen))
+		declarations_on_limit(services->declarations,
+				      ((const struct apo_limit_seen *)record)->limit_cgroup);
 }
 
 void services_on_result(struct services *services, const struct responder_result *result)

@@ -29,8 +29,8 @@ int services_new(struct services **ret, const struct services_config *config);
 /* At any time before the loop is closed. Takes NULL. Returns NULL. */
 struct services *services_free(struct services *services);
 
-/* A record of the kernel side. */
-void services_on_limit(struct services *services, const struct apo_limit_seen *record);
+/* Any record of the kernel side. */
+void services_on_record(struct services *services, const struct apo_record *record);
 /* The responder has told to stop, or would have its manager asked to. */
 void services_on_result(struct services *services, const struct responder_result *result);
 /* An incident is closed. */

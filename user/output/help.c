@@ -59,7 +59,7 @@ int help_program(FILE *file)
 	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
 		const struct command_info *info = command_info(c);
 
-		fprintf(file, "  %-10s%s\n", info->name, info->summary);
+		fprintf(file, "  %-14s%s\n", info->name, info->summary);
 	}
 	fputs("\nSee apoptosis COMMAND --help for the options of a command.\n", file);
 	return file_result(file);

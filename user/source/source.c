@@ -65,6 +65,7 @@ static int size_maps(const struct bpf_object *object, const struct source_config
 		{"limits", .times = !config->limits, .least = config->limits},
 		/* Limits above those that have an account may be raised, too. */
 		{"loans", .times = 1, .least = config->limits},
+		{"guard_cgroups", .times = 1, .least = config->limits},
 		{"pinned", .times = 1, .least = config->limits},
 		{"signalled", .times = 1, .least = config->limits},
 		{"guard_pids", .times = 1, .least = config->children},
@@ -408,6 +409,11 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 void source_unguard_cgroup(struct source *source, uint64_t cgroup_id)
 {
 	maps_delete(source->maps, MAP_GUARD_CGROUPS, &cgroup_id);
+}
+
+void source_tell_cgroups(struct source *source)
+{
+	maps_settings(source->maps)->tells_cgroups = 1;
 }
 
 int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy)

@@ -53,6 +53,8 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 void source_unguard_cgroup(struct source *source, uint64_t cgroup_id);
 /* A cgroup that no guard covers, above one that the policy guards: who fills its limit is seen. */
 int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy);
+/* From now on cgroups that are made are told of: APO_REC_CGROUP. */
+void source_tell_cgroups(struct source *source);
 /* The process and every child it forks from now on. pid: of the initial PID namespace. */
 int source_guard_pid(struct source *source, pid_t pid, uint32_t policy);
 /* Every child we fork from now on, not ourselves. */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `daemon`: what a configuration says, done for cgroups that are there and for those made later. It guards this
+ * whole machine while it runs, so the tests are short.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "events.h"
+
+TestSuite(daemon, .init = live_setup, .fini = live_teardown, .timeout = 600);
+
+#define LIMIT (64 * MIB)
+
+static const char *config_file(const char *text)
+{
+	const char *path = live_path("apoptosis.conf");
+	FILE *file = fopen(path, "w");
+
+	live_check(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s: %m", path);
+	return path;
+}
+
+/* Ready, with such a configuration; it keeps no reports. */
+static struct live_process *daemon_of(const char *text)
+{
+	const char *file =
+		config_file(live_format("[defaults]\nreport-dir = off\njson = yes\n%s", text));
+	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
+	struct live_process *guard = live_tool_argv(
+		&spec, (const char *const[]){"daemon", "-c", file, (const char *)NULL});
+
+	live_event(guard, "ready", 0);
+	return guard;
+}
+
+/* By that signal, which its guard names. */
+static void expect_saved_by(struct live_process *guard, struct live_process *victim,
+			    const struct live_cgroup *cgroup, const char *signal)
+{
+	live_expect_text(live_event(guard, "trip", victim->pid), "action.signal", signal);
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+	live_check(live_kernel_events(cgroup).oom_kills == 0, "it was killed by the kernel");
+	live_expect_text(live_event(guard, "verdict", victim->pid), "verdict", "saved");
+	live_expect_limit_back(cgroup, LIMIT);
+}
+
+/* A new cgroup, its victim, and the signal that it gets. */
+static void expect_signal(struct live_process *guard, const struct live_cgroup *parent,
+			  const char *name, const char *signal)
+{
+	struct live_cgroup *cgroup = live_cgroup(parent, name, LIMIT);
+	struct live_process *victim = live_victim(cgroup, "--rate", "0", "--handle-int");
+
+	expect_saved_by(guard, victim, cgroup, signal);
+}
+
+Test(daemon, cgroups_made_later_have_the_guard_that_is_for_them)
+{
+	struct live_process *guard = daemon_of("[guard ints]\ncgroup = *-int\nsignal = INT\n"
+					       "[guard hups]\ncgroup = *-int-but\npriority = 1\n"
+					       "signal = TERM\n");
+
+	for (unsigned int i = 0; i < live_repeat(); i++) {
+		expect_signal(guard, NULL, "int", "INT");
+		expect_signal(guard, NULL, "other", "TERM");
+		expect_signal(guard, NULL, "int-but", "TERM");
+	}
+	live_stop(guard);
+}
+
+/* Of cgroups that are there: the nearest that a guard is for, at or above. */
+Test(daemon, cgroups_that_are_there_have_the_guard_that_is_for_them)
+{
+	struct live_cgroup *outer = live_cgroup(NULL, "outer", 0);
+	struct live_cgroup *inner = live_cgroup(outer, "inner", LIMIT), *other;
+	struct live_process *guard, *victim;
+
+	other = live_cgroup(outer, "special", LIMIT);
+	guard = daemon_of("[guard outer]\ncgroup = *-outer\nsignal = INT\n"
+			  "[guard special]\ncgroup = *-special\npriority = 1\nsignal = TERM\n");
+	victim = live_victim(inner, "--rate", "0", "--handle-int");
+	expect_saved_by(guard, victim, inner, "INT");
+	victim = live_victim(other, "--rate", "0", "--handle-int");
+	expect_saved_by(guard, victim, other, "TERM");
+	live_stop(guard);
+}
+
+/* Its own business: the kernel kills it, and nothing is said of it but that. */
+Test(daemon, who_is_not_to_be_guarded_is_left_alone)
+{
+	struct live_process *guard = daemon_of("[guard off]\ncgroup = *-off\nenabled = no\n");
+	struct live_cgroup *cgroup = live_cgroup(NULL, "off", LIMIT);
+	struct live_process *victim = live_victim(cgroup, "--rate", "0");
+
+	live_wait_exit(victim);
+	live_check(live_kernel_events(cgroup).oom_kills == 1, "it was not killed by the kernel");
+	live_check(live_limit(cgroup) == LIMIT, "it was lent");
+	expect_signal(guard, NULL, "on", "TERM");
+	live_check(!live_find_event(guard, "trip", victim->pid, 0), "it tripped");
+	live_stop(guard);
+}
+
+Test(daemon, thousand_cgroups_come_and_go_beside_it)
+{
+	struct live_process *guard = daemon_of("[guard many]\ncgroup = *-many*\nsignal = INT\n");
+
+	const struct live_cgroup *parent = live_cgroup(NULL, "parent", 0);
+
+	for (unsigned int i = 0; i < live_bulk(1000); i++) {
+		live_check(mkdirat(parent->fd, "x-many", 0755) == 0, "mkdir: %m");
+		live_check(unlinkat(parent->fd, "x-many", AT_REMOVEDIR) == 0, "rmdir: %m");
+	}
+	expect_signal(guard, NULL, "many", "INT");
+	live_check(json_array_size(live_member(live_stop(guard), "gaps")) == 0, "there are gaps");
+}
+
+static void expect_refused(const char *text, const char *named)
+{
+	struct live_process *process = live_tool("daemon", "-c", config_file(text));
+
+	live_check(live_exit_code(process) == 2, "it ends with %d", live_exit_code(process));
+	live_wait_output(process, 1, named);
+}
+
+Test(daemon, does_not_start_with_mistakes)
+{
+	expect_refused("[guard a]\ncgroup = /a\nairbg = auto\n",
+		       "apoptosis.conf:3: [guard a] airbg: there is no such key; the nearest is "
+		       "airbag");
+	expect_refused("nonsense\n", "apoptosis.conf:1:");
+}
