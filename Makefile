@@ -180,8 +180,8 @@ $(TOP)/gen/output/page.html.h: user/output/page.html | $(TOP)/.deps-build
 $(B)/obj/user/%.o: user/%.c $(B)/.flags | $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(INC) $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
-$(B)/obj/user/source/source.o $(B)/obj/user/source/rss.o: INC = -I $(TOP)/gen
-$(B)/obj/user/source/source.o $(B)/obj/user/source/rss.o: | $(BPF_SKEL)
+$(B)/obj/user/source/load.o $(B)/obj/user/source/rss.o: INC = -I $(TOP)/gen
+$(B)/obj/user/source/load.o $(B)/obj/user/source/rss.o: | $(BPF_SKEL)
 $(B)/obj/user/output/page.o: INC = -I $(TOP)/gen
 $(B)/obj/user/output/page.o: | $(TOP)/gen/output/page.html.h
 

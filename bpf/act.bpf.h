@@ -164,7 +164,8 @@ static __noinline __u64 signal_target(struct check *check, const struct apo_poli
 		decision->action = APO_ACT_DRY_RUN;
 	else if (policy->target == APO_TARGET_GROWER && was_told(decision->target_tgid))
 		decision->action = APO_ACT_TOLD;
-	else if (policy->target != APO_TARGET_GROWER || decision->by_profile)
+	else if ((policy->target != APO_TARGET_GROWER && !settings.unattended) ||
+		 decision->by_profile)
 		decision->action = APO_ACT_DELEGATED;
 	else if (own)
 		signal_current(decision, warn);
@@ -285,7 +286,8 @@ static __noinline bool is_profiled(struct check *check, const struct decision *d
 	    (warn ? !policy->warn_signal && !(policy->flags & APO_POLICY_WARN_BY_PROFILE)
 		  : policy->flags & APO_POLICY_SIGNAL_GIVEN))
 		return false;
-	if (!warn && is_declared(decision->target_tgid, process->shared.start_boottime_ns))
+	if (!warn && !settings.unattended &&
+	    is_declared(decision->target_tgid, process->shared.start_boottime_ns))
 		return true;
 	if (decision->target_tgid == check->tgid) {
 		leader = BPF_CORE_READ(owner, group_leader);
@@ -294,6 +296,8 @@ static __noinline bool is_profiled(struct check *check, const struct decision *d
 	}
 	__builtin_memcpy(key.comm, process->shared.comm, sizeof(key.comm));
 	uses = bpf_map_lookup_elem(&profiled, &key);
+	if (settings.unattended)
+		return uses && *uses & APO_PROFILED_NEVER;
 	return uses && *uses & (warn ? APO_PROFILED_WARN : APO_PROFILED_STOP);
 }
 

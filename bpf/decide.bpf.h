@@ -49,7 +49,8 @@ static __always_inline bool is_urgent(const struct check *check)
 
 static __always_inline bool may_be_lent(__u32 loan, const struct apo_policy *policy)
 {
-	return policy->flags & APO_POLICY_AIRBAG && !(loan & LOAN_IMPOSSIBLE);
+	return policy->flags & APO_POLICY_AIRBAG && !(loan & LOAN_IMPOSSIBLE) &&
+	       !settings.unattended;
 }
 
 /* The line in force: the headroom at which something is done. */

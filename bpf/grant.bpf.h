@@ -32,6 +32,14 @@ static __always_inline __u32 recalls_seen(void)
 	return *(volatile __u32 *)&recall_count;
 }
 
+/* Whatever was put off is checked at its next event. */
+static __always_inline void recall_all_grants(void)
+{
+	__sync_fetch_and_add(&recall_count, 1); /* first, see maps.bpf.h */
+	for (__u32 i = 0; i < RECALLS; i++)
+		__sync_fetch_and_add(&recalls[i], 1);
+}
+
 static __always_inline void recall_grants(__u64 limit_cgroup)
 {
 	__sync_fetch_and_add(&recall_count, 1); /* first, see maps.bpf.h */

@@ -347,6 +347,16 @@ int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *action)
 	return 0;
 }
 
+/*
+ * User space has ended, and these programs outlive it: who grows is signalled here, as far as it can be, by the
+ * reserve of the policy, since nobody raises a limit.
+ */
+static __always_inline void be_unattended(void)
+{
+	settings.unattended = 1;
+	recall_all_grants();
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
@@ -357,6 +367,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
 	if (BPF_CORE_READ(signal, live.counter)) /* threads are left */
 		return 0;
+	if (tgid == settings.self_tgid)
+		be_unattended();
 	entry = bpf_map_lookup_elem(&signalled, &tgid);
 	if (entry) {
 		code = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT

@@ -55,6 +55,7 @@ enum apo_policy_flag {
 enum apo_profiled {
 	APO_PROFILED_STOP = 1, /* the shutdown signal, unless it is the operator's choice */
 	APO_PROFILED_WARN = 2,
+	APO_PROFILED_NEVER = 4, /* they are not told to stop, nor are they where nobody answers */
 };
 
 /* Key of the map `profiled`, a trie: the longest that fits a command counts. The value is a __u32 of those bits. */
@@ -104,7 +105,8 @@ _Static_assert(sizeof(struct apo_policy) == 64, "apo_policy is ABI");
 
 /*
  * Settings of the whole kernel side that may change while it runs: the value of the map
- * `.data.settings`. User space writes all of them but self_tgid, and what comes last.
+ * `.data.settings`. User space writes all of them but self_tgid, and what comes last; the kernel side sets
+ * unattended, too.
  */
 struct apo_settings {
 	__u64 swap_pages;	     /* free swap when it was last turned on or off */
@@ -120,7 +122,7 @@ struct apo_settings {
 	__u32 guard_above;     /* 1: the map `guard_above` is in use */
 	__u32 growth_attached; /* 1: the growth trigger is; 0: it is wanted once a limit is armed */
 	__u32 tells_cgroups;   /* 1: of each that is made: a guard may be for it */
-	__u32 pad;
+	__u32 unattended; /* 1: user space has ended, or is about to start anew: nobody answers */
 	/* A limit is armed from half full on, and where its line is nearer than this. */
 	__u64 arm_pages;
 	__u64 armed_ns;	    /* when a limit was last found armed, to a second; CLOCK_MONOTONIC */

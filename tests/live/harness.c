@@ -147,16 +147,25 @@ char *live_path(const char *name)
 	return live_format("%s/%u-%s", live.dir, live.serial++, name);
 }
 
-const char *live_tmpfs(unsigned int size_mib)
+static const char *mount_new(const char *type, const char *options)
 {
-	char *path = live_path("tmpfs");
-	char *options = live_format("size=%um,mode=700", size_mib);
+	char *path = live_path(type);
 
 	live_check(mkdir(path, 0700) == 0, "mkdir %s: %m", path);
-	live_check(mount("tmpfs", path, "tmpfs", 0, options) == 0, "mount tmpfs at %s: %m", path);
+	live_check(mount(type, path, type, 0, options) == 0, "mount %s at %s: %m", type, path);
 	live_check(live.mount_count < MAX_THINGS, "too many mounts");
 	live.mounts[live.mount_count++] = path;
 	return path;
+}
+
+const char *live_tmpfs(unsigned int size_mib)
+{
+	return mount_new("tmpfs", live_format("size=%um,mode=700", size_mib));
+}
+
+const char *live_bpffs(void)
+{
+	return mount_new("bpf", "");
 }
 
 void live_swap(unsigned int size_mib)

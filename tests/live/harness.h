@@ -100,6 +100,8 @@ __attribute__((format(printf, 1, 2))) char *live_format(const char *format, ...)
 char *live_path(const char *name);
 /* A tmpfs of that many MiB. */
 const char *live_tmpfs(unsigned int size_mib);
+/* A BPF file system. */
+const char *live_bpffs(void);
 /* Turns on a swap file of that many MiB for the time of the test; skips where there can be none. */
 void live_swap(unsigned int size_mib);
 /* Whether the test's directory is in memory itself. */
@@ -155,6 +157,8 @@ struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *
 void live_wait_exit(struct live_process *process);
 /* Waits for the byte a victim writes at --mark, --max or --burst. */
 void live_wait_ready(struct live_process *process);
+/* Waits until a victim's shutdown has begun: the state file is in the making. */
+void live_wait_shutdown(const struct live_process *victim);
 /* Lets a victim with --wait-stdin start. */
 void live_release(struct live_process *process);
 /* Waits until its standard output or error (stream 0, 1) contains the text. */

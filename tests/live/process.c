@@ -303,6 +303,15 @@ void live_wait_ready(struct live_process *process)
 		   process->name);
 }
 
+void live_wait_shutdown(const struct live_process *victim)
+{
+	const char *path = live_format("%s.tmp", victim->state);
+	uint64_t deadline = live_deadline();
+
+	while (access(path, F_OK) < 0)
+		live_pump(deadline, "the shutdown to begin");
+}
+
 void live_release(struct live_process *process)
 {
 	live_check(write(process->stdin_fd, "", 1) == 1, "write to %s: %m", process->name);

@@ -27,16 +27,6 @@ static void expect_missing(const json_t *event, const char *sentence)
 		   json_dumps(event, JSON_COMPACT));
 }
 
-/* Its shutdown has begun: the state file is in the making. */
-static void wait_for_shutdown(const struct live_process *victim)
-{
-	const char *path = live_format("%s.tmp", victim->state);
-	uint64_t deadline = live_deadline();
-
-	while (access(path, F_OK) < 0)
-		live_pump(deadline, "the shutdown to begin");
-}
-
 /* However slow the machine is, the verdict on who still runs comes after what the test does meanwhile. */
 static struct live_process *watch_patiently(const struct live_cgroup *cgroup)
 {
@@ -111,7 +101,7 @@ Test(incidents, trip_that_was_lost_is_told_by_the_exit)
 	live_signal(guard, SIGSTOP);
 	fill_ring(filler);
 	victim = live_victim(cgroup, "--rate", "200", "--shutdown-ms", "2000");
-	wait_for_shutdown(victim);
+	live_wait_shutdown(victim);
 	live_signal(victim, SIGSTOP);
 	drain_ring(guard);
 	live_check(!live_find_event(guard, "trip", victim->pid, 0), "its record was not lost");
@@ -164,7 +154,7 @@ static struct live_process *kill_guard_in_shutdown(struct live_cgroup *cgroup, j
 	struct live_process *guard = watch_patiently(cgroup);
 	struct live_process *victim = live_victim(cgroup, "--rate", "200", "--shutdown-ms", "2000");
 
-	wait_for_shutdown(victim);
+	live_wait_shutdown(victim);
 	live_signal(victim, SIGSTOP);
 	*ret_trip = live_event(guard, "trip", victim->pid);
 	live_check(!live_find_event(guard, "verdict", victim->pid, 0), "it is over already");
@@ -230,7 +220,7 @@ Test(incidents, restart_in_the_midst_of_a_loan_saves_all_the_same)
 	json_t *trip, *verdict;
 
 	trip = live_event(guard, "trip", victim->pid);
-	wait_for_shutdown(victim);
+	live_wait_shutdown(victim);
 	live_signal(guard, SIGKILL);
 	live_wait_exit(guard);
 	live_check(live_limit(cgroup) > LIMIT, "nothing was lent");
@@ -278,7 +268,7 @@ Test(incidents, trip_of_an_instance_that_lives_is_left_alone)
 	struct live_process *guard = watch_patiently(cgroup), *other;
 	struct live_process *victim = live_victim(cgroup, "--rate", "200", "--shutdown-ms", "2000");
 
-	wait_for_shutdown(victim);
+	live_wait_shutdown(victim);
 	live_signal(victim, SIGSTOP);
 	live_event(guard, "trip", victim->pid);
 	other = live_watch("--cgroup", elsewhere->rel);

@@ -117,12 +117,9 @@ static void trip(struct scene *scene, const char *tenant, unsigned int times)
 		struct live_cgroup *cgroup = live_cgroup(above, "part", LIMIT);
 		struct live_process *victim =
 			live_victim(cgroup, "--rate", "200", "--shutdown-ms", "2000");
-		const char *path = live_format("%s.tmp", victim->state);
-		uint64_t deadline = live_deadline();
 		const json_t *trip;
 
-		while (access(path, F_OK) < 0)
-			live_pump(deadline, "the shutdown to begin");
+		live_wait_shutdown(victim);
 		live_signal(victim, SIGSTOP);
 		trip = live_event(scene->guard, "trip", victim->pid);
 		scene->tenants[scene->count] = tenant;

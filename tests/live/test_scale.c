@@ -105,7 +105,7 @@ Test(scale, status_says_that_a_guarded_cgroup_is_gone_until_it_is_made_anew)
 	live_expect_text(gap, "reason", "gone");
 	live_check(!live_bool(gap, "partial"), "as if it were guarded in part");
 	live_make_anew(cgroup, LIMIT);
-	live_wait_output(guard, 1, "guarded again");
+	live_wait_output(guard, 1, "is made anew, and guarded again");
 	expect_no_gaps(live_stop(guard));
 }
 

@@ -144,6 +144,19 @@ Test(config, who_is_not_to_be_guarded)
 	cr_expect(guard_of("/b")->is_enabled);
 }
 
+Test(config, what_is_below_a_cgroup_has_its_guard)
+{
+	size_t length = 0;
+
+	add("a.conf", "[guard root]\ncgroup = /\n[guard a]\ncgroup = /a\n");
+	finish();
+	cr_expect_eq(config_covering(config, "/a/b/c", &length), 1);
+	cr_expect_eq(length, strlen("/a"));
+	cr_expect_eq(config_covering(config, "/ab", &length), 0);
+	cr_expect_eq(length, 1);
+	cr_expect_eq(config_covering(config, "/", &length), 0);
+}
+
 Test(config, each_mistake_has_its_place_and_what_to_give_instead)
 {
 	static const struct {
@@ -234,6 +247,26 @@ Test(config, what_others_wrote_is_shown_as_one_line)
 	finish();
 	cr_expect_not_null(strstr(complaints, "\\x1B"), "%s", complaints);
 	cr_expect_null(strchr(complaints, '\033'));
+}
+
+static uint32_t fingerprint(const char *text)
+{
+	config_free(config);
+	make();
+	add("a.conf", text);
+	finish();
+	return config_fingerprint(config);
+}
+
+Test(config, what_says_the_same_has_the_same_fingerprint)
+{
+	uint32_t one = fingerprint("[defaults]\ngrace = 30s\n");
+
+	cr_expect_neq(one, 0);
+	cr_expect_eq(fingerprint("# other\n[defaults]\n\ngrace=30s\n"), one);
+	cr_expect_neq(fingerprint("[defaults]\ngrace = 31s\n"), one);
+	cr_expect_neq(fingerprint("[guard a]\ncgroup = *\ngrace = 30s\n"), one);
+	cr_expect_neq(fingerprint(""), one);
 }
 
 static struct config_value value_of(size_t guard, const char *key)

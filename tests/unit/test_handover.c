@@ -203,11 +203,44 @@ Test(handover, a_later_entry_covers_the_one_before)
 Test(handover, what_an_instance_has_open_that_lives_is_left_alone)
 {
 	struct incident trip = open_trip();
+	int written[2];
+	char byte;
+	pid_t pid;
+
+	cr_assert_eq(pipe(written), 0);
+	pid = fork();
+	if (pid == 0) {
+		write_trip(&trip);
+		cr_assert_eq(write(written[1], "", 1), 1);
+		for (;;)
+			pause();
+	}
+	cr_assert_eq(read(written[0], &byte, 1), 1);
+	cr_expect_eq(take_all().count, 0);
+	cr_expect(is_there(NAME));
+	kill(pid, SIGKILL);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+}
+
+/* The program started anew in this process. */
+Test(handover, what_this_process_has_left_open_is_taken)
+{
+	struct incident trip = open_trip();
+	struct taken taken;
+
+	write_trip(&trip);
+	taken = take_all();
+	cr_expect_eq(taken.count, 1);
+	cr_expect_not(is_there(NAME));
+	incident_free(taken.incident);
+}
+
+Test(handover, what_is_closed_is_removed)
+{
+	struct incident trip = open_trip();
 	struct handover *ours = handover();
 
 	write_trip(&trip);
-	cr_expect_eq(take_all().count, 0);
-	cr_expect(is_there(NAME));
 	handover_remove(ours, trip.id);
 	cr_expect_not(is_there(NAME));
 	handover_free(ours);

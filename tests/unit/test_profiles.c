@@ -201,7 +201,7 @@ Test(profiles, the_kernel_side_is_told_of_those_who_are_told_otherwise)
 	cr_expect_eq(mark_of(marks, n, "quits")->uses, APO_PROFILED_STOP);
 	cr_expect_null(mark_of(marks, n, "terms"), "as everybody");
 	cr_expect_eq(mark_of(marks, n, "warned")->uses, APO_PROFILED_WARN);
-	cr_expect_eq(mark_of(marks, n, "not")->uses, APO_PROFILED_STOP);
+	cr_expect_eq(mark_of(marks, n, "not")->uses, APO_PROFILED_STOP | APO_PROFILED_NEVER);
 	cr_expect_eq(mark_of(marks, n, "pool")->uses, APO_PROFILED_STOP);
 	cr_expect_eq(mark_of(marks, n, "php")->uses, APO_PROFILED_WARN);
 	cr_expect_eq(mark_of(marks, n, "php-fpm")->uses, APO_PROFILED_STOP | APO_PROFILED_WARN,

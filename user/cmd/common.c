@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "output/help.h"
 #include "sinks/report_dir.h"
+#include "source/source.h"
 
 int common_options(enum command command, int argc, char **argv, struct options *ret)
 {
@@ -64,41 +65,51 @@ int common_config(const struct options *options, struct config **ret)
 
 static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 {
-	struct engine *engine = *(struct engine **)userdata;
+	struct common_guard *guard = userdata;
 
 	switch (info->ssi_signo) {
 	case SIGUSR1:
-		engine_status(engine);
+		engine_status(guard->engine);
 		break;
+	case SIGHUP:
 	case SIGINT:
 	case SIGTERM:
-	case SIGHUP:
 	case SIGQUIT:
-		engine_stop(engine);
+		guard->is_reload = info->ssi_signo == SIGHUP && guard->reload;
+		engine_stop(guard->engine);
 		break;
 	default:
 		break;
 	}
 }
 
-int common_guard(const struct engine_config *config, common_add_fn add, const void *userdata)
+int common_guard(const struct engine_config *config, struct common_guard *guard)
 {
-	struct engine *engine = NULL;
-	const struct engine_events events = {.on_signal = on_signal, .userdata = &engine};
-	int status = engine_new(&engine, config);
+	const struct engine_events events = {.on_signal = on_signal, .userdata = guard};
+	int status = engine_new(&guard->engine, config);
 
 	if (!status)
-		status = add(engine_guards(engine), userdata);
+		status = guard->add(engine_guards(guard->engine), guard->userdata);
 	if (!status)
-		status = engine_start(engine, &events);
+		status = engine_start(guard->engine, &events);
 	if (!status) {
-		engine_ready(engine, 0);
-		engine_loop(engine); /* until a signal, or the end of the process of --pid */
-		engine_settle(engine);
-		engine_status(engine);
+		engine_ready(guard->engine, 0);
+		engine_loop(guard->engine); /* until a signal, or the end of the process of --pid */
+		while (guard->is_reload) {
+			guard->is_reload = false;
+			guard->reload(guard->engine, guard->userdata);
+			engine_loop(guard->engine);
+		}
+		engine_settle(guard->engine);
+		engine_status(guard->engine);
 	}
-	engine_free(engine);
+	guard->engine = engine_free(guard->engine);
 	return status;
+}
+
+const char *common_pin_dir(const struct options *options)
+{
+	return options->no_pins ? NULL : options->pin_dir ?: PINS_DIR_DEFAULT;
 }
 
 void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret)

@@ -2,6 +2,7 @@
 /* The start of every command: options, log level, configuration of the engine. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "core/options.h"
@@ -22,10 +23,24 @@ int common_config(const struct options *options, struct config **ret);
 
 struct engine_config;
 
-/* Guards what `add` adds, until interrupted. The exit status. */
+struct engine;
 struct guards;
-typedef int (*common_add_fn)(struct guards *guards, const void *userdata);
-int common_guard(const struct engine_config *config, common_add_fn add, const void *userdata);
+
+/* What a command guards until it is interrupted. */
+struct common_guard {
+	int (*add)(struct guards *guards, void *userdata);     /* the guards; the exit status */
+	void (*reload)(struct engine *engine, void *userdata); /* at SIGHUP; NULL: that ends it */
+	void *userdata;
+	/* While it runs: */
+	struct engine *engine;
+	bool is_reload; /* why the loop has ended */
+};
+
+/* Guards. The exit status. */
+int common_guard(const struct engine_config *config, struct common_guard *guard);
+
+/* Where the programs of the daemon are kept; NULL: nowhere. */
+const char *common_pin_dir(const struct options *options);
 
 /* Fills *ret from the options, except mode and is_wrapper. */
 void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret);

@@ -65,7 +65,8 @@ static int show(const struct config *config, const struct options *options)
 		covered.cgroup = cgroup;
 		covered.guard = config_covering(config, cgroup, &length);
 		if (covered.guard + 1 < config_guards(config))
-			covered.at = at = strndup(cgroup, length);
+			at = strndup(cgroup, length);
+		covered.at = at;
 	}
 	r = print(config, cgroup ? &covered : NULL, options->json);
 	if (r < 0)

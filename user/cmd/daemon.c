@@ -1,34 +1,133 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cmd/commands.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
 #include "core/config.h"
 #include "engine/engine.h"
+#include "engine/only_one.h"
+#include "source/source.h"
 
-static int add(struct guards *guards, const void *userdata)
+struct daemon {
+	const struct options *options; /* of the command line */
+	struct config *config;
+	char **argv;	     /* with which it is started anew, */
+	char **environment;  /* in this environment, */
+	char path[PATH_MAX]; /* from this file, which may be another by then */
+};
+
+/* --- reading the configuration anew -------------------------------------------------------- */
+
+/*
+ * The program starts anew in this process, and takes over from what we leave attached: so there is no moment without
+ * a guard, and a newer version on disk is the one that goes on. With a mistake in the files all stays as it is.
+ */
+static void reload(struct engine *engine, void *userdata)
 {
-	return guards_add_config(guards, userdata);
+	const struct daemon *daemon = userdata;
+	struct config *config = NULL;
+
+	if (common_config(daemon->options, &config)) {
+		log_error("the configuration stays as it was");
+		return;
+	}
+	config_free(config);
+	log_info("starting anew with the configuration of now");
+	engine_leave(engine);
+	execve(daemon->path, daemon->argv, daemon->environment);
+	execve("/proc/self/exe", daemon->argv, daemon->environment);
+	log_error("cannot start anew: %s", strerror(errno));
+	engine_return(engine);
+}
+
+/* Variables that are taken out of the environment stay in the copy. */
+static char **copy_environment(void)
+{
+	size_t count = 0;
+	char **copy;
+
+	while (environ[count])
+		count++;
+	copy = calloc(count + 1, sizeof(*copy));
+	if (copy)
+		memcpy(copy, environ, count * sizeof(*copy));
+	return copy;
+}
+
+static void remember_start(struct daemon *daemon, char **argv)
+{
+	ssize_t length = readlink("/proc/self/exe", daemon->path, sizeof(daemon->path) - 1);
+
+	daemon->path[MAX(length, 0)] = '\0';
+	daemon->argv = argv - 1; /* the program's name is before the command's */
+	daemon->environment = copy_environment();
+}
+
+/* --- the command --------------------------------------------------------------------------- */
+
+/* The command line comes before the files. */
+static const char *pin_dir_of(const struct daemon *daemon)
+{
+	bool is_told = daemon->options->pin_dir || daemon->options->no_pins;
+
+	return common_pin_dir(is_told ? daemon->options : config_options(daemon->config));
+}
+
+static int detach_all(const char *pin_dir)
+{
+	int n = pin_dir ? source_remove_kept(pin_dir) : 0;
+
+	if (n < 0 && n != -ENOENT) {
+		log_error("cannot remove what is kept in %s: %s", pin_dir, strerror(-n));
+		return EXIT_RUNTIME;
+	}
+	log_info(n > 0 ? "what an earlier daemon has left is removed" : "nothing was left");
+	return 0;
+}
+
+static int add(struct guards *guards, void *userdata)
+{
+	const struct daemon *daemon = userdata;
+
+	return guards_add_config(guards, daemon->config);
+}
+
+static int run(struct daemon *daemon)
+{
+	struct options configured = *config_options(daemon->config);
+	struct common_guard guard = {.add = add, .reload = reload, .userdata = daemon};
+	struct engine_config config;
+
+	configured.json |= daemon->options->json;
+	configured.verbosity = daemon->options->verbosity;
+	common_engine_config(&configured, stdout, &config);
+	config.pin_dir = pin_dir_of(daemon);
+	config.mode = "daemon";
+	return common_guard(&config, &guard);
 }
 
 int cmd_daemon(int argc, char **argv)
 {
-	struct config *configuration = NULL;
-	struct engine_config config;
-	struct options options, configured;
+	_cleanup_close_ int lock_fd = -1;
+	struct options options;
+	struct daemon daemon = {.options = &options};
 	int status = common_options(COMMAND_DAEMON, argc, argv, &options);
 
 	if (status >= 0)
 		return status;
-	status = common_config(&options, &configuration);
-	if (!status) {
-		configured = *config_options(configuration);
-		configured.json |= options.json;
-		configured.verbosity = options.verbosity;
-		common_engine_config(&configured, stdout, &config);
-		config.mode = "daemon";
-		status = common_guard(&config, add, configuration);
-	}
-	config_free(configuration);
+	remember_start(&daemon, argv);
+	status = common_config(&options, &daemon.config) ?: only_one_lock(&lock_fd);
+	if (!status)
+		status = options.detach_all ? detach_all(pin_dir_of(&daemon)) : run(&daemon);
+	config_free(daemon.config);
+	free(daemon.environment);
 	return status;
 }

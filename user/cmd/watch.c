@@ -4,7 +4,7 @@
 #include "cmd/common.h"
 #include "engine/engine.h"
 
-static int add(struct guards *guards, const void *userdata)
+static int add(struct guards *guards, void *userdata)
 {
 	const struct options *options = userdata;
 
@@ -22,13 +22,14 @@ static int add(struct guards *guards, const void *userdata)
 
 int cmd_watch(int argc, char **argv)
 {
-	struct engine_config config;
 	struct options options;
+	struct common_guard what = {.add = add, .userdata = &options};
+	struct engine_config config;
 	int status = common_options(COMMAND_WATCH, argc, argv, &options);
 
 	if (status >= 0)
 		return status;
 	common_engine_config(&options, stdout, &config);
 	config.mode = guard_mode_name(options.mode);
-	return common_guard(&config, add, &options);
+	return common_guard(&config, &what);
 }

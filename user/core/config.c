@@ -370,6 +370,28 @@ int config_finish(struct config *config, config_complain_fn complain_fn, void *u
 	return reader.no_memory ? -ENOMEM : 0;
 }
 
+/* FNV-1a, the NUL included. */
+static uint32_t mix(uint32_t hash, const char *text)
+{
+	do
+		hash = (hash ^ (unsigned char)*text) * 16777619U;
+	while (*text++);
+	return hash;
+}
+
+uint32_t config_fingerprint(const struct config *config)
+{
+	uint32_t hash = 2166136261U;
+
+	for (size_t i = 0; i < config->count; i++) {
+		hash = mix(hash, config->sections[i].title);
+		for (size_t j = 0; j < config->sections[i].count; j++)
+			hash = mix(mix(hash, config->sections[i].values[j].key),
+				   config->sections[i].values[j].text);
+	}
+	return hash ?: 1;
+}
+
 const struct options *config_options(const struct config *config)
 {
 	return &config->options;
@@ -437,9 +459,11 @@ size_t config_covering(const struct config *config, const char *cgroup, size_t *
 	_cleanup_free_ char *path = strdup(cgroup);
 
 	while (path && *path && found == last) {
+		char *slash = strrchr(path, '/');
+
 		found = config_find(config, path);
 		*ret_length = strlen(path);
-		*strrchr(path, '/') = '\0';
+		slash[slash == path && slash[1]] = '\0'; /* at last the root, "/" */
 	}
 	return found;
 }

@@ -38,6 +38,9 @@ int config_add(struct config *config, const char *file, const char *text,
 int config_finish(struct config *config, config_complain_fn complain, void *userdata);
 size_t config_mistakes(const struct config *config);
 
+/* A number of all that the files say, which is another one if they say something else; not 0. */
+uint32_t config_fingerprint(const struct config *config);
+
 /* What the options say for the whole of the daemon. After config_finish(). */
 const struct options *config_options(const struct config *config);
 

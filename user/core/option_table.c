@@ -340,6 +340,25 @@ static int set_config(struct options *o, const char *value, const char **ret_why
 	return *value ? 0 : -EINVAL;
 }
 
+static int set_pin_dir(struct options *o, const char *value, const char **ret_why)
+{
+	if (!is_off(value) && *value != '/') {
+		*ret_why = "it is no whole path";
+		return -EINVAL;
+	}
+	o->no_pins = is_off(value);
+	o->pin_dir = o->no_pins ? NULL : value;
+	return 0;
+}
+
+static int set_detach_all(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->detach_all = true;
+	return 0;
+}
+
 static int set_effective(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
@@ -470,6 +489,16 @@ static const struct option_row rows[] = {
 	 "them in the order of their names; of one name the first counts, and a link to /dev/null "
 	 "masks the others.",
 	 set_config},
+	{"--pin-dir", 0, "pin-dir", "DIR|off",
+	 "the path of a directory in a BPF file system, or off", NULL, BIT(COMMAND_DAEMON),
+	 "Where the programs are kept in the kernel if the daemon is killed: they go on signalling "
+	 "until the next start, "
+	 "which takes over from them. Unless told, apoptosis in the usual place of that file "
+	 "system.",
+	 set_pin_dir},
+	{"--detach-all", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_DAEMON),
+	 "Have a daemon that was killed leave nothing: remove the programs that are kept, and end.",
+	 set_detach_all},
 	{"--effective", 0, NULL, "CGROUP|PID",
 	 "the path of a cgroup or the number of a running process", NULL, BIT(COMMAND_CONFIG),
 	 "Show whose guard this has, and where each value of its policy is from.", set_effective},

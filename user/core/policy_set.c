@@ -54,6 +54,11 @@ int policy_set_add(struct policy_set *set, const struct policy *policy, const st
 	return (int)id;
 }
 
+void policy_set_renumber(struct policy_set *set, uint32_t generation)
+{
+	set->generation = generation;
+}
+
 uint32_t policy_set_generation(const struct policy_set *set)
 {
 	return set->generation;

@@ -47,7 +47,7 @@ struct guard {
 
 struct policy_set;
 
-/* generation: of these policies, not 0 and never used before. NULL: no memory. */
+/* generation: of these policies, not 0; the same for the same, and for no others. NULL: no memory. */
 struct policy_set *policy_set_new(uint32_t generation);
 /* Takes NULL. Returns NULL. */
 struct policy_set *policy_set_free(struct policy_set *set);
@@ -55,6 +55,8 @@ struct policy_set *policy_set_free(struct policy_set *set);
 /* Adds a policy and its guard. The id, from 0 on; -ENOSPC: there are APO_MAX_POLICIES; -ENOMEM. */
 int policy_set_add(struct policy_set *set, const struct policy *policy, const struct guard *guard);
 
+/* Before anybody has seen it. */
+void policy_set_renumber(struct policy_set *set, uint32_t generation);
 uint32_t policy_set_generation(const struct policy_set *set);
 size_t policy_set_count(const struct policy_set *set);
 /* id: below policy_set_count(). */

@@ -396,6 +396,7 @@ static uint32_t uses_of(const struct profile *profile)
 		       (profile->stop_signal && profile->stop_signal != SIGTERM);
 
 	return (is_told ? APO_PROFILED_STOP : 0) |
+	       (profile->is_protected ? APO_PROFILED_NEVER : 0) |
 	       (profile->warn_signal || profile->never_warn ? APO_PROFILED_WARN : 0);
 }
 

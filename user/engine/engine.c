@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/engine.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <uv.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "core/room.h"
@@ -23,6 +19,7 @@
 #include "sinks/sinks.h"
 #include "engine/gaps.h"
 #include "engine/guard_watch.h"
+#include "engine/host.h"
 #include "engine/service.h"
 #include "engine/services.h"
 #include "engine/swap.h"
@@ -31,18 +28,11 @@
 #include "engine/profile_files.h"
 #include "engine/self.h"
 #include "sense/cgroup_memory.h"
-#include "sense/machine.h"
-
-#define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
 
 struct engine {
 	struct engine_config config;
 	struct sinks sinks;
-	struct machine machine;
-	struct cgroup_tree *tree;
-	int proc_fd;
-	uint32_t pid_ns; /* inode of our PID namespace */
-	uint64_t page_bytes;
+	struct host host;
 
 	struct guards *guards;
 	struct profiles *profiles; /* NULL: none are wanted */
@@ -66,32 +56,6 @@ struct engine {
 	uv_prepare_t finish_prepare;
 };
 
-/* --- the machine --------------------------------------------------------------------------- */
-
-static int open_machine(struct engine *engine)
-{
-	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat ns;
-	int r;
-
-	if (root_fd < 0)
-		return -errno;
-	engine->proc_fd = openat(root_fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (engine->proc_fd < 0 || fstatat(engine->proc_fd, "self/ns/pid", &ns, 0))
-		return -errno;
-	engine->pid_ns = ns.st_ino;
-	r = machine_read(root_fd, &engine->machine);
-	return r ?: cgroup_tree_new(&engine->tree, root_fd);
-}
-
-/* With vm.swappiness 0 the kernel does not swap at a cgroup's limit. Unknown: it does. */
-static bool may_swap(int proc_fd)
-{
-	uint64_t swappiness;
-
-	return file_read_u64(proc_fd, "sys/vm/swappiness", &swappiness) || swappiness > 0;
-}
-
 int engine_new(struct engine **ret, const struct engine_config *config)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
@@ -100,10 +64,9 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 	if (!engine)
 		return EXIT_RUNTIME;
 	engine->config = *config;
-	engine->page_bytes = sysconf(_SC_PAGESIZE);
 	engine->signal_fd = -1;
 	engine->swap.fd = engine->guard_watch.fd = -1;
-	engine->proc_fd = -1;
+	engine->host.proc_fd = -1;
 	engine->sinks = (struct sinks){
 		.lines = {.out = config->out,
 			  .json = config->json,
@@ -114,7 +77,7 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 	};
 	self_set_up(config->is_wrapper, &engine->signals, &engine->inherited_mask);
 
-	r = open_machine(engine);
+	r = host_open(&engine->host);
 	if (r) {
 		log_error(r == -ENODEV ? "the memory controller is not mounted: mount cgroup2 on "
 					 "/sys/fs/cgroup (or the v1 memory hierarchy)%s"
@@ -124,10 +87,11 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 		return EXIT_CANNOT;
 	}
 	r = guards_new(&engine->guards, &(const struct guards_config){
-						.tree = engine->tree,
-						.proc_fd = engine->proc_fd,
-						.pid_ns = engine->pid_ns,
-						.cpu_ids = engine->machine.cpu_ids,
+						.tree = engine->host.tree,
+						.proc_fd = engine->host.proc_fd,
+						.pid_ns = engine->host.pid_ns,
+						.initial_pid_ns = engine->host.initial_pid_ns,
+						.cpu_ids = engine->host.machine.cpu_ids,
 					});
 	if (r) {
 		log_error("out of memory");
@@ -145,7 +109,7 @@ struct guards *engine_guards(struct engine *engine)
 
 const struct cgroup_tree *engine_cgroups(const struct engine *engine)
 {
-	return engine->tree;
+	return engine->host.tree;
 }
 
 const sigset_t *engine_inherited_mask(const struct engine *engine)
@@ -259,7 +223,7 @@ static int start_loop(struct engine *engine)
 	for (size_t i = 0; !r && i < ARRAY_SIZE(polls); i++)
 		r = start_poll(engine, polls[i].poll, polls[i].fd, polls[i].callback);
 	if (!r)
-		r = swap_watch_start(&engine->swap, engine->source, engine->page_bytes,
+		r = swap_watch_start(&engine->swap, engine->source, engine->host.page_bytes,
 				     &engine->loop);
 	if (!r)
 		r = guard_watch_start(&engine->guard_watch, engine->guards, engine->source,
@@ -279,22 +243,23 @@ static int start_loop(struct engine *engine)
 static int load(struct engine *engine)
 {
 	const struct source_config config = {
-		.memcg_v1 = cgroup_tree_version(engine->tree) == 1,
-		.cpu_ids = engine->machine.cpu_ids,
-		.node_ids = engine->machine.node_ids,
-		.may_swap = may_swap(engine->proc_fd),
+		.memcg_v1 = cgroup_tree_version(engine->host.tree) == 1,
+		.cpu_ids = engine->host.machine.cpu_ids,
+		.node_ids = engine->host.machine.node_ids,
+		.may_swap = engine->host.may_swap,
 		.profiling = engine->config.wants_reports,
-		.ticks_stop = engine->machine.ticks_stop,
+		.ticks_stop = engine->host.machine.ticks_stop,
 		.limits = engine->config.accounts
-				  ?: room_for_limits(cgroup_tree_count(engine->tree),
-						     engine->machine.memory_bytes),
-		.children = room_for_children(engine->machine.memory_bytes),
+				  ?: room_for_limits(cgroup_tree_count(engine->host.tree),
+						     engine->host.machine.memory_bytes),
+		.children = room_for_children(engine->host.machine.memory_bytes),
+		.pin_dir = engine->config.pin_dir,
 	};
 	int r = source_new(&engine->source, &config);
 
 	if (r)
 		return r;
-	r = guards_apply(engine->guards, engine->source, engine->page_bytes);
+	r = guards_apply(engine->guards, engine->source, engine->host.page_bytes);
 	if (!r && engine->profiles)
 		r = source_set_profiled(engine->source, engine->profiles);
 	if (r)
@@ -322,11 +287,11 @@ static int start_rescue(struct engine *engine)
 		.source = engine->source,
 		.policies = guards_policies(engine->guards),
 		.profiles = engine->profiles,
-		.page_bytes = engine->page_bytes,
-		.tree = engine->tree,
-		.proc_fd = engine->proc_fd,
-		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
-		.may_lock_memory = machine_has_capability(&engine->machine, CAP_IPC_LOCK),
+		.page_bytes = engine->host.page_bytes,
+		.tree = engine->host.tree,
+		.proc_fd = engine->host.proc_fd,
+		.initial_pid_ns = engine->host.initial_pid_ns,
+		.may_lock_memory = machine_has_capability(&engine->host.machine, CAP_IPC_LOCK),
 		.prepare = prepare_airbag,
 		.userdata = engine,
 	};
@@ -351,10 +316,10 @@ static int start_services(struct engine *engine)
 			      .on_comeback = on_comeback,
 			      .userdata = engine},
 		.source = engine->source,
-		.tree = engine->tree,
+		.tree = engine->host.tree,
 		.policies = guards_policies(engine->guards),
-		.proc_fd = engine->proc_fd,
-		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
+		.proc_fd = engine->host.proc_fd,
+		.initial_pid_ns = engine->host.initial_pid_ns,
 	};
 
 	return services_new(&engine->services, &config);
@@ -377,7 +342,7 @@ static int start_gaps(struct engine *engine)
 		.loop = &engine->loop,
 		.source = engine->source,
 		.airbag = engine->rescue.airbag,
-		.tree = engine->tree,
+		.tree = engine->host.tree,
 		.guards = engine->guards,
 	};
 
@@ -389,13 +354,13 @@ static int start(struct engine *engine)
 	struct incidents_config incidents = {
 		.loop = &engine->loop,
 		.source = engine->source,
-		.tree = engine->tree,
+		.tree = engine->host.tree,
 		.sinks = &engine->sinks,
 		.records = engine->config.wants_reports,
 		.policies = guards_policies(engine->guards),
-		.proc_fd = engine->proc_fd,
-		.initial_pid_ns = engine->pid_ns == PID_NS_INITIAL_INO,
-		.page_bytes = engine->page_bytes,
+		.proc_fd = engine->host.proc_fd,
+		.initial_pid_ns = engine->host.initial_pid_ns,
+		.page_bytes = engine->host.page_bytes,
 	};
 	int r = uv_loop_init(&engine->loop);
 
@@ -459,7 +424,11 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 		log_error("cannot start: %s", strerror(-r));
 		return EXIT_RUNTIME;
 	}
-	return source_attach(engine->source, &engine->triggers) ? EXIT_CANNOT : 0;
+	source_adopt(engine->source);
+	if (source_attach(engine->source, &engine->triggers))
+		return EXIT_CANNOT;
+	source_replace_earlier(engine->source);
+	return 0;
 }
 
 /* --- events -------------------------------------------------------------------------------- */
@@ -473,16 +442,16 @@ static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
 	const char *rel = guards_cgroup(engine->guards, 0);
 
 	if (policy_set_count(policies) != 1 || !rel ||
-	    cgroup_limit_binding(engine->tree, rel, limit) || !limit->cgroup)
+	    cgroup_limit_binding(engine->host.tree, rel, limit) || !limit->cgroup)
 		return;
 	ready->has_guard = true;
 	ready->cgroup = rel;
 	ready->limit_bytes = limit->limit_bytes;
 	ready->limit_cgroup = limit->cgroup;
 	ready->reserve_bytes = policy_reserve_bytes(policy_set_policy(policies, 0),
-						    limit->limit_bytes, engine->page_bytes);
+						    limit->limit_bytes, engine->host.page_bytes);
 	ready->lends = engine->lends;
-	if (!cgroup_open(engine->tree, rel, &dirfd))
+	if (!cgroup_open(engine->host.tree, rel, &dirfd))
 		cgroup_id(dirfd, &ready->cgroup_id);
 }
 
@@ -519,9 +488,9 @@ void engine_status(struct engine *engine)
 {
 	struct status status = {
 		.realtime_ns = clock_ns(CLOCK_REALTIME),
-		.page_bytes = engine->page_bytes,
+		.page_bytes = engine->host.page_bytes,
 	};
-	int r = accounts_read(engine->source, engine->rescue.airbag, engine->tree,
+	int r = accounts_read(engine->source, engine->rescue.airbag, engine->host.tree,
 			      guards_policies(engine->guards), &status);
 
 	if (!r)
@@ -542,6 +511,26 @@ void engine_loop(struct engine *engine)
 	uv_run(&engine->loop, UV_RUN_DEFAULT);
 }
 
+/* Reports that wait for names, for 30 s at most. */
+static void finish_naming(struct engine *engine)
+{
+	while (incidents_is_naming(engine->incidents))
+		uv_run(&engine->loop, UV_RUN_ONCE);
+}
+
+void engine_leave(struct engine *engine)
+{
+	finish_naming(engine);
+	service_is_reloading(&engine->service);
+	source_leave(engine->source);
+}
+
+void engine_return(struct engine *engine)
+{
+	source_return(engine->source);
+	service_is_ready(&engine->service);
+}
+
 void engine_stop(struct engine *engine)
 {
 	uv_stop(&engine->loop);
@@ -559,9 +548,8 @@ void engine_settle(struct engine *engine)
 	on_kept(&engine->kept_poll, 0, 0);
 	incidents_close_all(engine->incidents);
 	keeper_settle(engine->rescue.keeper);
-	on_kept(&engine->kept_poll, 0, 0);	       /* the reports say when limits went back */
-	while (incidents_is_naming(engine->incidents)) /* for 30 s at most */
-		uv_run(&engine->loop, UV_RUN_ONCE);
+	on_kept(&engine->kept_poll, 0, 0); /* the reports say when limits went back */
+	finish_naming(engine);
 }
 
 static void close_handle(uv_handle_t *handle, void *userdata)
@@ -590,11 +578,10 @@ struct engine *engine_free(struct engine *engine)
 	close_fd(engine->signal_fd);
 	swap_watch_stop(&engine->swap);
 	guard_watch_stop(&engine->guard_watch);
-	close_fd(engine->proc_fd);
 	close_fd(engine->sinks.report_dirfd);
 	guards_free(engine->guards);
 	profiles_free(engine->profiles);
-	cgroup_tree_free(engine->tree);
+	host_close(&engine->host);
 	free(engine);
 	return NULL;
 }

@@ -37,8 +37,9 @@ struct engine_config {
 	bool wants_reports;
 	const char *profiles; /* their directory; NULL: those that are installed; borrowed */
 	bool no_profiles;
-	bool restarts;	   /* --then restart */
-	uint32_t accounts; /* room for those of so many limits; 0: by the machine */
+	bool restarts;	     /* --then restart */
+	const char *pin_dir; /* where programs outlive us; NULL: nowhere; borrowed */
+	uint32_t accounts;   /* room for those of so many limits; 0: by the machine */
 };
 
 struct engine_events {
@@ -75,6 +76,10 @@ void engine_status(struct engine *engine);
  * ended, as by engine_finish().
  */
 void engine_loop(struct engine *engine);
+/* After engine_loop(): we end, and what is attached stays in force, with what is open on record: before exec(3). */
+void engine_leave(struct engine *engine);
+/* It has failed: we go on. */
+void engine_return(struct engine *engine);
 /* Ends engine_loop() after this turn. */
 void engine_stop(struct engine *engine);
 /* Ends engine_loop() as soon as no trip waits for the end of its grace: at once without --grace. */

@@ -13,8 +13,6 @@
 #include "sense/proc.h"
 #include "source/rss.h"
 
-#define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
-
 /* What a guard is to the kernel side. */
 struct resolved {
 	char *rel;	    /* its cgroup, or the one of its process; NULL: everything */
@@ -173,7 +171,7 @@ static int check_pid(const struct guards *guards, const struct policy *policy, p
 		log_error("cannot tell the cgroup of process %d: %s", pid, strerror(-r));
 		return EXIT_CANNOT;
 	}
-	if (pid == 1 && guards->config.pid_ns == PID_NS_INITIAL_INO) {
+	if (pid == 1 && guards->config.initial_pid_ns) {
 		log_error("process 1 is the machine's init, which is never signalled: give another "
 			  "pid");
 		return EXIT_USAGE;
@@ -239,6 +237,7 @@ int guards_add_config(struct guards *guards, const struct config *config)
 	int r = 0;
 
 	guards->configuration = config;
+	policy_set_renumber(guards->policies, config_fingerprint(config));
 	for (size_t i = 0; !r && i < last; i++)
 		r = add(guards, &config_guard(config, i)->policy,
 			&(const struct guard){

@@ -20,9 +20,10 @@ struct guards;
 
 struct guards_config {
 	const struct cgroup_tree *tree;
-	int proc_fd;	  /* open /proc, kept by the caller */
-	uint32_t pid_ns;  /* inode of our PID namespace */
-	uint32_t cpu_ids; /* highest possible CPU number + 1 */
+	int proc_fd;	     /* open /proc, kept by the caller */
+	uint32_t pid_ns;     /* inode of our PID namespace */
+	bool initial_pid_ns; /* it is the machine's */
+	uint32_t cpu_ids;    /* highest possible CPU number + 1 */
 };
 
 /* 0 or -ENOMEM. */

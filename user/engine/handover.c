@@ -328,6 +328,8 @@ static bool is_alive(const struct handover *handover, const struct entry *entry)
 {
 	uint64_t ticks;
 
+	if ((pid_t)entry->owner == getpid()) /* before an exec: whoever else had our pid is gone */
+		return false;
 	return !proc_start_ticks(handover->proc_fd, (pid_t)entry->owner, &ticks) &&
 	       ticks == entry->owner_start_ticks;
 }

@@ -2,10 +2,12 @@
 #include "engine/service.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/util.h"
@@ -121,6 +123,15 @@ int service_start(struct service *service, const struct service_config *config)
 void service_is_ready(struct service *service)
 {
 	tell(service, "READY=1");
+}
+
+void service_is_reloading(struct service *service)
+{
+	char state[64];
+
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
+		 clock_ns(CLOCK_MONOTONIC) / NSEC_PER_USEC);
+	tell(service, state);
 }
 
 void service_is_stopping(struct service *service)

@@ -42,6 +42,8 @@ struct service {
  */
 int service_start(struct service *service, const struct service_config *config);
 void service_is_ready(struct service *service);
+/* It is ready again when service_is_ready() says so, by another program in this process as well. */
+void service_is_reloading(struct service *service);
 void service_is_stopping(struct service *service);
 /* Takes one that was not started, all zero. */
 void service_stop(struct service *service);

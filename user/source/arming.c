@@ -15,14 +15,14 @@
 #include "base/wake.h"
 #include "base/worker.h"
 #include "source/maps.h"
+#include "source/pins.h"
 
 #define ARMING_STACK (256UL * 1024) /* bytes */
 #define ARMING_PRIORITY 49	    /* SCHED_FIFO: after the responder, before everybody else */
 #define HOLD_NS (10 * NSEC_PER_SEC) /* attached for so long after a limit was armed last */
 
 struct arming {
-	const struct maps *maps;
-	const struct bpf_program *growth;
+	struct arming_config config;
 	struct bpf_link *link; /* NULL: not attached */
 	struct worker worker;
 	bool has_warned;
@@ -30,13 +30,13 @@ struct arming {
 
 static void tell_kernel(const struct arming *arming, bool is_attached)
 {
-	__atomic_store_n(&maps_settings(arming->maps)->growth_attached, is_attached,
+	__atomic_store_n(&maps_settings(arming->config.maps)->growth_attached, is_attached,
 			 __ATOMIC_RELEASE);
 }
 
 static void attach(struct arming *arming)
 {
-	arming->link = bpf_program__attach(arming->growth);
+	arming->link = bpf_program__attach(arming->config.growth);
 	if (!arming->link) {
 		if (!arming->has_warned)
 			log_warn("cannot attach the growth trigger: %s; the others go on without "
@@ -45,7 +45,11 @@ static void attach(struct arming *arming)
 		arming->has_warned = true;
 		return;
 	}
-	maps_recall_grants(arming->maps); /* what grew under them was not counted meanwhile */
+	if (pins_add(arming->config.pins, bpf_program__name(arming->config.growth),
+		     bpf_link__fd(arming->link)))
+		log_debug("the growth trigger would not outlive us: %s, ignoring", strerror(errno));
+	maps_recall_grants(
+		arming->config.maps); /* what grew under them was not counted meanwhile */
 	tell_kernel(arming, true);
 	log_debug("a limit is armed: the growth trigger is attached");
 }
@@ -53,6 +57,7 @@ static void attach(struct arming *arming)
 static void detach(struct arming *arming)
 {
 	tell_kernel(arming, false);
+	pins_drop(arming->config.pins, bpf_program__name(arming->config.growth));
 	bpf_link__destroy(arming->link);
 	arming->link = NULL;
 	log_debug("no limit is armed: the growth trigger is detached");
@@ -65,7 +70,7 @@ static int look(struct arming *arming)
 
 	if (!arming->link)
 		return -1;
-	armed_ns = __atomic_load_n(&maps_settings(arming->maps)->armed_ns, __ATOMIC_RELAXED);
+	armed_ns = __atomic_load_n(&maps_settings(arming->config.maps)->armed_ns, __ATOMIC_RELAXED);
 	elapsed = now > armed_ns ? now - armed_ns : 0;
 	if (elapsed < HOLD_NS)
 		return (int)((HOLD_NS - elapsed) / NSEC_PER_MSEC) + 1;
@@ -91,8 +96,7 @@ static void *arming_main(void *userdata)
 	return NULL;
 }
 
-int arming_new(struct arming **ret, const struct maps *maps, const struct bpf_program *growth,
-	       struct bpf_link *link)
+int arming_new(struct arming **ret, const struct arming_config *config, struct bpf_link *link)
 {
 	struct sched_param param = {.sched_priority = ARMING_PRIORITY};
 	struct arming *arming = calloc(1, sizeof(*arming));
@@ -102,9 +106,8 @@ int arming_new(struct arming **ret, const struct maps *maps, const struct bpf_pr
 		bpf_link__destroy(link);
 		return -ENOMEM;
 	}
-	*arming = (struct arming){
-		.maps = maps, .growth = growth, .link = link, .worker = WORKER_NONE};
-	maps_settings(maps)->armed_ns = clock_ns(CLOCK_MONOTONIC);
+	*arming = (struct arming){.config = *config, .link = link, .worker = WORKER_NONE};
+	maps_settings(config->maps)->armed_ns = clock_ns(CLOCK_MONOTONIC);
 	tell_kernel(arming, true);
 	r = worker_open(&arming->worker, "arming");
 	if (!r)

@@ -14,13 +14,17 @@ struct arming;
 struct bpf_link;
 struct bpf_program;
 struct maps;
+struct pins;
 
-/*
- * Starts the thread. `link` is that of the program `growth`, which is attached, and is taken, errors included.
- * All else is borrowed and outlives it. 0 or -errno.
- */
-int arming_new(struct arming **ret, const struct maps *maps, const struct bpf_program *growth,
-	       struct bpf_link *link);
+/* All of it is borrowed. */
+struct arming_config {
+	const struct maps *maps;
+	const struct pins *pins; /* where the link is kept; NULL: nowhere */
+	const struct bpf_program *growth;
+};
+
+/* Starts the thread. `link` is that of the program, which is attached, and is taken, errors included. 0 or -errno. */
+int arming_new(struct arming **ret, const struct arming_config *config, struct bpf_link *link);
 /* Ends the thread, and detaches. Takes NULL. Returns NULL. */
 struct arming *arming_free(struct arming *arming);
 

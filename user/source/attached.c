@@ -14,6 +14,7 @@
 #include "source/arming.h"
 #include "source/load.h"
 #include "source/maps.h"
+#include "source/pins.h"
 
 /* What a CPU can fill between two timer ticks and until the growth trigger is attached, bytes. */
 #define TICK_GROWTH_BYTES (80UL << 20)
@@ -36,6 +37,15 @@ static size_t row_of(const char *program)
 	return hook_find(program) - hooks;
 }
 
+static void keep(const struct attached *attached, size_t row)
+{
+	int r = pins_add(attached->config.pins, hooks[row].program,
+			 bpf_link__fd(attached->links[row]));
+
+	if (r)
+		log_warn("%s would not outlive us: %s, ignoring", hooks[row].program, strerror(-r));
+}
+
 static int attach(struct attached *attached, size_t row)
 {
 	const struct bpf_program *program = program_of(attached, row);
@@ -45,8 +55,10 @@ static int attach(struct attached *attached, size_t row)
 		return 0;
 	attached->links[row] = bpf_program__attach(program);
 	attached->used[row] = attached->links[row];
-	if (attached->used[row])
+	if (attached->used[row]) {
+		keep(attached, row);
 		return 0;
+	}
 	r = -errno;
 	if (hooks[row].needed) {
 		log_error("cannot attach %s: %s", hooks[row].program, strerror(-r));
@@ -99,7 +111,11 @@ static int let_go_of_growth(struct attached *attached)
 		maps_settings(config->maps)->arm_pages = MIN(config->cpu_ids, TICK_GROWTH_CPUS) *
 							 TICK_GROWTH_BYTES / sysconf(_SC_PAGESIZE);
 	attached->links[row] = NULL;
-	r = arming_new(&attached->arming, config->maps, program_of(attached, row), link);
+	r = arming_new(&attached->arming,
+		       &(const struct arming_config){.maps = config->maps,
+						     .pins = config->pins,
+						     .growth = program_of(attached, row)},
+		       link);
 	if (r)
 		log_error("cannot start a thread: %s", strerror(-r));
 	return r;

@@ -15,12 +15,14 @@
 struct attached;
 struct bpf_object;
 struct maps;
+struct pins;
 
 struct attached_config {
 	const struct bpf_object *object;
 	const struct maps *maps;
-	uint32_t cpu_ids; /* highest possible CPU number + 1 */
-	bool ticks_stop;  /* on some CPUs, while one process runs */
+	uint32_t cpu_ids;	 /* highest possible CPU number + 1 */
+	bool ticks_stop;	 /* on some CPUs, while one process runs */
+	const struct pins *pins; /* where links are kept; NULL: nowhere */
 };
 
 /*

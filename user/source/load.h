@@ -7,6 +7,8 @@
 
 struct bpf_object;
 struct bpf_program;
+struct kernel_features;
+struct source_config;
 
 /* Before an object is opened: libbpf's words go to the trace log, and maps may lock their memory. */
 void load_begin(void);
@@ -16,6 +18,13 @@ void load_begin(void);
  * -ENOENT: it has none.
  */
 int load_prepare(const struct bpf_object *object);
+
+/*
+ * The guard's object, opened, sized and loaded as this kernel and the configuration have it. What the kernel has is
+ * in *ret_features in any case. 0 or -errno; -ENODATA: it does not describe its types.
+ */
+int load_object(const struct source_config *config, struct kernel_features *ret_features,
+		struct bpf_object **ret);
 
 /* Runs an iterator over all tasks. How many bytes it wrote, at most `size`; or -errno. */
 ssize_t load_iterate(const struct bpf_program *program, void *ret, size_t size);

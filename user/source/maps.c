@@ -186,6 +186,11 @@ int maps_put(const struct maps *maps, enum map_id id, const void *key, const voi
 	return bpf_map_update_elem(maps->maps[id].fd, key, value, BPF_ANY);
 }
 
+int maps_add(const struct maps *maps, enum map_id id, const void *key, const void *value)
+{
+	return bpf_map_update_elem(maps->maps[id].fd, key, value, BPF_NOEXIST);
+}
+
 int maps_delete(const struct maps *maps, enum map_id id, const void *key)
 {
 	return bpf_map_delete_elem(maps->maps[id].fd, key);

@@ -57,6 +57,8 @@ void maps_recall_grants(const struct maps *maps);
 
 /* Sets a value, in place of an older one. -E2BIG: the map is full. */
 int maps_put(const struct maps *maps, enum map_id id, const void *key, const void *value);
+/* The same, unless there is one. */
+int maps_add(const struct maps *maps, enum map_id id, const void *key, const void *value);
 /* -ENOENT: none of that key. */
 int maps_delete(const struct maps *maps, enum map_id id, const void *key);
 /* -ENOENT: none of that key. Nothing is allocated but for an account. */

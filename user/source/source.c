@@ -2,7 +2,6 @@
 #include "source/source.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <malloc.h>
 #include <string.h>
@@ -10,19 +9,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "source/adopt.h"
 #include "source/attached.h"
-#include "source/features.h"
 #include "source/load.h"
 #include "source/maps.h"
-#include "guard.skel.h"
-#include "guard_basic.skel.h"
-
-/* There are about so many usage samples, however many CPUs write them. */
-#define USAGE_SAMPLES_MAX 16384U
-#define USAGE_SAMPLES_PER_CPU_MIN 64U
-#define STACKS_MAX 512	      /* of 8 KiB each */
-#define PROCESSES_PER_CPU 512 /* four times what a CPU may keep to itself */
-#define WEIGHTS_MAX 8192      /* a stack in a spike */
+#include "source/pins.h"
 
 struct ring_callback {
 	source_record_fn fn;
@@ -32,6 +23,7 @@ struct ring_callback {
 struct source {
 	struct bpf_object *object;
 	struct maps *maps;
+	struct pins *pins;	   /* NULL: nothing is kept */
 	struct attached *attached; /* NULL: not yet */
 	uint64_t asked_ns,
 		asked_checks; /* when its cost was asked for last, or since it is attached */
@@ -45,166 +37,22 @@ struct source {
 
 /* --- opening ------------------------------------------------------------------------------- */
 
-static uint32_t usage_samples_per_cpu(const struct source_config *config)
+/* Without it all else works: it is told, and no more. */
+static void keep(struct source *source, const char *dir)
 {
-	return MAX(USAGE_SAMPLES_MAX / config->cpu_ids, USAGE_SAMPLES_PER_CPU_MIN);
-}
+	int r = dir ? pins_new(&source->pins, dir) : 0;
 
-/*
- * Maps whose size depends on the machine: as declared in bpf/, or so many times that, or at least so many
- * entries. Those of the profiler take room only where something is recorded.
- */
-static int size_maps(const struct bpf_object *object, const struct source_config *config)
-{
-	const uint32_t cpus = config->cpu_ids;
-	const struct {
-		const char *name;
-		bool profiler;
-		uint32_t times, least;
-	} sizes[] = {
-		{"limits", .times = !config->limits, .least = config->limits},
-		/* Limits above those that have an account may be raised, too. */
-		{"loans", .times = 1, .least = config->limits},
-		{"guard_cgroups", .times = 1, .least = config->limits},
-		{"pinned", .times = 1, .least = config->limits},
-		{"signalled", .times = 1, .least = config->limits},
-		{"guard_pids", .times = 1, .least = config->children},
-		{"slots", .times = cpus},
-		{"checks", .times = cpus},
-		{"subtree_sums", .times = cpus},
-		{"cpu_offsets", .times = cpus},
-		{"usage_grants", .times = cpus},
-		{"latches", .times = 1, .least = cpus * 4},
-		{"processes", .times = 1, .least = cpus * PROCESSES_PER_CPU},
-		{"scratches", true, .times = cpus * APO_TRIGGERS},
-		{"usage_samples", true, .times = cpus * usage_samples_per_cpu(config)},
-		{"stacks", true, .times = STACKS_MAX},
-		{"stack_queue", true, .times = STACKS_MAX * 2},
-		{"weights", true, .times = WEIGHTS_MAX},
-		{"weight_queue", true, .times = WEIGHTS_MAX * 2},
-	};
-	int r = 0;
-
-	for (size_t i = 0; !r && i < ARRAY_SIZE(sizes); i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object, sizes[i].name);
-
-		if (!map)
-			return -EPROTO;
-		if (!sizes[i].profiler || config->profiling)
-			r = bpf_map__set_max_entries(map,
-						     MAX(bpf_map__max_entries(map) * sizes[i].times,
-							 sizes[i].least));
-	}
-	return r;
-}
-
-/* Facts about the machine, known to the verifier. They begin `.rodata`, the same in both objects. */
-static int set_constants(const struct bpf_object *object, const struct source_config *config,
-			 bool batched)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
-	struct guard_bpf__rodata *constants;
-	_cleanup_free_ void *copy = NULL;
-	const void *declared;
-	size_t size = 0;
-
-	_Static_assert(sizeof(struct guard_bpf__rodata) == sizeof(struct guard_basic_bpf__rodata),
-		       "one source");
-	declared = map ? bpf_map__initial_value(map, &size) : NULL;
-	if (!declared || size < sizeof(*constants))
-		return -EPROTO;
-	constants = copy = malloc(size);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, declared, size);
-	constants->memcg_v1 = config->memcg_v1;
-	constants->nr_cpus = config->cpu_ids;
-	constants->nr_nodes = config->node_ids;
-	constants->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
-	constants->may_swap = config->may_swap;
-	constants->pages_per_event = batched ? 66 : 1;
-	constants->usage_samples_per_cpu = usage_samples_per_cpu(config);
-	return bpf_map__set_initial_value(map, copy, size);
-}
-
-/*
- * A program that is needed is loaded in any case: where it cannot be, loading fails. One without a row, or
- * a row without a program, is a mistake of ours.
- */
-static int choose_programs(const struct bpf_object *object, const struct kernel_features *features)
-{
-	bool used[HOOKS_MAX];
-	struct bpf_program *program;
-
-	hooks_choose(features->hooks, used);
-	for (size_t i = 0; i < hook_count; i++) {
-		program = bpf_object__find_program_by_name(object, hooks[i].program);
-		if (!program)
-			return -EPROTO;
-		bpf_program__set_autoload(program, hooks[i].needed || used[i]);
-	}
-	program = NULL;
-	while ((program = bpf_object__next_program(object, program)))
-		if (bpf_program__type(program) == BPF_PROG_TYPE_TRACING &&
-		    bpf_program__expected_attach_type(program) != BPF_TRACE_ITER &&
-		    !hook_find(bpf_program__name(program)))
-			return -EPROTO;
-	return 0;
-}
-
-/* Two objects of one source: the same maps, and programs of the same names. */
-static struct bpf_object *open_object(const struct kernel_features *features)
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "guard");
-	size_t size;
-	const void *elf = features->bpf_send_signal_task ? guard_bpf__elf_bytes(&size)
-							 : guard_basic_bpf__elf_bytes(&size);
-
-	return bpf_object__open_mem(elf, size, &opts);
-}
-
-static int load(const struct source_config *config, const struct kernel_features *features,
-		bool batched, struct bpf_object **ret)
-{
-	struct bpf_object *object = open_object(features);
-	int r;
-
-	if (!object)
-		return -errno;
-	r = set_constants(object, config, batched);
 	if (!r)
-		r = choose_programs(object, features);
+		r = pins_add(source->pins, PIN_SIGNALLED, maps_fd(source->maps, MAP_SIGNALLED))
+			    ?: pins_add(source->pins, PIN_RECORDS,
+					maps_fd(source->maps, MAP_RECORDS));
 	if (!r)
-		r = size_maps(object, config);
-	if (!r)
-		r = bpf_object__load(object);
-	if (!r)
-		r = load_prepare(object);
-	if (r) {
-		bpf_object__close(object);
-		return r;
-	}
-	*ret = object;
-	return 0;
-}
-
-/* ret_features are written in any case. -ENODATA: the kernel does not describe its types. */
-static int probe_and_load(const struct source_config *config, struct kernel_features *ret_features,
-			  struct bpf_object **ret)
-{
-	struct btf *btf;
-	bool batched;
-
-	load_begin();
-	btf = features_btf();
-	if (!btf) {
-		*ret_features = (struct kernel_features){};
-		return -ENODATA;
-	}
-	features_read(btf, ret_features);
-	batched = features_counters_batched(btf);
-	btf__free(btf);
-	return load(config, ret_features, batched, ret);
+		return;
+	log_warn("if this process is killed nothing is guarded until it is started again: cannot "
+		 "keep programs in %s: %s (mount -t bpf bpf /sys/fs/bpf, or name another place by "
+		 "pin-dir)",
+		 dir, r == -ENOTSUP ? "it is in no BPF file system" : strerror(-r));
+	source->pins = pins_free(source->pins);
 }
 
 int source_new(struct source **ret, const struct source_config *config)
@@ -215,7 +63,7 @@ int source_new(struct source **ret, const struct source_config *config)
 
 	if (!source)
 		return -ENOMEM;
-	r = probe_and_load(config, &features, &source->object);
+	r = load_object(config, &features, &source->object);
 	if (!r)
 		r = maps_new(&source->maps, source->object);
 	if (r == -ENODATA && !features.has_btf) {
@@ -228,6 +76,7 @@ int source_new(struct source **ret, const struct source_config *config)
 		source_free(source);
 		return r;
 	}
+	keep(source, config->pin_dir);
 	source->cpu_ids = config->cpu_ids;
 	source->ticks_stop = config->ticks_stop;
 	maps_settings(source->maps)->profiling = config->profiling;
@@ -246,7 +95,7 @@ int source_probe(struct kernel_features *ret)
 	struct bpf_object *object = NULL;
 	struct kernel_features features;
 
-	features.load_error = probe_and_load(&config, &features, &object);
+	features.load_error = load_object(&config, &features, &object);
 	bpf_object__close(object);
 	*ret = features;
 	return 0;
@@ -257,6 +106,7 @@ struct source *source_free(struct source *source)
 	if (!source)
 		return NULL;
 	attached_free(source->attached);
+	pins_free(source->pins);
 	ring_buffer__free(source->records);
 	ring_buffer__free(source->urgent);
 	maps_free(source->maps);
@@ -272,6 +122,7 @@ int source_attach(struct source *source, struct trigger_names *ret)
 	const struct attached_config config = {
 		.object = source->object,
 		.maps = source->maps,
+		.pins = source->pins,
 		.cpu_ids = source->cpu_ids,
 		.ticks_stop = source->ticks_stop,
 	};
@@ -302,6 +153,56 @@ int source_cost(struct source *source, struct status_cost *ret)
 	if (source->attached)
 		ret->program_count = attached_programs(source->attached, ret->programs);
 	return 0;
+}
+
+/* --- earlier instances --------------------------------------------------------------------- */
+
+static int deliver(void *userdata, void *data, size_t size);
+
+static void adopt(const char *dir, void *userdata)
+{
+	struct source *source = userdata;
+	int r = adopt_signalled(source->maps, dir);
+
+	if (!r)
+		r = adopt_records(dir, deliver, &source->on_record);
+	if (r)
+		log_warn("cannot read what an earlier apoptosis has left in %s: %s, ignoring", dir,
+			 strerror(-r));
+}
+
+void source_adopt(struct source *source)
+{
+	if (source->pins)
+		pins_each_earlier(source->pins, adopt, source);
+}
+
+void source_replace_earlier(struct source *source)
+{
+	size_t n;
+
+	source_adopt(source);
+	n = source->pins ? pins_remove_earlier(source->pins) : 0;
+	if (n)
+		log_info("took over from an earlier apoptosis, whose programs have guarded until "
+			 "now");
+}
+
+void source_leave(struct source *source)
+{
+	maps_settings(source->maps)->unattended = 1;
+	maps_recall_grants(source->maps);
+}
+
+void source_return(struct source *source)
+{
+	maps_settings(source->maps)->unattended = 0;
+	maps_recall_grants(source->maps);
+}
+
+int source_remove_kept(const char *pin_dir)
+{
+	return pins_remove_all(pin_dir);
 }
 
 /* --- records ------------------------------------------------------------------------------- */

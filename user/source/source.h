@@ -21,6 +21,8 @@
 #include "core/protection.h"
 #include "core/status.h"
 
+#define PINS_DIR_DEFAULT "/sys/fs/bpf/apoptosis"
+
 struct source;
 
 struct source_config {
@@ -33,6 +35,11 @@ struct source_config {
 	/* Room for so many accounts of limits, and children of guarded processes; 0: as in bpf/. */
 	uint32_t limits;
 	uint32_t children;
+	/*
+	 * Where the programs are kept if we end without a word, until the next start (source/pins.h); NULL: nowhere.
+	 * Borrowed until source_new() is over.
+	 */
+	const char *pin_dir;
 };
 
 int source_new(struct source **ret, const struct source_config *config);
@@ -83,6 +90,20 @@ void source_set_swap(struct source *source, uint64_t free_pages, uint64_t nr_swa
  * logged and ignored. The growth trigger comes and goes from then on (source/arming.h).
  */
 int source_attach(struct source *source, struct trigger_names *ret);
+
+/*
+ * What the programs of an earlier instance know and have recorded: who was signalled, and, by the function of
+ * source_on_record(), what nobody has read. Before attaching, so that nobody is signalled twice.
+ */
+void source_adopt(struct source *source);
+/* After attaching: the rest of that; then those programs go. */
+void source_replace_earlier(struct source *source);
+/* We end, and the programs stay: they are to do by themselves what they would leave to us. */
+void source_leave(struct source *source);
+/* We do not end after all. */
+void source_return(struct source *source);
+/* Removes all programs that were kept there, of whichever instance. How many instances these were; -errno. */
+int source_remove_kept(const char *pin_dir);
 
 /* What the programs in use cost, as far as the kernel counts that. One thread. */
 int source_cost(struct source *source, struct status_cost *ret);
