@@ -55,7 +55,7 @@ enum apo_policy_flag {
 enum apo_profiled {
 	APO_PROFILED_STOP = 1, /* the shutdown signal, unless it is the operator's choice */
 	APO_PROFILED_WARN = 2,
-	APO_PROFILED_NEVER = 4, /* they are not told to stop, nor are they where nobody answers */
+	APO_PROFILED_NEVER = 4, /* they are never told to stop */
 };
 
 /* Key of the map `profiled`, a trie: the longest that fits a command counts. The value is a __u32 of those bits. */

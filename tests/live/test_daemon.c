@@ -133,3 +133,34 @@ Test(daemon, does_not_start_with_mistakes)
 		       "airbag");
 	expect_refused("nonsense\n", "apoptosis.conf:1:");
 }
+
+/* What a program reads of it. */
+static json_t *document_of(const char *const args[], int code)
+{
+	struct live_process *process = live_tool_to_end(args);
+	json_t *document = json_loads(process->output[0], 0, NULL);
+
+	live_check(live_exit_code(process) == code, "it ends with %d", live_exit_code(process));
+	live_check(document, "no JSON: %s", process->output[0]);
+	return document;
+}
+
+Test(daemon, configuration_is_told_as_json)
+{
+	const char *bad = config_file("[guard a]\ncgroup = /a\nairbg = auto\n");
+	const char *good = config_file("[guard a]\ncgroup = /a\ngrace = 7s\n");
+	json_t *document;
+
+	document = document_of((const char *[]){"check-config", "--json", "-c", bad, NULL}, 2);
+	live_check(json_array_size(live_member(document, "mistakes")) == 1, "not one mistake");
+	document = document_of((const char *[]){"check-config", "--json", "-c", good, NULL}, 0);
+	live_check(json_array_size(live_member(document, "mistakes")) == 0, "a mistake");
+	document = document_of((const char *[]){"config", "show", "--json", "-c", good,
+						"--effective", "/a/b", NULL},
+			       0);
+	live_expect_text(document, "guard", "a");
+	live_expect_text(document, "for", "/a");
+	live_expect_text(document, "cgroup", "/a/b");
+	document = document_of((const char *[]){"config", "show", "--json", "-c", good, NULL}, 0);
+	live_check(json_array_size(live_member(document, "guards")) == 2, "not two guards");
+}

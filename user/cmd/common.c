@@ -38,18 +38,20 @@ int common_options(enum command command, int argc, char **argv, struct options *
 	return -1;
 }
 
-static void complain(const char *line, void *userdata)
+static void log_mistake(const char *line, void *userdata)
 {
 	(void)userdata;
 	log_error("%s", line);
 }
 
-int common_config(const struct options *options, struct config **ret)
+int common_config(const struct options *options, config_complain_fn complain, void *userdata,
+		  struct config **ret)
 {
 	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ char *where = NULL;
 	size_t mistakes;
-	int r = config_files_read(root_fd, options->config, complain, NULL, ret, &where);
+	int r = config_files_read(root_fd, options->config, complain ?: log_mistake, userdata, ret,
+				  &where);
 
 	if (r) {
 		log_error("cannot read %s: %s", where ?: "the configuration", strerror(-r));

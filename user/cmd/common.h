@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "core/config.h"
 #include "core/options.h"
 
 /*
@@ -13,13 +14,12 @@
  */
 int common_options(enum command command, int argc, char **argv, struct options *ret);
 
-struct config;
-
 /*
- * Reads the configuration of --config, or the usual files. The exit status: EXIT_USAGE after a line for each thing
- * that is wrong.
+ * Reads the configuration of --config, or the usual files; what is wrong is told `complain`, a line each (NULL: it is
+ * logged). The exit status: EXIT_USAGE if anything is.
  */
-int common_config(const struct options *options, struct config **ret);
+int common_config(const struct options *options, config_complain_fn complain, void *userdata,
+		  struct config **ret);
 
 struct engine_config;
 

@@ -82,7 +82,7 @@ int cmd_config(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	status = common_config(&options, &config) ?: show(config, &options);
+	status = common_config(&options, NULL, NULL, &config) ?: show(config, &options);
 	config_free(config);
 	return status;
 }

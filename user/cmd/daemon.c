@@ -35,7 +35,7 @@ static void reload(struct engine *engine, void *userdata)
 	const struct daemon *daemon = userdata;
 	struct config *config = NULL;
 
-	if (common_config(daemon->options, &config)) {
+	if (common_config(daemon->options, NULL, NULL, &config)) {
 		log_error("the configuration stays as it was");
 		return;
 	}
@@ -124,7 +124,7 @@ int cmd_daemon(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	remember_start(&daemon, argv);
-	status = common_config(&options, &daemon.config) ?: only_one_lock(&lock_fd);
+	status = common_config(&options, NULL, NULL, &daemon.config) ?: only_one_lock(&lock_fd);
 	if (!status)
 		status = options.detach_all ? detach_all(pin_dir_of(&daemon)) : run(&daemon);
 	config_free(daemon.config);

@@ -309,6 +309,7 @@ static const char *wrong_with_guard(const struct config *config, const struct se
 {
 	if (!is_for_somebody(section))
 		return "it is for nobody: give cgroup, unit, slice or container";
+	_Static_assert(CONFIG_GUARDS_MAX == 63, "the text says so");
 	return config->guard_count == CONFIG_GUARDS_MAX ? "there are too many guards: 63 may be"
 							: NULL;
 }

@@ -40,6 +40,8 @@ const char *const config_matches[CONFIG_MATCHES] = {
 	[CONFIG_CONTAINER] = "container",
 };
 
+_Static_assert(CONFIG_PRIORITY_MAX == 1000, "the range says so");
+
 /* Keys of a guard that are no options, nor say for whom it is. */
 static const struct own_key {
 	const char *name;

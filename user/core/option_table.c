@@ -324,13 +324,16 @@ static int set_pprof(struct options *o, const char *value, const char **ret_why)
 	return 0;
 }
 
+static int set_text(const char **text, const char *value)
+{
+	*text = value;
+	return *value ? 0 : -EINVAL;
+}
+
 static int set_html(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
-	if (!*value)
-		return -EINVAL;
-	o->html = value;
-	return 0;
+	return set_text(&o->html, value);
 }
 
 static int set_config(struct options *o, const char *value, const char **ret_why)

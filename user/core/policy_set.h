@@ -47,7 +47,7 @@ struct guard {
 
 struct policy_set;
 
-/* generation: of these policies, not 0; the same for the same, and for no others. NULL: no memory. */
+/* generation: not 0. It is another one where records of other policies may turn up. NULL: no memory. */
 struct policy_set *policy_set_new(uint32_t generation);
 /* Takes NULL. Returns NULL. */
 struct policy_set *policy_set_free(struct policy_set *set);

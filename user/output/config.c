@@ -72,58 +72,54 @@ int config_covered_text(FILE *file, const struct config *config,
 
 /* --- JSON ---------------------------------------------------------------------------------- */
 
-static json_t *values_json(const struct config *config, size_t guard)
+static json_t *value_json(const struct config_value *value)
 {
-	json_t *values = json_array();
+	json_t *object = json_object();
+	int r = 0;
 
-	for (size_t i = 0; values && i < config_values(); i++) {
-		struct config_value value = config_value(config, guard, i);
-		json_t *object = json_pack("{s:s, s:s, s:s?, s:s?}", "key", value.key, "value",
-					   value.value, "file", value.file, "section",
-					   value.section);
-
-		if (object && value.file)
-			json_object_set_new(object, "line", json_integer(value.line));
-		if (json_array_append_new(values, object)) {
-			json_decref(values);
-			values = NULL;
-		}
-	}
-	return values;
+	r |= json_object_set_new(object, "key", json_string(value->key));
+	r |= json_object_set_new(object, "value", json_text(value->value));
+	r |= json_object_set_new(object, "file", json_text(value->file));
+	r |= json_object_set_new(object, "line", json_known(value->file, value->line));
+	r |= json_object_set_new(object, "section", json_text(value->section));
+	return json_finish(object, r);
 }
 
 static json_t *guard_json(const struct config *config, size_t index)
 {
 	const struct config_guard *guard = config_guard(config, index);
+	json_t *object = json_object(), *values = json_array();
+	int r = 0;
 
-	return json_pack("{s:s?, s:i, s:b, s:o}", "guard", guard->name, "priority", guard->priority,
-			 "enabled", guard->is_enabled, "values", values_json(config, index));
+	for (size_t i = 0; i < config_values(); i++) {
+		struct config_value value = config_value(config, index, i);
+
+		r |= json_array_append_new(values, value_json(&value));
+	}
+	r |= json_object_set_new(object, "guard", json_text(guard->name));
+	r |= json_object_set_new(object, "priority", json_integer(guard->priority));
+	r |= json_object_set_new(object, "enabled", json_boolean(guard->is_enabled));
+	r |= json_object_set_new(object, "values", values);
+	return json_finish(object, r);
 }
 
 json_t *config_json(const struct config *config)
 {
-	json_t *guards = json_array();
+	json_t *object = json_object(), *guards = json_array();
+	int r = 0;
 
-	for (size_t i = 0; guards && i < config_guards(config); i++) {
-		if (json_array_append_new(guards, guard_json(config, i))) {
-			json_decref(guards);
-			guards = NULL;
-		}
-	}
-	return guards ? json_pack("{s:o}", "guards", guards) : NULL;
+	for (size_t i = 0; i < config_guards(config); i++)
+		r |= json_array_append_new(guards, guard_json(config, i));
+	r |= json_object_set_new(object, "guards", guards);
+	return json_finish(object, r);
 }
 
 json_t *config_covered_json(const struct config *config, const struct config_covered *covered)
 {
 	json_t *object = guard_json(config, covered->guard);
-	_cleanup_free_ char *cgroup = text_utf8(covered->cgroup);
-	_cleanup_free_ char *at = covered->at ? text_utf8(covered->at) : NULL;
+	int r = 0;
 
-	if (object && (!cgroup || (covered->at && !at) ||
-		       json_object_set_new(object, "cgroup", json_string(cgroup)) ||
-		       json_object_set_new(object, "for", at ? json_string(at) : json_null()))) {
-		json_decref(object);
-		object = NULL;
-	}
-	return object;
+	r |= json_object_set_new(object, "cgroup", json_text(covered->cgroup));
+	r |= json_object_set_new(object, "for", json_text(covered->at));
+	return json_finish(object, r);
 }

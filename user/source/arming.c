@@ -36,6 +36,8 @@ static void tell_kernel(const struct arming *arming, bool is_attached)
 
 static void attach(struct arming *arming)
 {
+	int r;
+
 	arming->link = bpf_program__attach(arming->config.growth);
 	if (!arming->link) {
 		if (!arming->has_warned)
@@ -45,11 +47,12 @@ static void attach(struct arming *arming)
 		arming->has_warned = true;
 		return;
 	}
-	if (pins_add(arming->config.pins, bpf_program__name(arming->config.growth),
-		     bpf_link__fd(arming->link)))
-		log_debug("the growth trigger would not outlive us: %s, ignoring", strerror(errno));
-	maps_recall_grants(
-		arming->config.maps); /* what grew under them was not counted meanwhile */
+	r = pins_add(arming->config.pins, bpf_program__name(arming->config.growth),
+		     bpf_link__fd(arming->link));
+	if (r)
+		log_debug("the growth trigger would not outlive us: %s, ignoring", strerror(-r));
+	/* What grew under them was not counted meanwhile. */
+	maps_recall_grants(arming->config.maps);
 	tell_kernel(arming, true);
 	log_debug("a limit is armed: the growth trigger is attached");
 }
