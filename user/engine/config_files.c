@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/config_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "base/text.h"
 #include "base/util.h"
+#include "engine/drop_ins.h"
 
 /* In the order in which they come before each other. */
 static const char *const dirs[] = {
@@ -52,75 +51,38 @@ static int add_first(const struct reader *reader, int root_fd, const char *name,
 
 /* --- conf.d -------------------------------------------------------------------------------- */
 
-struct names {
-	char **names;
-	size_t count;
+struct drop_ins {
+	const struct reader *reader;
+	char **ret_where;
 };
 
-static void names_clear(struct names *names)
+static int add_drop_in(int dirfd, size_t dir, const char *name, void *userdata)
 {
-	for (size_t i = 0; i < names->count; i++)
-		free(names->names[i]);
-	free(names->names);
-}
+	const struct drop_ins *drop_ins = userdata;
+	char **where = drop_ins->ret_where;
 
-static int names_add(struct names *names, const char *name)
-{
-	char **more = reallocarray(names->names, names->count + 1, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	names->names = more;
-	if (asprintf(&more[names->count], "conf.d/%s", name) < 0)
-		return -ENOMEM;
-	names->count++;
-	return 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int names_read(struct names *names, int root_fd, const char *dir)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -1;
-	const struct dirent *entry;
-	int r = 0;
-	DIR *files;
-
-	if (asprintf(&path, "%s/conf.d", dir) < 0) {
-		path = NULL;
+	free(*where);
+	if (asprintf(where, "/%s/conf.d/%s", dirs[dir], name) < 0) {
+		*where = NULL;
 		return -ENOMEM;
 	}
-	fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	files = fdopendir(fd);
-	if (!files)
-		return -errno;
-	TAKE_FD(fd);
-	while (!r && (entry = readdir(files)))
-		if (entry->d_name[0] != '.' && text_ends_with(entry->d_name, ".conf"))
-			r = names_add(names, entry->d_name);
-	closedir(files);
-	return r;
+	return add_file(drop_ins->reader, dirfd, name, *where);
 }
 
 static int add_drop_ins(const struct reader *reader, int root_fd, char **ret_where)
 {
-	struct names names = {};
-	int r = 0;
+	int dirfds[ARRAY_SIZE(dirs)], r;
 
-	for (size_t i = 0; !r && i < ARRAY_SIZE(dirs); i++)
-		r = names_read(&names, root_fd, dirs[i]);
-	if (names.count)
-		qsort(names.names, names.count, sizeof(*names.names), compare_names);
-	for (size_t i = 0; !r && i < names.count; i++)
-		if (!i || strcmp(names.names[i], names.names[i - 1]) != 0)
-			r = add_first(reader, root_fd, names.names[i], ret_where);
-	names_clear(&names);
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		_cleanup_close_ int fd =
+			openat(root_fd, dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		dirfds[i] = fd < 0 ? -1 : openat(fd, "conf.d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	r = drop_ins_each(dirfds, ARRAY_SIZE(dirs), add_drop_in,
+			  &(struct drop_ins){reader, ret_where});
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		close_fd(dirfds[i]);
 	return r;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/profile_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "base/util.h"
+#include "engine/drop_ins.h"
 
 static void complain(const char *line, void *userdata)
 {
@@ -20,60 +19,16 @@ static void complain(const char *line, void *userdata)
 	log_warn("profile left out: %s", line);
 }
 
-static int is_profile(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.' && text_ends_with(entry->d_name, ".conf");
-}
-
-struct names {
-	struct dirent **entries;
-	int count;
-};
-
-static void names_clear(struct names *names)
-{
-	for (int i = 0; i < names->count; i++)
-		free(names->entries[i]);
-	free(names->entries);
-}
-
-static int names_read(int dirfd, struct names *ret)
-{
-	ret->count = scandirat(dirfd, ".", &ret->entries, is_profile, alphasort);
-	if (ret->count >= 0)
-		return 0;
-	ret->count = 0;
-	return -errno;
-}
-
-static int add_file(struct profiles *profiles, int dirfd, const char *name)
+static int add_file(int dirfd, size_t dir, const char *name, void *userdata)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = file_read(dirfd, name, &text, NULL);
 
+	(void)dir;
 	if (!r)
-		return profiles_add(profiles, name, text, complain, NULL);
+		return profiles_add(userdata, name, text, complain, NULL);
 	log_warn("cannot read the profiles of %s: %s, ignoring", name, strerror(-r));
 	return r == -ENOMEM ? r : 0;
-}
-
-/* In the order of names, both taken together; of one name it is the second's. */
-static int add_both(struct profiles *profiles, const int dirfds[2], const struct names names[2])
-{
-	int first = 0, second = 0, r = 0;
-
-	while (!r && (first < names[0].count || second < names[1].count)) {
-		int order = first == names[0].count    ? 1
-			    : second == names[1].count ? -1
-						       : strcmp(names[0].entries[first]->d_name,
-								names[1].entries[second]->d_name);
-
-		r = order < 0 ? add_file(profiles, dirfds[0], names[0].entries[first]->d_name)
-			      : add_file(profiles, dirfds[1], names[1].entries[second]->d_name);
-		first += order <= 0;
-		second += order >= 0;
-	}
-	return r;
 }
 
 /* Beside this program, as it is installed, or built in its tree. -1: nowhere. */
@@ -91,20 +46,16 @@ static int open_shipped(void)
 
 static int read_dirs(struct profiles *profiles, const char *dir)
 {
-	int dirfds[2] = {dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : open_shipped(),
-			 dir ? -1 : open(PROFILES_DIR_OWN, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-	struct names names[2] = {};
-	int r = dir && dirfds[0] < 0 ? -errno : 0;
+	const int dirfds[] = {
+		dir ? -1 : open(PROFILES_DIR_OWN, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : open_shipped(),
+	};
+	int r = dir && dirfds[1] < 0 ? -errno : 0;
 
-	for (int i = 0; !r && i < 2; i++)
-		if (dirfds[i] >= 0)
-			r = names_read(dirfds[i], &names[i]);
 	if (!r)
-		r = add_both(profiles, dirfds, names);
-	for (int i = 0; i < 2; i++) {
-		names_clear(&names[i]);
+		r = drop_ins_each(dirfds, ARRAY_SIZE(dirfds), add_file, profiles);
+	for (size_t i = 0; i < ARRAY_SIZE(dirfds); i++)
 		close_fd(dirfds[i]);
-	}
 	return r;
 }
 
