@@ -325,7 +325,7 @@ static uint32_t configured_policy(const struct guards *guards, size_t guard)
 								      : APO_POLICY_NONE;
 }
 
-/* 1: a guard is for it, and other than for what is above it; 0: none is; -errno. */
+/* If a guard is for it, and another one than for what is above it. */
 static int apply_cgroup(const struct guards *guards, struct source *source, const char *rel,
 			uint64_t id)
 {
@@ -338,7 +338,7 @@ static int apply_cgroup(const struct guards *guards, struct source *source, cons
 	*strrchr(above, '/') = '\0';
 	if (guard == config_guards(config) - 1 || config_covering(config, above, &length) == guard)
 		return 0;
-	return source_guard_cgroup(source, id, configured_policy(guards, guard)) ?: 1;
+	return source_guard_cgroup(source, id, configured_policy(guards, guard));
 }
 
 struct walk {
@@ -352,8 +352,7 @@ static int visit(int dirfd, const char *path, void *userdata)
 	uint64_t id;
 	int r = cgroup_id(dirfd, &id);
 
-	r = r ?: apply_cgroup(walk->guards, walk->source, path, id);
-	return MIN(r, 0);
+	return r ?: apply_cgroup(walk->guards, walk->source, path, id);
 }
 
 /* First it is told of what is made from now on, so that nothing is missed in between. */
@@ -374,9 +373,7 @@ void guards_on_cgroup(const struct guards *guards, struct source *source, uint64
 
 	if (!r)
 		r = apply_cgroup(guards, source, rel, id);
-	if (r > 0) /* who was found under another guard meanwhile is looked at anew */
-		r = source_set_generation(source, policy_set_generation(guards->policies));
-	if (r < 0 && rel)
+	if (r && rel)
 		log_warn("cgroup %s cannot be given its guard: %s: it has that of what is above it",
 			 rel, strerror(-r));
 }
@@ -454,9 +451,8 @@ static int move_guard(struct guards *guards, uint32_t id, uint64_t cgroup, struc
 		source_unguard_cgroup(source, resolved->cgroup_id);
 	resolved->cgroup_id = cgroup;
 	if (cgroup)
-		r = source_guard_cgroup(source, cgroup, id) ?: apply_above(guards, id, source);
-	/* Who was found unguarded meanwhile is looked at anew. */
-	return r ?: source_set_generation(source, policy_set_generation(guards->policies));
+		r = apply_above(guards, id, source) ?: source_guard_cgroup(source, cgroup, id);
+	return r;
 }
 
 void guards_look_again(struct guards *guards, struct source *source)

@@ -300,16 +300,23 @@ int source_guard_all(struct source *source, uint32_t policy)
 
 int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t policy)
 {
-	int r = maps_put(source->maps, MAP_GUARD_CGROUPS, &cgroup_id, &policy);
+	uint32_t before;
+	int r;
 
-	if (!r)
-		maps_settings(source->maps)->guard_cgroups = 1;
-	return r == -E2BIG ? -ENOSPC : r;
+	if (!maps_get(source->maps, MAP_GUARD_CGROUPS, &cgroup_id, &before) && before == policy)
+		return 0;
+	r = maps_put(source->maps, MAP_GUARD_CGROUPS, &cgroup_id, &policy);
+	if (r)
+		return r == -E2BIG ? -ENOSPC : r;
+	maps_settings(source->maps)->guard_cgroups = 1;
+	maps_recall_grants(source->maps);
+	return 0;
 }
 
 void source_unguard_cgroup(struct source *source, uint64_t cgroup_id)
 {
 	maps_delete(source->maps, MAP_GUARD_CGROUPS, &cgroup_id);
+	maps_recall_grants(source->maps);
 }
 
 void source_tell_cgroups(struct source *source)

@@ -54,7 +54,7 @@ int source_set_policy(struct source *source, uint32_t id, const struct apo_polic
 int source_set_generation(struct source *source, uint32_t generation);
 /* What no other guard covers. */
 int source_guard_all(struct source *source, uint32_t policy);
-/* The cgroup and everything below it. -ENOSPC: too many guards. */
+/* The cgroup and everything below it: who was found under another guard is looked at anew. -ENOSPC: too many guards. */
 int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t policy);
 /* Nothing any more. */
 void source_unguard_cgroup(struct source *source, uint64_t cgroup_id);
