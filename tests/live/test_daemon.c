@@ -128,9 +128,10 @@ static void expect_refused(const char *text, const char *named)
 
 Test(daemon, does_not_start_with_mistakes)
 {
-	expect_refused("[guard a]\ncgroup = /a\nairbg = auto\n",
-		       "apoptosis.conf:3: [guard a] airbg: there is no such key; the nearest is "
-		       "airbag");
+	expect_refused(
+		"[guard a]\ncgroup = /a\nairbg = auto\n",
+		"apoptosis.conf:3: [guard a] airbg 'auto': there is no such key; the nearest is "
+		"airbag");
 	expect_refused("nonsense\n", "apoptosis.conf:1:");
 }
 

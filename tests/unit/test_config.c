@@ -162,17 +162,18 @@ Test(config, each_mistake_has_its_place_and_what_to_give_instead)
 	static const struct {
 		const char *text, *complaint;
 	} cases[] = {
-		{"[defaults]\nairbg = auto\n",
-		 "a.conf:2: [defaults] airbg: there is no such key; the nearest is airbag\n"},
-		{"[defaults]\nxyzzy = 1\n", "a.conf:2: [defaults] xyzzy: there is no such key\n"},
+		{"[defaults]\nairbg = auto\n", "a.conf:2: [defaults] airbg 'auto': there is no "
+					       "such key; the nearest is airbag\n"},
+		{"[defaults]\nxyzzy = 1\n",
+		 "a.conf:2: [defaults] xyzzy '1': there is no such key\n"},
 		{"[defaults]\n\n\ngrace = soon\n",
 		 "a.conf:4: [defaults] grace 'soon': give a duration such as 10s, or off\n"},
 		{"[defaults]\ndry-run = maybe\n",
 		 "a.conf:2: [defaults] dry-run 'maybe': give yes or no\n"},
 		{"[defaults]\ncgroup = /a\n",
-		 "a.conf:2: [defaults] cgroup: it is of one guard: give it in [guard NAME]\n"},
+		 "a.conf:2: [defaults] cgroup '/a': it is of one guard: give it in [guard NAME]\n"},
 		{"[guard a]\ncgroup = /a\nreport-dir = /x\n",
-		 "a.conf:3: [guard a] report-dir: it is of the whole daemon: give it in "
+		 "a.conf:3: [guard a] report-dir '/x': it is of the whole daemon: give it in "
 		 "[defaults]\n"},
 		{"[guard a]\ncgroup = /a\npriority = high\n",
 		 "a.conf:3: [guard a] priority 'high': give a number from -1000 to 1000\n"},
@@ -181,24 +182,24 @@ Test(config, each_mistake_has_its_place_and_what_to_give_instead)
 		{"[guard a]\ncgroup = /a\nenabled = 1\n",
 		 "a.conf:3: [guard a] enabled '1': give yes or no\n"},
 		{"[guard a]\ncgroup = /a\nsignal =\n",
-		 "a.conf:3: [guard a] signal: the value is missing\n"},
+		 "a.conf:3: [guard a] signal '': the value is missing\n"},
 		{"[guard a]\ncgroup = /a\nsignal = KILL\n",
 		 "a.conf:3: [guard a] signal 'KILL': that is what the kernel does already; give "
 		 "the "
 		 "name or number of a signal that a process can handle, such as TERM\n"},
 		{"[guard a]\nsignal = TERM\n",
-		 "a.conf:2: [guard a] it is for nobody: give cgroup, unit, slice or container\n"},
-		{"[gaurd a]\ncgroup = /a\n",
-		 "a.conf:2: [gaurd a] cgroup: there is no such section: give [defaults] or [guard "
-		 "NAME]\n"},
-		{"cgroup = /a\n",
-		 "a.conf:1: cgroup: it is in no section: begin with [defaults] or [guard NAME]\n"},
-		{"[guard a b]\ncgroup = /a\n",
-		 "a.conf:2: [guard a b] cgroup: a name has up to 63 letters, digits, and -_.\n"},
+		 "a.conf:2: [guard a]: it is for nobody: give cgroup, unit, slice or container\n"},
+		{"[gaurd a]\ncgroup = /a\n", "a.conf:2: [gaurd a] cgroup '/a': there is no such "
+					     "section: give [defaults] or [guard "
+					     "NAME]\n"},
+		{"cgroup = /a\n", "a.conf:1: cgroup '/a': it is in no section: begin with "
+				  "[defaults] or [guard NAME]\n"},
+		{"[guard a b]\ncgroup = /a\n", "a.conf:2: [guard a b] cgroup '/a': a name has up "
+					       "to 63 letters, digits, and -_.\n"},
 		{"[defaults]\nnothing\n",
 		 "a.conf:2: neither a section, a key = value, nor a comment\n"},
 		{"[defaults]\nsignal = TERM\n  INT\n",
-		 "a.conf:3: [defaults] signal: a value is one line: it begins with a blank\n"},
+		 "a.conf:3: it begins with a blank: a value is one line\n"},
 		{"[defaults]\nwarn = 95%\nreserve = 20%\nairbag = off\n", NULL},
 	};
 
@@ -238,7 +239,7 @@ Test(config, no_more_guards_than_there_can_be_policies)
 	finish();
 	cr_expect_eq(config_guards(config), CONFIG_GUARDS_MAX + 1);
 	cr_expect_str_eq(complaints,
-			 "a.conf:2: [guard g63] there are too many guards: 63 may be\n");
+			 "a.conf:2: [guard g63]: there are too many guards: 63 may be\n");
 }
 
 Test(config, what_others_wrote_is_shown_as_one_line)

@@ -84,38 +84,38 @@ Test(profiles, what_makes_no_sense_is_named_and_the_rest_counts)
 	static const struct {
 		const char *section, *complaint;
 	} cases[] = {
-		{"[x]\nstop = QUIT\n", "a.conf: [x]: no command is named\n"},
+		{"[x]\nstop = QUIT\n", "a.conf:2: [x]: no command is named\n"},
 		{"[x]\ncommand = x\n",
-		 "a.conf: [x]: it says nothing: give stop, target, warn or never\n"},
+		 "a.conf:2: [x]: it says nothing: give stop, target, warn or never\n"},
 		{"[x]\ncommand = x\nstop = NOSUCH\n",
-		 "a.conf: [x] stop 'NOSUCH': give the name of a signal, such as TERM\n"},
+		 "a.conf:3: [x] stop 'NOSUCH': give the name of a signal, such as TERM\n"},
 		{"[x]\ncommand = x\nstop = KILL\n",
-		 "a.conf: [x] stop 'KILL': no process can handle it\n"},
-		{"[x]\ncommand = x\nstop =\n", "a.conf: [x] stop '': the value is missing\n"},
+		 "a.conf:3: [x] stop 'KILL': no process can handle it\n"},
+		{"[x]\ncommand = x\nstop =\n", "a.conf:3: [x] stop '': the value is missing\n"},
 		{"[x]\ncommand = x\nwarn = STOP\n",
-		 "a.conf: [x] warn 'STOP': no process can handle it\n"},
+		 "a.conf:3: [x] warn 'STOP': no process can handle it\n"},
 		{"[x]\ncommand = x\nnever = USR1 NO\n",
-		 "a.conf: [x] never 'USR1 NO': give the name of a signal, such as TERM\n"},
+		 "a.conf:3: [x] never 'USR1 NO': give the name of a signal, such as TERM\n"},
 		{"[x]\ncommand = a*b\nstop = QUIT\n",
-		 "a.conf: [x] command 'a*b': * may only end a name\n"},
+		 "a.conf:2: [x] command 'a*b': * may only end a name\n"},
 		{"[x]\ncommand = *\nstop = QUIT\n",
-		 "a.conf: [x] command '*': * may only end a name\n"},
+		 "a.conf:2: [x] command '*': * may only end a name\n"},
 		{"[x]\ncommand = 1 2 3 4 5 6 7 8 9 a b c d e f g h\nstop = QUIT\n",
-		 "a.conf: [x] command '1 2 3 4 5 6 7 8 9 a b c d e f g h': too many names\n"},
+		 "a.conf:2: [x] command '1 2 3 4 5 6 7 8 9 a b c d e f g h': too many names\n"},
 		{"[x]\ncommand = x\nrole = boss\nstop = QUIT\n",
-		 "a.conf: [x] role 'boss': give worker or master\n"},
+		 "a.conf:3: [x] role 'boss': give worker or master\n"},
 		{"[x]\ncommand = x\ntarget = all\n",
-		 "a.conf: [x] target 'all': give self, master or child\n"},
+		 "a.conf:3: [x] target 'all': give self, master or child\n"},
 		{"[x]\ncommand = x\nstop = QUIT\ntime = soon\n",
-		 "a.conf: [x] time 'soon': give a duration such as 30s\n"},
+		 "a.conf:4: [x] time 'soon': give a duration such as 30s\n"},
 		{"[x]\ncommand = x\nsignal = QUIT\n",
-		 "a.conf: [x] signal 'QUIT': there is no such key\n"},
+		 "a.conf:3: [x] signal 'QUIT': there is no such key\n"},
 		{"[X y]\ncommand = x\nstop = QUIT\n",
-		 "a.conf: [X y]: a name has up to 31 small letters, digits and dashes\n"},
+		 "a.conf:2: [X y]: a name has up to 31 small letters, digits and dashes\n"},
 		{"[x]\ncommand = x\nstop = \x1b[2J\n",
-		 "a.conf: [x] stop '\\x1B[2J': give the name of a signal, such as TERM\n"},
+		 "a.conf:3: [x] stop '\\x1B[2J': give the name of a signal, such as TERM\n"},
 		{"command = x\nstop = QUIT\n",
-		 "a.conf: []: a name has up to 31 small letters, digits and dashes\n"},
+		 "a.conf:1: a name has up to 31 small letters, digits and dashes\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -133,8 +133,18 @@ Test(profiles, what_makes_no_sense_is_named_and_the_rest_counts)
 Test(profiles, a_line_that_is_neither_is_told)
 {
 	add("[good]\ncommand = good\nnonsense\nstop = QUIT\n");
-	cr_expect_str_eq(complaints, "a.conf: [line 3]: neither a section, a key = value, nor a "
+	cr_expect_str_eq(complaints, "a.conf:3: neither a section, a key = value, nor a "
 				     "comment\n");
+	cr_expect_str_eq(found("good", NULL, NULL), "good");
+}
+
+/* What it was to protect from may be on that line. */
+Test(profiles, a_section_with_a_line_that_cannot_be_read_is_left_out)
+{
+	add("[bad]\ncommand = bad\nstop = QUIT\nnever = USR1\n  USR2\n"
+	    "[good]\ncommand = good\nstop = QUIT\n");
+	cr_expect_str_eq(complaints, "a.conf:5: it begins with a blank: a value is one line\n");
+	cr_expect_str_eq(found("bad", NULL, NULL), "none");
 	cr_expect_str_eq(found("good", NULL, NULL), "good");
 }
 

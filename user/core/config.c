@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 #include "base/util.h"
 #include "core/config_keys.h"
 #include "core/container_id.h"
+#include "core/ini_file.h"
 #include "core/unit.h"
 
 #define BLANKS " \t"
@@ -135,31 +134,17 @@ static int put_value(struct section *section, const struct value *value)
 struct reader {
 	struct config *config;
 	const char *file; /* the config's */
-	const char *rest; /* of the text */
-	unsigned int line;
-	bool is_continued; /* the line is one that the parser would add to the value before */
 	config_complain_fn complain;
 	void *userdata;
 	bool no_memory;
 };
 
-static void complain(struct reader *reader, const struct value *place, const char *section,
+static void complain(struct reader *reader, const char *file, const struct ini_key *at,
 		     const char *wrong)
 {
-	bool is_of_section = section && *section;
-	_cleanup_free_ char *raw = NULL, *line = NULL;
+	_cleanup_free_ char *line = ini_complaint(file, at, wrong);
 
 	reader->config->mistakes++;
-	/* KEY 'VALUE': ..., KEY: ... */
-	if (asprintf(&raw, "%s:%u:%s%s%s%s%s%s %s", place->file, place->line,
-		     is_of_section ? " [" : "", is_of_section ? section : "",
-		     is_of_section ? "]" : "", place->key ? " " : "", place->key ?: "",
-		     place->key && *wrong != '\'' ? ":" : "", wrong) < 0) {
-		raw = NULL;
-		reader->no_memory = true;
-		return;
-	}
-	line = text_escape_line(raw);
 	if (line)
 		reader->complain(line, reader->userdata);
 	else
@@ -183,54 +168,34 @@ static const char *wrong_with_title(const char *title)
 		       : "a name has up to 63 letters, digits, and -_.";
 }
 
-static const char *wrong_with_line(const struct reader *reader)
-{
-	return reader->is_continued ? "a value is one line: it begins with a blank" : NULL;
-}
-
-static int on_key(void *userdata, const char *title, const char *key, const char *text)
+static void on_key(const struct ini_key *at, void *userdata)
 {
 	struct reader *reader = userdata;
-	struct value value = {.key = key, .file = reader->file, .line = reader->line};
-	const char *wrong = wrong_with_title(title) ?: wrong_with_line(reader);
+	struct value value = {.file = reader->file, .line = at->line};
+	const char *wrong = wrong_with_title(at->section);
 	_cleanup_free_ char *error = NULL;
 	struct section *section;
 
-	if (!wrong &&
-	    config_check_key(strcmp(title, DEFAULTS) != 0, key, text ?: "", &value.key, &error))
+	if (!wrong && config_check_key(strcmp(at->section, DEFAULTS) != 0, at->key, at->value,
+				       &value.key, &error))
 		wrong = error ?: "out of memory";
 	if (wrong) {
-		complain(reader, &value, title, wrong);
-		return 1;
+		complain(reader, reader->file, at, wrong);
+		return;
 	}
-	section = section_of(reader->config, title);
-	value.text = section ? strdup(text) : NULL;
+	section = section_of(reader->config, at->section);
+	value.text = section ? strdup(at->value) : NULL;
 	if (!value.text || put_value(section, &value))
 		reader->no_memory = true;
 	else
 		section->place = (struct value){.file = value.file, .line = value.line};
-	return 1;
 }
 
-/* A line for the parser, which asks for one at a time. What does not fit is told of, and cut. */
-static char *next_line(char *buf, int size, void *stream)
+static void on_mistake(unsigned int line, const char *wrong, void *userdata)
 {
-	struct reader *reader = stream;
-	size_t length = strcspn(reader->rest, "\n");
-	const struct value place = {.file = reader->file, .line = reader->line + 1};
+	struct reader *reader = userdata;
 
-	if (!*reader->rest)
-		return NULL;
-	reader->line++;
-	reader->is_continued = isblank((unsigned char)*reader->rest);
-	if (length >= (size_t)size) {
-		complain(reader, &place, NULL, "the line is too long");
-		snprintf(buf, (size_t)size, ";");
-	} else {
-		snprintf(buf, (size_t)size, "%.*s", (int)length, reader->rest);
-	}
-	reader->rest += length + (reader->rest[length] == '\n');
-	return buf;
+	complain(reader, reader->file, &(const struct ini_key){.line = line}, wrong);
 }
 
 static const char *keep_name(struct config *config, const char *file)
@@ -251,18 +216,20 @@ int config_add(struct config *config, const char *file, const char *text,
 	struct reader reader = {
 		.config = config,
 		.file = keep_name(config, file),
-		.rest = text,
 		.complain = complain_fn,
 		.userdata = userdata,
 	};
-	struct value place = {.file = reader.file};
-	int line = reader.file ? ini_parse_stream(next_line, &reader, on_key, &reader) : -2;
+	int r = reader.file ? ini_file_read(text,
+					    &(const struct ini_events){
+						    .on_key = on_key,
+						    .on_mistake = on_mistake,
+						    .userdata = &reader,
+					    })
+			    : -ENOMEM;
 
-	if (line > 0) {
-		place.line = (unsigned int)line;
-		complain(&reader, &place, NULL, "neither a section, a key = value, nor a comment");
-	}
-	return reader.no_memory || line == -2 ? -ENOMEM : 0;
+	if (r > 0)
+		on_mistake((unsigned int)r, INI_NONSENSE, &reader);
+	return reader.no_memory ? -ENOMEM : MIN(r, 0);
 }
 
 size_t config_mistakes(const struct config *config)
@@ -346,7 +313,9 @@ static void add_guard(struct reader *reader, const struct section *section)
 	if (!wrong && make_options(config, section, &options, &error))
 		wrong = error ?: "out of memory";
 	if (wrong && said)
-		complain(reader, &said->place, said->title, wrong);
+		complain(reader, said->place.file,
+			 &(const struct ini_key){.line = said->place.line, .section = said->title},
+			 wrong);
 	if (priority)
 		config_priority(priority->text, &guard.priority);
 	guard.policy = options.policy;

@@ -162,6 +162,5 @@ int config_check_key(bool is_guard, const char *key, const char *value, const ch
 	*ret_key = row ? row->key : own ? own->name : match;
 	if (row)
 		return check_option(row, value, ret_error);
-	return own && own->check(value) ? text_refuse(ret_error, "'%s': give %s", value, own->range)
-					: 0;
+	return own && own->check(value) ? text_refuse(ret_error, "give %s", own->range) : 0;
 }

@@ -58,16 +58,15 @@ static int refuse_word(char **ret_error, enum command command, const char *what,
 			   commands[command].name);
 }
 
-/* flag: NULL: the value alone is named. */
-static int refuse_value(char **ret_error, const char *flag, const char *value, const char *why,
-			const char *range)
+static int refuse_value(char **ret_error, const struct option_row *row, const char *value,
+			const char *why)
 {
 	_cleanup_free_ char *shown = text_escape_line(value);
 
 	if (!shown)
 		return -ENOMEM;
-	return text_refuse(ret_error, "%s%s'%s': %s%sgive %s", flag ?: "", flag ? " " : "", shown,
-			   why ?: "", why ? "; " : "", range);
+	return text_refuse(ret_error, "%s '%s': %s%sgive %s", row->flag, shown, why ? why : "",
+			   why ? "; " : "", row->range);
 }
 
 static int apply(const struct option_row *row, const char *value, struct options *o,
@@ -81,7 +80,7 @@ static int apply(const struct option_row *row, const char *value, struct options
 	if (r == -EEXIST)
 		return text_refuse(ret_error, "%s: give --pid, --cgroup or --all only once",
 				   row->flag);
-	return refuse_value(ret_error, row->flag, value, why, row->range);
+	return refuse_value(ret_error, row, value, why);
 }
 
 int options_set_key(struct options *options, const struct option_row *row, const char *value,
@@ -91,7 +90,8 @@ int options_set_key(struct options *options, const struct option_row *row, const
 
 	if (row->set(options, value, &why) >= 0)
 		return 0;
-	return refuse_value(ret_error, NULL, value, why, row->range ?: "yes or no");
+	return text_refuse(ret_error, "%s%sgive %s", why ?: "", why ? "; " : "",
+			   row->range ?: "yes or no");
 }
 
 /* The long option at argv[*index]; *index moves on to its last word. */

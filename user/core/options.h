@@ -93,7 +93,7 @@ int options_parse(enum command command, int argc, char **argv, struct options *r
 int options_defaults(enum command command, struct options *ret, char **ret_error);
 /*
  * Sets the option of that row to a value of a configuration file; an option without argument is yes or no. What is
- * refused is named by its key, without it. 0 or -errno, as options_parse().
+ * wrong and what to give is said, without key and value. 0 or -errno, as options_parse().
  */
 struct option_row;
 int options_set_key(struct options *options, const struct option_row *row, const char *value,

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <ini.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "core/ini_file.h"
 
 struct profiles {
 	struct profile **all;
@@ -205,23 +205,15 @@ struct reader {
 	profiles_complain_fn complain;
 	void *userdata;
 	struct profile *profile; /* that is being read; NULL: none */
+	unsigned int line;	 /* its last one so far */
 	bool is_broken;
 	bool no_memory;
 };
 
-/* Says what is wrong with a section, and with which of its keys. */
-static void complain(struct reader *reader, const char *section, const char *key, const char *value,
-		     const char *wrong)
+static void complain(struct reader *reader, const struct ini_key *at, const char *wrong)
 {
-	_cleanup_free_ char *raw = NULL, *line = NULL;
+	_cleanup_free_ char *line = ini_complaint(reader->file, at, wrong);
 
-	if (asprintf(&raw, "%s: [%s]%s%s%s%s%s: %s", reader->file, section, key ? " " : "",
-		     key ?: "", value ? " '" : "", value ?: "", value ? "'" : "", wrong) < 0) {
-		raw = NULL;
-		reader->no_memory = true;
-		return;
-	}
-	line = text_escape_line(raw);
 	if (line)
 		reader->complain(line, reader->userdata);
 	else
@@ -245,7 +237,8 @@ static void finish(struct reader *reader)
 	const char *wrong = profile && !reader->is_broken ? wrong_with(profile) : NULL;
 
 	if (wrong)
-		complain(reader, profile->name, NULL, NULL, wrong);
+		complain(reader, &(const struct ini_key){reader->line, profile->name, NULL, NULL},
+			 wrong);
 	if (!profile || reader->is_broken || wrong) {
 		profile_free(profile);
 	} else if (append(reader->profiles, profile)) {
@@ -262,8 +255,10 @@ static bool is_name(const char *section)
 	return length && !section[length] && length < PROFILE_NAME_LEN;
 }
 
-static void begin(struct reader *reader, const char *section)
+static void begin(struct reader *reader, const struct ini_key *at)
 {
+	const char *section = at->section;
+
 	finish(reader);
 	reader->profile = calloc(1, sizeof(*reader->profile));
 	if (!reader->profile || !(reader->profile->file = strdup(reader->file))) {
@@ -274,7 +269,7 @@ static void begin(struct reader *reader, const char *section)
 	snprintf(reader->profile->name, sizeof(reader->profile->name), "%s", section);
 	reader->is_broken = !is_name(section);
 	if (reader->is_broken)
-		complain(reader, section, NULL, NULL,
+		complain(reader, &(const struct ini_key){at->line, section, NULL, NULL},
 			 "a name has up to 31 small letters, digits and dashes");
 }
 
@@ -292,21 +287,31 @@ static const char *set_key(struct profile *profile, const char *key, const char 
 	return "there is no such key";
 }
 
-static int on_key(void *userdata, const char *section, const char *key, const char *value)
+static void on_key(const struct ini_key *at, void *userdata)
 {
 	struct reader *reader = userdata;
 	const char *wrong;
 
-	if (!reader->profile || strncmp(reader->profile->name, section, PROFILE_NAME_LEN - 1) != 0)
-		begin(reader, section);
+	if (!reader->profile ||
+	    strncmp(reader->profile->name, at->section, PROFILE_NAME_LEN - 1) != 0)
+		begin(reader, at);
 	if (!reader->profile)
-		return 1;
-	wrong = set_key(reader->profile, key, value ?: "");
+		return;
+	reader->line = at->line;
+	wrong = set_key(reader->profile, at->key, at->value);
 	if (wrong) {
 		reader->is_broken = true;
-		complain(reader, section, key, value ?: "", wrong);
+		complain(reader, at, wrong);
 	}
-	return 1;
+}
+
+/* Something is missing of a section. */
+static void on_mistake(unsigned int line, const char *wrong, void *userdata)
+{
+	struct reader *reader = userdata;
+
+	reader->is_broken = true;
+	complain(reader, &(const struct ini_key){.line = line}, wrong);
 }
 
 int profiles_add(struct profiles *profiles, const char *file, const char *text,
@@ -318,16 +323,16 @@ int profiles_add(struct profiles *profiles, const char *file, const char *text,
 		.complain = complain_fn,
 		.userdata = userdata,
 	};
-	int line = ini_parse_string(text, on_key, &reader);
-	char place[32];
+	int r = ini_file_read(text, &(const struct ini_events){
+					    .on_key = on_key,
+					    .on_mistake = on_mistake,
+					    .userdata = &reader,
+				    });
 
-	if (line > 0) {
-		snprintf(place, sizeof(place), "line %d", line);
-		complain(&reader, place, NULL, NULL,
-			 "neither a section, a key = value, nor a comment");
-	}
+	if (r > 0)
+		complain(&reader, &(const struct ini_key){.line = (unsigned int)r}, INI_NONSENSE);
 	finish(&reader);
-	return reader.no_memory || line == -2 ? -ENOMEM : 0;
+	return reader.no_memory ? -ENOMEM : MIN(r, 0);
 }
 
 /* --- finding ------------------------------------------------------------------------------- */
