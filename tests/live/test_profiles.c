@@ -216,7 +216,7 @@ Test(profiles, that_make_no_sense_are_named_and_the_rest_counts)
 			      "[worker]\ncommand = apo-pool\nrole = worker\nstop = QUIT\n"));
 
 	grow_to_end(&pool, "worker-SIGQUIT");
-	live_check(strstr(pool.guard->output[1], "pool.conf: [wrong] stop 'NOSUCH'"), "said: %s",
+	live_check(strstr(pool.guard->output[1], "pool.conf:3: [wrong] stop 'NOSUCH'"), "said: %s",
 		   pool.guard->output[1]);
 	live_stop(pool.guard);
 }
