@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rescue/journal.h"
 
+#include "base/runtime_dir.h"
+
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +44,7 @@ static int open_journal(void)
 {
 	int fd = -1;
 
-	cr_assert_eq(journal_open(true, &fd), 0);
+	cr_assert_eq(runtime_dir_open(true, &fd), 0);
 	return fd;
 }
 
@@ -167,8 +169,8 @@ Test(journal, without_a_directory_there_is_none)
 	int fd = -1;
 
 	setenv("RUNTIME_DIRECTORY", "/proc/nowhere", 1);
-	cr_expect_eq(journal_open(true, &fd), -ENOENT);
-	cr_expect_eq(journal_open(false, &fd), -ENOENT);
+	cr_expect_eq(runtime_dir_open(true, &fd), -ENOENT);
+	cr_expect_eq(runtime_dir_open(false, &fd), -ENOENT);
 }
 
 Test(journal, what_somebody_else_has_set_is_not_taken_back)

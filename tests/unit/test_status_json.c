@@ -105,7 +105,9 @@ static struct status_limit limits[] = {
 	{.path = "/a\tb",
 	 .key = {.cgroup_id = 77, .policy = 1},
 	 .why = "--cgroup /a, the nearest guard at or above /a/b",
-	 .account = {.need_pages = 10,
+	 .guard = "web",
+	 .account = {.last_ns = 5 * NSEC_PER_SEC,
+		     .need_pages = 10,
 		     .peak_need_pages = 20,
 		     .limit_pages = 256,
 		     .least_headroom_pages = -1,
@@ -147,10 +149,22 @@ static struct gap gaps[] = {
 	{.kind = APO_GAP_WIDE, .cgroup_id = 79},
 };
 
+static const struct policy lending = {.airbag = AIRBAG_AUTO};
+
 static struct status full(void)
 {
+	limits[0].policy = &lending;
 	return (struct status){
 		.realtime_ns = NOON * NSEC_PER_SEC,
+		.now_ns = 5 * NSEC_PER_SEC,
+		.self = {.mode = "daemon",
+			 .pid = 42,
+			 .version = "0.1.0",
+			 .triggers = {2, {"growth", "tick"}},
+			 .since_realtime_ns = (NOON - 100) * NSEC_PER_SEC,
+			 .memory_bytes = 10 * MIB,
+			 .cpu_ns = 2 * NSEC_PER_SEC,
+			 .refused = "a.conf:1: wrong\n"},
 		.page_bytes = 4096,
 		.limits = limits,
 		.limit_count = ARRAY_SIZE(limits),
@@ -180,25 +194,31 @@ Test(status_json, a_full_document_is_exactly_this)
 	cr_expect_str_eq(
 		text,
 		"{\"event\":\"status\",\"schema\":1," TIME
+		",\"self\":{\"mode\":\"daemon\",\"pid\":42,\"version\":\"0.1.0\","
+		"\"since\":\"2026-01-31T11:58:20.000000Z\",\"seconds\":100.0,"
+		"\"triggers\":[\"growth\",\"tick\"],\"memory_bytes\":10485760,"
+		"\"cpu_seconds\":2.0,\"configuration_refused\":\"a.conf:1: wrong\\n\"}"
 		",\"limits\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,"
 		"\"policy\":1,\"policy_from\":\"--cgroup /a, the nearest guard at or above "
-		"/a/b\",\"need_bytes\":40960,"
-		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"lent_bytes\":65536,"
+		"/a/b\",\"guard\":\"web\",\"mode\":\"lends\",\"need_bytes\":40960,"
+		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"headroom_bytes\":1007616,"
+		"\"lent_bytes\":65536,"
 		"\"loan\":{\"lent_bytes\":131072,\"lent_ms\":1500.0,\"for_trip\":true,"
 		"\"paid_back\":null},\"least_"
 		"headroom_bytes\":-4096,"
-		"\"rate_bytes_per_s\":12288,\"trips\":1,\"warns\":2,\"oom_kills\":3,"
+		"\"rate_bytes_per_s\":12288,\"seconds_to_limit\":82.0,\"trips\":1,\"warns\":2,"
+		"\"oom_kills\":3,"
 		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"ended\":0,\"too "
 		"late\":0,"
 		"\"needless\":0,\"ignored\":0,\"missed\":0,\"dry run\":0}},"
-		"{\"cgroup\":null,\"cgroup_id\":78,\"policy\":0,\"policy_from\":null,\"need_"
-		"bytes\":0,"
+		"{\"cgroup\":null,\"cgroup_id\":78,\"policy\":0,\"policy_from\":null,"
+		"\"guard\":null,\"mode\":null,\"need_bytes\":0,"
 		"\"peak_need_bytes\":0,"
-		"\"limit_bytes\":null,\"lent_bytes\":0,"
+		"\"limit_bytes\":null,\"headroom_bytes\":null,\"lent_bytes\":0,"
 		"\"loan\":{\"lent_bytes\":4096,\"lent_ms\":2000.0,\"for_trip\":false,"
 		"\"paid_back\":\"2026-01-31T12:00:00.000000Z\"},\"least_headroom_bytes\":null,"
 		"\"rate_bytes_"
-		"per_s\":0,"
+		"per_s\":0,\"seconds_to_limit\":null,"
 		"\"trips\":0,\"warns\":0,\"oom_kills\":0,\"oom_kills_uncaught\":0,"
 		"\"verdicts\":{\"open\":0,\"saved\":0,\"ended\":0,\"too late\":0,\"needless\":0,"
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}],"
@@ -243,8 +263,10 @@ static char *table_of(const struct status *status, bool colour)
 	char *text = NULL;
 	size_t size;
 	FILE *file = open_memstream(&text, &size);
+	json_t *document = status_json(status);
 
-	cr_assert_eq(status_text(file, status, colour), 0);
+	cr_assert_eq(status_text(file, document, colour), 0);
+	json_decref(document);
 	fclose(file);
 	return text;
 }
@@ -256,12 +278,19 @@ Test(status_json, the_table_lists_processes_by_size)
 
 	cr_expect_str_eq(
 		text,
-		"       NEED       PEAK      LIMIT LEAST ROOM         RATE TRIPS WARNS OOM KILLS  "
-		"CGROUP\n"
-		"   40.0 KiB   80.0 KiB    1.0 MiB   -4.0 KiB   12.0 KiB/s     1     2         3  "
-		"/a\\tb\n"
-		"        0 B        0 B       none       none        0 B/s     0     0         0  "
-		"(removed)\n"
+		"apoptosis 0.1.0 daemon, process 42, up 1m40s; takes 10.0 MiB and 2.00 % of a CPU; "
+		"triggers: growth tick\n"
+		"the configuration is as it was before: a.conf:1: wrong\\n; to do: mend that, then "
+		"have it read again by SIGHUP\n"
+		"       NEED       PEAK      LIMIT       ROOM LEAST ROOM         RATE TO LIMIT "
+		"TRIPS "
+		"KILLS  MODE     GUARD         CGROUP\n"
+		"   40.0 KiB   80.0 KiB    1.0 MiB  984.0 KiB   -4.0 KiB   12.0 KiB/s    1m22s     "
+		"1 "
+		"    3  lends    web           /a\\tb\n"
+		"        0 B        0 B       none       none       none        0 B/s        -     "
+		"0 "
+		"    0  -        -             (removed)\n"
 		"lent to /a\\tb: 128.0 KiB for a trip, for 1.5 s so far\n"
 		"lent to (removed): 4.0 KiB, for 2.0 s, paid back at 12:00:00.000Z\n"
 		"        RSS       PEAK       ANON      SHMEM         RATE  PROCESS\n"

@@ -37,6 +37,8 @@
 #define EXIT_RUNTIME 1 /* something failed on the way */
 #define EXIT_USAGE 2   /* bad option or value */
 #define EXIT_CANNOT 3  /* no protection on this machine */
+#define EXIT_DENIED 4  /* the daemon does not answer this user */
+#define EXIT_ABSENT 7  /* no daemon runs */
 
 #define NSEC_PER_USEC 1000ULL
 #define NSEC_PER_MSEC 1000000ULL

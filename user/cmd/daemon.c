@@ -2,6 +2,7 @@
 #include "cmd/commands.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -9,9 +10,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "cmd/common.h"
 #include "core/config.h"
+#include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/only_one.h"
 #include "source/source.h"
@@ -19,10 +22,56 @@
 struct daemon {
 	const struct options *options; /* of the command line */
 	struct config *config;
+	gid_t control_group;
 	char **argv;	     /* with which it is started anew, */
 	char **environment;  /* in this environment, */
 	char path[PATH_MAX]; /* from this file, which may be another by then */
 };
+
+/* --- who may ask --------------------------------------------------------------------------- */
+
+/* Logs it; the first is kept in *userdata. */
+static void on_mistake(const char *line, void *userdata)
+{
+	char **first = userdata;
+
+	log_error("%s", line);
+	if (!*first)
+		*first = strdup(line);
+}
+
+static int find_group(const char *name, gid_t *ret)
+{
+	const struct group *group = name ? getgrnam(name) : NULL;
+	uint64_t number = group ? group->gr_gid : CONTROL_NO_GROUP;
+
+	if (name && !group && (parse_u64(name, &number) || number >= CONTROL_NO_GROUP))
+		return -ENOENT;
+	*ret = (gid_t)number;
+	return 0;
+}
+
+/* The configuration, with what it names on this machine. The exit status; a mistake is logged, and in *ret_mistake. */
+static int read_config(const struct options *options, struct config **ret, gid_t *ret_group,
+		       char **ret_mistake)
+{
+	struct config *config = NULL;
+	_cleanup_free_ char *line = NULL;
+	int status = common_config(options, on_mistake, ret_mistake, &config);
+	const char *name = status ? NULL : config_options(config)->control_group;
+
+	if (!status && find_group(name, ret_group)) {
+		if (asprintf(&line,
+			     "control-group '%s': there is no such group: give the name or number "
+			     "of one, or off",
+			     name) >= 0)
+			on_mistake(line, ret_mistake);
+		config = config_free(config);
+		status = EXIT_USAGE;
+	}
+	*ret = config;
+	return status;
+}
 
 /* --- reading the configuration anew -------------------------------------------------------- */
 
@@ -33,10 +82,13 @@ struct daemon {
 static void reload(struct engine *engine, void *userdata)
 {
 	const struct daemon *daemon = userdata;
-	struct config *config = NULL;
+	_cleanup_free_ char *mistake = NULL;
+	struct config *config;
+	gid_t group;
 
-	if (common_config(daemon->options, NULL, NULL, &config)) {
+	if (read_config(daemon->options, &config, &group, &mistake)) {
 		log_error("the configuration stays as it was");
+		engine_refuse_configuration(engine, mistake ?: "it cannot be read");
 		return;
 	}
 	config_free(config);
@@ -111,12 +163,15 @@ static int run(struct daemon *daemon)
 	common_engine_config(&configured, stdout, &config);
 	config.pin_dir = pin_dir_of(daemon);
 	config.mode = "daemon";
+	config.has_control = true;
+	config.control_group = daemon->control_group;
 	return common_guard(&config, &guard);
 }
 
 int cmd_daemon(int argc, char **argv)
 {
 	_cleanup_close_ int lock_fd = -1;
+	_cleanup_free_ char *mistake = NULL;
 	struct options options;
 	struct daemon daemon = {.options = &options};
 	int status = common_options(COMMAND_DAEMON, argc, argv, &options);
@@ -124,7 +179,8 @@ int cmd_daemon(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	remember_start(&daemon, argv);
-	status = common_config(&options, NULL, NULL, &daemon.config) ?: only_one_lock(&lock_fd);
+	status = read_config(&options, &daemon.config, &daemon.control_group, &mistake)
+			 ?: only_one_lock(&lock_fd);
 	if (!status)
 		status = options.detach_all ? detach_all(pin_dir_of(&daemon)) : run(&daemon);
 	config_free(daemon.config);

@@ -48,6 +48,13 @@
 	    "Shows the guards of the configuration and what they say; with --effective whose "     \
 	    "guard one cgroup or "                                                                 \
 	    "process has, and where each value of its policy is from.")                            \
+	ROW(STATUS, status, "status", "[--json]",                                                  \
+	    "show what the daemon guards, and how that goes",                                      \
+	    "Asks the daemon that runs here: every limit that it guards, what is needed and left " \
+	    "of "                                                                                  \
+	    "it now, what is guarded less and why, verdicts so far, and what the guard itself "    \
+	    "takes. "                                                                              \
+	    "Exits with 7 where no daemon runs, with 4 where it does not answer this user.")       \
 	ROW(DOCTOR, doctor, "doctor", "[--json]", "show what this machine offers for protection",  \
 	    "Shows what works here, what is lost and how to get it. Exits with 0 if protection "   \
 	    "is full, 1 if partial, 3 if impossible.")

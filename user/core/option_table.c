@@ -354,6 +354,13 @@ static int set_pin_dir(struct options *o, const char *value, const char **ret_wh
 	return 0;
 }
 
+static int set_control_group(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->control_group = is_off(value) ? NULL : value;
+	return *value ? 0 : -EINVAL;
+}
+
 static int set_detach_all(struct options *o, const char *value, const char **ret_why)
 {
 	(void)value;
@@ -499,6 +506,9 @@ static const struct option_row rows[] = {
 	 "which takes over from them. Unless told, apoptosis in the usual place of that file "
 	 "system.",
 	 set_pin_dir},
+	{"--control-group", 0, "control-group", "GROUP|off",
+	 "the name or number of a group, or off", "off", BIT(COMMAND_DAEMON),
+	 "Whose members may ask the daemon for its status, beside root.", set_control_group},
 	{"--detach-all", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_DAEMON),
 	 "Have a daemon that was killed leave nothing: remove the programs that are kept, and end.",
 	 set_detach_all},

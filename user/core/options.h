@@ -57,13 +57,14 @@ struct options {
 	bool shows;	     /* config show */
 	const char *subject; /* config show --effective: a cgroup or a PID; NULL: none */
 
-	struct policy policy; /* of what is guarded */
-	const char *pin_dir;  /* where programs outlive the daemon; NULL: the default place */
-	bool no_pins;	      /* --pin-dir off */
-	bool detach_all;      /* daemon: only that */
-	uint32_t accounts;    /* room for those of so many limits; 0 = by the machine */
-	const char *profiles; /* directory; NULL: the default ones */
-	bool no_profiles;     /* --profiles off */
+	struct policy policy;	   /* of what is guarded */
+	const char *pin_dir;	   /* where programs outlive the daemon; NULL: the default place */
+	bool no_pins;		   /* --pin-dir off */
+	bool detach_all;	   /* daemon: only that */
+	const char *control_group; /* who may ask for the status beside root; NULL: nobody */
+	uint32_t accounts;	   /* room for those of so many limits; 0 = by the machine */
+	const char *profiles;	   /* directory; NULL: the default ones */
+	bool no_profiles;	   /* --profiles off */
 	bool json;
 	const char *report_dir; /* NULL: the default one */
 	bool no_reports;	/* --report-dir off */

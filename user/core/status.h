@@ -15,10 +15,12 @@
 #include "core/hooks.h"
 #include "core/incident.h"
 #include "core/lending.h"
+#include "core/policy.h"
 
 #define STATUS_VERDICTS (VERDICT_DRY_RUN + 1)
 
 /* Strings are borrowed and raw. */
+
 /* What the guard takes for itself, so that it works when the machine is short of it. */
 struct ready_self {
 	bool is_locked;	  /* memory it has touched stays */
@@ -47,7 +49,9 @@ struct ready {
 struct status_limit {
 	char *path; /* of the cgroup whose limit it is, raw; NULL = gone */
 	struct apo_limit_key key;
-	char *why; /* why it has that policy, policy_set_why(); NULL = not known */
+	char *why;	   /* why it has that policy, policy_set_why(); NULL = not known */
+	const char *guard; /* of the configuration; NULL = none is for it */
+	const struct policy *policy; /* NULL = not known */
 	struct apo_limit account;
 	uint64_t lent_pages; /* by which it is raised now */
 	struct loan_facts loan;
@@ -73,10 +77,25 @@ struct status_cost {
 	size_t program_count;
 };
 
+/* The guard itself, as a process. */
+struct status_self {
+	const char *mode; /* as in ready */
+	pid_t pid;
+	const char *version;
+	struct trigger_names triggers;
+	uint64_t since_realtime_ns; /* it guards, by what it has read then */
+	uint64_t memory_bytes;	    /* resident */
+	uint64_t cpu_ns;
+	const char *
+		refused; /* a mistake in the configuration, which stays as it was before; NULL = none */
+};
+
 /* Arrays are the caller's. */
 struct status {
 	uint64_t realtime_ns;
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	uint64_t page_bytes;
+	struct status_self self;
 	struct status_limit *limits;
 	size_t limit_count;
 	struct status_process *processes;

@@ -7,15 +7,22 @@
 
 #include "base/util.h"
 
-/* NULL: not known. */
-static char *why(const struct policy_set *policies, const struct status_limit *limit)
+/* Whose policy it has, and why; of one that is gone nothing is known. */
+static void judge(const struct policy_set *policies, struct status_limit *limit)
 {
 	const struct policy_subject subject = {.cgroup = limit->path};
 	const struct guard *guard = limit->path ? policy_set_find(policies, &subject) : NULL;
 
-	if (guard)
-		return policy_set_why(guard, &subject);
-	return limit->path ? strdup("that of the processes: no guard covers this limit") : NULL;
+	if (!guard) {
+		limit->why = limit->path ? strdup("that of the processes: no guard covers this "
+						  "limit")
+					 : NULL;
+		return;
+	}
+	limit->why = policy_set_why(guard, &subject);
+	limit->policy = policy_set_policy(policies, guard->policy);
+	if (guard->kind == GUARD_CONFIGURED)
+		limit->guard = config_guard(guard->config, guard->index)->name;
 }
 
 static int collect_limits(struct source *source, const struct cgroup_tree *tree,
@@ -37,7 +44,7 @@ static int collect_limits(struct source *source, const struct cgroup_tree *tree,
 		status->limits[i].lent_pages = source_lent_pages(source, keys[i].cgroup_id);
 		if (cgroup_path_of_id(tree, keys[i].cgroup_id, &status->limits[i].path))
 			status->limits[i].path = NULL;
-		status->limits[i].why = why(policies, &status->limits[i]);
+		judge(policies, &status->limits[i]);
 	}
 	status->limit_count = n;
 	return 0;

@@ -11,12 +11,10 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "core/room.h"
-#include "core/status.h"
-#include "engine/accounts.h"
 #include "rescue/rescue.h"
 #include "source/source.h"
-#include "sinks/report_dir.h"
 #include "sinks/sinks.h"
+#include "engine/control.h"
 #include "engine/gaps.h"
 #include "engine/guard_watch.h"
 #include "engine/host.h"
@@ -25,9 +23,9 @@
 #include "engine/swap.h"
 #include "engine/incidents.h"
 #include "engine/manager.h"
+#include "engine/overview.h"
 #include "engine/profile_files.h"
 #include "engine/self.h"
-#include "sense/cgroup_memory.h"
 
 struct engine {
 	struct engine_config config;
@@ -37,13 +35,13 @@ struct engine {
 	struct guards *guards;
 	struct profiles *profiles; /* NULL: none are wanted */
 	struct source *source;
-	struct trigger_names triggers;
 	struct rescue rescue;
-	bool lends; /* the first guard's limit can be raised */
 	struct service service;
 	struct services *services; /* that are guarded */
 	struct incidents *incidents;
 	struct gaps *gaps;
+	struct overview overview;
+	struct control *control; /* NULL: nobody can ask */
 	struct engine_events events;
 
 	uv_loop_t loop;
@@ -277,7 +275,7 @@ static void prepare_airbag(struct airbag *airbag, void *userdata)
 
 		if (rel && policy_lends(policy_set_policy(policies, id)) &&
 		    airbag_prepare(airbag, rel) && id == 0)
-			engine->lends = true;
+			engine->overview.lends = true;
 	}
 }
 
@@ -349,6 +347,47 @@ static int start_gaps(struct engine *engine)
 	return gaps_new(&engine->gaps, &config);
 }
 
+static json_t *on_status_request(void *userdata)
+{
+	const struct engine *engine = userdata;
+
+	return overview_json(&engine->overview);
+}
+
+/* Without it the guard is as good. */
+static void start_control(struct engine *engine)
+{
+	const struct control_config config = {
+		.loop = &engine->loop,
+		.group = engine->config.control_group,
+		.status = on_status_request,
+		.userdata = engine,
+	};
+	int r = control_new(&engine->control, &config);
+
+	if (r)
+		log_warn("no control socket, apoptosis status will not find us: %s%s, ignoring",
+			 strerror(-r),
+			 r == -EEXIST ? ": control.sock in the runtime directory is no socket"
+				      : "");
+}
+
+static void start_overview(struct engine *engine)
+{
+	engine->overview.parts = (struct overview_parts){
+		.source = engine->source,
+		.rescue = &engine->rescue,
+		.tree = engine->host.tree,
+		.guards = engine->guards,
+		.gaps = engine->gaps,
+		.incidents = engine->incidents,
+		.page_bytes = engine->host.page_bytes,
+		.mode = engine->config.mode,
+	};
+	if (engine->config.has_control)
+		start_control(engine);
+}
+
 static int start(struct engine *engine)
 {
 	struct incidents_config incidents = {
@@ -382,35 +421,17 @@ static int start(struct engine *engine)
 		r = start_gaps(engine);
 	if (!r)
 		r = source_on_record(engine->source, on_record, engine);
-	return r ?: start_loop(engine);
-}
-
-/* An exit status, or 0. */
-static int open_reports(struct engine *engine)
-{
-	const char *dir = engine->config.report_dir;
-	int *dirfd = &engine->sinks.report_dirfd;
-	int r = !dir			       ? 0
-		: engine->config.wants_reports ? report_dir_open(dir, dirfd)
-					       : report_dir_open_default(dirfd);
-
 	if (!r)
-		return 0;
-	if (engine->config.wants_reports) {
-		log_error("cannot write reports to %s: %s (--report-dir wants a directory that is "
-			  "writable)",
-			  dir, strerror(-r));
-		return EXIT_USAGE;
-	}
-	log_info("no reports are kept: cannot write to %s: %s (--report-dir names another place)",
-		 dir, strerror(-r));
-	engine->config.report_dir = NULL;
-	return 0;
+		r = start_loop(engine);
+	if (!r)
+		start_overview(engine);
+	return r;
 }
 
 int engine_start(struct engine *engine, const struct engine_events *events)
 {
-	int r = open_reports(engine);
+	int r = sinks_open_reports(&engine->sinks, engine->config.report_dir,
+				   engine->config.wants_reports);
 
 	if (!r && !engine->config.no_profiles)
 		r = profile_files_read(engine->config.profiles, &engine->profiles);
@@ -425,35 +446,13 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 		return EXIT_RUNTIME;
 	}
 	source_adopt(engine->source);
-	if (source_attach(engine->source, &engine->triggers))
+	if (source_attach(engine->source, &engine->overview.triggers))
 		return EXIT_CANNOT;
 	source_replace_earlier(engine->source);
 	return 0;
 }
 
 /* --- events -------------------------------------------------------------------------------- */
-
-/* What is guarded, where that is one cgroup. */
-static void ready_guard(const struct engine *engine, struct cgroup_limit *limit,
-			struct ready *ready)
-{
-	const struct policy_set *policies = guards_policies(engine->guards);
-	_cleanup_close_ int dirfd = -1;
-	const char *rel = guards_cgroup(engine->guards, 0);
-
-	if (policy_set_count(policies) != 1 || !rel ||
-	    cgroup_limit_binding(engine->host.tree, rel, limit) || !limit->cgroup)
-		return;
-	ready->has_guard = true;
-	ready->cgroup = rel;
-	ready->limit_bytes = limit->limit_bytes;
-	ready->limit_cgroup = limit->cgroup;
-	ready->reserve_bytes = policy_reserve_bytes(policy_set_policy(policies, 0),
-						    limit->limit_bytes, engine->host.page_bytes);
-	ready->lends = engine->lends;
-	if (!cgroup_open(engine->host.tree, rel, &dirfd))
-		cgroup_id(dirfd, &ready->cgroup_id);
-}
 
 void engine_ready(struct engine *engine, pid_t child)
 {
@@ -463,7 +462,7 @@ void engine_ready(struct engine *engine, pid_t child)
 		.mode = engine->config.mode,
 		.pid = getpid(),
 		.version = APO_VERSION,
-		.triggers = engine->triggers,
+		.triggers = engine->overview.triggers,
 		.child = child,
 		.self = self_describe(engine->rescue.responder, engine->source),
 	};
@@ -474,7 +473,8 @@ void engine_ready(struct engine *engine, pid_t child)
 			 "a trip, ignoring",
 			 strerror(-r));
 	self_step_back();
-	ready_guard(engine, &limit, &ready);
+	engine->overview.since_realtime_ns = ready.realtime_ns;
+	overview_guard(&engine->overview, &limit, &ready);
 	sinks_ready(&engine->sinks, &ready);
 	service_is_ready(&engine->service);
 }
@@ -486,24 +486,19 @@ const struct shutdown *engine_shutdown(const struct engine *engine)
 
 void engine_status(struct engine *engine)
 {
-	struct status status = {
-		.realtime_ns = clock_ns(CLOCK_REALTIME),
-		.page_bytes = engine->host.page_bytes,
-	};
-	int r = accounts_read(engine->source, engine->rescue.airbag, engine->host.tree,
-			      guards_policies(engine->guards), &status);
+	struct status status;
+	int r = overview_read(&engine->overview, &status);
 
-	if (!r)
-		r = gaps_read(engine->gaps, &status);
-	incidents_status(engine->incidents, &status);
-	status.answers_lost =
-		responder_lost(engine->rescue.responder) + keeper_lost(engine->rescue.keeper);
 	if (r)
 		log_warn("cannot read the accounts: %s, ignoring", strerror(-r));
 	else
 		sinks_status(&engine->sinks, &status);
-	accounts_clear(&status);
-	gaps_clear(&status);
+	overview_clear(&status);
+}
+
+void engine_refuse_configuration(struct engine *engine, const char *why)
+{
+	overview_refuse(&engine->overview, why);
 }
 
 void engine_loop(struct engine *engine)
@@ -564,6 +559,7 @@ struct engine *engine_free(struct engine *engine)
 	if (!engine)
 		return NULL;
 	rescue_stop(&engine->rescue);
+	control_free(engine->control);
 	incidents_free(engine->incidents);
 	services_free(engine->services);
 	service_stop(&engine->service);
@@ -582,6 +578,7 @@ struct engine *engine_free(struct engine *engine)
 	guards_free(engine->guards);
 	profiles_free(engine->profiles);
 	host_close(&engine->host);
+	overview_done(&engine->overview);
 	free(engine);
 	return NULL;
 }

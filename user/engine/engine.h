@@ -40,6 +40,8 @@ struct engine_config {
 	bool restarts;	     /* --then restart */
 	const char *pin_dir; /* where programs outlive us; NULL: nowhere; borrowed */
 	uint32_t accounts;   /* room for those of so many limits; 0: by the machine */
+	bool has_control;    /* it can be asked for its status */
+	gid_t control_group; /* by whom beside root: engine/control.h */
 };
 
 struct engine_events {
@@ -70,6 +72,8 @@ void engine_ready(struct engine *engine, pid_t child);
 const struct shutdown *engine_shutdown(const struct engine *engine);
 /* The accounts, as a status event. */
 void engine_status(struct engine *engine);
+/* What a new configuration was refused for, which the status says from now on. */
+void engine_refuse_configuration(struct engine *engine, const char *why);
 
 /*
  * Runs until engine_stop(). Where the only guard is that of a process, it also ends when that has

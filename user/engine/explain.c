@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "engine/declarations.h"
 #include "engine/manager.h"
+#include "base/runtime_dir.h"
 #include "rescue/journal.h"
 #include "rescue/leader.h"
 #include "rescue/pool.h"
@@ -131,7 +132,7 @@ static void explain_other(const struct explain *explain, struct explanation *ret
 static int may_lend(const struct cgroup_tree *tree, const struct cgroup_limit *limit)
 {
 	_cleanup_close_ int journal = -1, dirfd = -1;
-	int r = journal_open(false, &journal);
+	int r = runtime_dir_open(false, &journal);
 
 	if (r && r != -ENOENT) /* it would be made */
 		return r;

@@ -12,7 +12,7 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
-#include "rescue/journal.h"
+#include "base/runtime_dir.h"
 #include "sense/proc.h"
 
 #define PREFIX "trip-"
@@ -256,7 +256,7 @@ int handover_new(struct handover **ret, int proc_fd)
 	*handover = (struct handover){.proc_fd = proc_fd, .dirfd = -1};
 	r = proc_start_ticks(proc_fd, getpid(), &handover->start_ticks);
 	if (!r)
-		r = journal_open(true, &handover->dirfd);
+		r = runtime_dir_open(true, &handover->dirfd);
 	if (r)
 		log_debug("a restart will not know of open trips: no runtime directory: %s, "
 			  "ignoring",

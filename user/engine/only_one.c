@@ -8,12 +8,12 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "rescue/journal.h"
+#include "base/runtime_dir.h"
 
 int only_one_lock(int *ret_fd)
 {
 	_cleanup_close_ int dirfd = -1, fd = -1;
-	int r = journal_open(true, &dirfd);
+	int r = runtime_dir_open(true, &dirfd);
 
 	if (r) {
 		log_warn("no runtime directory: %s: a second daemon would not be noticed",

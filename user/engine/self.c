@@ -5,7 +5,9 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <uv.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 
@@ -78,4 +80,12 @@ struct ready_self self_describe(const struct responder *responder, const struct 
 		.descriptors_max = getrlimit(RLIMIT_NOFILE, &files) ? 0 : files.rlim_cur,
 		.limits_max = source_limits_room(source),
 	};
+}
+
+void self_cost(struct status_self *self)
+{
+	size_t bytes;
+
+	self->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	self->memory_bytes = uv_resident_set_memory(&bytes) ? 0 : bytes;
 }

@@ -21,3 +21,6 @@ void self_set_up(bool is_wrapper, sigset_t *ret_signals, sigset_t *ret_inherited
 void self_step_back(void);
 
 struct ready_self self_describe(const struct responder *responder, const struct source *source);
+
+/* Fills in what this process takes: resident bytes, 0 where that is not known, and CPU time. */
+void self_cost(struct status_self *self);

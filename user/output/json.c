@@ -72,14 +72,21 @@ json_t *json_finish(json_t *object, int failed)
 	return NULL;
 }
 
-int json_write_line(FILE *file, const json_t *document)
+char *json_line_text(const json_t *document)
 {
 	_cleanup_free_ char *text =
 		json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
+	char *line = NULL;
 
-	if (!text)
+	return text && asprintf(&line, "%s\n", text) >= 0 ? line : NULL;
+}
+
+int json_write_line(FILE *file, const json_t *document)
+{
+	_cleanup_free_ char *line = json_line_text(document);
+
+	if (!line)
 		return -ENOMEM;
-	fputs(text, file);
-	fputc('\n', file);
+	fputs(line, file);
 	return file_result(file);
 }

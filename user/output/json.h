@@ -35,5 +35,8 @@ json_t *json_kinds(const uint64_t counts[APO_KINDS], uint64_t unit_bytes);
 /* The object; or NULL, and the object released, if failed. Takes NULL. */
 json_t *json_finish(json_t *object, int failed);
 
-/* One compact line, flushed. 0, -ENOMEM or file_result(). */
+/* One compact line, with its end. The caller frees it. NULL: no memory. */
+char *json_line_text(const json_t *document);
+
+/* The same, flushed. 0, -ENOMEM or file_result(). */
 int json_write_line(FILE *file, const json_t *document);

@@ -3,46 +3,16 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "output/document.h"
 #include "output/format.h"
 
 #define PROCESSES_SHOWN 20
-
-static void print_pages(FILE *file, uint64_t pages, uint64_t page_bytes)
-{
-	char size[16];
-
-	if (pages == APO_UNLIMITED)
-		snprintf(size, sizeof(size), "none");
-	else
-		format_size(size, sizeof(size), sat_mul(pages, page_bytes));
-	fprintf(file, "%11s", size);
-}
-
-static void print_rate(FILE *file, uint64_t pages_s, uint64_t page_bytes)
-{
-	char size[16], rate[20];
-
-	format_size(size, sizeof(size), sat_mul(pages_s, page_bytes));
-	snprintf(rate, sizeof(rate), "%s/s", size);
-	fprintf(file, "%13s", rate);
-}
-
-static void print_signed_pages(FILE *file, int64_t pages, uint64_t page_bytes)
-{
-	char size[20];
-	int64_t bytes;
-
-	if (__builtin_mul_overflow(pages, (int64_t)page_bytes, &bytes))
-		snprintf(size, sizeof(size), "none");
-	else
-		format_signed_size(size, sizeof(size), bytes);
-	fprintf(file, "%11s", size);
-}
 
 int ready_text(FILE *file, const struct ready *ready)
 {
@@ -75,216 +45,360 @@ int ready_text(FILE *file, const struct ready *ready)
 	return file_result(file);
 }
 
-static int print_limit(FILE *file, const struct status_limit *limit, uint64_t page_bytes)
-{
-	_cleanup_free_ char *path = text_escape_line(limit->path ? limit->path : "(removed)");
-	const struct apo_limit *account = &limit->account;
+/* --- cells --------------------------------------------------------------------------------- */
 
-	if (!path)
-		return -ENOMEM;
-	print_pages(file, account->need_pages, page_bytes);
-	print_pages(file, account->peak_need_pages, page_bytes);
-	print_pages(file, account->limit_pages, page_bytes);
-	print_signed_pages(file, account->least_headroom_pages, page_bytes);
-	print_rate(file, account->rate_pages_s, page_bytes);
-	fprintf(file, "%6" PRIu64 "%6" PRIu64 "%10" PRIu64 "  %s\n", (uint64_t)account->trips,
-		(uint64_t)account->warns, (uint64_t)account->oom_kills, path);
-	return 0;
+static json_int_t number(const json_t *document, const char *path)
+{
+	return json_integer_value(document_at(document, path));
 }
 
-static int print_limits(FILE *file, const struct status *status, bool colour)
+static void print_size(FILE *file, const json_t *document, const char *path)
 {
-	char head[128];
+	char size[20] = "none";
 
-	snprintf(head, sizeof(head), "%11s%11s%11s%11s%13s%6s%6s%10s  %s", "NEED", "PEAK", "LIMIT",
-		 "LEAST ROOM", "RATE", "TRIPS", "WARNS", "OOM KILLS", "CGROUP");
+	if (document_is_known(document, path))
+		format_signed_size(size, sizeof(size), number(document, path));
+	fprintf(file, "%11s", size);
+}
+
+static void print_rate(FILE *file, const json_t *document)
+{
+	char size[16], rate[20];
+
+	format_size(size, sizeof(size), (uint64_t)number(document, "rate_bytes_per_s"));
+	snprintf(rate, sizeof(rate), "%s/s", size);
+	fprintf(file, "%13s", rate);
+}
+
+static uint64_t seconds_ns(const json_t *document, const char *path)
+{
+	double ns = json_number_value(document_at(document, path)) * (double)NSEC_PER_SEC;
+
+	return ns > 0 ? ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18 : 0;
+}
+
+/* What is not known is "-". */
+static void print_seconds(FILE *file, const json_t *document, const char *path)
+{
+	char time[16] = "-";
+
+	if (document_is_known(document, path))
+		format_duration(time, sizeof(time), seconds_ns(document, path));
+	fprintf(file, "%9s", time);
+}
+
+/* What others chose, as wide as that at least. */
+static void print_safe(FILE *file, const char *raw, int width)
+{
+	_cleanup_free_ char *shown = text_escape_line(raw);
+
+	fprintf(file, "%-*s", width, shown ?: "?");
+}
+
+static void print_text(FILE *file, const json_t *document, const char *path, const char *none)
+{
+	print_safe(file, document_text(document, path) ?: none, 0);
+}
+
+static void print_head(FILE *file, bool colour, const char *head)
+{
 	print_coloured(file, colour, COLOUR_BOLD, head);
 	fputc('\n', file);
-	for (size_t i = 0; i < status->limit_count; i++) {
-		int r = print_limit(file, &status->limits[i], status->page_bytes);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
-static int print_loan(FILE *file, const struct status_limit *limit)
+/* The elements of an array, in an order; NULL: no memory. The caller frees it, not the elements. */
+static const json_t **sorted(const json_t *array, int (*compare)(const void *a, const void *b))
 {
-	_cleanup_free_ char *path = text_escape_line(limit->path ? limit->path : "(removed)");
-	const struct loan_facts *loan = &limit->loan;
-	char size[16], lasted[16], clock[FORMAT_TIME_SIZE];
+	size_t count = json_array_size(array);
+	const json_t **items = calloc(count + 1, sizeof(*items));
 
-	if (!path)
+	for (size_t i = 0; items && i < count; i++)
+		items[i] = json_array_get(array, i);
+	if (items)
+		qsort(items, count, sizeof(json_t *), compare);
+	return items;
+}
+
+/* --- the guard itself ---------------------------------------------------------------------- */
+
+static double cpu_percent(const json_t *document)
+{
+	double seconds = json_number_value(document_at(document, "self.seconds"));
+
+	return seconds > 0 ? 100 * json_number_value(document_at(document, "self.cpu_seconds")) /
+				     seconds
+			   : 0;
+}
+
+static void print_self(FILE *file, const json_t *document, bool colour)
+{
+	const json_t *triggers = document_at(document, "self.triggers"), *name;
+	char up[16];
+	size_t i;
+
+	format_duration(up, sizeof(up), seconds_ns(document, "self.seconds"));
+	document_print(file, document, "apoptosis %t %t, process %n, up ",
+		       PATHS("self.version", "self.mode", "self.pid"));
+	fputs(up, file);
+	document_print(file, document, "; takes %s", PATHS("self.memory_bytes"));
+	fprintf(file, " and %.2f %% of a CPU; triggers:", cpu_percent(document));
+	json_array_foreach (triggers, i, name) {
+		fputc(' ', file);
+		print_safe(file, json_string_value(name) ?: "?", 0);
+	}
+	fputc('\n', file);
+	if (document_text(document, "self.configuration_refused")) {
+		print_coloured(file, colour, COLOUR_YELLOW,
+			       "the configuration is as it was before: ");
+		document_print(file, document,
+			       "%t; to do: mend that, then have it read again by "
+			       "SIGHUP\n",
+			       PATHS("self.configuration_refused"));
+	}
+}
+
+/* --- limits -------------------------------------------------------------------------------- */
+
+/* How full it is; without a limit it is not. */
+static double fill_of(const json_t *limit)
+{
+	double bytes = json_number_value(document_at(limit, "limit_bytes"));
+
+	return bytes > 0 ? json_number_value(document_at(limit, "need_bytes")) / bytes : 0;
+}
+
+/* The fullest first; of those that are as full, as they come by their names. */
+static int by_fill(const void *a, const void *b)
+{
+	const json_t *const *p = a, *const *q = b;
+	double m = fill_of(*p), n = fill_of(*q);
+	const char *s = document_text(*p, "cgroup") ?: "", *t = document_text(*q, "cgroup") ?: "";
+
+	return m < n ? 1 : m > n ? -1 : strcmp(s, t);
+}
+
+static void print_limit(FILE *file, const json_t *limit)
+{
+	print_size(file, limit, "need_bytes");
+	print_size(file, limit, "peak_need_bytes");
+	print_size(file, limit, "limit_bytes");
+	print_size(file, limit, "headroom_bytes");
+	print_size(file, limit, "least_headroom_bytes");
+	print_rate(file, limit);
+	print_seconds(file, limit, "seconds_to_limit");
+	fprintf(file, "%6" JSON_INTEGER_FORMAT "%6" JSON_INTEGER_FORMAT "  ",
+		number(limit, "trips"), number(limit, "oom_kills"));
+	print_safe(file, document_text(limit, "mode") ?: "-", 9);
+	print_safe(file, document_text(limit, "guard") ?: "-", 14);
+	print_text(file, limit, "cgroup", "(removed)");
+	fputc('\n', file);
+}
+
+static int print_limits(FILE *file, const json_t *document, bool colour)
+{
+	const json_t *limits = document_at(document, "limits");
+	_cleanup_free_ const json_t **items = sorted(limits, by_fill);
+	char head[192];
+
+	if (!items)
 		return -ENOMEM;
-	format_size(size, sizeof(size), loan->lent_bytes);
-	format_duration(lasted, sizeof(lasted), loan->lasted_ns);
-	format_clock(clock, sizeof(clock), loan->over_realtime_ns);
-	fprintf(file, "lent to %s: %s%s, for %s", path, size,
-		loan->is_for_trip ? " for a trip" : "", lasted);
-	if (loan->over_realtime_ns)
-		fprintf(file, ", paid back at %s\n", clock);
-	else
+	snprintf(head, sizeof(head), "%11s%11s%11s%11s%11s%13s%9s%6s%6s  %-9s%-14s%s", "NEED",
+		 "PEAK", "LIMIT", "ROOM", "LEAST ROOM", "RATE", "TO LIMIT", "TRIPS", "KILLS",
+		 "MODE", "GUARD", "CGROUP");
+	print_head(file, colour, head);
+	for (size_t i = 0; i < json_array_size(limits); i++)
+		print_limit(file, items[i]);
+	return 0;
+}
+
+/* "2026-01-31T12:00:00.123456Z" as "12:00:00.123Z". */
+static void print_clock(FILE *file, const char *time)
+{
+	const char *clock = strchr(time, 'T');
+	char text[16];
+
+	snprintf(text, sizeof(text), "%.12sZ", clock ? clock + 1 : "?");
+	print_safe(file, text, 0);
+}
+
+static void print_loan(FILE *file, const json_t *limit)
+{
+	const char *paid_back = document_text(limit, "loan.paid_back");
+
+	fputs("lent to ", file);
+	print_text(file, limit, "cgroup", "(removed)");
+	document_print(file, limit, ": %s", PATHS("loan.lent_bytes"));
+	if (json_is_true(document_at(limit, "loan.for_trip")))
+		fputs(" for a trip", file);
+	document_print(file, limit, ", for %m", PATHS("loan.lent_ms"));
+	if (paid_back) {
+		fputs(", paid back at ", file);
+		print_clock(file, paid_back);
+		fputc('\n', file);
+	} else {
 		fputs(" so far\n", file);
-	return 0;
-}
-
-static int print_loans(FILE *file, const struct status *status)
-{
-	for (size_t i = 0; i < status->limit_count; i++) {
-		int r = status->limits[i].loan.lent_bytes ? print_loan(file, &status->limits[i])
-							  : 0;
-
-		if (r < 0)
-			return r;
 	}
-	return 0;
 }
 
-static uint64_t resident_pages(const struct apo_process *account)
+static void print_loans(FILE *file, const json_t *document)
 {
-	return sat_add(sat_add(account->rss_pages[APO_FILE], account->rss_pages[APO_ANON]),
-		       account->rss_pages[APO_SHMEM]);
+	const json_t *limit;
+	size_t i;
+
+	json_array_foreach (document_at(document, "limits"), i, limit)
+		if (document_is_known(limit, "loan.lent_bytes"))
+			print_loan(file, limit);
+}
+
+/* --- processes ----------------------------------------------------------------------------- */
+
+static json_int_t resident_bytes(const json_t *process)
+{
+	return number(process, "rss_bytes.file") + number(process, "rss_bytes.anon") +
+	       number(process, "rss_bytes.shmem");
 }
 
 static int by_size(const void *a, const void *b)
 {
-	const struct status_process *const *p = a, *const *q = b;
-	uint64_t m = resident_pages(&(*p)->account), n = resident_pages(&(*q)->account);
+	const json_t *const *p = a, *const *q = b;
+	json_int_t m = resident_bytes(*p), n = resident_bytes(*q);
 
-	if (m != n)
-		return m < n ? 1 : -1;
-	return ((*p)->pid > (*q)->pid) - ((*p)->pid < (*q)->pid);
+	if (m == n) {
+		n = number(*p, "pid");
+		m = number(*q, "pid");
+	}
+	return (m < n) - (m > n);
 }
 
-static int print_process(FILE *file, const struct status_process *process, uint64_t page_bytes)
+static void print_process(FILE *file, const json_t *process)
 {
-	const struct apo_process *account = &process->account;
-	_cleanup_free_ char *name = NULL;
-	char comm[APO_COMM_LEN + 1] = {0};
+	char size[16];
 
-	memcpy(comm, account->comm, APO_COMM_LEN);
-	name = text_escape_line(comm);
-	if (!name)
-		return -ENOMEM;
-	print_pages(file, resident_pages(account), page_bytes);
-	print_pages(file, account->peak_pages, page_bytes);
-	print_pages(file, account->rss_pages[APO_ANON], page_bytes);
-	print_pages(file, account->rss_pages[APO_SHMEM], page_bytes);
-	print_rate(file, account->rate_pages_s, page_bytes);
-	fprintf(file, "  %s[%d]\n", name, process->pid);
-	return 0;
+	format_size(size, sizeof(size), (uint64_t)resident_bytes(process));
+	fprintf(file, "%11s", size);
+	print_size(file, process, "peak_bytes");
+	print_size(file, process, "rss_bytes.anon");
+	print_size(file, process, "rss_bytes.shmem");
+	print_rate(file, process);
+	fputs("  ", file);
+	print_text(file, process, "comm", "?");
+	document_print(file, process, "[%n]\n", PATHS("pid"));
 }
 
-static int print_processes(FILE *file, const struct status *status, bool colour)
+static int print_processes(FILE *file, const json_t *document, bool colour)
 {
-	_cleanup_free_ const struct status_process **sorted = NULL;
-	size_t shown = MIN(status->process_count, (size_t)PROCESSES_SHOWN);
+	const json_t *processes = document_at(document, "processes");
+	_cleanup_free_ const json_t **items = sorted(processes, by_size);
+	size_t count = json_array_size(processes), shown = MIN(count, (size_t)PROCESSES_SHOWN);
 	char head[128];
 
-	if (status->process_count == 0)
-		return 0;
-	sorted = calloc(status->process_count, sizeof(*sorted));
-	if (!sorted)
+	if (!items)
 		return -ENOMEM;
-	for (size_t i = 0; i < status->process_count; i++)
-		sorted[i] = &status->processes[i];
-	qsort(sorted, status->process_count, sizeof(*sorted), by_size);
-
+	if (!count)
+		return 0;
 	snprintf(head, sizeof(head), "%11s%11s%11s%11s%13s  %s", "RSS", "PEAK", "ANON", "SHMEM",
 		 "RATE", "PROCESS");
-	print_coloured(file, colour, COLOUR_BOLD, head);
-	fputc('\n', file);
-	for (size_t i = 0; i < shown; i++) {
-		int r = print_process(file, sorted[i], status->page_bytes);
-
-		if (r < 0)
-			return r;
-	}
-	if (shown < status->process_count)
-		fprintf(file, "%11s and %zu smaller\n", "", status->process_count - shown);
+	print_head(file, colour, head);
+	for (size_t i = 0; i < shown; i++)
+		print_process(file, items[i]);
+	if (shown < count)
+		fprintf(file, "%11s and %zu smaller\n", "", count - shown);
 	return 0;
 }
 
-/* What is guarded less than it seems comes last but for the sums: there it is seen. */
-static int print_gaps(FILE *file, const struct status *status, bool colour)
-{
-	for (size_t i = 0; i < status->gap_count; i++) {
-		const struct gap *gap = &status->gaps[i];
-		_cleanup_free_ char *path =
-			text_escape_line(gap->cgroup ? gap->cgroup : "(removed)");
+/* --- the rest ------------------------------------------------------------------------------ */
 
-		if (!path)
-			return -ENOMEM;
+/* What is guarded less than it seems comes last but for the sums: there it is seen. */
+static void print_gaps(FILE *file, const json_t *document, bool colour)
+{
+	const json_t *gap;
+	size_t i;
+
+	json_array_foreach (document_at(document, "gaps"), i, gap) {
 		print_coloured(file, colour, COLOUR_YELLOW,
-			       gap_is_partial(gap->kind) ? "less protected: " : "not protected: ");
-		fprintf(file, "%s %s; to do: %s\n", path, gap_words(gap->kind),
-			gap_remedy(gap->kind));
+			       json_is_true(document_at(gap, "partial")) ? "less protected: "
+									 : "not protected: ");
+		print_text(file, gap, "cgroup", "(removed)");
+		document_print(file, gap, " %t; to do: %t\n", PATHS("text", "remedy"));
 	}
-	return 0;
 }
 
 /* What the kernel side costs: which programs run at present, and how long, where the kernel counts that. */
-static void print_cost(FILE *file, const struct status *status)
+static void print_cost(FILE *file, const json_t *document)
 {
-	for (size_t i = 0; i < status->cost.program_count; i++) {
-		const struct status_program *program = &status->cost.programs[i];
+	const json_t *program;
+	size_t i;
 
-		if (!program->is_attached)
-			fprintf(file, "%s is not attached at present: no limit is armed\n",
-				program->hook->program);
-		if (program->runs)
-			fprintf(file, "%-18s %12" PRIu64 " runs of %.0f ns\n",
-				program->hook->program, program->runs,
-				(double)program->ns / (double)program->runs);
+	json_array_foreach (document_at(document, "programs"), i, program) {
+		json_int_t runs = number(program, "runs");
+
+		if (!json_is_true(document_at(program, "attached")))
+			document_print(file, program,
+				       "%t is not attached at present: no limit is armed\n",
+				       PATHS("name"));
+		if (runs <= 0)
+			continue;
+		print_safe(file, document_text(program, "name") ?: "?", 18);
+		fprintf(file, " %12" JSON_INTEGER_FORMAT " runs of %.0f ns\n", runs,
+			(double)number(program, "ns") / (double)runs);
 	}
 }
 
-static void print_counters(FILE *file, const struct status *status)
+/* A counter that stays 0 where all is well. */
+static void print_trouble(FILE *file, const json_t *document, const char *path, const char *format)
 {
-	const uint64_t *c = status->counters;
+	if (number(document, path) > 0)
+		document_print(file, document, format, PATHS(path));
+}
+
+static void print_verdicts(FILE *file, const json_t *verdicts)
+{
+	const char *name;
+	json_t *count;
 	bool any = false;
 
-	fprintf(file,
-		"checks %" PRIu64 " (%.1f/s), trips %" PRIu64 ", warnings %" PRIu64
-		", signals %" PRIu64 " by the kernel side and %" PRIu64
-		" delegated, OOM kills %" PRIu64 "\n",
-		c[APO_STAT_CHECKS], status->cost.checks_per_s, c[APO_STAT_TRIPS], c[APO_STAT_WARNS],
-		c[APO_STAT_SENT], c[APO_STAT_DELEGATED], c[APO_STAT_OOM_KILLS]);
-	if (c[APO_STAT_LOST_RECORDS])
-		fprintf(file, "lost records: %" PRIu64 " (the signals went out all the same)\n",
-			c[APO_STAT_LOST_RECORDS]);
-	if (c[APO_STAT_MAP_FULL])
-		fprintf(file, "full maps: %" PRIu64 " accounts had no room\n",
-			c[APO_STAT_MAP_FULL]);
-	if (c[APO_STAT_SUBTREE_CUT])
-		fprintf(file,
-			"large subtrees: %" PRIu64 " times page cache was taken from statistics\n",
-			c[APO_STAT_SUBTREE_CUT]);
 	fputs("verdicts:", file);
-	for (int i = 0; i < STATUS_VERDICTS; i++) {
-		if (!status->verdicts[i])
+	json_object_foreach ((json_t *)verdicts, name, count) {
+		if (json_integer_value(count) <= 0)
 			continue;
-		fprintf(file, "%s %s %" PRIu64, any ? "," : "", verdict_name((enum verdict)i),
-			status->verdicts[i]);
+		fputs(any ? ", " : " ", file);
+		print_safe(file, name, 0);
+		fprintf(file, " %" JSON_INTEGER_FORMAT, json_integer_value(count));
 		any = true;
 	}
 	fputs(any ? "\n" : " none\n", file);
 }
 
-int status_text(FILE *file, const struct status *status, bool colour)
+static void print_counters(FILE *file, const json_t *document)
 {
-	int r = print_limits(file, status, colour);
+	document_print(file, document, "checks %n", PATHS("counters.checks"));
+	fprintf(file, " (%.1f/s)", json_number_value(document_at(document, "checks_per_s")));
+	document_print(file, document,
+		       ", trips %n, warnings %n, signals %n by the kernel side and %n delegated, "
+		       "OOM kills %n\n",
+		       PATHS("counters.trips", "counters.warns", "counters.sent",
+			     "counters.delegated", "counters.oom_kills"));
+	print_trouble(file, document, "counters.lost_records",
+		      "lost records: %n (the signals went out all the same)\n");
+	print_trouble(file, document, "counters.map_full", "full maps: %n accounts had no room\n");
+	print_trouble(file, document, "counters.subtree_cut",
+		      "large subtrees: %n times page cache was taken from statistics\n");
+	print_verdicts(file, document_at(document, "verdicts"));
+}
 
-	if (r >= 0)
-		r = print_loans(file, status);
-	if (r >= 0)
-		r = print_processes(file, status, colour);
-	if (r >= 0)
-		r = print_gaps(file, status, colour);
-	if (r < 0)
+int status_text(FILE *file, const json_t *document, bool colour)
+{
+	int r;
+
+	print_self(file, document, colour);
+	r = print_limits(file, document, colour);
+	print_loans(file, document);
+	if (!r)
+		r = print_processes(file, document, colour);
+	if (r)
 		return r;
-	print_cost(file, status);
-	print_counters(file, status);
+	print_gaps(file, document, colour);
+	print_cost(file, document);
+	print_counters(file, document);
 	return file_result(file);
 }

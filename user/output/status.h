@@ -2,6 +2,7 @@
 /* The ready and status events as text for people. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -9,5 +10,8 @@
 
 /* One line: what is guarded and how. 0 or -errno: see file_result(). */
 int ready_text(FILE *file, const struct ready *ready);
-/* Small tables: guards, then the processes by size, then counters and verdicts. Same returns. */
-int status_text(FILE *file, const struct status *status, bool colour);
+/*
+ * Of the document of status_json(), perhaps of another version: the guard itself, then tables of the limits, the
+ * fullest first, and of the processes by size, then counters and verdicts. Same returns.
+ */
+int status_text(FILE *file, const json_t *document, bool colour);

@@ -7,6 +7,8 @@
 #include "output/format.h"
 #include "output/json.h"
 
+#define RATE_LASTS_NS NSEC_PER_SEC /* after the last check */
+
 static const char *const counter_names[APO_STATS] = {
 	[APO_STAT_CHECKS] = "checks",
 	[APO_STAT_TRIPS] = "trips",
@@ -52,13 +54,13 @@ static json_t *guard_json(const struct ready *ready)
 	return json_finish(object, r);
 }
 
-static json_t *triggers_json(const struct ready *ready)
+static json_t *triggers_json(const struct trigger_names *triggers)
 {
 	json_t *array = json_array();
 	int r = 0;
 
-	for (size_t i = 0; i < ready->triggers.count; i++)
-		r |= json_array_append_new(array, json_string(ready->triggers.names[i]));
+	for (size_t i = 0; i < triggers->count; i++)
+		r |= json_array_append_new(array, json_string(triggers->names[i]));
 	return json_finish(array, r);
 }
 
@@ -83,7 +85,7 @@ json_t *ready_json(const struct ready *ready)
 	r |= json_object_set_new(object, "pid", json_integer(ready->pid));
 	r |= json_object_set_new(object, "version", json_text(ready->version));
 	r |= json_object_set_new(object, "guard", guard_json(ready));
-	r |= json_object_set_new(object, "triggers", triggers_json(ready));
+	r |= json_object_set_new(object, "triggers", triggers_json(&ready->triggers));
 	r |= json_object_set_new(object, "self", self_json(&ready->self));
 	if (ready->child)
 		r |= json_object_set_new(object, "child", json_integer(ready->child));
@@ -120,9 +122,45 @@ static json_t *loan_json(const struct loan_facts *loan)
 	return json_finish(object, r);
 }
 
-static json_t *limit_json(const struct status_limit *limit, uint64_t page_bytes)
+/* What is left below a limit now; INT64_MAX: it is none. */
+static int64_t headroom_pages(const struct apo_limit *account)
+{
+	int64_t pages;
+
+	if (account->limit_pages == APO_UNLIMITED)
+		return INT64_MAX;
+	return __builtin_sub_overflow(account->limit_pages, account->need_pages, &pages) ? INT64_MIN
+											 : pages;
+}
+
+/* 0 where nothing has been charged for some time: nobody has looked since. */
+static uint64_t rate_pages_s(const struct apo_limit *account, uint64_t now_ns)
+{
+	return sat_sub(now_ns, account->last_ns) < RATE_LASTS_NS ? account->rate_pages_s : 0;
+}
+
+/* null: it does not grow, or there is no limit. */
+static json_t *time_to_limit_json(const struct apo_limit *account, uint64_t now_ns)
+{
+	uint64_t rate = rate_pages_s(account, now_ns);
+	int64_t pages = headroom_pages(account);
+
+	if (!rate || pages == INT64_MAX)
+		return json_null();
+	return json_real((double)MAX(pages, 0) / (double)rate);
+}
+
+static const char *mode_name(const struct policy *policy)
+{
+	if (!policy)
+		return NULL;
+	return policy->dry_run ? "dry run" : policy_lends(policy) ? "lends" : "reserve";
+}
+
+static json_t *limit_json(const struct status_limit *limit, const struct status *status)
 {
 	const struct apo_limit *account = &limit->account;
+	uint64_t page_bytes = status->page_bytes;
 	json_t *object = json_object();
 	int r = 0;
 
@@ -130,17 +168,23 @@ static json_t *limit_json(const struct status_limit *limit, uint64_t page_bytes)
 	r |= json_object_set_new(object, "cgroup_id", json_u64(limit->key.cgroup_id));
 	r |= json_object_set_new(object, "policy", json_integer(limit->key.policy));
 	r |= json_object_set_new(object, "policy_from", json_text(limit->why));
+	r |= json_object_set_new(object, "guard", json_text(limit->guard));
+	r |= json_object_set_new(object, "mode", json_text(mode_name(limit->policy)));
 	r |= json_object_set_new(object, "need_bytes", pages_json(account->need_pages, page_bytes));
 	r |= json_object_set_new(object, "peak_need_bytes",
 				 pages_json(account->peak_need_pages, page_bytes));
 	r |= json_object_set_new(object, "limit_bytes",
 				 pages_json(account->limit_pages, page_bytes));
+	r |= json_object_set_new(object, "headroom_bytes",
+				 signed_pages_json(headroom_pages(account), page_bytes));
 	r |= json_object_set_new(object, "lent_bytes", pages_json(limit->lent_pages, page_bytes));
 	r |= json_object_set_new(object, "loan", loan_json(&limit->loan));
 	r |= json_object_set_new(object, "least_headroom_bytes",
 				 signed_pages_json(account->least_headroom_pages, page_bytes));
 	r |= json_object_set_new(object, "rate_bytes_per_s",
-				 pages_json(account->rate_pages_s, page_bytes));
+				 pages_json(rate_pages_s(account, status->now_ns), page_bytes));
+	r |= json_object_set_new(object, "seconds_to_limit",
+				 time_to_limit_json(account, status->now_ns));
 	r |= json_object_set_new(object, "trips", json_u64(account->trips));
 	r |= json_object_set_new(object, "warns", json_u64(account->warns));
 	r |= json_object_set_new(object, "oom_kills", json_u64(account->oom_kills));
@@ -178,8 +222,7 @@ static json_t *limits_json(const struct status *status)
 	int r = 0;
 
 	for (size_t i = 0; i < status->limit_count; i++)
-		r |= json_array_append_new(array,
-					   limit_json(&status->limits[i], status->page_bytes));
+		r |= json_array_append_new(array, limit_json(&status->limits[i], status));
 	return json_finish(array, r);
 }
 
@@ -257,10 +300,34 @@ static json_t *programs_json(const struct status_cost *cost)
 	return json_finish(array, r);
 }
 
+static json_t *status_self_json(const struct status_self *self, uint64_t realtime_ns)
+{
+	char since[FORMAT_TIME_SIZE];
+	json_t *object = json_object();
+	int r = 0;
+
+	format_rfc3339(since, sizeof(since), self->since_realtime_ns);
+	r |= json_object_set_new(object, "mode", json_text(self->mode));
+	r |= json_object_set_new(object, "pid", json_integer(self->pid));
+	r |= json_object_set_new(object, "version", json_text(self->version));
+	r |= json_object_set_new(object, "since", json_string(since));
+	r |= json_object_set_new(object, "seconds",
+				 json_span(self->since_realtime_ns, realtime_ns, NSEC_PER_SEC));
+	r |= json_object_set_new(object, "triggers", triggers_json(&self->triggers));
+	r |= json_object_set_new(object, "memory_bytes", json_u64(self->memory_bytes));
+	r |= json_object_set_new(object, "cpu_seconds",
+				 json_real((double)self->cpu_ns / (double)NSEC_PER_SEC));
+	r |= json_object_set_new(object, "configuration_refused", json_text(self->refused));
+	return json_finish(object, r);
+}
+
 json_t *status_json(const struct status *status)
 {
 	json_t *object = json_event("status", status->realtime_ns);
 	int r = 0;
+
+	r |= json_object_set_new(object, "self",
+				 status_self_json(&status->self, status->realtime_ns));
 
 	r |= json_object_set_new(object, "limits", limits_json(status));
 	r |= json_object_set_new(object, "processes", processes_json(status));

@@ -13,6 +13,7 @@
 #include "base/wake.h"
 #include "core/lending.h"
 #include "rescue/airbag_halves.h"
+#include "base/runtime_dir.h"
 #include "rescue/journal.h"
 #include "rescue/loan.h"
 #include "sense/cgroup_memory.h"
@@ -572,7 +573,7 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 		free(airbag);
 		return r;
 	}
-	r = journal_open(config->lends, &airbag->lender.journal_fd);
+	r = runtime_dir_open(config->lends, &airbag->lender.journal_fd);
 	if (r)
 		airbag->lender.journal_fd = r;
 	payback_recover(airbag);

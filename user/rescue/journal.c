@@ -16,35 +16,12 @@
 #include "base/text.h"
 #include "base/util.h"
 
-#define DEFAULT_DIR "/run/apoptosis"
 #define PREFIX "limit-"
 #define NAME_SIZE (sizeof(PREFIX) + 16)
 
 static void name_of(uint64_t cgroup_id, char name[NAME_SIZE])
 {
 	snprintf(name, NAME_SIZE, PREFIX "%016" PRIx64, cgroup_id);
-}
-
-int journal_open(bool make, int *ret_dirfd)
-{
-	const char *path = getenv("RUNTIME_DIRECTORY");
-	int fd;
-
-	if (!path || *path != '/')
-		path = DEFAULT_DIR;
-	if (make && mkdir(path, 0700) && errno != EEXIST)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS)) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	*ret_dirfd = fd;
-	return 0;
 }
 
 /* Of one width, so that a later entry covers the one before in one write. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is changed on the machine and has to be put back, written down before it is changed: one
- * small file per raised limit in the runtime directory. If we are killed, the files stay, and the
+ * small file per raised limit in the runtime directory (base/runtime_dir.h). If we are killed, the files stay, and the
  * next start puts back what they say. The directory is on tmpfs, as are cgroups in effect: a reboot
  * ends both.
  *
@@ -29,12 +29,6 @@ struct journal_entry {
 	uint64_t owner;			  /* pid of who raised it, for people who read the file */
 	bool is_marked;			  /* the cgroup has it, too */
 };
-
-/*
- * Opens $RUNTIME_DIRECTORY or /run/apoptosis; with `make` it is made if need be (mode 0700). -errno:
- * it cannot be made or written; then nothing may be changed.
- */
-int journal_open(bool make, int *ret_dirfd);
 
 /*
  * For as long as the descriptor of the cgroup's directory is open, or until journal_disclaim(). -EEXIST:

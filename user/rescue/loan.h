@@ -21,7 +21,7 @@ struct lender {
 	const struct cgroup_tree *tree;
 	struct source *source; /* the kernel side is told of each loan */
 	int proc_fd;	       /* open /proc, kept by the caller */
-	int journal_fd;	       /* of journal_open() */
+	int journal_fd;	       /* of runtime_dir_open() */
 	uint64_t page_bytes;
 };
 

@@ -85,8 +85,14 @@ static int render_ready(FILE *out, const struct lines *lines, const void *event)
 
 static int render_status(FILE *out, const struct lines *lines, const void *event)
 {
-	return lines->json ? write_document(out, status_json(event))
-			   : status_text(out, event, lines->colour);
+	json_t *document = status_json(event);
+	int r = document ? 0 : -ENOMEM;
+
+	if (document)
+		r = lines->json ? json_write_line(out, document)
+				: status_text(out, document, lines->colour);
+	json_decref(document);
+	return r;
 }
 
 static void print(struct lines *lines, const void *event,

@@ -13,6 +13,25 @@
 #include "sinks/report_dir.h"
 #include "sinks/termination.h"
 
+int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted)
+{
+	int r = !dir	    ? 0
+		: is_wanted ? report_dir_open(dir, &sinks->report_dirfd)
+			    : report_dir_open_default(&sinks->report_dirfd);
+
+	if (!r)
+		return 0;
+	if (is_wanted) {
+		log_error("cannot write reports to %s: %s (--report-dir wants a directory that is "
+			  "writable)",
+			  dir, strerror(-r));
+		return EXIT_USAGE;
+	}
+	log_info("no reports are kept: cannot write to %s: %s (--report-dir names another place)",
+		 dir, strerror(-r));
+	return 0;
+}
+
 static int print_incident(FILE *file, const void *incident)
 {
 	return event_line(file, incident, false);

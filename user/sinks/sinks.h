@@ -19,6 +19,12 @@ struct sinks {
 	bool terminates;  /* what happens to our command is the end of a container, perhaps */
 };
 
+/*
+ * The directory of reports (NULL: none are kept). One that is wanted, and cannot be written, is an error; else there
+ * are none then, which is logged. The exit status.
+ */
+int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted);
+
 void sinks_ready(struct sinks *sinks, const struct ready *ready);
 void sinks_status(struct sinks *sinks, const struct status *status);
 /*
