@@ -14,7 +14,7 @@ GO       ?= go
 PKGCONF  ?= pkg-config
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-DEPS     := libbpf libuv jansson inih
+DEPS     := libbpf libuv jansson inih sqlite3
 
 ifeq ($(origin CC),default)
 CC       := cc
@@ -52,7 +52,7 @@ BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst ppc64le,po
 # Looked up once, at first use: only then are the packages there.
 once      = $(eval $(1) := $$(shell $(2)))$($(1))
 DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKGCONF) --cflags $(DEPS))
-DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS))
+DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS) && echo -lm)
 SYMBOLS_LIBS = $(call once,SYMBOLS_LIBS,$(PKGCONF) --libs libdw libelf jansson && echo -liberty)
 TEST_CFLAGS = $(call once,TEST_CFLAGS,$(PKGCONF) --cflags criterion)
 TEST_LIBS   = $(call once,TEST_LIBS,$(PKGCONF) --libs criterion)
@@ -259,7 +259,7 @@ $(B)/obj/bench/%.o: bench/%.c $(B)/.flags | $(BENCH_SKEL) $(TOP)/.deps-build
 	$(Q)$(CC) $(CPPFLAGS_ALL) -I $(TOP)/gen/bench $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(B)/bench/runner: $(BENCH_OBJ) $(LIB_OBJ)
 	@mkdir -p $(@D); echo '  LD    $@'
-	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -lm -o $@
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
 
 unit: $(B)/tests/unit $(B)/apoptosis-symbols
 	APOPTOSIS_SYMBOLS=$(abspath $(B)/apoptosis-symbols) \

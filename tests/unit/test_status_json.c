@@ -164,6 +164,7 @@ static struct status full(void)
 			 .since_realtime_ns = (NOON - 100) * NSEC_PER_SEC,
 			 .memory_bytes = 10 * MIB,
 			 .cpu_ns = 2 * NSEC_PER_SEC,
+			 .history_trouble = "disk",
 			 .refused = "a.conf:1: wrong\n"},
 		.page_bytes = 4096,
 		.limits = limits,
@@ -197,7 +198,8 @@ Test(status_json, a_full_document_is_exactly_this)
 		",\"self\":{\"mode\":\"daemon\",\"pid\":42,\"version\":\"0.1.0\","
 		"\"since\":\"2026-01-31T11:58:20.000000Z\",\"seconds\":100.0,"
 		"\"triggers\":[\"growth\",\"tick\"],\"memory_bytes\":10485760,"
-		"\"cpu_seconds\":2.0,\"configuration_refused\":\"a.conf:1: wrong\\n\"}"
+		"\"cpu_seconds\":2.0,\"history_trouble\":\"disk\",\"configuration_refused\":\"a."
+		"conf:1: wrong\\n\"}"
 		",\"limits\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,"
 		"\"policy\":1,\"policy_from\":\"--cgroup /a, the nearest guard at or above "
 		"/a/b\",\"guard\":\"web\",\"mode\":\"lends\",\"need_bytes\":40960,"
@@ -280,6 +282,7 @@ Test(status_json, the_table_lists_processes_by_size)
 		text,
 		"apoptosis 0.1.0 daemon, process 42, up 1m40s; takes 10.0 MiB and 2.00 % of a CPU; "
 		"triggers: growth tick\n"
+		"the history is not written: disk\n"
 		"the configuration is as it was before: a.conf:1: wrong\\n; to do: mend that, then "
 		"have it read again by SIGHUP\n"
 		"       NEED       PEAK      LIMIT       ROOM LEAST ROOM         RATE TO LIMIT "

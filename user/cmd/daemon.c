@@ -17,6 +17,7 @@
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/only_one.h"
+#include "sinks/history_db.h"
 #include "source/source.h"
 
 struct daemon {
@@ -133,6 +134,14 @@ static const char *pin_dir_of(const struct daemon *daemon)
 	return common_pin_dir(is_told ? daemon->options : config_options(daemon->config));
 }
 
+static const char *history_of(const struct daemon *daemon)
+{
+	bool is_told = daemon->options->history || daemon->options->no_history;
+	const struct options *options = is_told ? daemon->options : config_options(daemon->config);
+
+	return options->no_history ? NULL : options->history ?: HISTORY_FILE_DEFAULT;
+}
+
 static int detach_all(const char *pin_dir)
 {
 	int n = pin_dir ? source_remove_kept(pin_dir) : 0;
@@ -163,6 +172,7 @@ static int run(struct daemon *daemon)
 	common_engine_config(&configured, stdout, &config);
 	config.pin_dir = pin_dir_of(daemon);
 	config.mode = "daemon";
+	config.history = history_of(daemon);
 	config.has_control = true;
 	config.control_group = daemon->control_group;
 	return common_guard(&config, &guard);

@@ -55,6 +55,10 @@
 	    "it now, what is guarded less and why, verdicts so far, and what the guard itself "    \
 	    "takes. "                                                                              \
 	    "Exits with 7 where no daemon runs, with 4 where it does not answer this user.")       \
+	ROW(HISTORY, history, "history", "[OPTIONS]", "show what became of spikes, over months",   \
+	    "Sums up the verdicts that the daemon has kept: by guard and by day, with the part "   \
+	    "that "                                                                                \
+	    "was saved, its confidence interval, and how soon processes were told.")               \
 	ROW(DOCTOR, doctor, "doctor", "[--json]", "show what this machine offers for protection",  \
 	    "Shows what works here, what is lost and how to get it. Exits with 0 if protection "   \
 	    "is full, 1 if partial, 3 if impossible.")

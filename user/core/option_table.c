@@ -287,6 +287,31 @@ static int set_report_dir(struct options *o, const char *value, const char **ret
 	return 0;
 }
 
+static int set_history(struct options *o, const char *value, const char **ret_why)
+{
+	if (!is_off(value) && *value != '/') {
+		*ret_why = "it is no whole path";
+		return -EINVAL;
+	}
+	o->no_history = is_off(value);
+	o->history = o->no_history ? NULL : value;
+	return 0;
+}
+
+static int set_since(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return parse_duration(value, &o->since_ns);
+}
+
+static int set_csv(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->csv = true;
+	return 0;
+}
+
 /* Flags have no value on a command line, and yes or no in a configuration file. */
 static int parse_flag(const char *value, bool *ret)
 {
@@ -533,6 +558,15 @@ static const struct option_row rows[] = {
 	 "be written in /run/apoptosis/reports, and nobody else has any. Who allocated is recorded "
 	 "only where DIR is named: what grows fast pays for it.",
 	 set_report_dir},
+	{"--history", 0, "history", "FILE|off", "the whole path of a file, or off", NULL,
+	 BIT(COMMAND_DAEMON) | BIT(COMMAND_HISTORY),
+	 "Where the daemon keeps a row for each verdict, for years. Unless told, history.db in "
+	 "/var/lib/apoptosis.",
+	 set_history},
+	{"--since", 0, NULL, "DURATION", "a duration such as 7d", NULL, BIT(COMMAND_HISTORY),
+	 "Only what was judged in this time before now. Unless given, all of it.", set_since},
+	{"--csv", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_HISTORY),
+	 "Print the rows themselves, with commas between their values.", set_csv},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING | BIT(COMMAND_DAEMON),
 	 "Print events and errors only.", set_quiet},
 	{"--verbose", 'v', NULL, NULL, NULL, NULL, EVERY,

@@ -268,6 +268,13 @@ static int check_together(const struct options *o, char **ret_error)
 	r = policy_check(&o->policy, o->mode == MODE_ALL, ret_error);
 	if (r < 0)
 		return r;
+	if (o->command == COMMAND_HISTORY && o->csv && o->json)
+		return text_refuse(ret_error,
+				   "give only one of --json and --csv, see apoptosis %s "
+				   "--help",
+				   name);
+	if (o->command == COMMAND_HISTORY && o->no_history)
+		return text_refuse(ret_error, "--history off: history reads a file, give its path");
 	return o->limit_bytes ? policy_check_limit(&o->policy, o->limit_bytes, ret_error) : 0;
 }
 

@@ -66,6 +66,10 @@ struct options {
 	const char *profiles;	   /* directory; NULL: the default ones */
 	bool no_profiles;	   /* --profiles off */
 	bool json;
+	const char *history;	/* the file of verdicts; NULL: the default one */
+	bool no_history;	/* --history off */
+	uint64_t since_ns;	/* history: no older rows; 0 = all */
+	bool csv;		/* history: the rows */
 	const char *report_dir; /* NULL: the default one */
 	bool no_reports;	/* --report-dir off */
 	const char *report;	/* report: which; NULL = the latest */

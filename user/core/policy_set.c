@@ -138,6 +138,13 @@ const struct guard *policy_set_find(const struct policy_set *set,
 	return found;
 }
 
+const char *policy_set_name(const struct guard *guard)
+{
+	return guard && guard->kind == GUARD_CONFIGURED
+		       ? config_guard(guard->config, guard->index)->name
+		       : NULL;
+}
+
 char *policy_set_why(const struct guard *guard, const struct policy_subject *subject)
 {
 	const char *what = subject->cgroup ? subject->cgroup : "it";

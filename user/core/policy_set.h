@@ -78,6 +78,9 @@ struct policy_subject {
 const struct guard *policy_set_find(const struct policy_set *set,
 				    const struct policy_subject *subject);
 
+/* The name of a guard of the configuration; NULL: it is none, or what none is for. Takes NULL. */
+const char *policy_set_name(const struct guard *guard);
+
 /*
  * Why that guard covers it, for people: "--cgroup /a, the nearest guard at or above /a/b". The
  * caller frees it; NULL: no memory. guard: of policy_set_find().

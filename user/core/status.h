@@ -86,8 +86,8 @@ struct status_self {
 	uint64_t since_realtime_ns; /* it guards, by what it has read then */
 	uint64_t memory_bytes;	    /* resident */
 	uint64_t cpu_ns;
-	const char *
-		refused; /* a mistake in the configuration, which stays as it was before; NULL = none */
+	const char *history_trouble; /* why it cannot be written; NULL = it can, or there is none */
+	const char *refused; /* of a configuration: why it stays as it was before; NULL = none */
 };
 
 /* Arrays are the caller's. */

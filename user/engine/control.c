@@ -245,11 +245,14 @@ static struct sockaddr_un address_of(int dirfd, const char *name)
 	return address;
 }
 
-/* The directory can be passed through by the group, what else is in it remains root's. */
-static int give_to_group(int dirfd, gid_t group)
+/*
+ * Before anybody can connect: it does not listen yet. The directory can be passed through by the group, what else is
+ * in it remains root's.
+ */
+static int give_away(int dirfd, gid_t group)
 {
 	if (group == CONTROL_NO_GROUP)
-		return 0;
+		return fchmodat(dirfd, NEW_NAME, 0600, 0) ? -errno : 0;
 	if (fchownat(dirfd, NEW_NAME, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) ||
 	    fchmodat(dirfd, NEW_NAME, 0660, 0) || fchown(dirfd, (uid_t)-1, group) ||
 	    fchmod(dirfd, 0710))
@@ -267,23 +270,18 @@ static int check_replaced(int dirfd)
 	return S_ISSOCK(st.st_mode) ? 0 : -EEXIST;
 }
 
-/* Nobody can connect before it has its owner and mode: then it gets its name. */
 static int bind_socket(int dirfd, gid_t group)
 {
 	struct sockaddr_un address = address_of(dirfd, NEW_NAME);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
 	int r = check_replaced(dirfd);
 
 	if (r || fd < 0)
 		return r ?: -errno;
 	unlinkat(dirfd, NEW_NAME, 0); /* it may not be there */
-	mask = umask(0177);
-	r = bind(fd, (const struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
-	umask(mask);
-	if (r)
-		return r;
-	r = give_to_group(dirfd, group);
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	r = give_away(dirfd, group);
 	if (!r && renameat(dirfd, NEW_NAME, dirfd, CONTROL_SOCKET))
 		r = -errno;
 	if (r)

@@ -372,9 +372,9 @@ static void start_control(struct engine *engine)
 				      : "");
 }
 
-static void start_overview(struct engine *engine)
+static int start_overview(struct engine *engine)
 {
-	engine->overview.parts = (struct overview_parts){
+	const struct overview_parts parts = {
 		.source = engine->source,
 		.rescue = &engine->rescue,
 		.tree = engine->host.tree,
@@ -383,9 +383,13 @@ static void start_overview(struct engine *engine)
 		.incidents = engine->incidents,
 		.page_bytes = engine->host.page_bytes,
 		.mode = engine->config.mode,
+		.history = engine->sinks.history,
 	};
-	if (engine->config.has_control)
+	int r = overview_start(&engine->overview, &parts);
+
+	if (!r && engine->config.has_control)
 		start_control(engine);
+	return r;
 }
 
 static int start(struct engine *engine)
@@ -423,9 +427,15 @@ static int start(struct engine *engine)
 		r = source_on_record(engine->source, on_record, engine);
 	if (!r)
 		r = start_loop(engine);
-	if (!r)
-		start_overview(engine);
-	return r;
+	return r ?: start_overview(engine);
+}
+
+static void start_history(struct engine *engine)
+{
+	int r = history_sink_new(&engine->sinks.history, engine->config.history);
+
+	if (r)
+		log_warn("no history is kept: %s, ignoring", strerror(-r));
 }
 
 int engine_start(struct engine *engine, const struct engine_events *events)
@@ -433,6 +443,9 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 	int r = sinks_open_reports(&engine->sinks, engine->config.report_dir,
 				   engine->config.wants_reports);
 
+	engine->sinks.policies = guards_policies(engine->guards);
+	if (!r && engine->config.history)
+		start_history(engine);
 	if (!r && !engine->config.no_profiles)
 		r = profile_files_read(engine->config.profiles, &engine->profiles);
 	if (r)
@@ -575,6 +588,7 @@ struct engine *engine_free(struct engine *engine)
 	swap_watch_stop(&engine->swap);
 	guard_watch_stop(&engine->guard_watch);
 	close_fd(engine->sinks.report_dirfd);
+	history_sink_free(engine->sinks.history);
 	guards_free(engine->guards);
 	profiles_free(engine->profiles);
 	host_close(&engine->host);

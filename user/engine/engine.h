@@ -40,6 +40,7 @@ struct engine_config {
 	bool restarts;	     /* --then restart */
 	const char *pin_dir; /* where programs outlive us; NULL: nowhere; borrowed */
 	uint32_t accounts;   /* room for those of so many limits; 0: by the machine */
+	const char *history; /* the file of verdicts; NULL: none; borrowed */
 	bool has_control;    /* it can be asked for its status */
 	gid_t control_group; /* by whom beside root: engine/control.h */
 };

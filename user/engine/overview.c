@@ -11,6 +11,20 @@
 #include "engine/self.h"
 #include "output/status_json.h"
 
+int overview_start(struct overview *overview, const struct overview_parts *parts)
+{
+	overview->parts = *parts;
+	overview->idle = idle_limits_new(parts->tree);
+	return overview->idle ? 0 : -ENOMEM;
+}
+
+void overview_done(struct overview *overview)
+{
+	free(overview->refused);
+	overview->refused = NULL;
+	overview->idle = idle_limits_free(overview->idle);
+}
+
 void overview_guard(const struct overview *overview, struct cgroup_limit *limit,
 		    struct ready *ready)
 {
@@ -43,6 +57,13 @@ int overview_read(const struct overview *overview, struct status *ret)
 {
 	const struct overview_parts *parts = &overview->parts;
 	const struct rescue *rescue = parts->rescue;
+	const struct accounts_config accounts = {
+		.source = parts->source,
+		.airbag = rescue->airbag,
+		.tree = parts->tree,
+		.policies = guards_policies(parts->guards),
+		.idle = overview->idle,
+	};
 	int r;
 
 	*ret = (struct status){
@@ -56,10 +77,10 @@ int overview_read(const struct overview *overview, struct status *ret)
 			 .since_realtime_ns = overview->since_realtime_ns,
 			 .refused = overview->refused},
 	};
+	if (parts->history)
+		ret->self.history_trouble = history_sink_trouble(parts->history);
 	self_cost(&ret->self);
-	r = accounts_read(parts->source, rescue->airbag, parts->tree,
-			  guards_policies(parts->guards), ret)
-		    ?: gaps_read(parts->gaps, ret);
+	r = accounts_read(&accounts, ret) ?: gaps_read(parts->gaps, ret);
 	incidents_status(parts->incidents, ret);
 	ret->answers_lost = responder_lost(rescue->responder) + keeper_lost(rescue->keeper);
 	return r;
@@ -78,10 +99,4 @@ json_t *overview_json(const struct overview *overview)
 
 	overview_clear(&status);
 	return document;
-}
-
-void overview_done(struct overview *overview)
-{
-	free(overview->refused);
-	overview->refused = NULL;
 }

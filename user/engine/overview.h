@@ -7,9 +7,11 @@
 #include "core/status.h"
 #include "engine/gaps.h"
 #include "engine/guards.h"
+#include "engine/idle_limits.h"
 #include "engine/incidents.h"
 #include "rescue/rescue.h"
 #include "sense/cgroup_memory.h"
+#include "sinks/history_sink.h"
 #include "source/source.h"
 
 /* All is borrowed. */
@@ -21,16 +23,22 @@ struct overview_parts {
 	struct gaps *gaps;
 	struct incidents *incidents;
 	uint64_t page_bytes;
-	const char *mode; /* as in ready */
+	const char *mode;		    /* as in ready */
+	const struct history_sink *history; /* NULL: none is kept */
 };
 
 struct overview {
 	struct overview_parts parts;
+	struct idle_limits *idle;
 	struct trigger_names triggers;
 	bool lends; /* the first guard's limit can be raised */
 	uint64_t since_realtime_ns;
 	char *refused; /* a mistake in a configuration that was not taken; NULL: none. Owned */
 };
+
+/* 0 or -ENOMEM. To be done with in any case, if it was all zero before. */
+int overview_start(struct overview *overview, const struct overview_parts *parts);
+void overview_done(struct overview *overview);
 
 /*
  * What is guarded, where that is one cgroup. *limit holds what *ready names: to be released after it. Nothing else of
@@ -47,6 +55,3 @@ int overview_read(const struct overview *overview, struct status *ret);
 void overview_clear(struct status *status);
 /* As a document; NULL: it cannot be read. */
 json_t *overview_json(const struct overview *overview);
-
-/* What it owns. */
-void overview_done(struct overview *overview);

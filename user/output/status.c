@@ -147,6 +147,10 @@ static void print_self(FILE *file, const json_t *document, bool colour)
 		print_safe(file, json_string_value(name) ?: "?", 0);
 	}
 	fputc('\n', file);
+	if (document_text(document, "self.history_trouble")) {
+		print_coloured(file, colour, COLOUR_YELLOW, "the history is not written: ");
+		document_print(file, document, "%t\n", PATHS("self.history_trouble"));
+	}
 	if (document_text(document, "self.configuration_refused")) {
 		print_coloured(file, colour, COLOUR_YELLOW,
 			       "the configuration is as it was before: ");

@@ -317,6 +317,7 @@ static json_t *status_self_json(const struct status_self *self, uint64_t realtim
 	r |= json_object_set_new(object, "memory_bytes", json_u64(self->memory_bytes));
 	r |= json_object_set_new(object, "cpu_seconds",
 				 json_real((double)self->cpu_ns / (double)NSEC_PER_SEC));
+	r |= json_object_set_new(object, "history_trouble", json_text(self->history_trouble));
 	r |= json_object_set_new(object, "configuration_refused", json_text(self->refused));
 	return json_finish(object, r);
 }

@@ -10,13 +10,17 @@
 
 #include "core/incident.h"
 #include "core/status.h"
+#include "core/policy_set.h"
 #include "output/comeback.h"
+#include "sinks/history_sink.h"
 #include "sinks/lines.h"
 
 struct sinks {
 	struct lines lines;
-	int report_dirfd; /* of report_dir_open(); -1: no files */
-	bool terminates;  /* what happens to our command is the end of a container, perhaps */
+	int report_dirfd;		   /* of report_dir_open(); -1: no files */
+	struct history_sink *history;	   /* NULL: none is kept */
+	const struct policy_set *policies; /* borrowed */
+	bool terminates; /* what happens to our command is the end of a container, perhaps */
 };
 
 /*
