@@ -14,7 +14,7 @@ GO       ?= go
 PKGCONF  ?= pkg-config
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-DEPS     := libbpf libuv jansson inih sqlite3
+DEPS     := libbpf libuv jansson inih sqlite3 ncursesw
 
 ifeq ($(origin CC),default)
 CC       := cc

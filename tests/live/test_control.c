@@ -4,12 +4,14 @@
  * whether a spike is saved and the daemon ends as ever, whatever its clients do.
  */
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -167,6 +169,83 @@ Test(control, status_is_for_people_too)
 	live_check(strstr(process->output[0], "NEED") && strstr(process->output[0], "verdicts:") &&
 			   !strchr(process->output[0], '\033'),
 		   "it says: %s", process->output[0]);
+	live_stop(guard);
+}
+
+Test(control, top_prints_what_there_is)
+{
+	struct live_cgroup *calm = live_cgroup(NULL, "calm", LIMIT);
+	struct live_process *guard = daemon_of(""), *process;
+
+	expect_saved(guard);
+	process = live_tool("top", "--once");
+	live_check(live_exit_code(process) == 0, "it ended with %d: %s", live_exit_code(process),
+		   process->output[1]);
+	live_check(strstr(process->output[0], calm->rel) &&
+			   strstr(process->output[0], "saved     victim") &&
+			   !strchr(process->output[0], '\033'),
+		   "it says: %s", process->output[0]);
+	process = live_tool("top");
+	live_check(live_exit_code(process) == 2 && strstr(process->output[1], "give --once"),
+		   "it ended with %d: %s", live_exit_code(process), process->output[1]);
+	live_stop(guard);
+}
+
+/* Until that is on the screen. */
+static void read_screen(int terminal, FILE *all, const char *const *text, const char *wanted)
+{
+	uint64_t deadline = live_deadline();
+	char part[4096];
+
+	do {
+		ssize_t n = read(terminal, part, sizeof(part));
+
+		if (n > 0)
+			fwrite(part, 1, (size_t)n, all);
+		fflush(all);
+		live_pump(deadline, wanted);
+	} while (!strstr(*text, wanted));
+}
+
+static void type(int terminal, const char *keys)
+{
+	live_check(write(terminal, keys, strlen(keys)) == (ssize_t)strlen(keys), "write: %m");
+}
+
+/* On a terminal of 80 columns and 24 rows. */
+Test(control, top_shows_screens_and_obeys_keys)
+{
+	const struct winsize size = {.ws_col = 80, .ws_row = 24};
+	const char *tool = getenv("APOPTOSIS");
+	struct live_process *guard = daemon_of("");
+	char *text = NULL;
+	size_t length;
+	FILE *all = open_memstream(&text, &length);
+	int terminal, status;
+	pid_t pid;
+
+	live_cgroup(NULL, "calm", LIMIT);
+	live_cgroup(NULL, "other", LIMIT);
+	pid = forkpty(&terminal, NULL, NULL, &size);
+	live_check(pid >= 0, "forkpty: %m");
+	if (!pid) {
+		setenv("TERM", "xterm", 1);
+		execl(tool, tool, "top", "--interval", "200ms", (const char *)NULL);
+		_exit(127);
+	}
+	fcntl(terminal, F_SETFL, O_NONBLOCK);
+	read_screen(terminal, all, (const char *const *)&text, "LAST INCIDENTS");
+	read_screen(terminal, all, (const char *const *)&text, "-other");
+	type(terminal, "s");
+	read_screen(terminal, all, (const char *const *)&text, "need");
+	type(terminal, "/calm\n\n");
+	read_screen(terminal, all, (const char *const *)&text, "guarded by");
+	type(terminal, "q");
+	live_check(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		   "it ended with %d: %s", status, text);
+	close(terminal);
+	fclose(all);
+	free(text);
 	live_stop(guard);
 }
 

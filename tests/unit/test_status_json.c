@@ -157,6 +157,12 @@ static struct status full(void)
 	return (struct status){
 		.realtime_ns = NOON * NSEC_PER_SEC,
 		.now_ns = 5 * NSEC_PER_SEC,
+		.recent = {{.realtime_ns = NOON * NSEC_PER_SEC,
+			    .id = 42,
+			    .verdict = VERDICT_SAVED,
+			    .cgroup = "/a",
+			    .comm = "server"}},
+		.recent_count = 1,
 		.self = {.mode = "daemon",
 			 .pid = 42,
 			 .version = "0.1.0",
@@ -195,6 +201,9 @@ Test(status_json, a_full_document_is_exactly_this)
 	cr_expect_str_eq(
 		text,
 		"{\"event\":\"status\",\"schema\":1," TIME
+		",\"recent\":[{\"time\":\"2026-01-31T12:00:00.000000Z\",\"id\":"
+		"\"000000000000002a\",\"verdict\":\"saved\",\"guard\":null,\"cgroup\":\"/a\","
+		"\"process\":\"server\"}]"
 		",\"self\":{\"mode\":\"daemon\",\"pid\":42,\"version\":\"0.1.0\","
 		"\"since\":\"2026-01-31T11:58:20.000000Z\",\"seconds\":100.0,"
 		"\"triggers\":[\"growth\",\"tick\"],\"memory_bytes\":10485760,"

@@ -20,25 +20,28 @@
 #define AGAIN_MAX 40
 
 struct client {
-	FILE *file;
+	FILE *file; /* NULL: not connected */
 	char *line;
 	size_t size;
+	char *why; /* the last request failed */
 };
 
-static int refuse(int error)
+/* What is told of an error; the exit status in *ret_status. */
+static const char *words_of(int error, int *ret_status)
 {
+	*ret_status = EXIT_RUNTIME;
 	if (error == -EACCES || error == -EPERM) {
-		log_error("the daemon does not answer this user: ask as root, or as a member of "
-			  "the group that control-group in its configuration names");
-		return EXIT_DENIED;
+		*ret_status = EXIT_DENIED;
+		return "the daemon does not answer this user: ask as root, or as a member of the "
+		       "group that control-group in its configuration names";
 	}
 	if (error == -ENOENT || error == -ECONNREFUSED) {
-		log_error("no daemon runs here: start it (systemctl start apoptosis, or apoptosis "
-			  "daemon); watch and run show theirs after SIGUSR1");
-		return EXIT_ABSENT;
+		*ret_status = EXIT_ABSENT;
+		return "no daemon runs here: start it (systemctl start apoptosis, or apoptosis "
+		       "daemon); watch and run show theirs after SIGUSR1";
 	}
-	log_error("cannot ask the daemon: %s", strerror(-error));
-	return EXIT_RUNTIME;
+	return error == -EAGAIN ? "the daemon does not answer: it is stopped, or hangs"
+				: strerrordesc_np(-error) ?: "cannot ask the daemon";
 }
 
 static int connect_patiently(void)
@@ -53,71 +56,111 @@ static int connect_patiently(void)
 	return fd;
 }
 
-int client_open(struct client **ret)
+/* 0 or -errno. */
+static int open_connection(struct client *client)
 {
 	const struct timeval patience = {.tv_sec = PATIENCE_S};
-	struct client *client;
 	int fd = connect_patiently();
 
 	if (fd < 0)
-		return refuse(fd);
-	client = calloc(1, sizeof(*client));
-	if (!client || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience))) {
-		close(fd);
-		free(client);
-		return refuse(-errno);
+		return fd;
+	if (!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
+		client->file = fdopen(fd, "r+");
+	if (client->file)
+		return 0;
+	close(fd);
+	return -EIO;
+}
+
+static void close_connection(struct client *client)
+{
+	if (client->file)
+		fclose(client->file);
+	client->file = NULL;
+}
+
+int client_open(struct client **ret)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	int status, r = client ? open_connection(client) : -ENOMEM;
+
+	if (!r) {
+		*ret = client;
+		return 0;
 	}
-	client->file = fdopen(fd, "r+");
-	if (!client->file) {
-		close(fd);
-		free(client);
-		return refuse(-errno);
-	}
-	*ret = client;
-	return 0;
+	log_error("%s", words_of(r, &status));
+	free(client);
+	return status;
 }
 
 struct client *client_close(struct client *client)
 {
 	if (!client)
 		return NULL;
-	fclose(client->file);
+	close_connection(client);
 	free(client->line);
+	free(client->why);
 	free(client);
 	return NULL;
 }
 
-static json_t *parse(const char *line, size_t size)
+/* The answer is the client's line. Its length or -errno. */
+static ssize_t ask(struct client *client, const char *line)
 {
-	json_t *document = json_loadb(line, size, 0, NULL);
-	const char *error = document_is_text(document, "event", "error")
-				    ? document_text(document, "error") ?: "it does not say why"
-				    : NULL;
+	ssize_t length;
 
-	if (document && !error)
-		return document;
-	log_error("the daemon does not answer that: %s", error ?: "its answer is no JSON");
-	json_decref(document);
-	return NULL;
+	if (send(fileno(client->file), line, strlen(line), MSG_NOSIGNAL) < 0)
+		return -errno;
+	errno = EPIPE; /* where the end of the file is no error */
+	length = getline(&client->line, &client->size, client->file);
+	return length < 0 ? -errno : length;
+}
+
+/* A daemon that has read its configuration anew has let go of its clients. */
+static ssize_t ask_again(struct client *client, const char *line)
+{
+	ssize_t length = client->file ? ask(client, line) : -EPIPE;
+	int r;
+
+	if (length != -EPIPE && length != -ECONNRESET)
+		return length;
+	close_connection(client);
+	r = open_connection(client);
+	return r ?: ask(client, line);
+}
+
+/* The exit status. */
+static int refuse(struct client *client, int status, const char *why)
+{
+	free(client->why);
+	client->why = strdup(why);
+	return status;
 }
 
 int client_ask(struct client *client, enum control_request request, json_t **ret)
 {
 	_cleanup_free_ char *line = control_request_line(request);
+	ssize_t length = line ? ask_again(client, line) : -ENOMEM;
 	json_t *document;
-	ssize_t length;
+	int status;
 
-	if (!line)
-		return refuse(-ENOMEM);
-	if (send(fileno(client->file), line, strlen(line), MSG_NOSIGNAL) < 0)
-		return refuse(-errno);
-	errno = EPIPE; /* where the end of the file is no error */
-	length = getline(&client->line, &client->size, client->file);
-	if (length < 0)
-		return refuse(-errno);
-	document = parse(client->line, (size_t)length);
-	if (!document)
-		return EXIT_RUNTIME;
-	*ret = document;
-	return 0;
+	if (length < 0) {
+		const char *words = words_of((int)length, &status);
+
+		return refuse(client, status, words);
+	}
+	document = json_loadb(client->line, (size_t)length, 0, NULL);
+	if (document && !document_is_text(document, "event", "error")) {
+		*ret = document;
+		return 0;
+	}
+	status = refuse(client, EXIT_RUNTIME,
+			document_text(document, "error") ?: "the answer of the daemon is no JSON");
+	json_decref(document);
+	return status;
+}
+
+const char *client_why(const struct client *client)
+{
+	return client->why ?: "out of memory";
 }

@@ -13,5 +13,7 @@ int client_open(struct client **ret);
 /* Takes NULL. Returns NULL. */
 struct client *client_close(struct client *client);
 
-/* The answer, a new reference. The exit status: EXIT_RUNTIME after a line that says why. */
+/* The answer, a new reference. The exit status, as above, without a line: that is client_why(). */
 int client_ask(struct client *client, enum control_request request, json_t **ret);
+/* What is wrong and what to do, of the last request that failed; the client's, until the next. */
+const char *client_why(const struct client *client);

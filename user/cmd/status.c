@@ -32,8 +32,14 @@ int cmd_status(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	status = client_open(&client) ?: client_ask(client, CONTROL_STATUS, &document)
-						?: print(document, options.json);
+	status = client_open(&client);
+	if (status)
+		return status;
+	status = client_ask(client, CONTROL_STATUS, &document);
+	if (status)
+		log_error("%s", client_why(client));
+	else
+		status = print(document, options.json);
 	json_decref(document);
 	client_close(client);
 	return status;

@@ -55,6 +55,10 @@
 	    "it now, what is guarded less and why, verdicts so far, and what the guard itself "    \
 	    "takes. "                                                                              \
 	    "Exits with 7 where no daemon runs, with 4 where it does not answer this user.")       \
+	ROW(TOP, top, "top", "[OPTIONS]", "watch limits fill up",                                  \
+	    "Asks the daemon that runs here again and again, and shows the limits that it "        \
+	    "guards, how "                                                                         \
+	    "full they are and have been lately, and what happened last.")                         \
 	ROW(HISTORY, history, "history", "[OPTIONS]", "show what became of spikes, over months",   \
 	    "Sums up the verdicts that the daemon has kept: by guard and by day, with the part "   \
 	    "that "                                                                                \

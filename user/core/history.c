@@ -96,7 +96,7 @@ static int sum_up(struct history_sum *sum, const struct history_row *row)
 {
 	int r;
 
-	if (row->verdict >= 0 && (size_t)row->verdict < STATUS_VERDICTS)
+	if (row->verdict >= 0 && (size_t)row->verdict < VERDICTS)
 		sum->verdicts[row->verdict]++;
 	sum->lent_bytes = sat_add(sum->lent_bytes, row->lent_bytes);
 	if (!row->latency_ns)

@@ -10,7 +10,6 @@
 
 #include "core/config.h"
 #include "core/incident.h"
-#include "core/status.h"
 
 #define HISTORY_CGROUP_LEN 512 /* with its NUL; of a longer path the end counts */
 
@@ -31,7 +30,7 @@ struct history_row history_row(const struct incident *incident, const char *guar
 
 struct history_sum {
 	char name[CONFIG_NAME_LEN]; /* of a guard, or "2026-01-31" */
-	uint64_t verdicts[STATUS_VERDICTS];
+	uint64_t verdicts[VERDICTS];
 	uint64_t lent_bytes;
 	uint64_t *latencies; /* of those that are known, ascending */
 	size_t latency_count;

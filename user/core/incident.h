@@ -27,6 +27,8 @@ enum verdict {
 	VERDICT_DRY_RUN,  /* nothing was sent, by request */
 };
 
+#define VERDICTS (VERDICT_DRY_RUN + 1)
+
 /* A process as files tell it, at the time of the trip. Missing strings are NULL. */
 struct incident_process {
 	pid_t pid;    /* host */

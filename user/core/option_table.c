@@ -312,6 +312,32 @@ static int set_csv(struct options *o, const char *value, const char **ret_why)
 	return 0;
 }
 
+static int set_once(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->once = true;
+	return 0;
+}
+
+static int set_batch(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->batch = true;
+	return 0;
+}
+
+static int set_interval(struct options *o, const char *value, const char **ret_why)
+{
+	int r = parse_duration(value, &o->interval_ns);
+
+	(void)ret_why;
+	if (!r && (o->interval_ns < NSEC_PER_SEC / 5 || o->interval_ns > 3600 * NSEC_PER_SEC))
+		r = -ERANGE;
+	return r;
+}
+
 /* Flags have no value on a command line, and yes or no in a configuration file. */
 static int parse_flag(const char *value, bool *ret)
 {
@@ -567,6 +593,12 @@ static const struct option_row rows[] = {
 	 "Only what was judged in this time before now. Unless given, all of it.", set_since},
 	{"--csv", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_HISTORY),
 	 "Print the rows themselves, with commas between their values.", set_csv},
+	{"--once", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_TOP),
+	 "Print what there is now as text, all limits, and end.", set_once},
+	{"--batch", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_TOP),
+	 "Print one screen after the other as text, until interrupted.", set_batch},
+	{"--interval", 0, NULL, "DURATION", "a duration from 200ms to 1h", "1s", BIT(COMMAND_TOP),
+	 "The time from one screen to the next.", set_interval},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING | BIT(COMMAND_DAEMON),
 	 "Print events and errors only.", set_quiet},
 	{"--verbose", 'v', NULL, NULL, NULL, NULL, EVERY,

@@ -12,12 +12,11 @@
 
 #include "apoptosis/abi.h"
 #include "core/gap.h"
+#include "core/history.h"
 #include "core/hooks.h"
 #include "core/incident.h"
 #include "core/lending.h"
 #include "core/policy.h"
-
-#define STATUS_VERDICTS (VERDICT_DRY_RUN + 1)
 
 /* Strings are borrowed and raw. */
 
@@ -55,7 +54,7 @@ struct status_limit {
 	struct apo_limit account;
 	uint64_t lent_pages; /* by which it is raised now */
 	struct loan_facts loan;
-	uint64_t verdicts[STATUS_VERDICTS]; /* as below */
+	uint64_t verdicts[VERDICTS]; /* as below */
 };
 
 struct status_process {
@@ -90,6 +89,8 @@ struct status_self {
 	const char *refused; /* of a configuration: why it stays as it was before; NULL = none */
 };
 
+#define STATUS_RECENT 8
+
 /* Arrays are the caller's. */
 struct status {
 	uint64_t realtime_ns;
@@ -106,5 +107,7 @@ struct status {
 	struct status_cost cost;
 	uint64_t responder_late; /* results that took more than 10 ms */
 	uint64_t answers_lost;	 /* of the responder and the keeper: the loop was too far behind */
-	uint64_t verdicts[STATUS_VERDICTS]; /* by enum verdict; open = not closed yet */
+	struct history_row recent[STATUS_RECENT]; /* the last verdicts, the last of all last */
+	size_t recent_count;
+	uint64_t verdicts[VERDICTS]; /* by enum verdict; open = not closed yet */
 };

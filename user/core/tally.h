@@ -11,7 +11,7 @@
 
 struct tally {
 	struct apo_limit_key limit;
-	uint64_t verdicts[STATUS_VERDICTS];
+	uint64_t verdicts[VERDICTS];
 };
 
 struct tallies {

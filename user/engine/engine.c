@@ -383,7 +383,7 @@ static int start_overview(struct engine *engine)
 		.incidents = engine->incidents,
 		.page_bytes = engine->host.page_bytes,
 		.mode = engine->config.mode,
-		.history = engine->sinks.history,
+		.sinks = &engine->sinks,
 	};
 	int r = overview_start(&engine->overview, &parts);
 

@@ -77,8 +77,10 @@ int overview_read(const struct overview *overview, struct status *ret)
 			 .since_realtime_ns = overview->since_realtime_ns,
 			 .refused = overview->refused},
 	};
-	if (parts->history)
-		ret->self.history_trouble = history_sink_trouble(parts->history);
+	if (parts->sinks->history)
+		ret->self.history_trouble = history_sink_trouble(parts->sinks->history);
+	ret->recent_count = parts->sinks->recent_count;
+	memcpy(ret->recent, parts->sinks->recent, sizeof(ret->recent));
 	self_cost(&ret->self);
 	r = accounts_read(&accounts, ret) ?: gaps_read(parts->gaps, ret);
 	incidents_status(parts->incidents, ret);

@@ -11,7 +11,7 @@
 #include "engine/incidents.h"
 #include "rescue/rescue.h"
 #include "sense/cgroup_memory.h"
-#include "sinks/history_sink.h"
+#include "sinks/sinks.h"
 #include "source/source.h"
 
 /* All is borrowed. */
@@ -23,8 +23,8 @@ struct overview_parts {
 	struct gaps *gaps;
 	struct incidents *incidents;
 	uint64_t page_bytes;
-	const char *mode;		    /* as in ready */
-	const struct history_sink *history; /* NULL: none is kept */
+	const char *mode; /* as in ready */
+	const struct sinks *sinks;
 };
 
 struct overview {

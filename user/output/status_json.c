@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "output/status_json.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -92,12 +94,12 @@ json_t *ready_json(const struct ready *ready)
 	return json_finish(object, r);
 }
 
-static json_t *verdicts_json(const uint64_t verdicts[STATUS_VERDICTS])
+static json_t *verdicts_json(const uint64_t verdicts[VERDICTS])
 {
 	json_t *object = json_object();
 	int r = 0;
 
-	for (int i = 0; i < STATUS_VERDICTS; i++)
+	for (int i = 0; i < VERDICTS; i++)
 		r |= json_object_set_new(object, verdict_name((enum verdict)i),
 					 json_u64(verdicts[i]));
 	return json_finish(object, r);
@@ -300,6 +302,33 @@ static json_t *programs_json(const struct status_cost *cost)
 	return json_finish(array, r);
 }
 
+static json_t *recent_row_json(const struct history_row *row)
+{
+	char time[FORMAT_TIME_SIZE], id[20];
+	json_t *object = json_object();
+	int r = 0;
+
+	format_rfc3339(time, sizeof(time), row->realtime_ns);
+	snprintf(id, sizeof(id), "%016" PRIx64, row->id);
+	r |= json_object_set_new(object, "time", json_string(time));
+	r |= json_object_set_new(object, "id", json_string(id));
+	r |= json_object_set_new(object, "verdict", json_string(verdict_name(row->verdict)));
+	r |= json_object_set_new(object, "guard", json_text(*row->guard ? row->guard : NULL));
+	r |= json_object_set_new(object, "cgroup", json_text(*row->cgroup ? row->cgroup : NULL));
+	r |= json_object_set_new(object, "process", json_text(*row->comm ? row->comm : NULL));
+	return json_finish(object, r);
+}
+
+static json_t *recent_json(const struct status *status)
+{
+	json_t *array = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < status->recent_count; i++)
+		r |= json_array_append_new(array, recent_row_json(&status->recent[i]));
+	return json_finish(array, r);
+}
+
 static json_t *status_self_json(const struct status_self *self, uint64_t realtime_ns)
 {
 	char since[FORMAT_TIME_SIZE];
@@ -327,6 +356,7 @@ json_t *status_json(const struct status *status)
 	json_t *object = json_event("status", status->realtime_ns);
 	int r = 0;
 
+	r |= json_object_set_new(object, "recent", recent_json(status));
 	r |= json_object_set_new(object, "self",
 				 status_self_json(&status->self, status->realtime_ns));
 

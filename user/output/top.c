@@ -336,7 +336,7 @@ static char *fit_name(const char *raw, size_t width)
 	while (from < length && ((unsigned char)name[from] & 0xC0) == 0x80)
 		from++;
 	memmove(name + 2, name + from, length - from + 1);
-	memcpy(name, "..", 2);
+	name[0] = name[1] = '.';
 	return name;
 }
 
@@ -398,7 +398,7 @@ static void add_summary(struct screen *screen)
 
 	format_seconds(up, sizeof(up), status, "self.seconds");
 	add(screen, TOP_PLAIN,
-	    "apoptosis, process %.0f, up %s; %.1f MiB, %.2f %% of a CPU; %zu limits, %zu less "
+	    "apoptosis %.0f up %s; %.1f MiB, %.2f %% of a CPU; %zu limits, %zu less "
 	    "protected",
 	    number(status, "self.pid"), up, number(status, "self.memory_bytes") / (1 << 20),
 	    seconds > 0 ? 100 * number(status, "self.cpu_seconds") / seconds : 0,

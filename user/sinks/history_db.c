@@ -211,7 +211,7 @@ static void copy_text(char *to, size_t size, sqlite3_stmt *statement, enum colum
 
 static enum verdict verdict_of(const char *name)
 {
-	for (enum verdict verdict = VERDICT_OPEN; verdict < STATUS_VERDICTS; verdict++)
+	for (enum verdict verdict = VERDICT_OPEN; verdict < VERDICTS; verdict++)
 		if (name && strcmp(verdict_name(verdict), name) == 0)
 			return verdict;
 	return VERDICT_OPEN;

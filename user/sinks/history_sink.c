@@ -15,7 +15,7 @@
 #include "base/worker.h"
 #include "sinks/history_db.h"
 
-#define STACK_BYTES (256 * 1024)
+#define STACK_BYTES (256UL * 1024)
 
 _Static_assert(sizeof(struct history_row) <= PIPE_BUF, "a row is written whole");
 

@@ -106,14 +106,21 @@ void sinks_comeback(struct sinks *sinks, const struct comeback_event *event)
 		lines_comeback(&sinks->lines, event);
 }
 
-static void remember(const struct sinks *sinks, const struct incident *incident)
+static void remember(struct sinks *sinks, const struct incident *incident)
 {
 	const struct policy_subject subject = {.cgroup = incident->limit_cgroup};
-	const struct guard *guard = subject.cgroup ? policy_set_find(sinks->policies, &subject)
-						   : NULL;
+	const struct guard *guard = subject.cgroup && sinks->policies
+					    ? policy_set_find(sinks->policies, &subject)
+					    : NULL;
 	struct history_row row = history_row(incident, policy_set_name(guard));
 
-	history_sink_add(sinks->history, &row);
+	if (sinks->history)
+		history_sink_add(sinks->history, &row);
+	if (sinks->recent_count == STATUS_RECENT) {
+		sinks->recent_count--;
+		memmove(sinks->recent, sinks->recent + 1, sinks->recent_count * sizeof(row));
+	}
+	sinks->recent[sinks->recent_count++] = row;
 }
 
 void sinks_incident(struct sinks *sinks, const struct incident *incident)
@@ -121,10 +128,10 @@ void sinks_incident(struct sinks *sinks, const struct incident *incident)
 	bool in_journal = false;
 
 	sinks_file(sinks, incident);
-	if (incident->verdict != VERDICT_OPEN && sinks->history)
+	if (incident->verdict != VERDICT_OPEN) {
 		remember(sinks, incident);
-	if (incident->verdict != VERDICT_OPEN)
 		in_journal = tell_system(sinks, incident);
+	}
 	if (!is_in_lines(sinks, in_journal))
 		lines_incident(&sinks->lines, incident);
 }

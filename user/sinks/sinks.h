@@ -17,9 +17,11 @@
 
 struct sinks {
 	struct lines lines;
-	int report_dirfd;		   /* of report_dir_open(); -1: no files */
-	struct history_sink *history;	   /* NULL: none is kept */
-	const struct policy_set *policies; /* borrowed */
+	int report_dirfd;			  /* of report_dir_open(); -1: no files */
+	struct history_sink *history;		  /* NULL: none is kept */
+	const struct policy_set *policies;	  /* borrowed */
+	struct history_row recent[STATUS_RECENT]; /* the last verdicts, the oldest first */
+	size_t recent_count;
 	bool terminates; /* what happens to our command is the end of a container, perhaps */
 };
 
