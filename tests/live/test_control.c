@@ -127,6 +127,24 @@ Test(control, status_tells_of_each_limit_its_need_its_guard_and_its_verdicts)
 	live_stop(guard);
 }
 
+/* Who has grown is gone: what is needed is not what it needed. */
+Test(control, status_tells_of_what_is_needed_now)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "spike", LIMIT);
+	struct live_process *guard = daemon_of("");
+	uint64_t deadline = live_deadline();
+	const json_t *limit;
+
+	live_expect_victim_saved(guard, live_victim(cgroup, "--rate", "0"), cgroup);
+	do {
+		live_pump(deadline, "the memory to be given back");
+		limit = limit_of(ask(), cgroup);
+		live_check(limit, "nothing is said of it");
+	} while (live_int(limit, "need_bytes") > (json_int_t)(8 * MIB));
+	live_check(live_int(limit, "peak_need_bytes") >= (json_int_t)LIMIT, "the peak is gone");
+	live_stop(guard);
+}
+
 Test(control, status_tells_why_a_configuration_was_not_taken)
 {
 	const char *file = live_path("apoptosis.conf");

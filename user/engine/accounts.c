@@ -30,17 +30,17 @@ static void judge(const struct policy_set *policies, struct status_limit *limit)
 	limit->guard = policy_set_name(guard);
 }
 
-static int collect_limits(const struct accounts_config *config, struct status *status)
+/* With room for so many more. */
+static int collect_limits(const struct accounts_config *config, size_t more, struct status *status)
 {
 	_cleanup_free_ struct apo_limit_key *keys = NULL;
 	_cleanup_free_ struct apo_limit *accounts = NULL;
-	size_t n, idle;
+	size_t n;
 	int r = source_limits(config->source, &keys, &accounts, &n);
 
 	if (r)
 		return r;
-	idle_limits_read(config->idle, status->now_ns, &idle);
-	status->limits = calloc(n + idle + 1, sizeof(*status->limits));
+	status->limits = calloc(n + more + 1, sizeof(*status->limits));
 	if (!status->limits)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
@@ -60,48 +60,60 @@ static int collect_limits(const struct accounts_config *config, struct status *s
 
 static int by_id(const void *a, const void *b)
 {
-	const uint64_t *p = a, *q = b;
+	const struct status_limit *const *p = a, *const *q = b;
 
-	return (*p > *q) - (*p < *q);
+	return ((*p)->key.cgroup_id > (*q)->key.cgroup_id) -
+	       ((*p)->key.cgroup_id < (*q)->key.cgroup_id);
 }
 
-/* The cgroups of the accounts, ascending. NULL: no memory. */
-static uint64_t *known_ids(const struct status *status)
+/* Those that have an account, by their cgroups, ascending. NULL: no memory. */
+static struct status_limit **by_cgroup(const struct status *status)
 {
-	uint64_t *ids = calloc(status->limit_count + 1, sizeof(*ids));
+	struct status_limit **limits = calloc(status->limit_count + 1, sizeof(*limits));
 
-	for (size_t i = 0; ids && i < status->limit_count; i++)
-		ids[i] = status->limits[i].key.cgroup_id;
-	if (ids)
-		qsort(ids, status->limit_count, sizeof(*ids), by_id);
-	return ids;
+	for (size_t i = 0; limits && i < status->limit_count; i++)
+		limits[i] = &status->limits[i];
+	if (limits)
+		qsort(limits, status->limit_count, sizeof(*limits), by_id);
+	return limits;
 }
 
-/* Those that are guarded and have no account: there is room for all of them. */
-static int collect_idle(const struct accounts_config *config, struct status *status)
+static struct status_limit idle_limit(const struct idle_limit *idle, uint64_t page_bytes)
 {
-	_cleanup_free_ uint64_t *known = known_ids(status);
-	size_t known_count = status->limit_count, n;
-	const struct idle_limit *idle = idle_limits_read(config->idle, status->now_ns, &n);
+	uint64_t need = idle->need_bytes / page_bytes, limit = idle->limit_bytes / page_bytes;
+
+	return (struct status_limit){
+		.path = strdup(idle->path),
+		.key = {.cgroup_id = idle->cgroup_id},
+		.account = {.need_pages = need,
+			    .limit_pages = limit,
+			    .peak_need_pages = need,
+			    .least_headroom_pages = (int64_t)limit - (int64_t)need},
+	};
+}
+
+/*
+ * What files say: of those that are guarded and have no account, for which there is room here, and of what is needed
+ * now where nobody has grown since.
+ */
+static int collect_idle(const struct accounts_config *config, const struct idle_limit *idle,
+			size_t n, struct status *status)
+{
+	_cleanup_free_ struct status_limit **known = by_cgroup(status);
+	size_t known_count = status->limit_count;
+	uint64_t read_ns = idle_limits_time_ns(config->idle);
 
 	if (!known)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		struct status_limit *limit = &status->limits[status->limit_count];
-		int64_t pages = (int64_t)(idle[i].limit_bytes / status->page_bytes) -
-				(int64_t)(idle[i].need_bytes / status->page_bytes);
+		struct status_limit *limit = &status->limits[status->limit_count], **found;
 
-		if (bsearch(&idle[i].cgroup_id, known, known_count, sizeof(*known), by_id))
-			continue;
-		*limit = (struct status_limit){
-			.path = strdup(idle[i].path),
-			.key = {.cgroup_id = idle[i].cgroup_id},
-			.account = {.need_pages = idle[i].need_bytes / status->page_bytes,
-				    .limit_pages = idle[i].limit_bytes / status->page_bytes,
-				    .peak_need_pages = idle[i].need_bytes / status->page_bytes,
-				    .least_headroom_pages = pages},
-		};
-		judge(config->policies, limit);
+		*limit = idle_limit(&idle[i], status->page_bytes);
+		found = bsearch(&limit, known, known_count, sizeof(limit), by_id);
+		if (found && (*found)->account.last_ns < read_ns)
+			(*found)->account.need_pages = limit->account.need_pages;
+		if (!found)
+			judge(config->policies, limit);
 		if (limit->policy)
 			status->limit_count++;
 		else
@@ -131,8 +143,11 @@ static int collect_processes(struct source *source, struct status *status)
 
 int accounts_read(const struct accounts_config *config, struct status *status)
 {
-	return collect_limits(config, status)
-		       ?: collect_idle(config, status)
+	size_t n;
+	const struct idle_limit *idle = idle_limits_read(config->idle, &n);
+
+	return collect_limits(config, n, status)
+		       ?: collect_idle(config, idle, n, status)
 		       ?: collect_processes(config->source, status)
 		       ?: source_counters(config->source, status->counters)
 		       ?: source_cost(config->source, &status->cost);

@@ -5,17 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
 
-#define AGAIN_NS (10 * NSEC_PER_SEC)
+#define AGAIN_NS (NSEC_PER_SEC / 5) /* at the earliest */
+#define PART 100		    /* of the time that reading takes */
 
 struct idle_limits {
 	const struct cgroup_tree *tree;
 	struct idle_limit *items;
 	size_t count, room;
-	uint64_t read_ns; /* 0: never */
+	uint64_t read_ns, took_ns; /* 0: never */
 };
 
 struct idle_limits *idle_limits_new(const struct cgroup_tree *tree)
@@ -86,19 +88,30 @@ static int visit(int dirfd, const char *path, void *userdata)
 	return 0;
 }
 
-const struct idle_limit *idle_limits_read(struct idle_limits *limits, uint64_t now_ns,
-					  size_t *ret_count)
+static void read_all(struct idle_limits *limits)
 {
 	_cleanup_close_ int dirfd = -1;
-	int r = 0;
+	int r;
 
-	if (!limits->read_ns || now_ns - limits->read_ns > AGAIN_NS) {
-		clear(limits);
-		r = cgroup_open(limits->tree, "/", &dirfd) ?: cgroup_walk(dirfd, visit, limits);
-		limits->read_ns = now_ns;
-	}
+	clear(limits);
+	limits->read_ns = clock_ns(CLOCK_MONOTONIC);
+	r = cgroup_open(limits->tree, "/", &dirfd) ?: cgroup_walk(dirfd, visit, limits);
+	limits->took_ns = clock_ns(CLOCK_MONOTONIC) - limits->read_ns;
 	if (r)
 		log_debug("cannot look at all limits: %s, ignoring", strerror(-r));
+}
+
+const struct idle_limit *idle_limits_read(struct idle_limits *limits, size_t *ret_count)
+{
+	uint64_t age_ns = clock_ns(CLOCK_MONOTONIC) - limits->read_ns;
+
+	if (!limits->read_ns || age_ns > MAX(AGAIN_NS, PART * limits->took_ns))
+		read_all(limits);
 	*ret_count = limits->count;
 	return limits->items;
+}
+
+uint64_t idle_limits_time_ns(const struct idle_limits *limits)
+{
+	return limits->read_ns;
 }
