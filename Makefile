@@ -321,6 +321,10 @@ check-arm64: | $(TOP)/.deps-arm64
 fmt: | $(TOP)/.deps-check
 	$(Q)tests/check/style --files | xargs clang-format -i
 
+# Where the shells look, below share; each begins with the name of its shell.
+COMPLETIONS := bash-completion/completions/apoptosis fish/vendor_completions.d/apoptosis.fish \
+	$(if $(filter /usr,$(PREFIX)),zsh/vendor-completions,zsh/site-functions)/_apoptosis
+
 install: all
 	install -D -m 755 $(B)/apoptosis $(DESTDIR)$(PREFIX)/bin/apoptosis
 	install -D -m 755 $(B)/apoptosis-symbols $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols
@@ -331,6 +335,9 @@ install: all
 	install -m 644 deploy/apoptosis.conf $(DESTDIR)$(PREFIX)/lib/apoptosis/
 	install -d $(DESTDIR)$(PREFIX)/share/doc/apoptosis
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/apoptosis/
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,$(dir $(COMPLETIONS)))
+	$(foreach file,$(COMPLETIONS),$(B)/apoptosis completion $(firstword $(subst -, ,$(subst /, ,$(file)))) \
+		> $(DESTDIR)$(PREFIX)/share/$(file) &&) :
 	@mkdir -p $(B)
 	sed 's|/usr/local|$(PREFIX)|g' deploy/systemd/apoptosis.service > $(B)/apoptosis.service
 	install -D -m 644 $(B)/apoptosis.service \
@@ -339,6 +346,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/apoptosis.conf.5 $(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/apoptosis $(DESTDIR)$(PREFIX)/lib/apoptosis
 
 clean:

@@ -63,6 +63,11 @@
 	    "Sums up the verdicts that the daemon has kept: by guard and by day, with the part "   \
 	    "that "                                                                                \
 	    "was saved, its confidence interval, and how soon processes were told.")               \
+	ROW(COMPLETION, completion, "completion", "bash|zsh|fish",                                 \
+	    "print the completions of a shell",                                                    \
+	    "Prints a script that has the shell complete command lines of this program; make "     \
+	    "install "                                                                             \
+	    "puts them where the shells look.")                                                    \
 	ROW(DOCTOR, doctor, "doctor", "[--json]", "show what this machine offers for protection",  \
 	    "Shows what works here, what is lost and how to get it. Exits with 0 if protection "   \
 	    "is full, 1 if partial, 3 if impossible.")

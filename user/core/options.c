@@ -149,6 +149,10 @@ static int parse_operand(const char *word, struct options *o, char **ret_error)
 		o->report = word;
 		return 0;
 	}
+	if (o->command == COMMAND_COMPLETION && !o->shell) {
+		o->shell = word;
+		return 0;
+	}
 	if (o->command == COMMAND_CONFIG && !o->shows && !strcmp(word, "show")) {
 		o->shows = true;
 		return 0;
@@ -259,6 +263,8 @@ static int check_together(const struct options *o, char **ret_error)
 				   "no command: give -- CMD [ARG...], see apoptosis %s "
 				   "--help",
 				   name);
+	if (o->command == COMMAND_COMPLETION && !o->shell)
+		return text_refuse(ret_error, "no shell: give bash, zsh or fish");
 	if (o->command == COMMAND_CONFIG && !o->shows)
 		return text_refuse(ret_error, "nothing to do: give show, see apoptosis %s --help",
 				   name);
