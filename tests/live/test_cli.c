@@ -445,6 +445,34 @@ Test(cli, doctor_says_what_works)
 		   level);
 }
 
+/* What a report of a save becomes in it, and what of a command line. */
+Test(cli, bugreport_has_reports_without_command_lines)
+{
+	const char *reports = live_path("reports"), *path = live_path("bug.tar.gz");
+	const char *tar = live_program("tar");
+	struct live_cgroup *cgroup = live_cgroup(NULL, "victim", 64 * MIB);
+	struct live_process *guard = live_watch("--cgroup", cgroup->rel, "--report-dir", reports);
+	struct live_process *process;
+	const char *text;
+
+	live_expect_victim_saved(guard, live_victim(cgroup, "--rate", "0"), cgroup);
+	live_stop(guard);
+	process = live_tool("bugreport", "--report-dir", reports, "--output", path);
+	live_check(live_exit_code(process) == 0, "it ended with %d: %s", live_exit_code(process),
+		   process->output[1]);
+	live_check(tar, "no tar");
+	process = live_start(NULL, tar, "-xzOf", path);
+	live_wait_exit(process);
+	live_check(live_exit_code(process) == 0, "it is no tarball: %s", process->output[1]);
+	text = process->output[0];
+	live_check(strstr(text, "\"verdict\":\"saved\"") && strstr(text, "\"protection\"") &&
+			   strstr(text, "MemTotal:") &&
+			   strstr(text, "\"cmdline\":\"(left out)\"") && !strstr(text, "--rate"),
+		   "it says: %s", text);
+	process = live_tool("bugreport", "--output", path);
+	live_check(live_exit_code(process) == 2, "it was written over");
+}
+
 #define STRANGE_COMM "a\nb\"\xff\\"
 #define STRANGE_CGROUP "we\"ird \\ \xff\xfe\tname{}"
 

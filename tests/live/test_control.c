@@ -30,7 +30,7 @@ static void say(const char *path, const char *text)
 	FILE *file = fopen(path, "w");
 
 	live_check(
-		file && fprintf(file, "[defaults]\nreport-dir = off\njson = yes\n%s", text) > 0 &&
+		file && fprintf(file, "[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s", text) > 0 &&
 			fclose(file) == 0,
 		"%s: %m", path);
 }
@@ -156,7 +156,7 @@ Test(control, status_tells_why_a_configuration_was_not_taken)
 	live_signal(guard, SIGHUP);
 	live_wait_output(guard, 1, "stays as it was");
 	live_check(strstr(live_text(ask(), "self.configuration_refused"),
-			  ":4: [defaults] signal 'NONSENSE'"),
+			  ":5: [defaults] signal 'NONSENSE'"),
 		   "it says: %s", live_text(ask(), "self.configuration_refused"));
 	say(file, "control-group = nobody-knows-it\n");
 	live_signal(guard, SIGHUP);

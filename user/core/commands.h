@@ -63,6 +63,10 @@
 	    "Sums up the verdicts that the daemon has kept: by guard and by day, with the part "   \
 	    "that "                                                                                \
 	    "was saved, its confidence interval, and how soon processes were told.")               \
+	ROW(BUGREPORT, bugreport, "bugreport", "[OPTIONS]", "pack what a bug report needs",        \
+	    "Writes a tarball of what this machine offers, the status and the history of the "     \
+	    "daemon, "                                                                             \
+	    "its configuration and the last reports, without command lines. Nothing is sent.")     \
 	ROW(COMPLETION, completion, "completion", "bash|zsh|fish",                                 \
 	    "print the completions of a shell",                                                    \
 	    "Prints a script that has the shell complete command lines of this program; make "     \

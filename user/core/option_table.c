@@ -387,6 +387,12 @@ static int set_html(struct options *o, const char *value, const char **ret_why)
 	return set_text(&o->html, value);
 }
 
+static int set_output(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return set_text(&o->output, value);
+}
+
 static int set_config(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
@@ -578,7 +584,7 @@ static const struct option_row rows[] = {
 	 "Print the stacks that allocated as a profile.proto, for go tool pprof; binary.",
 	 set_pprof},
 	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory, or off", NULL,
-	 GUARDING | BIT(COMMAND_REPORT),
+	 GUARDING | BIT(COMMAND_REPORT) | BIT(COMMAND_BUGREPORT),
 	 "The directory of reports, a JSON file for each incident; of more than 1000 or 64 MiB the "
 	 "oldest go. Unless told, root's are in /var/lib/apoptosis/reports, or where that cannot "
 	 "be written in /run/apoptosis/reports, and nobody else has any. Who allocated is recorded "
@@ -599,6 +605,10 @@ static const struct option_row rows[] = {
 	 "Print one screen after the other as text, until interrupted.", set_batch},
 	{"--interval", 0, NULL, "DURATION", "a duration from 200ms to 1h", "1s", BIT(COMMAND_TOP),
 	 "The time from one screen to the next.", set_interval},
+	{"--output", 'o', NULL, "FILE", "the path of a file that is not there yet", NULL,
+	 BIT(COMMAND_BUGREPORT),
+	 "Write it there. Unless told, to apoptosis-bugreport-TIME.tar.gz in this directory.",
+	 set_output},
 	{"--quiet", 'q', NULL, NULL, NULL, NULL, GUARDING | BIT(COMMAND_DAEMON),
 	 "Print events and errors only.", set_quiet},
 	{"--verbose", 'v', NULL, NULL, NULL, NULL, EVERY,

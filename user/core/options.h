@@ -69,6 +69,7 @@ struct options {
 	const char *history;	/* the file of verdicts; NULL: the default one */
 	bool no_history;	/* --history off */
 	uint64_t since_ns;	/* history: no older rows; 0 = all */
+	const char *output;	/* bugreport; NULL: a name with the time */
 	const char *shell;	/* completion */
 	bool once, batch;	/* top: as text, one screen or one after the other */
 	uint64_t interval_ns;	/* top */
