@@ -29,10 +29,12 @@ static void say(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "w");
 
-	live_check(
-		file && fprintf(file, "[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s", text) > 0 &&
-			fclose(file) == 0,
-		"%s: %m", path);
+	live_check(file &&
+			   fprintf(file,
+				   "[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s",
+				   text) > 0 &&
+			   fclose(file) == 0,
+		   "%s: %m", path);
 }
 
 static struct live_process *start(const char *file)

@@ -26,8 +26,8 @@ static const char *config_file(const char *text)
 /* Ready, with such a configuration; it keeps no reports. */
 static struct live_process *daemon_of(const char *text)
 {
-	const char *file =
-		config_file(live_format("[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s", text));
+	const char *file = config_file(
+		live_format("[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s", text));
 	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
 	struct live_process *guard = live_tool_argv(
 		&spec, (const char *const[]){"daemon", "-c", file, (const char *)NULL});

@@ -23,10 +23,12 @@ static void say(const struct world *world, const char *text)
 {
 	FILE *file = fopen(world->config, "w");
 
-	live_check(
-		file && fprintf(file, "[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s", text) > 0 &&
-			fclose(file) == 0,
-		"%s: %m", world->config);
+	live_check(file &&
+			   fprintf(file,
+				   "[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s",
+				   text) > 0 &&
+			   fclose(file) == 0,
+		   "%s: %m", world->config);
 }
 
 static struct world world_new(void)

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "core/options.h"
+#include "core/option_values.h"
 
 /* Each guard of a configuration file may have its own. */
 #define OPTION_OF_POLICY (1U << COMMANDS)
@@ -23,11 +23,7 @@ struct option_row {
 	unsigned int
 		commands; /* bit (1 << enum command) for each command that takes it, and the next */
 	const char *help;
-	/*
-	 * Sets it. -EEXIST: what to guard was given already. -EINVAL, -ERANGE: not a value of the
-	 * range, or refused for the reason in *ret_why.
-	 */
-	int (*set)(struct options *options, const char *value, const char **ret_why);
+	option_set_fn *set;
 };
 
 /* The table, in the order of --help. */
