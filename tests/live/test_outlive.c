@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/util.h"
 #include "events.h"
@@ -40,12 +41,19 @@ static struct world world_new(void)
 	return world;
 }
 
-static struct live_process *start(const struct world *world)
+/* It is not ready yet. */
+static struct live_process *begin(const struct world *world)
 {
 	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
-	struct live_process *guard = live_tool_argv(
-		&spec, (const char *const[]){"daemon", "-c", world->config, "--pin-dir",
-					     world->pins, (const char *)NULL});
+
+	return live_tool_argv(&spec,
+			      (const char *const[]){"daemon", "-c", world->config, "--pin-dir",
+						    world->pins, (const char *)NULL});
+}
+
+static struct live_process *start(const struct world *world)
+{
+	struct live_process *guard = begin(world);
 
 	live_event(guard, "ready", 0);
 	return guard;
@@ -176,6 +184,42 @@ Test(outlive, no_save_is_lost_to_a_daemon_that_is_killed_all_the_time)
 	live_expect_limit_back(cgroup, LIMIT);
 	live_stop(guard);
 	live_check(kept(&world) == 0, "%u instances are kept", kept(&world));
+}
+
+static void pause_ms(unsigned int ms)
+{
+	const struct timespec pause = {.tv_nsec = ms * (long)NSEC_PER_MSEC};
+
+	nanosleep(&pause, NULL);
+}
+
+/* At any time of its start, which takes some hundred ms, beside some twenty spikes a second. */
+Test(outlive, no_save_is_lost_to_a_daemon_that_is_killed_before_it_is_ready)
+{
+	enum { AT_ONCE = 4 };
+	struct world world = world_new();
+	struct live_process *guard = start(&world), *victims[AT_ONCE];
+	struct live_cgroup *cgroups[AT_ONCE];
+
+	for (unsigned int i = 0; i < AT_ONCE; i++)
+		cgroups[i] = live_cgroup(NULL, "victim", LIMIT);
+	for (unsigned int round = 0; round < live_bulk(60); round++) {
+		for (unsigned int i = 0; i < AT_ONCE; i++)
+			victims[i] = live_victim(cgroups[i], "--rate", i % 2 ? "0" : "1000");
+		pause_ms(50 * (round % 8));
+		kill_it(guard);
+		guard = begin(&world);
+		for (unsigned int i = 0; i < AT_ONCE; i++)
+			expect_saved(victims[i], cgroups[i]);
+	}
+	kill_it(guard);
+	guard = start(&world);
+	live_check(kept(&world) == 1, "%u instances are kept", kept(&world));
+	for (unsigned int i = 0; i < AT_ONCE; i++)
+		live_expect_limit_back(cgroups[i], LIMIT);
+	live_stop(guard);
+	live_check(kept(&world) == 0, "%u instances are kept", kept(&world));
+	live_check(!live_has_loans(), "a limit is on record as raised");
 }
 
 /* --- reading the configuration anew -------------------------------------------------------- */

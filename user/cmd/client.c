@@ -15,8 +15,8 @@
 #include "engine/control.h"
 #include "output/document.h"
 
-#define PATIENCE_S 10		      /* with a daemon that is very busy */
-#define AGAIN_NS (50 * NSEC_PER_MSEC) /* while it reads its configuration anew nobody listens */
+#define PATIENCE_S 30		      /* with a daemon that is very busy */
+#define AGAIN_NS (50 * NSEC_PER_MSEC) /* one that was killed is started again */
 #define AGAIN_MAX 40
 
 struct client {

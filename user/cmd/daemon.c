@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,12 +21,16 @@
 #include "sinks/history_db.h"
 #include "source/source.h"
 
+#define CONTROL_FD "APOPTOSIS_CONTROL_FD"
+
 struct daemon {
 	const struct options *options; /* of the command line */
 	struct config *config;
 	gid_t control_group;
-	char **argv;	     /* with which it is started anew, */
-	char **environment;  /* in this environment, */
+	char **argv;	    /* with which it is started anew, */
+	char **environment; /* in this environment, with this one, */
+	char control_fd[40];
+	int inherited_fd;    /* the control socket; -1: none */
 	char path[PATH_MAX]; /* from this file, which may be another by then */
 };
 
@@ -76,13 +81,34 @@ static int read_config(const struct options *options, struct config **ret, gid_t
 
 /* --- reading the configuration anew -------------------------------------------------------- */
 
+/* For the next program. */
+static void name_control_fd(struct daemon *daemon, int fd)
+{
+	char **last = daemon->environment;
+
+	snprintf(daemon->control_fd, sizeof(daemon->control_fd), CONTROL_FD "=%d", fd);
+	while (last && *last && *last != daemon->control_fd)
+		last++;
+	if (last)
+		*last = daemon->control_fd;
+}
+
+/* That of the program before this one, in this process. -1: there is none. */
+static int inherited_control_fd(void)
+{
+	const char *value = getenv(CONTROL_FD);
+	uint64_t fd;
+
+	return value && !parse_u64(value, &fd) && fd > STDERR_FILENO && fd < INT_MAX ? (int)fd : -1;
+}
+
 /*
  * The program starts anew in this process, and takes over from what we leave attached: so there is no moment without
  * a guard, and a newer version on disk is the one that goes on. With a mistake in the files all stays as it is.
  */
 static void reload(struct engine *engine, void *userdata)
 {
-	const struct daemon *daemon = userdata;
+	struct daemon *daemon = userdata;
 	_cleanup_free_ char *mistake = NULL;
 	struct config *config;
 	gid_t group;
@@ -94,22 +120,26 @@ static void reload(struct engine *engine, void *userdata)
 	}
 	config_free(config);
 	log_info("starting anew with the configuration of now");
-	engine_leave(engine);
+	name_control_fd(daemon, engine_leave(engine));
 	execve(daemon->path, daemon->argv, daemon->environment);
 	execve("/proc/self/exe", daemon->argv, daemon->environment);
 	log_error("cannot start anew: %s", strerror(errno));
 	engine_return(engine);
 }
 
-/* Variables that are taken out of the environment stay in the copy. */
+/*
+ * Variables that are taken out of the environment stay in the copy, but for that of the control socket, which is
+ * another one each time.
+ */
 static char **copy_environment(void)
 {
 	size_t count = 0;
 	char **copy;
 
+	unsetenv(CONTROL_FD);
 	while (environ[count])
 		count++;
-	copy = calloc(count + 1, sizeof(*copy));
+	copy = calloc(count + 2, sizeof(*copy));
 	if (copy)
 		memcpy(copy, environ, count * sizeof(*copy));
 	return copy;
@@ -121,6 +151,7 @@ static void remember_start(struct daemon *daemon, char **argv)
 
 	daemon->path[MAX(length, 0)] = '\0';
 	daemon->argv = argv - 1; /* the program's name is before the command's */
+	daemon->inherited_fd = inherited_control_fd();
 	daemon->environment = copy_environment();
 }
 
@@ -175,6 +206,7 @@ static int run(struct daemon *daemon)
 	config.history = history_of(daemon);
 	config.has_control = true;
 	config.control_group = daemon->control_group;
+	config.control_fd = daemon->inherited_fd;
 	return common_guard(&config, &guard);
 }
 

@@ -2,6 +2,7 @@
 #include "engine/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -246,15 +247,15 @@ static struct sockaddr_un address_of(int dirfd, const char *name)
 }
 
 /*
- * Before anybody can connect: it does not listen yet. The directory can be passed through by the group, what else is
+ * A new one before anybody can connect: it does not listen yet. The directory can be passed through by the group, what else is
  * in it remains root's.
  */
-static int give_away(int dirfd, gid_t group)
+static int give_away(int dirfd, const char *name, gid_t group)
 {
 	if (group == CONTROL_NO_GROUP)
-		return fchmodat(dirfd, NEW_NAME, 0600, 0) ? -errno : 0;
-	if (fchownat(dirfd, NEW_NAME, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) ||
-	    fchmodat(dirfd, NEW_NAME, 0660, 0) || fchown(dirfd, (uid_t)-1, group) ||
+		return fchmodat(dirfd, name, 0600, 0) ? -errno : 0;
+	if (fchownat(dirfd, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) ||
+	    fchmodat(dirfd, name, 0660, 0) || fchown(dirfd, (uid_t)-1, group) ||
 	    fchmod(dirfd, 0710))
 		return -errno;
 	return 0;
@@ -281,12 +282,29 @@ static int bind_socket(int dirfd, gid_t group)
 	unlinkat(dirfd, NEW_NAME, 0); /* it may not be there */
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
-	r = give_away(dirfd, group);
+	r = give_away(dirfd, NEW_NAME, group);
 	if (!r && renameat(dirfd, NEW_NAME, dirfd, CONTROL_SOCKET))
 		r = -errno;
 	if (r)
 		unlinkat(dirfd, NEW_NAME, 0);
 	return r ?: TAKE_FD(fd);
+}
+
+/* The socket of the program before this one, if that is what it is, with the group of now. */
+static int take_socket(const struct control *control)
+{
+	int fd = control->config.fd, is_listening = 0;
+	socklen_t size = sizeof(is_listening);
+
+	if (fd < 0)
+		return -ENOENT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) || !is_listening ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) ||
+	    give_away(control->dirfd, CONTROL_SOCKET, control->config.group)) {
+		close(fd);
+		return -ENOENT;
+	}
+	return fd;
 }
 
 static int start(struct control *control)
@@ -295,7 +313,9 @@ static int start(struct control *control)
 
 	if (r)
 		return r;
-	fd = bind_socket(control->dirfd, control->config.group);
+	fd = take_socket(control);
+	if (fd < 0)
+		fd = bind_socket(control->dirfd, control->config.group);
 	if (fd < 0)
 		return fd;
 	control->listener = calloc(1, sizeof(*control->listener));
@@ -329,6 +349,31 @@ int control_new(struct control **ret, const struct control_config *config)
 	}
 	*ret = control;
 	return 0;
+}
+
+static void set_close_on_exec(const struct control *control, int flags, int *ret_fd)
+{
+	uv_os_fd_t fd;
+
+	*ret_fd = -1;
+	if (control && !uv_fileno((const uv_handle_t *)control->listener, &fd) &&
+	    !fcntl(fd, F_SETFD, flags))
+		*ret_fd = fd;
+}
+
+int control_leave(struct control *control)
+{
+	int fd;
+
+	set_close_on_exec(control, 0, &fd);
+	return fd;
+}
+
+void control_return(struct control *control)
+{
+	int fd;
+
+	set_close_on_exec(control, FD_CLOEXEC, &fd);
 }
 
 static void free_handle(uv_handle_t *handle)

@@ -19,6 +19,7 @@ struct control;
 struct control_config {
 	uv_loop_t *loop; /* borrowed */
 	gid_t group;	 /* whose members may ask, beside root; CONTROL_NO_GROUP: none */
+	int fd;		 /* of control_leave() in the program before this one; -1: there is none */
 	/* A document, which is given away; NULL: it cannot be had. */
 	json_t *(*status)(void *userdata);
 	void *userdata;
@@ -29,6 +30,13 @@ struct control_config {
  * name; others are of the runtime directory.
  */
 int control_new(struct control **ret, const struct control_config *config);
+/*
+ * Before exec(3): the socket stays open, so that who connects meanwhile waits for the next program and is not turned
+ * away. Its descriptor; -1: none. control_return(): there will be none.
+ */
+int control_leave(struct control *control);
+void control_return(struct control *control);
+
 /* Before the loop is closed. The socket goes. Takes NULL. Returns NULL. */
 struct control *control_free(struct control *control);
 

@@ -360,6 +360,7 @@ static void start_control(struct engine *engine)
 	const struct control_config config = {
 		.loop = &engine->loop,
 		.group = engine->config.control_group,
+		.fd = engine->config.control_fd,
 		.status = on_status_request,
 		.userdata = engine,
 	};
@@ -430,14 +431,6 @@ static int start(struct engine *engine)
 	return r ?: start_overview(engine);
 }
 
-static void start_history(struct engine *engine)
-{
-	int r = history_sink_new(&engine->sinks.history, engine->config.history);
-
-	if (r)
-		log_warn("no history is kept: %s, ignoring", strerror(-r));
-}
-
 int engine_start(struct engine *engine, const struct engine_events *events)
 {
 	int r = sinks_open_reports(&engine->sinks, engine->config.report_dir,
@@ -445,7 +438,7 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 
 	engine->sinks.policies = guards_policies(engine->guards);
 	if (!r && engine->config.history)
-		start_history(engine);
+		sinks_open_history(&engine->sinks, engine->config.history);
 	if (!r && !engine->config.no_profiles)
 		r = profile_files_read(engine->config.profiles, &engine->profiles);
 	if (r)
@@ -526,15 +519,17 @@ static void finish_naming(struct engine *engine)
 		uv_run(&engine->loop, UV_RUN_ONCE);
 }
 
-void engine_leave(struct engine *engine)
+int engine_leave(struct engine *engine)
 {
 	finish_naming(engine);
 	service_is_reloading(&engine->service);
 	source_leave(engine->source);
+	return control_leave(engine->control);
 }
 
 void engine_return(struct engine *engine)
 {
+	control_return(engine->control);
 	source_return(engine->source);
 	service_is_ready(&engine->service);
 }

@@ -43,6 +43,7 @@ struct engine_config {
 	const char *history; /* the file of verdicts; NULL: none; borrowed */
 	bool has_control;    /* it can be asked for its status */
 	gid_t control_group; /* by whom beside root: engine/control.h */
+	int control_fd;	     /* engine_leave() of the program before this one; -1: none */
 };
 
 struct engine_events {
@@ -81,8 +82,11 @@ void engine_refuse_configuration(struct engine *engine, const char *why);
  * ended, as by engine_finish().
  */
 void engine_loop(struct engine *engine);
-/* After engine_loop(): we end, and what is attached stays in force, with what is open on record: before exec(3). */
-void engine_leave(struct engine *engine);
+/*
+ * After engine_loop(): we end, and what is attached stays in force, with what is open on record: before exec(3). The
+ * descriptor of the control socket, for the next program: -1, there is none.
+ */
+int engine_leave(struct engine *engine);
 /* It has failed: we go on. */
 void engine_return(struct engine *engine);
 /* Ends engine_loop() after this turn. */

@@ -30,7 +30,7 @@ struct history_sink {
 /* Said when it begins and when it ends, since it may be so for each row. */
 static void set_trouble(struct history_sink *sink, const char *why)
 {
-	const char *before = history_sink_trouble(sink);
+	const char *before = __atomic_load_n(&sink->trouble, __ATOMIC_RELAXED);
 
 	if (why && !before)
 		log_warn("cannot write the history to %s: %s: verdicts are missing there from now "
@@ -121,5 +121,9 @@ void history_sink_add(struct history_sink *sink, const struct history_row *row)
 
 const char *history_sink_trouble(const struct history_sink *sink)
 {
-	return __atomic_load_n(&sink->trouble, __ATOMIC_RELAXED);
+	const char *why = __atomic_load_n(&sink->trouble, __ATOMIC_RELAXED);
+
+	return why			  ? why
+	       : outbox_lost(&sink->rows) ? "the disk was too slow for some verdicts"
+					  : NULL;
 }

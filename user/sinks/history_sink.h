@@ -17,5 +17,5 @@ struct history_sink *history_sink_free(struct history_sink *sink);
 /* Never waits. */
 void history_sink_add(struct history_sink *sink, const struct history_row *row);
 
-/* Why the last row could not be written, static text; NULL: it was, or there was none. */
+/* Why the last row could not be written, or any was lost, static text; NULL: all are there. */
 const char *history_sink_trouble(const struct history_sink *sink);

@@ -32,6 +32,14 @@ int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted)
 	return 0;
 }
 
+void sinks_open_history(struct sinks *sinks, const char *path)
+{
+	int r = history_sink_new(&sinks->history, path);
+
+	if (r)
+		log_warn("no history is kept: %s, ignoring", strerror(-r));
+}
+
 static int print_incident(FILE *file, const void *incident)
 {
 	return event_line(file, incident, false);

@@ -30,6 +30,8 @@ struct sinks {
  * are none then, which is logged. The exit status.
  */
 int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted);
+/* The file of the history. What goes wrong is logged. */
+void sinks_open_history(struct sinks *sinks, const char *path);
 
 void sinks_ready(struct sinks *sinks, const struct ready *ready);
 void sinks_status(struct sinks *sinks, const struct status *status);
