@@ -203,7 +203,7 @@ Test(outlive, no_save_is_lost_to_a_daemon_that_is_killed_before_it_is_ready)
 
 	for (unsigned int i = 0; i < AT_ONCE; i++)
 		cgroups[i] = live_cgroup(NULL, "victim", LIMIT);
-	for (unsigned int round = 0; round < live_bulk(60); round++) {
+	for (unsigned int round = 0; round < live_bulk(24); round++) {
 		for (unsigned int i = 0; i < AT_ONCE; i++)
 			victims[i] = live_victim(cgroups[i], "--rate", i % 2 ? "0" : "1000");
 		pause_ms(50 * (round % 8));
@@ -283,7 +283,7 @@ Test(outlive, no_save_is_lost_to_a_reload)
 	struct live_cgroup *cgroup = live_cgroup(NULL, "victim", LIMIT);
 	struct live_process *guard = start(&world);
 
-	for (unsigned int i = 0; i < live_bulk(20); i++) {
+	for (unsigned int i = 0; i < live_bulk(10); i++) {
 		struct live_process *victim =
 			live_victim(cgroup, "--rate", live_format("%u", 100 + 100 * (i % 8)));
 
