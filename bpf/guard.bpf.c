@@ -291,7 +291,7 @@ int BPF_PROG(on_reclaim_end, unsigned long reclaimed)
 	reached = memcg ? limit_reached((__u64)memcg) : 0;
 	if (!reached)
 		return 0;
-	if (loan_state(reached, 0, 0) & LOAN_RAISED && (check = check_new(CHECK_PINNED)))
+	if (is_lifted(reached) && (check = check_new(CHECK_PINNED)))
 		pinned_note(check->key, reached);
 	process->vain_ns = bpf_ktime_get_ns();
 	return 0;

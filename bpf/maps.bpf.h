@@ -198,7 +198,7 @@ struct {
 
 /*
  * Page cache and slab that count as reclaimable and were not: spliced into pipes, queued in sockets,
- * inodes that are watched. Key: cgroup id, of a limit that is raised and was reached all the same.
+ * inodes that are watched. Key: cgroup id, of a limit that is lifted and was reached all the same.
  */
 struct pinned {
 	__u64 pages;

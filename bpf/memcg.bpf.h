@@ -102,6 +102,18 @@ __noinline __u32 loan_state(__u64 memcg_address, __u64 now, __u64 tripped_ns)
 }
 
 /*
+ * Whether a limit is above what its owner has set: it is raised; or it was, and cannot be put back as yet, so that
+ * nothing more is lent until it is. A global function: verified once.
+ */
+__noinline __u32 is_lifted(__u64 memcg_address)
+{
+	const struct apo_loan *loan = loan_find((void *)memcg_address);
+
+	return loan && (loan->limit_pages != APO_UNLIMITED ||
+			loan->refused_until_ns == APO_UNLIMITED);
+}
+
+/*
  * The limit of one cgroup itself, and what counts against it; false: it has none. A limit that is
  * raised is read as it was, but for `raised`.
  */

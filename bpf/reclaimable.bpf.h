@@ -348,7 +348,7 @@ static __always_inline __u64 reclaimable_pages_about(__u32 key, __u64 memcg_addr
 
 #define PINNED_NS (2 * NSEC_PER_SEC)
 
-/* Reclaim below a limit that is raised gave nothing back: what counts as reclaimable is not. */
+/* Reclaim below a limit that is lifted gave nothing back: what counts as reclaimable is not. */
 __noinline int pinned_note(__u32 key, __u64 memcg_address)
 {
 	__u64 id = memcg_id_at(memcg_address);

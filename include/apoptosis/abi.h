@@ -141,7 +141,8 @@ struct apo_loan {
 	__u64 raised_pages; /* what it is raised to */
 	__u64 both_pages;   /* the same of v1's limit of memory and swap together */
 	__u64 both_raised_pages;
-	__u64 refused_until_ns; /* CLOCK_MONOTONIC: until then nothing is lent */
+	__u64 refused_until_ns; /* CLOCK_MONOTONIC: until then nothing is lent; APO_UNLIMITED: until the
+				   limit, which is above what its owner has set, is back */
 	__u64 rearm_ns;	  /* CLOCK_MONOTONIC: who passes the limit is signalled as if it had never
 				   tripped, if the last trip was before that */
 	__u32 impossible; /* 1: it cannot be raised at all */

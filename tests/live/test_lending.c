@@ -3,12 +3,16 @@
  * Lending first, as is the default: who stays below the limit is not signalled and does not notice; who
  * passes it is; and nobody gets more than the bound.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -317,6 +321,69 @@ Test(lending, page_cache_in_pipes_is_need)
 			     "--rate", "100");
 	live_expect_victim_saved(guard, victim, cgroup);
 	live_expect_limit_back(cgroup, 64 * MIB);
+	live_stop(guard);
+}
+
+/* Duplicates of all of its pipes, which keep what is in them when it has ended. */
+static void keep_pipes(const struct live_process *victim)
+{
+	const char *path = live_format("/proc/%d/fd", (int)victim->pid);
+	DIR *fds = opendir(path);
+	const struct dirent *entry;
+	unsigned int kept = 0;
+	char target[32];
+
+	live_check(fds, "%s: %m", path);
+	while ((entry = readdir(fds))) {
+		ssize_t n = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target));
+
+		if (n > 5 && strncmp(target, "pipe:", 5) == 0 && atoi(entry->d_name) > 9)
+			kept += syscall(SYS_pidfd_getfd, victim->pidfd, atoi(entry->d_name), 0) >=
+				0;
+	}
+	closedir(fds);
+	live_check(kept, "it has no pipes");
+}
+
+/* Until it handles SIGTERM. */
+static void wait_for_handler(const struct live_process *victim)
+{
+	const char *path = live_format("/proc/%d/status", (int)victim->pid), *caught;
+	uint64_t deadline = live_deadline();
+
+	do {
+		live_pump(deadline, "it to set up its handlers");
+		caught = strstr(live_read(path), "\nSigCgt:");
+	} while (!caught || !(strtoull(caught + 8, NULL, 16) & 1ULL << (SIGTERM - 1)));
+}
+
+/*
+ * As nginx does, whose clients read nothing: what the first has filled stays when it has ended, so that the limit cannot
+ * go back (v1) and nothing more is lent. The next one grows until that is used up, and is told, too.
+ */
+Test(lending, page_cache_in_pipes_is_need_where_the_limit_cannot_go_back)
+{
+	const char *dir = live_disk_dir();
+	struct live_cgroup *cgroup = live_cgroup(NULL, "pinned", 64 * MIB);
+	const struct live_spawn waiting = {.cgroup = cgroup, .wants_stdin = true};
+	struct live_process *guard = live_watch_lending(cgroup), *first, *second;
+	/* What reclaim has tried in vain is known for two seconds. */
+	const struct timespec forgotten = {.tv_sec = 3};
+
+	second = live_victim_argv(&waiting, (const char *const[]){"--kind", "spliced", "--dir", dir,
+								  "--file-size", "256M", "--rate",
+								  "100", "--wait-stdin", NULL});
+	wait_for_handler(second);
+	first = live_victim(cgroup, "--kind", "spliced", "--dir", dir, "--file-size", "256M",
+			    "--rate", "100", "--shutdown-ms", "1000");
+	live_wait_shutdown(first);
+	keep_pipes(first);
+	live_expect_victim_saved(guard, first, cgroup);
+	nanosleep(&forgotten, NULL);
+	live_release(second);
+	live_wait_exit(second);
+	live_check(live_exit_code(second) == 0, "it ended with %d", live_exit_code(second));
+	live_check(live_kernel_events(cgroup).oom_kills == 0, "it was killed by the kernel");
 	live_stop(guard);
 }
 
