@@ -337,6 +337,19 @@ FileTest(what_is_written_is_read_while_it_is_written)
 	cr_expect(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600, "%o", st.st_mode);
 }
 
+FileTest(its_directory_is_made)
+{
+	char inner[80];
+	struct stat st;
+
+	snprintf(inner, sizeof(inner), "%s/inner", dir);
+	snprintf(path, sizeof(path), "%s/inner/history.db", dir);
+	history_db_close(opened(true, 0));
+	cr_expect(stat(inner, &st) == 0 && (st.st_mode & 0777) == 0700, "%o", st.st_mode);
+	unlink(path);
+	rmdir(inner);
+}
+
 FileTest(the_oldest_go)
 {
 	struct history_db *db = opened(true, 0);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -99,11 +100,17 @@ static int prepare_to_write(struct history_db *db, const char **ret_why)
 	return result(code, ret_why);
 }
 
-/* SQLite would make it readable for all. */
+/* SQLite would make it readable for all. Its directory is made, too, if only that is missing. */
 static int make_file(const char *path, const char **ret_why)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_free_ char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+	int fd;
 
+	if (dir && *dir && mkdir(dir, 0700) && errno != EEXIST) {
+		*ret_why = strerrordesc_np(errno);
+		return -errno;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		*ret_why = strerrordesc_np(errno);
 		return -errno;

@@ -16,7 +16,7 @@
 struct history_db;
 
 /*
- * Opens it, to write makes it (mode 0600) in a directory that is there. What is wrong in *ret_why, static text; the
+ * Opens it by its whole path; to write makes it (mode 0600), and the directory that it is in. What is wrong in *ret_why, static text; the
  * result is 0 or -errno: -ENOENT, there is none; -EINVAL, it is of a newer version, or no database of ours; -EIO.
  */
 int history_db_open(struct history_db **ret, const char *path, bool to_write, const char **ret_why);
