@@ -3,6 +3,7 @@
  * The control socket of the daemon, and `status`, which asks by it: judged by what a person reads there, and by
  * whether a spike is saved and the daemon ends as ever, whatever its clients do.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
@@ -220,6 +221,7 @@ static void read_screen(int terminal, FILE *all, const char *const *text, const 
 	do {
 		ssize_t n = read(terminal, part, sizeof(part));
 
+		live_check(n >= 0 || errno == EAGAIN, "it has ended: %s", *text);
 		if (n > 0)
 			fwrite(part, 1, (size_t)n, all);
 		fflush(all);
