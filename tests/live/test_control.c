@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -170,15 +171,20 @@ Test(control, status_tells_why_a_configuration_was_not_taken)
 
 Test(control, status_finds_the_daemon_again_after_a_reload)
 {
+	const char *path = live_format("%s/control.sock", getenv("RUNTIME_DIRECTORY"));
+	struct stat before, after;
 	const char *file = live_path("apoptosis.conf");
 	struct live_process *guard;
 
 	say(file, "");
 	guard = start(file);
 	say(file, "signal = INT\n");
+	live_check(stat(path, &before) == 0, "%s: %m", path);
 	live_signal(guard, SIGHUP);
 	live_wait_output(guard, 1, "starting anew");
 	live_expect_int(ask(), "self.pid", guard->pid);
+	/* It is the same socket: who connects meanwhile waits. */
+	live_check(stat(path, &after) == 0 && after.st_ino == before.st_ino, "it is another one");
 	live_stop(guard);
 }
 
@@ -337,18 +343,25 @@ Test(control, what_is_in_its_place_stays_and_is_told_of)
 
 /* --- clients that mean harm, or are broken ------------------------------------------------- */
 
-static int connect_to_daemon(void)
+/* By a descriptor that stays open. */
+static struct sockaddr_un address_of_daemon(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int dirfd = open(getenv("RUNTIME_DIRECTORY"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int dirfd = open(getenv("RUNTIME_DIRECTORY"), O_PATH | O_DIRECTORY);
 
-	live_check(dirfd >= 0 && fd >= 0, "a socket: %m");
+	live_check(dirfd >= 0, "the runtime directory: %m");
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/control.sock",
 		 dirfd);
-	live_check(connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0,
+	return address;
+}
+
+static int connect_to_daemon(void)
+{
+	const struct sockaddr_un address = address_of_daemon();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	live_check(fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0,
 		   "connect: %m");
-	close(dirfd);
 	return fd;
 }
 
@@ -407,6 +420,58 @@ static void await_saved(json_int_t count)
 
 	while (live_int(ask(), "verdicts.saved") != count)
 		live_pump(deadline, "the status to tell of the save");
+}
+
+Test(control, a_request_may_come_in_pieces)
+{
+	struct live_process *guard = daemon_of("");
+	int fd = connect_to_daemon();
+	static const char *const parts[] = {"{\"request\":", "\"status\"}"};
+	const char *text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		write_to(fd, parts[i], strlen(parts[i]));
+		await_saved(0); /* it has been round since */
+	}
+	text = answers(fd, "\n");
+	live_check(strstr(text, "\"event\":\"status\""), "it says: %s", text);
+	live_stop(guard);
+}
+
+static void knock(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		write_to(fd, "{", 1);
+	close(fd);
+}
+
+/* Who connects and goes away as fast as it can; the watchdog of a service would not be fed by a loop that it holds. */
+Test(control, who_comes_and_goes_all_the_time_holds_up_nobody)
+{
+	enum { KNOCKERS = 4 };
+	struct live_process *guard = daemon_of("");
+	const struct sockaddr_un address = address_of_daemon();
+	pid_t pids[KNOCKERS];
+
+	for (size_t i = 0; i < KNOCKERS; i++) {
+		pids[i] = fork();
+		live_check(pids[i] >= 0, "fork: %m");
+		if (pids[i])
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			knock(&address);
+	}
+	for (unsigned int i = 0; i < live_repeat(); i++)
+		expect_saved(guard);
+	await_saved(live_repeat());
+	live_stop(guard); /* at once, for all that */
+	for (size_t i = 0; i < KNOCKERS; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
 }
 
 /* Those that never read, in the middle of a request, or with thousands of them: and more than there is room for. */

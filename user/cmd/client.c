@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +14,6 @@
 #include "engine/control.h"
 #include "output/document.h"
 
-#define PATIENCE_S 30		      /* with a daemon that is very busy */
 #define AGAIN_NS (50 * NSEC_PER_MSEC) /* one that was killed is started again */
 #define AGAIN_MAX 40
 
@@ -59,13 +57,11 @@ static int connect_patiently(void)
 /* 0 or -errno. */
 static int open_connection(struct client *client)
 {
-	const struct timeval patience = {.tv_sec = PATIENCE_S};
 	int fd = connect_patiently();
 
 	if (fd < 0)
 		return fd;
-	if (!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
-		client->file = fdopen(fd, "r+");
+	client->file = fdopen(fd, "r+");
 	if (client->file)
 		return 0;
 	close(fd);
@@ -116,13 +112,16 @@ static ssize_t ask(struct client *client, const char *line)
 	return length < 0 ? -errno : length;
 }
 
-/* A daemon that has read its configuration anew has let go of its clients. */
+/*
+ * A daemon that has read its configuration anew has let go of its clients; and of an answer that a signal has broken off,
+ * as when the window gets another size, a part may be lost.
+ */
 static ssize_t ask_again(struct client *client, const char *line)
 {
 	ssize_t length = client->file ? ask(client, line) : -EPIPE;
 	int r;
 
-	if (length != -EPIPE && length != -ECONNRESET)
+	if (length != -EPIPE && length != -ECONNRESET && length != -EINTR)
 		return length;
 	close_connection(client);
 	r = open_connection(client);

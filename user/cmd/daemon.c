@@ -2,6 +2,7 @@
 #include "cmd/commands.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -57,24 +58,38 @@ static int find_group(const char *name, gid_t *ret)
 	return 0;
 }
 
-/* The configuration, with what it names on this machine. The exit status; a mistake is logged, and in *ret_mistake. */
-static int read_config(const struct options *options, struct config **ret, gid_t *ret_group,
-		       char **ret_mistake)
+/*
+ * Who may ask for the status. A group that is not there, or cannot be found at present, is a mistake of a new configuration;
+ * at the start the machine is guarded all the same. The exit status; a mistake is logged, and in *ret_mistake.
+ */
+static int read_group(const struct options *options, const struct config *config, bool is_reload,
+		      gid_t *ret, char **ret_mistake)
+{
+	const char *name = options->control_group ?: config_options(config)->control_group;
+	_cleanup_free_ char *line = NULL;
+
+	*ret = CONTROL_NO_GROUP;
+	if (!find_group(name, ret))
+		return 0;
+	if (asprintf(&line,
+		     "control-group '%s': there is no such group: give the name or number of one, "
+		     "or off%s",
+		     name, is_reload ? "" : "; only root may ask for the status") < 0)
+		return EXIT_RUNTIME;
+	on_mistake(line, ret_mistake);
+	return is_reload ? EXIT_USAGE : 0;
+}
+
+/* The configuration, with what it names on this machine. As above. */
+static int read_config(const struct options *options, bool is_reload, struct config **ret,
+		       gid_t *ret_group, char **ret_mistake)
 {
 	struct config *config = NULL;
-	_cleanup_free_ char *line = NULL;
-	int status = common_config(options, on_mistake, ret_mistake, &config);
-	const char *name = status ? NULL : config_options(config)->control_group;
+	int status = common_config(options, on_mistake, ret_mistake, &config)
+			     ?: read_group(options, config, is_reload, ret_group, ret_mistake);
 
-	if (!status && find_group(name, ret_group)) {
-		if (asprintf(&line,
-			     "control-group '%s': there is no such group: give the name or number "
-			     "of one, or off",
-			     name) >= 0)
-			on_mistake(line, ret_mistake);
+	if (status)
 		config = config_free(config);
-		status = EXIT_USAGE;
-	}
 	*ret = config;
 	return status;
 }
@@ -99,7 +114,10 @@ static int inherited_control_fd(void)
 	const char *value = getenv(CONTROL_FD);
 	uint64_t fd;
 
-	return value && !parse_u64(value, &fd) && fd > STDERR_FILENO && fd < INT_MAX ? (int)fd : -1;
+	if (!value || parse_u64(value, &fd) || fd <= STDERR_FILENO || fd >= INT_MAX ||
+	    fcntl((int)fd, F_SETFD, FD_CLOEXEC))
+		return -1;
+	return (int)fd;
 }
 
 /*
@@ -113,7 +131,7 @@ static void reload(struct engine *engine, void *userdata)
 	struct config *config;
 	gid_t group;
 
-	if (read_config(daemon->options, &config, &group, &mistake)) {
+	if (read_config(daemon->options, true, &config, &group, &mistake)) {
 		log_error("the configuration stays as it was");
 		engine_refuse_configuration(engine, mistake ?: "it cannot be read");
 		return;
@@ -221,7 +239,7 @@ int cmd_daemon(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	remember_start(&daemon, argv);
-	status = read_config(&options, &daemon.config, &daemon.control_group, &mistake)
+	status = read_config(&options, false, &daemon.config, &daemon.control_group, &mistake)
 			 ?: only_one_lock(&lock_fd);
 	if (!status)
 		status = options.detach_all ? detach_all(pin_dir_of(&daemon)) : run(&daemon);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <ncurses.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -151,6 +152,8 @@ static int draw(struct screens *screens)
 	r = top_draw(screens->top, &screens->view, &lines, &count, &screens->rows);
 	if (r)
 		return r;
+	if (screens->view.selected >= screens->rows)
+		screens->view.selected = screens->rows ? screens->rows - 1 : 0;
 	erase();
 	for (size_t i = 0; i < count; i++) {
 		attrset(attributes(lines[i].style));
@@ -217,6 +220,14 @@ static bool obey(struct screens *screens, int key)
 	return true;
 }
 
+/* The terminal is gone: no key will come, and nothing waits for one. */
+static bool is_hung_up(void)
+{
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	return poll(&in, 1, 0) > 0 && in.revents & (POLLHUP | POLLERR | POLLNVAL);
+}
+
 /* Each turn is a status; keys in between are obeyed at once. */
 static int turn(struct screens *screens, bool *ret_goes_on)
 {
@@ -231,7 +242,10 @@ static int turn(struct screens *screens, bool *ret_goes_on)
 	do {
 		r = r ?: draw(screens);
 		key = r ? ERR : getch();
-		*ret_goes_on = key == ERR || obey(screens, key);
+		if (key == ERR && is_hung_up())
+			*ret_goes_on = false;
+		else
+			*ret_goes_on = key == ERR || obey(screens, key);
 	} while (key != ERR && *ret_goes_on);
 	return r ? EXIT_RUNTIME : 0; /* no memory: what client_why() says, too */
 }
@@ -273,8 +287,9 @@ static int run(struct screens *screens)
 	const struct options *options = screens->options;
 	int status;
 
-	if (!options->once && !options->batch && !options->json && !isatty(STDOUT_FILENO)) {
-		log_error("standard output is no terminal: give --once or --batch");
+	if (!options->once && !options->batch && !options->json &&
+	    (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))) {
+		log_error("there is no terminal to show it on: give --once or --batch");
 		return EXIT_USAGE;
 	}
 	screens->top = top_new();

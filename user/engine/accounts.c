@@ -13,8 +13,8 @@ static void clear(struct status_limit *limit)
 	free(limit->why);
 }
 
-/* Whose policy it has, and why; of one that is gone nothing is known. */
-static void judge(const struct policy_set *policies, struct status_limit *limit)
+/* Whose policy it has, and why; of one that is gone nothing is known. Its guard; NULL: none. */
+static const struct guard *judge(const struct policy_set *policies, struct status_limit *limit)
 {
 	const struct policy_subject subject = {.cgroup = limit->path};
 	const struct guard *guard = limit->path ? policy_set_find(policies, &subject) : NULL;
@@ -23,11 +23,12 @@ static void judge(const struct policy_set *policies, struct status_limit *limit)
 		limit->why = limit->path ? strdup("that of the processes: no guard covers this "
 						  "limit")
 					 : NULL;
-		return;
+		return NULL;
 	}
 	limit->why = policy_set_why(guard, &subject);
 	limit->policy = policy_set_policy(policies, guard->policy);
 	limit->guard = policy_set_name(guard);
+	return guard;
 }
 
 /* With room for so many more. */
@@ -92,6 +93,17 @@ static struct status_limit idle_limit(const struct idle_limit *idle, uint64_t pa
 	};
 }
 
+/* Of each policy that judges it. */
+static void set_need(struct status_limit **first, struct status_limit **found,
+		     struct status_limit **end, const struct status_limit *now, uint64_t read_ns)
+{
+	while (found > first && found[-1]->key.cgroup_id == now->key.cgroup_id)
+		found--;
+	for (; found < end && (*found)->key.cgroup_id == now->key.cgroup_id; found++)
+		if ((*found)->account.last_ns < read_ns)
+			(*found)->account.need_pages = now->account.need_pages;
+}
+
 /*
  * What files say: of those that are guarded and have no account, for which there is room here, and of what is needed
  * now where nobody has grown since.
@@ -107,17 +119,20 @@ static int collect_idle(const struct accounts_config *config, const struct idle_
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		struct status_limit *limit = &status->limits[status->limit_count], **found;
+		const struct guard *guard = NULL;
 
 		*limit = idle_limit(&idle[i], status->page_bytes);
 		found = bsearch(&limit, known, known_count, sizeof(limit), by_id);
-		if (found && (*found)->account.last_ns < read_ns)
-			(*found)->account.need_pages = limit->account.need_pages;
-		if (!found)
-			judge(config->policies, limit);
-		if (limit->policy)
-			status->limit_count++;
+		if (found)
+			set_need(known, found, known + known_count, limit, read_ns);
 		else
+			guard = judge(config->policies, limit);
+		if (guard) {
+			limit->key.policy = guard->policy;
+			status->limit_count++;
+		} else {
 			clear(limit);
+		}
 	}
 	return 0;
 }

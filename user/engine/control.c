@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,7 +22,10 @@
 #define CLIENTS_MAX 16
 #define PATIENCE_MS 10000 /* with one that does not read what it has asked for */
 #define FRESH_NS (NSEC_PER_SEC / 5)
+#define PART 10	     /* of the time that an answer takes: that much of a CPU at most */
+#define AGAIN_MS 100 /* without memory for a client */
 #define NEW_NAME CONTROL_SOCKET ".new"
+#define CONNECT_PATIENCE_S 30 /* with a daemon that is very busy */
 
 struct client {
 	struct client *next;
@@ -40,9 +44,10 @@ struct control {
 	struct control_config config;
 	int dirfd; /* of the socket */
 	uv_pipe_t *listener;
+	uv_timer_t *turn; /* for the next who has connected */
 	struct client *clients;
 	char *status; /* the last answer */
-	uint64_t status_ns;
+	uint64_t status_ns, took_ns;
 };
 
 /* --- clients ------------------------------------------------------------------------------- */
@@ -118,10 +123,12 @@ static char *status_line(struct control *control)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
-	if (!control->status || now_ns - control->status_ns > FRESH_NS) {
+	if (!control->status ||
+	    now_ns - control->status_ns > MAX(FRESH_NS, PART * control->took_ns)) {
 		free(control->status);
 		control->status = line_of(control->config.status(control->config.userdata));
-		control->status_ns = now_ns;
+		control->status_ns = clock_ns(CLOCK_MONOTONIC);
+		control->took_ns = control->status_ns - now_ns;
 	}
 	return control->status ? strdup(control->status) : NULL;
 }
@@ -184,7 +191,9 @@ static void go_on(struct client *client)
 		return;
 	}
 	if (!end) {
-		if (uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read))
+		int r = uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read);
+
+		if (r && r != UV_EALREADY) /* the rest of a request comes by itself */
 			drop(client);
 		return;
 	}
@@ -212,29 +221,52 @@ static void make_room(struct control *control)
 		drop(quietest);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static struct client *client_new(struct control *control)
 {
-	struct control *control = listener->data;
-	struct client *client = status ? NULL : calloc(1, sizeof(*client));
+	struct client *client = calloc(1, sizeof(*client));
 
 	if (!client)
-		return;
-	make_room(control);
+		return NULL;
 	client->patience = loop_timer_new(control->config.loop, client);
 	if (!client->patience || uv_pipe_init(control->config.loop, &client->pipe, 0)) {
 		loop_timer_drop(client->patience);
 		free(client);
-		return;
+		return NULL;
 	}
 	client->pipe.data = client;
 	client->control = control;
 	client->active_ns = clock_ns(CLOCK_MONOTONIC);
 	client->next = control->clients;
 	control->clients = client;
-	if (uv_accept(listener, (uv_stream_t *)&client->pipe))
+	return client;
+}
+
+/* The listener waits until this is done, and where it cannot be done now, it is tried again. */
+static void on_turn(uv_timer_t *timer)
+{
+	struct control *control = timer->data;
+	struct client *client;
+
+	make_room(control);
+	client = client_new(control);
+	if (!client)
+		uv_timer_start(control->turn, on_turn, AGAIN_MS, 0);
+	else if (uv_accept((uv_stream_t *)control->listener, (uv_stream_t *)&client->pipe))
 		drop(client);
 	else
 		go_on(client);
+}
+
+/*
+ * One in each turn of the loop: who connects and goes away all the time would else be served without end, by what is
+ * given back only then.
+ */
+static void on_connection(uv_stream_t *listener, int status)
+{
+	struct control *control = listener->data;
+
+	if (!status)
+		uv_timer_start(control->turn, on_turn, 0, 0);
 }
 
 /* By the descriptor of its directory: no path is too long. */
@@ -246,19 +278,25 @@ static struct sockaddr_un address_of(int dirfd, const char *name)
 	return address;
 }
 
-/*
- * A new one before anybody can connect: it does not listen yet. The directory can be passed through by the group, what else is
- * in it remains root's.
- */
-static int give_away(int dirfd, const char *name, gid_t group)
+/* The directory can be passed through by the group, what else is in it remains root's. */
+static int give_to_group(int dirfd, const char *name, gid_t group)
 {
-	if (group == CONTROL_NO_GROUP)
-		return fchmodat(dirfd, name, 0600, 0) ? -errno : 0;
 	if (fchownat(dirfd, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) ||
 	    fchmodat(dirfd, name, 0660, 0) || fchown(dirfd, (uid_t)-1, group) ||
 	    fchmod(dirfd, 0710))
 		return -errno;
 	return 0;
+}
+
+/* Root's alone, then the group's: where that cannot be, root is answered all the same. */
+static int set_owner(int dirfd, const char *name, gid_t group)
+{
+	int r = fchmodat(dirfd, name, 0600, 0) ? -errno : 0;
+
+	if (!r && group != CONTROL_NO_GROUP && give_to_group(dirfd, name, group))
+		log_warn("only root may ask for the status: cannot give the socket to group %u: %s",
+			 (unsigned int)group, strerror(errno));
+	return r;
 }
 
 /* A socket of that name, of an instance that is gone, or of which we are the next. */
@@ -282,7 +320,7 @@ static int bind_socket(int dirfd, gid_t group)
 	unlinkat(dirfd, NEW_NAME, 0); /* it may not be there */
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
-	r = give_away(dirfd, NEW_NAME, group);
+	r = set_owner(dirfd, NEW_NAME, group);
 	if (!r && renameat(dirfd, NEW_NAME, dirfd, CONTROL_SOCKET))
 		r = -errno;
 	if (r)
@@ -299,8 +337,7 @@ static int take_socket(const struct control *control)
 	if (fd < 0)
 		return -ENOENT;
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) || !is_listening ||
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) ||
-	    give_away(control->dirfd, CONTROL_SOCKET, control->config.group)) {
+	    set_owner(control->dirfd, CONTROL_SOCKET, control->config.group)) {
 		close(fd);
 		return -ENOENT;
 	}
@@ -311,8 +348,15 @@ static int start(struct control *control)
 {
 	int fd, r = runtime_dir_open(true, &control->dirfd);
 
-	if (r)
+	if (r) {
+		close_fd(control->config.fd);
 		return r;
+	}
+	control->turn = loop_timer_new(control->config.loop, control);
+	if (!control->turn) {
+		close_fd(control->config.fd);
+		return -ENOMEM;
+	}
 	fd = take_socket(control);
 	if (fd < 0)
 		fd = bind_socket(control->dirfd, control->config.group);
@@ -391,6 +435,7 @@ struct control *control_free(struct control *control)
 		unlinkat(control->dirfd, CONTROL_SOCKET, 0);
 		uv_close((uv_handle_t *)control->listener, free_handle);
 	}
+	loop_timer_drop(control->turn);
 	close_fd(control->dirfd);
 	free(control->status);
 	free(control);
@@ -401,6 +446,7 @@ struct control *control_free(struct control *control)
 
 int control_connect(void)
 {
+	const struct timeval patience = {.tv_sec = CONNECT_PATIENCE_S};
 	_cleanup_close_ int dirfd = -1, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
 	int r = fd < 0 ? -errno : runtime_dir_pass(&dirfd);
@@ -408,7 +454,10 @@ int control_connect(void)
 	if (r)
 		return r;
 	address = address_of(dirfd, CONTROL_SOCKET);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+	/* It bounds connect(2) as well: of one that hangs the queue is full at last. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
 	return TAKE_FD(fd);
 }

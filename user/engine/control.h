@@ -40,5 +40,8 @@ void control_return(struct control *control);
 /* Before the loop is closed. The socket goes. Takes NULL. Returns NULL. */
 struct control *control_free(struct control *control);
 
-/* A connection to the daemon, which blocks. The descriptor or -errno: -ENOENT and -ECONNREFUSED, there is none. */
+/*
+ * A connection to the daemon, which blocks, half a minute at most. The descriptor or -errno: -ENOENT and
+ * -ECONNREFUSED, there is none; -EAGAIN, it does not answer.
+ */
 int control_connect(void);

@@ -524,12 +524,15 @@ int engine_leave(struct engine *engine)
 	finish_naming(engine);
 	service_is_reloading(&engine->service);
 	source_leave(engine->source);
+	sinks_close_history(&engine->sinks);
 	return control_leave(engine->control);
 }
 
 void engine_return(struct engine *engine)
 {
 	control_return(engine->control);
+	if (engine->config.history)
+		sinks_open_history(&engine->sinks, engine->config.history);
 	source_return(engine->source);
 	service_is_ready(&engine->service);
 }
@@ -583,7 +586,7 @@ struct engine *engine_free(struct engine *engine)
 	swap_watch_stop(&engine->swap);
 	guard_watch_stop(&engine->guard_watch);
 	close_fd(engine->sinks.report_dirfd);
-	history_sink_free(engine->sinks.history);
+	sinks_close_history(&engine->sinks);
 	guards_free(engine->guards);
 	profiles_free(engine->profiles);
 	host_close(&engine->host);

@@ -116,7 +116,12 @@ struct history_sink *history_sink_free(struct history_sink *sink)
 
 void history_sink_add(struct history_sink *sink, const struct history_row *row)
 {
+	uint64_t lost = outbox_lost(&sink->rows);
+
 	outbox_put(&sink->rows, row);
+	if (!lost && outbox_lost(&sink->rows))
+		log_warn("the disk is too slow for the history in %s: verdicts are missing there",
+			 sink->path);
 }
 
 const char *history_sink_trouble(const struct history_sink *sink)

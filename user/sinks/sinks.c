@@ -40,6 +40,11 @@ void sinks_open_history(struct sinks *sinks, const char *path)
 		log_warn("no history is kept: %s, ignoring", strerror(-r));
 }
 
+void sinks_close_history(struct sinks *sinks)
+{
+	sinks->history = history_sink_free(sinks->history);
+}
+
 static int print_incident(FILE *file, const void *incident)
 {
 	return event_line(file, incident, false);

@@ -32,6 +32,8 @@ struct sinks {
 int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted);
 /* The file of the history. What goes wrong is logged. */
 void sinks_open_history(struct sinks *sinks, const char *path);
+/* What it has been given is written first. */
+void sinks_close_history(struct sinks *sinks);
 
 void sinks_ready(struct sinks *sinks, const struct ready *ready);
 void sinks_status(struct sinks *sinks, const struct status *status);
