@@ -109,8 +109,8 @@ __noinline __u32 is_lifted(__u64 memcg_address)
 {
 	const struct apo_loan *loan = loan_find((void *)memcg_address);
 
-	return loan && (loan->limit_pages != APO_UNLIMITED ||
-			loan->refused_until_ns == APO_UNLIMITED);
+	return loan &&
+	       (loan->limit_pages != APO_UNLIMITED || loan->refused_until_ns == APO_UNLIMITED);
 }
 
 /*
