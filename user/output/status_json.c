@@ -172,6 +172,7 @@ static json_t *limit_json(const struct status_limit *limit, const struct status 
 	r |= json_object_set_new(object, "policy_from", json_text(limit->why));
 	r |= json_object_set_new(object, "guard", json_text(limit->guard));
 	r |= json_object_set_new(object, "mode", json_text(mode_name(limit->policy)));
+	r |= json_object_set_new(object, "checked", json_boolean(account->last_ns));
 	r |= json_object_set_new(object, "need_bytes", pages_json(account->need_pages, page_bytes));
 	r |= json_object_set_new(object, "peak_need_bytes",
 				 pages_json(account->peak_need_pages, page_bytes));
