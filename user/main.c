@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/commands.h"
+#include "cmd/common.h"
 #include "core/options.h"
 #include "output/format.h"
 #include "output/help.h"
@@ -35,14 +36,6 @@ static int print_version(void)
 	return file_result(stdout);
 }
 
-/* The exit status after writing something to standard output. */
-static int exit_status(int r)
-{
-	if (r < 0)
-		log_error("cannot write to standard output: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : 0;
-}
-
 int main(int argc, char **argv)
 {
 	enum command command;
@@ -56,9 +49,9 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], INSPECT_COMMAND)) /* started by ourselves */
 		return inspect_main(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-		return exit_status(print_version());
+		return common_written(print_version());
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
-		return exit_status(help_program(stdout));
+		return common_written(help_program(stdout));
 	if (command_find(argv[1], &command)) {
 		log_error("unknown command '%s': see apoptosis --help", argv[1]);
 		return EXIT_USAGE;

@@ -15,17 +15,6 @@ static void keep(const char *line, void *userdata)
 	json_array_append_new(userdata, json_text(line));
 }
 
-static int print(json_t *mistakes)
-{
-	json_t *object = json_pack("{s:o}", "mistakes", mistakes);
-	int r = object ? json_write_line(stdout, object) : -ENOMEM;
-
-	json_decref(object);
-	if (r < 0)
-		log_error("cannot write to standard output: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : 0;
-}
-
 int cmd_check_config(int argc, char **argv)
 {
 	struct config *config = NULL;
@@ -39,7 +28,9 @@ int cmd_check_config(int argc, char **argv)
 		mistakes = json_array();
 	status = common_config(&options, mistakes ? keep : NULL, mistakes, &config);
 	if (mistakes)
-		status = print(mistakes) ?: status;
+		status = common_written(json_write_line_new(stdout, json_pack("{s:o}", "mistakes",
+									      mistakes)))
+				 ?: status;
 	if (!status)
 		log_info("the configuration is good: %zu guards, and what they are not for",
 			 config_guards(config) - 1);

@@ -16,6 +16,32 @@
 #include "sinks/report_dir.h"
 #include "source/source.h"
 
+int common_written(int r)
+{
+	if (r < 0)
+		log_error("cannot write to standard output: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : 0;
+}
+
+static const char *set_variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+/* By the variables of setlocale(3), so that the locale need not be installed. */
+struct terminal common_terminal(void)
+{
+	const char *locale =
+		set_variable("LC_ALL") ?: set_variable("LC_CTYPE") ?: set_variable("LANG") ?: "";
+
+	return (struct terminal){
+		.colour = isatty(STDOUT_FILENO) && !set_variable("NO_COLOR"),
+		.unicode = strcasestr(locale, "UTF-8") || strcasestr(locale, "utf8"),
+	};
+}
+
 int common_options(enum command command, int argc, char **argv, struct options *ret)
 {
 	_cleanup_free_ char *error = NULL;
@@ -24,13 +50,8 @@ int common_options(enum command command, int argc, char **argv, struct options *
 		log_error("%s", error ?: "out of memory");
 		return EXIT_USAGE;
 	}
-	if (ret->help) {
-		int r = help_command(stdout, command);
-
-		if (r < 0)
-			log_error("cannot write to standard output: %s", strerror(-r));
-		return r < 0 ? EXIT_RUNTIME : 0;
-	}
+	if (ret->help)
+		return common_written(help_command(stdout, command));
 	log_set_level(ret->verbosity > 1   ? LOG_LEVEL_TRACE
 		      : ret->verbosity > 0 ? LOG_LEVEL_DEBUG
 		      : ret->verbosity < 0 ? LOG_LEVEL_ERROR

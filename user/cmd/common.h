@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The start of every command: options, log level, configuration of the engine. */
+/* The start of every command: options, log level, configuration of the engine; and the end: what it prints. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,6 +7,7 @@
 
 #include "core/config.h"
 #include "core/options.h"
+#include "output/format.h"
 
 /*
  * Parses the command line and sets the log level. -1: go on. Otherwise the exit status: 0 after
@@ -20,6 +21,11 @@ int common_options(enum command command, int argc, char **argv, struct options *
  */
 int common_config(const struct options *options, config_complain_fn complain, void *userdata,
 		  struct config **ret);
+
+/* What standard output is, as the environment tells: colour where NO_COLOR is not set. */
+struct terminal common_terminal(void);
+/* The exit status after writing to standard output: 0 or -errno was the result of it, which is logged. */
+int common_written(int r);
 
 struct engine_config;
 

@@ -25,7 +25,5 @@ int cmd_completion(int argc, char **argv)
 			  shell ?: "?");
 		return EXIT_USAGE;
 	}
-	if (r)
-		log_error("cannot write to standard output: %s", strerror(-r));
-	return r ? EXIT_RUNTIME : 0;
+	return common_written(r);
 }

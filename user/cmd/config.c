@@ -40,16 +40,11 @@ static int find_cgroup(const char *which, char **ret)
 
 static int print(const struct config *config, const struct config_covered *covered, bool json)
 {
-	json_t *object;
-	int r;
-
 	if (!json)
 		return covered ? config_covered_text(stdout, config, covered)
 			       : config_text(stdout, config);
-	object = covered ? config_covered_json(config, covered) : config_json(config);
-	r = object ? json_write_line(stdout, object) : -ENOMEM;
-	json_decref(object);
-	return r;
+	return json_write_line_new(stdout, covered ? config_covered_json(config, covered)
+						   : config_json(config));
 }
 
 static int show(const struct config *config, const struct options *options)
@@ -68,10 +63,7 @@ static int show(const struct config *config, const struct options *options)
 			at = strndup(cgroup, length);
 		covered.at = at;
 	}
-	r = print(config, cgroup ? &covered : NULL, options->json);
-	if (r < 0)
-		log_error("cannot write to standard output: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : 0;
+	return common_written(print(config, cgroup ? &covered : NULL, options->json));
 }
 
 int cmd_config(int argc, char **argv)

@@ -115,20 +115,10 @@ static int report(const struct protection_facts *facts, bool json)
 	int r;
 
 	protection_judge(facts, &protection);
-	if (json) {
-		json_t *document = doctor_json(facts, &protection, clock_ns(CLOCK_REALTIME));
-
-		r = document ? json_write_line(stdout, document) : -ENOMEM;
-		json_decref(document);
-	} else {
-		const char *no_colour = getenv("NO_COLOR");
-		bool colour = isatty(STDOUT_FILENO) && (!no_colour || !*no_colour);
-
-		r = doctor_text(stdout, facts, &protection, colour);
-	}
-	if (r < 0)
-		log_error("cannot write the report: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : protection_exit_code(protection.level);
+	r = json ? json_write_line_new(stdout,
+				       doctor_json(facts, &protection, clock_ns(CLOCK_REALTIME)))
+		 : doctor_text(stdout, facts, &protection, common_terminal().colour);
+	return common_written(r) ?: protection_exit_code(protection.level);
 }
 
 int cmd_doctor(int argc, char **argv)

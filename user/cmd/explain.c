@@ -15,15 +15,9 @@
 
 static int print(const struct explanation *explanation, const struct options *options)
 {
-	json_t *object;
-	int r;
-
-	if (!options->json)
-		return explain_text(stdout, explanation, &options->policy);
-	object = explain_json(explanation, &options->policy);
-	r = object ? json_write_line(stdout, object) : -ENOMEM;
-	json_decref(object);
-	return r;
+	return options->json
+		       ? json_write_line_new(stdout, explain_json(explanation, &options->policy))
+		       : explain_text(stdout, explanation, &options->policy);
 }
 
 /* Says what is wrong; the exit status. */
@@ -63,14 +57,7 @@ int cmd_explain(int argc, char **argv)
 	if (status)
 		return status;
 	r = explain(options.pid, &options.policy, profiles, &explanation);
-	if (r) {
-		status = refuse(options.pid, r);
-	} else {
-		r = print(&explanation, &options);
-		if (r < 0)
-			log_error("cannot write to standard output: %s", strerror(-r));
-		status = r < 0 ? EXIT_RUNTIME : 0;
-	}
+	status = r ? refuse(options.pid, r) : common_written(print(&explanation, &options));
 	explanation_clear(&explanation);
 	profiles_free(profiles);
 	return status;

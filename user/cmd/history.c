@@ -14,13 +14,6 @@
 #include "output/json.h"
 #include "sinks/history_db.h"
 
-static int written(int r)
-{
-	if (r < 0)
-		log_error("cannot write to standard output: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : 0;
-}
-
 /* What is wrong with a file that cannot be read. The exit status. */
 static int refuse(const char *path, int error, const char *why)
 {
@@ -47,15 +40,8 @@ static int add_row(const struct history_row *row, void *userdata)
 /* As sums, after all rows are read. */
 static int print_sums(struct history *history, bool json)
 {
-	json_t *document;
-	int r;
-
-	if (!json)
-		return history_text(stdout, history, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
-	document = history_json(history);
-	r = document ? json_write_line(stdout, document) : -ENOMEM;
-	json_decref(document);
-	return r;
+	return json ? json_write_line_new(stdout, history_json(history))
+		    : history_text(stdout, history, common_terminal().colour);
 }
 
 static int show(struct history_db *db, const char *path, const struct options *options)
@@ -74,7 +60,7 @@ static int show(struct history_db *db, const char *path, const struct options *o
 	if (!r && !options->csv)
 		r = print_sums(history, options->json);
 	history_free(history);
-	return why ? refuse(path, r, why) : written(r);
+	return why ? refuse(path, r, why) : common_written(r);
 }
 
 int cmd_history(int argc, char **argv)

@@ -40,32 +40,6 @@ static json_t *load(int dirfd, const char *name, const char **ret_why)
 	return document;
 }
 
-static int written(int r)
-{
-	if (r < 0)
-		log_error("cannot write the report: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : 0;
-}
-
-static const char *set_variable(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? value : NULL;
-}
-
-/* Reads the variables of setlocale(3), so that the locale need not be installed. */
-static struct terminal terminal(void)
-{
-	const char *locale =
-		set_variable("LC_ALL") ?: set_variable("LC_CTYPE") ?: set_variable("LANG") ?: "";
-
-	return (struct terminal){
-		.colour = isatty(STDOUT_FILENO) && !set_variable("NO_COLOR"),
-		.unicode = strcasestr(locale, "UTF-8") || strcasestr(locale, "utf8"),
-	};
-}
-
 static int render_page(FILE *out, void *userdata)
 {
 	return page_write(out, userdata);
@@ -89,8 +63,10 @@ static int write_page(const char *path, json_t *document)
 	_cleanup_close_ int dirfd = -1;
 	int r;
 
-	if (!dir || !shown)
-		return written(-ENOMEM);
+	if (!dir || !shown) {
+		log_error("out of memory");
+		return EXIT_RUNTIME;
+	}
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = dirfd < 0 ? -errno : check_replaced(dirfd, name);
 	if (!r)
@@ -114,28 +90,29 @@ static int write_stacks(const json_t *document, enum output_format format)
 		log_error("--pprof is binary: redirect it to a file, as in > profile.pb");
 		return EXIT_USAGE;
 	}
-	return written(format == FORMAT_PPROF ? pprof_write(stdout, document)
-					      : folded_write(stdout, document));
+	return common_written(format == FORMAT_PPROF ? pprof_write(stdout, document)
+						     : folded_write(stdout, document));
 }
 
 static int show_document(json_t *document, const struct options *options)
 {
-	const struct terminal here = terminal();
+	const struct terminal here = common_terminal();
 
 	switch (options_format(options)) {
 	case FORMAT_JSON:
-		return written(json_write_line(stdout, document));
+		return common_written(json_write_line(stdout, document));
 	case FORMAT_FOLDED:
 		return write_stacks(document, FORMAT_FOLDED);
 	case FORMAT_PPROF:
 		return write_stacks(document, FORMAT_PPROF);
 	case FORMAT_HTML:
-		return strcmp(options->html, "-") == 0 ? written(page_write(stdout, document))
-						       : write_page(options->html, document);
+		return strcmp(options->html, "-") == 0
+			       ? common_written(page_write(stdout, document))
+			       : write_page(options->html, document);
 	case FORMAT_TEXT:
 		break;
 	}
-	return written(report_text(stdout, document, &here));
+	return common_written(report_text(stdout, document, &here));
 }
 
 static int show(int dirfd, const char *name, const char *what, const struct options *options)
@@ -161,7 +138,7 @@ static int show(int dirfd, const char *name, const char *what, const struct opti
 static int list(int dirfd, const struct report_file *files, size_t count,
 		const struct options *options)
 {
-	const struct terminal here = terminal();
+	const struct terminal here = common_terminal();
 	int r = options->json ? 0 : report_row(stdout, NULL, &here);
 
 	for (size_t i = 0; i < count && !r; i++) {
@@ -177,7 +154,7 @@ static int list(int dirfd, const struct report_file *files, size_t count,
 				  : report_row(stdout, document, &here);
 		json_decref(document);
 	}
-	return written(r);
+	return common_written(r);
 }
 
 int cmd_report(int argc, char **argv)

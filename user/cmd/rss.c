@@ -20,15 +20,7 @@
 
 static int print(const struct rss_report *report, bool json)
 {
-	json_t *object;
-	int r;
-
-	if (!json)
-		return rss_text(stdout, report);
-	object = rss_json(report);
-	r = object ? json_write_line(stdout, object) : -ENOMEM;
-	json_decref(object);
-	return r;
+	return json ? json_write_line_new(stdout, rss_json(report)) : rss_text(stdout, report);
 }
 
 static int add_cgroup(int root_fd, int proc_fd, struct rss_report *report, char **ret_cgroup,
@@ -95,7 +87,7 @@ int cmd_rss(int argc, char **argv)
 	struct rss_report report = {};
 	struct options options;
 	struct apo_rss rss;
-	int r, status = common_options(COMMAND_RSS, argc, argv, &options);
+	int status = common_options(COMMAND_RSS, argc, argv, &options);
 
 	if (status >= 0)
 		return status;
@@ -110,8 +102,5 @@ int cmd_rss(int argc, char **argv)
 	if (!proc_info_read(proc_fd, options.pid, &info))
 		report.comm = info->comm;
 	add_cgroup(root_fd, proc_fd, &report, &cgroup, &limit); /* without: shown as not known */
-	r = print(&report, options.json);
-	if (r < 0)
-		log_error("cannot write to standard output: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : 0;
+	return common_written(print(&report, options.json));
 }

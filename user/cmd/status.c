@@ -15,12 +15,8 @@
 
 static int print(const json_t *document, bool json)
 {
-	bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	int r = json ? json_write_line(stdout, document) : status_text(stdout, document, colour);
-
-	if (r < 0)
-		log_error("cannot write to standard output: %s", strerror(-r));
-	return r < 0 ? EXIT_RUNTIME : 0;
+	return json ? json_write_line(stdout, document)
+		    : status_text(stdout, document, common_terminal().colour);
 }
 
 int cmd_status(int argc, char **argv)
@@ -39,7 +35,7 @@ int cmd_status(int argc, char **argv)
 	if (status)
 		log_error("%s", client_why(client));
 	else
-		status = print(document, options.json);
+		status = common_written(print(document, options.json));
 	json_decref(document);
 	client_close(client);
 	return status;

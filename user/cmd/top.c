@@ -37,13 +37,6 @@ struct screens {
 	bool is_typing; /* the filter */
 };
 
-static bool is_set(const char *variable)
-{
-	const char *value = getenv(variable);
-
-	return value && *value;
-}
-
 /* The exit status. */
 static int refuse(int error)
 {
@@ -266,7 +259,7 @@ static int show_all(struct screens *screens)
 	keypad(stdscr, TRUE);
 	set_escdelay(25);
 	curs_set(0);
-	if (has_colors() && !is_set("NO_COLOR")) {
+	if (has_colors() && common_terminal().colour) {
 		start_color();
 		use_default_colors();
 		init_pair(PAIR_ALARM, COLOR_YELLOW, -1);
@@ -309,13 +302,11 @@ int cmd_top(int argc, char **argv)
 	struct options options;
 	struct screens screens = {.options = &options};
 	int status = common_options(COMMAND_TOP, argc, argv, &options);
-	const char *codeset;
 
 	if (status >= 0)
 		return status;
 	setlocale(LC_CTYPE, "");
-	codeset = getenv("LC_ALL") ?: getenv("LC_CTYPE") ?: getenv("LANG") ?: "";
-	screens.view.unicode = strcasestr(codeset, "UTF-8") || strcasestr(codeset, "utf8");
+	screens.view.unicode = common_terminal().unicode;
 	screens.view.filter = screens.filter;
 	return run(&screens);
 }

@@ -38,6 +38,12 @@ const char *kind_name(enum apo_kind kind);
 #define COLOUR_CYAN "\033[36m"
 #define COLOUR_BOLD "\033[1m"
 
+/* What the reader's terminal shows. */
+struct terminal {
+	bool colour;
+	bool unicode;
+};
+
 /* Writes the word between the colour and its end, or bare. */
 void print_coloured(FILE *file, bool colour, const char *code, const char *word);
 

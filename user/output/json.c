@@ -90,3 +90,11 @@ int json_write_line(FILE *file, const json_t *document)
 	fputs(line, file);
 	return file_result(file);
 }
+
+int json_write_line_new(FILE *file, json_t *document)
+{
+	int r = document ? json_write_line(file, document) : -ENOMEM;
+
+	json_decref(document);
+	return r;
+}

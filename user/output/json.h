@@ -40,3 +40,5 @@ char *json_line_text(const json_t *document);
 
 /* The same, flushed. 0, -ENOMEM or file_result(). */
 int json_write_line(FILE *file, const json_t *document);
+/* The same, and takes the document; NULL: there was no memory for it. */
+int json_write_line_new(FILE *file, json_t *document);

@@ -6,14 +6,9 @@
 #pragma once
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stdio.h>
 
-/* What the reader's terminal shows. */
-struct terminal {
-	bool colour;
-	bool unicode;
-};
+#include "output/format.h"
 
 /* A report from the text of its file. NULL: it is no incident of a schema that is understood. */
 json_t *report_parse(const char *text, size_t size);

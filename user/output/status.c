@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "output/document.h"
 #include "output/format.h"
+#include "output/status_cells.h"
 
 #define PROCESSES_SHOWN 20
 
@@ -54,10 +55,9 @@ static json_int_t number(const json_t *document, const char *path)
 
 static void print_size(FILE *file, const json_t *document, const char *path)
 {
-	char size[20] = "none";
+	char size[20];
 
-	if (document_is_known(document, path))
-		format_signed_size(size, sizeof(size), number(document, path));
+	status_bytes(size, sizeof(size), document, path);
 	fprintf(file, "%11s", size);
 }
 
@@ -70,20 +70,11 @@ static void print_rate(FILE *file, const json_t *document)
 	fprintf(file, "%13s", rate);
 }
 
-static uint64_t seconds_ns(const json_t *document, const char *path)
-{
-	double ns = json_number_value(document_at(document, path)) * (double)NSEC_PER_SEC;
-
-	return ns > 0 ? ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18 : 0;
-}
-
-/* What is not known is "-". */
 static void print_seconds(FILE *file, const json_t *document, const char *path)
 {
-	char time[16] = "-";
+	char time[16];
 
-	if (document_is_known(document, path))
-		format_duration(time, sizeof(time), seconds_ns(document, path));
+	status_seconds(time, sizeof(time), document, path);
 	fprintf(file, "%9s", time);
 }
 
@@ -93,11 +84,6 @@ static void print_safe(FILE *file, const char *raw, int width)
 	_cleanup_free_ char *shown = text_escape_line(raw);
 
 	fprintf(file, "%-*s", width, shown ?: "?");
-}
-
-static void print_text(FILE *file, const json_t *document, const char *path, const char *none)
-{
-	print_safe(file, document_text(document, path) ?: none, 0);
 }
 
 static void print_head(FILE *file, bool colour, const char *head)
@@ -121,27 +107,18 @@ static const json_t **sorted(const json_t *array, int (*compare)(const void *a, 
 
 /* --- the guard itself ---------------------------------------------------------------------- */
 
-static double cpu_percent(const json_t *document)
-{
-	double seconds = json_number_value(document_at(document, "self.seconds"));
-
-	return seconds > 0 ? 100 * json_number_value(document_at(document, "self.cpu_seconds")) /
-				     seconds
-			   : 0;
-}
-
 static void print_self(FILE *file, const json_t *document, bool colour)
 {
 	const json_t *triggers = document_at(document, "self.triggers"), *name;
 	char up[16];
 	size_t i;
 
-	format_duration(up, sizeof(up), seconds_ns(document, "self.seconds"));
+	status_seconds(up, sizeof(up), document, "self.seconds");
 	document_print(file, document, "apoptosis %t %t, process %n, up ",
 		       PATHS("self.version", "self.mode", "self.pid"));
 	fputs(up, file);
 	document_print(file, document, "; takes %s", PATHS("self.memory_bytes"));
-	fprintf(file, " and %.2f %% of a CPU; triggers:", cpu_percent(document));
+	fprintf(file, " and %.2f %% of a CPU; triggers:", status_cpu_percent(document));
 	json_array_foreach (triggers, i, name) {
 		fputc(' ', file);
 		print_safe(file, json_string_value(name) ?: "?", 0);
@@ -163,22 +140,13 @@ static void print_self(FILE *file, const json_t *document, bool colour)
 
 /* --- limits -------------------------------------------------------------------------------- */
 
-/* How full it is; without a limit it is not. */
-static double fill_of(const json_t *limit)
-{
-	double bytes = json_number_value(document_at(limit, "limit_bytes"));
-
-	return bytes > 0 ? json_number_value(document_at(limit, "need_bytes")) / bytes : 0;
-}
-
 /* The fullest first; of those that are as full, as they come by their names. */
 static int by_fill(const void *a, const void *b)
 {
 	const json_t *const *p = a, *const *q = b;
-	double m = fill_of(*p), n = fill_of(*q);
-	const char *s = document_text(*p, "cgroup") ?: "", *t = document_text(*q, "cgroup") ?: "";
+	double m = status_fill(*p), n = status_fill(*q);
 
-	return m < n ? 1 : m > n ? -1 : strcmp(s, t);
+	return m < n ? 1 : m > n ? -1 : strcmp(status_cgroup(*p), status_cgroup(*q));
 }
 
 static void print_limit(FILE *file, const json_t *limit)
@@ -194,7 +162,7 @@ static void print_limit(FILE *file, const json_t *limit)
 		number(limit, "trips"), number(limit, "oom_kills"));
 	print_safe(file, document_text(limit, "mode") ?: "-", 9);
 	print_safe(file, document_text(limit, "guard") ?: "-", 14);
-	print_text(file, limit, "cgroup", "(removed)");
+	print_safe(file, status_cgroup(limit), 0);
 	fputc('\n', file);
 }
 
@@ -230,7 +198,7 @@ static void print_loan(FILE *file, const json_t *limit)
 	const char *paid_back = document_text(limit, "loan.paid_back");
 
 	fputs("lent to ", file);
-	print_text(file, limit, "cgroup", "(removed)");
+	print_safe(file, status_cgroup(limit), 0);
 	document_print(file, limit, ": %s", PATHS("loan.lent_bytes"));
 	if (json_is_true(document_at(limit, "loan.for_trip")))
 		fputs(" for a trip", file);
@@ -285,8 +253,7 @@ static void print_process(FILE *file, const json_t *process)
 	print_size(file, process, "rss_bytes.shmem");
 	print_rate(file, process);
 	fputs("  ", file);
-	print_text(file, process, "comm", "?");
-	document_print(file, process, "[%n]\n", PATHS("pid"));
+	document_print(file, process, "%t[%n]\n", PATHS("comm", "pid"));
 }
 
 static int print_processes(FILE *file, const json_t *document, bool colour)
@@ -322,7 +289,7 @@ static void print_gaps(FILE *file, const json_t *document, bool colour)
 		print_coloured(file, colour, COLOUR_YELLOW,
 			       json_is_true(document_at(gap, "partial")) ? "less protected: "
 									 : "not protected: ");
-		print_text(file, gap, "cgroup", "(removed)");
+		print_safe(file, status_cgroup(gap), 0);
 		document_print(file, gap, " %t; to do: %t\n", PATHS("text", "remedy"));
 	}
 }

@@ -2,17 +2,16 @@
 #include "output/top.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "output/document.h"
 #include "output/format.h"
+#include "output/status_cells.h"
 
 #define CURVE 10 /* looks that are shown of each limit */
 #define RECENT 4 /* incidents, where there is room for limits beside them */
@@ -77,18 +76,6 @@ static double number(const json_t *document, const char *path)
 	return json_number_value(document_at(document, path));
 }
 
-static double fill_of(const json_t *limit)
-{
-	double bytes = number(limit, "limit_bytes");
-
-	return bytes > 0 ? number(limit, "need_bytes") / bytes : 0;
-}
-
-static const char *name_of(const json_t *limit)
-{
-	return document_text(limit, "cgroup") ?: "(removed)";
-}
-
 static int by_name(const void *a, const void *b)
 {
 	const struct seen *p = a, *q = b;
@@ -104,8 +91,11 @@ static struct seen *find(struct top *top, size_t sorted, const char *cgroup)
 	return sorted ? bsearch(&key, top->seen, sorted, sizeof(key), by_name) : NULL;
 }
 
+/* Once for each look: a limit that several policies judge is there several times. */
 static void note(struct seen *seen, double fill)
 {
+	if (seen->is_there)
+		return;
 	memmove(seen->fills + 1, seen->fills, (CURVE - 1) * sizeof(*seen->fills));
 	seen->fills[0] = fill;
 	seen->count = MIN(seen->count + 1, (size_t)CURVE);
@@ -141,16 +131,16 @@ static int note_all(struct top *top, const json_t *limits)
 	for (i = 0; i < sorted; i++)
 		more[i].is_there = false;
 	json_array_foreach (limits, i, limit) {
-		struct seen *seen = find(top, sorted, name_of(limit));
+		struct seen *seen = find(top, sorted, status_cgroup(limit));
 
 		if (!seen) {
 			seen = &more[top->seen_count];
-			*seen = (struct seen){.cgroup = strdup(name_of(limit))};
+			*seen = (struct seen){.cgroup = strdup(status_cgroup(limit))};
 			if (!seen->cgroup)
 				return -ENOMEM;
 			top->seen_count++;
 		}
-		note(seen, fill_of(limit));
+		note(seen, status_fill(limit));
 	}
 	forget_gone(top);
 	return 0;
@@ -251,7 +241,7 @@ static int compare(const void *a, const void *b, void *userdata)
 
 	switch (*sort) {
 	case TOP_BY_FILL:
-		order = (fill_of(p) < fill_of(q)) - (fill_of(p) > fill_of(q));
+		order = (status_fill(p) < status_fill(q)) - (status_fill(p) > status_fill(q));
 		break;
 	case TOP_BY_NEED:
 		order = compare_numbers(p, q, "need_bytes");
@@ -266,7 +256,7 @@ static int compare(const void *a, const void *b, void *userdata)
 	case TOP_SORTS:
 		break;
 	}
-	return order ?: strcmp(name_of(p), name_of(q));
+	return order ?: strcmp(status_cgroup(p), status_cgroup(q));
 }
 
 static int choose(struct screen *screen)
@@ -279,7 +269,7 @@ static int choose(struct screen *screen)
 	if (!screen->limits)
 		return -ENOMEM;
 	json_array_foreach (all, i, limit)
-		if (strstr(name_of(limit), screen->view->filter))
+		if (strstr(status_cgroup(limit), screen->view->filter))
 			screen->limits[screen->count++] = limit;
 	qsort_r(screen->limits, screen->count, sizeof(json_t *), compare, &sort);
 	screen->selected = screen->count ? MIN(screen->view->selected, screen->count - 1) : 0;
@@ -292,7 +282,7 @@ static void draw_curve(const struct screen *screen, const json_t *limit, char cu
 	static const char *const blocks[] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
 					     "\u2585", "\u2586", "\u2587", "\u2588"};
 	static const char *const plain[] = {" ", ".", ".", ":", ":", "-", "=", "#", "#"};
-	const struct seen *seen = find(screen->top, screen->top->seen_count, name_of(limit));
+	const struct seen *seen = find(screen->top, screen->top->seen_count, status_cgroup(limit));
 	char *at = curve;
 
 	for (size_t i = CURVE; i > 0; i--) {
@@ -302,26 +292,6 @@ static void draw_curve(const struct screen *screen, const json_t *limit, char cu
 
 		at = stpcpy(at, screen->view->unicode ? blocks[level] : plain[level]);
 	}
-}
-
-static void format_bytes(char *buf, size_t size, const json_t *document, const char *path)
-{
-	const json_t *value = document_at(document, path);
-
-	if (json_is_integer(value))
-		format_signed_size(buf, size, json_integer_value(value));
-	else
-		snprintf(buf, size, "none");
-}
-
-static void format_seconds(char *buf, size_t size, const json_t *document, const char *path)
-{
-	double ns = number(document, path) * (double)NSEC_PER_SEC;
-
-	if (document_is_known(document, path))
-		format_duration(buf, size, ns < 1e18 ? (uint64_t)MAX(ns, 0.0) : (uint64_t)1e18);
-	else
-		snprintf(buf, size, "-");
 }
 
 /* Of a path too long for its place the end is shown, which tells more. */
@@ -346,7 +316,7 @@ static void add_limit(struct screen *screen, size_t index)
 {
 	const json_t *limit = screen->limits[index];
 	size_t width = screen->view->width > NAME_AT + 8 ? screen->view->width - NAME_AT : 8;
-	_cleanup_free_ char *name = fit_name(name_of(limit), width);
+	_cleanup_free_ char *name = fit_name(status_cgroup(limit), width);
 	char need[20], bytes[20], rate[20], time[16], curve[4 * CURVE + 1];
 	bool is_selected = index == screen->selected;
 
@@ -354,18 +324,18 @@ static void add_limit(struct screen *screen, size_t index)
 		screen->error = -ENOMEM;
 		return;
 	}
-	format_bytes(need, sizeof(need), limit, "need_bytes");
-	format_bytes(bytes, sizeof(bytes), limit, "limit_bytes");
-	format_bytes(rate, sizeof(rate), limit, "rate_bytes_per_s");
-	format_seconds(time, sizeof(time), limit, "seconds_to_limit");
+	status_bytes(need, sizeof(need), limit, "need_bytes");
+	status_bytes(bytes, sizeof(bytes), limit, "limit_bytes");
+	status_bytes(rate, sizeof(rate), limit, "rate_bytes_per_s");
+	status_seconds(time, sizeof(time), limit, "seconds_to_limit");
 	draw_curve(screen, limit, curve);
 	add(screen,
 	    is_selected ? TOP_SELECTED
 	    : document_is_known(limit, "loan.lent_ms") && number(limit, "lent_bytes") > 0
 		    ? TOP_ALARM
 		    : TOP_PLAIN,
-	    "%10s%10s%5.0f%%%10s/s%9s%6.0f %s  %s", need, bytes, 100 * fill_of(limit), rate, time,
-	    number(limit, "trips"), curve, name);
+	    "%10s%10s%5.0f%%%10s/s%9s%6.0f %s  %s", need, bytes, 100 * status_fill(limit), rate,
+	    time, number(limit, "trips"), curve, name);
 }
 
 /* The selected one is always on the screen. */
@@ -390,19 +360,17 @@ static void add_limits(struct screen *screen, size_t room)
 static void add_summary(struct screen *screen)
 {
 	const json_t *status = screen->top->status, *verdicts = document_at(status, "verdicts");
-	double seconds = number(status, "self.seconds");
 	char up[16], text[256] = "";
 	const char *name;
 	size_t length = 0;
 	json_t *count;
 
-	format_seconds(up, sizeof(up), status, "self.seconds");
+	status_seconds(up, sizeof(up), status, "self.seconds");
 	add(screen, TOP_PLAIN,
 	    "apoptosis %.0f up %s; %.1f MiB, %.2f %% of a CPU; %zu limits, %zu less "
 	    "protected",
 	    number(status, "self.pid"), up, number(status, "self.memory_bytes") / (1 << 20),
-	    seconds > 0 ? 100 * number(status, "self.cpu_seconds") / seconds : 0,
-	    json_array_size(document_at(status, "limits")),
+	    status_cpu_percent(status), json_array_size(document_at(status, "limits")),
 	    json_array_size(document_at(status, "gaps")));
 	json_object_foreach ((json_t *)verdicts, name, count) {
 		_cleanup_free_ char *safe = text_escape_line(name);

@@ -63,24 +63,15 @@ static void print_text(struct lines *lines, const char *text, size_t size)
 	}
 }
 
-/* Takes the document; NULL: there was no memory for it. */
-static int write_document(FILE *out, json_t *document)
-{
-	int r = document ? json_write_line(out, document) : -ENOMEM;
-
-	json_decref(document);
-	return r;
-}
-
 static int render_incident(FILE *out, const struct lines *lines, const void *event)
 {
-	return lines->json ? write_document(out, incident_json(event, event_name(event)))
+	return lines->json ? json_write_line_new(out, incident_json(event, event_name(event)))
 			   : event_line(out, event, lines->colour);
 }
 
 static int render_ready(FILE *out, const struct lines *lines, const void *event)
 {
-	return lines->json ? write_document(out, ready_json(event)) : ready_text(out, event);
+	return lines->json ? json_write_line_new(out, ready_json(event)) : ready_text(out, event);
 }
 
 static int render_status(FILE *out, const struct lines *lines, const void *event)
@@ -113,7 +104,7 @@ static void print(struct lines *lines, const void *event,
 
 static int render_comeback(FILE *out, const struct lines *lines, const void *event)
 {
-	return lines->json ? write_document(out, comeback_event_json(event))
+	return lines->json ? json_write_line_new(out, comeback_event_json(event))
 			   : comeback_line(out, event, lines->colour);
 }
 
