@@ -152,7 +152,7 @@ Test(control, status_tells_of_what_is_needed_now)
 Test(control, status_tells_why_a_configuration_was_not_taken)
 {
 	const char *file = live_path("apoptosis.conf");
-	struct live_process *guard;
+	struct live_process *guard, *check;
 
 	say(file, "");
 	guard = start(file);
@@ -166,6 +166,15 @@ Test(control, status_tells_why_a_configuration_was_not_taken)
 	live_signal(guard, SIGHUP);
 	live_wait_output(guard, 1, "control-group 'nobody-knows-it': there is no such group");
 	expect_saved(guard);
+	live_stop(guard);
+	check = live_tool("check-config", "-c", file);
+	live_check(live_exit_code(check) == 2 &&
+			   strstr(check->output[1], "control-group 'nobody-knows-it'"),
+		   "it ended with %d: %s", live_exit_code(check), check->output[1]);
+	/* A group is not worth a machine that nobody guards. */
+	guard = start(file);
+	live_wait_output(guard, 1, "only root may ask for the status");
+	ask();
 	live_stop(guard);
 }
 

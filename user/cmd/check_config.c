@@ -10,15 +10,20 @@
 #include "cmd/common.h"
 #include "output/json.h"
 
-static void keep(const char *line, void *userdata)
+/* userdata: a document that they are kept in; NULL: they are for people. */
+static void tell(const char *line, void *userdata)
 {
-	json_array_append_new(userdata, json_text(line));
+	if (userdata)
+		json_array_append_new(userdata, json_text(line));
+	else
+		log_error("%s", line);
 }
 
 int cmd_check_config(int argc, char **argv)
 {
 	struct config *config = NULL;
 	json_t *mistakes = NULL;
+	gid_t group;
 	struct options options;
 	int status = common_options(COMMAND_CHECK_CONFIG, argc, argv, &options);
 
@@ -26,7 +31,9 @@ int cmd_check_config(int argc, char **argv)
 		return status;
 	if (options.json)
 		mistakes = json_array();
-	status = common_config(&options, mistakes ? keep : NULL, mistakes, &config);
+	status = common_config(&options, tell, mistakes, &config);
+	if (!status && common_group(&options, config, tell, mistakes, &group))
+		status = EXIT_USAGE;
 	if (mistakes)
 		status = common_written(json_write_line_new(stdout, json_pack("{s:o}", "mistakes",
 									      mistakes)))

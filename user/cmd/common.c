@@ -2,6 +2,7 @@
 #include "cmd/common.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "engine/config_files.h"
+#include "engine/control.h"
 #include "engine/engine.h"
 #include "output/help.h"
 #include "sinks/report_dir.h"
@@ -84,6 +87,33 @@ int common_config(const struct options *options, config_complain_fn complain, vo
 	log_error("the configuration has %zu mistake%s", mistakes, mistakes == 1 ? "" : "s");
 	*ret = config_free(*ret);
 	return EXIT_USAGE;
+}
+
+/* 0 or -ENOENT. */
+static int find_group(const char *name, gid_t *ret)
+{
+	const struct group *group = name ? getgrnam(name) : NULL;
+	uint64_t number = group ? group->gr_gid : CONTROL_NO_GROUP;
+
+	if (name && !group && (parse_u64(name, &number) || number >= CONTROL_NO_GROUP))
+		return -ENOENT;
+	*ret = (gid_t)number;
+	return 0;
+}
+
+int common_group(const struct options *options, const struct config *config,
+		 config_complain_fn complain, void *userdata, gid_t *ret)
+{
+	const char *name = options->control_group ?: config_options(config)->control_group;
+	_cleanup_free_ char *line = NULL;
+	int r = find_group(name, ret);
+
+	if (r && asprintf(&line,
+			  "control-group '%s': there is no such group, so that only root may ask "
+			  "for the status: give the name or number of one, or off",
+			  name) >= 0)
+		complain(line, userdata);
+	return r;
 }
 
 static void on_signal(const struct signalfd_siginfo *info, void *userdata)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "core/config.h"
 #include "core/options.h"
@@ -21,6 +22,13 @@ int common_options(enum command command, int argc, char **argv, struct options *
  */
 int common_config(const struct options *options, config_complain_fn complain, void *userdata,
 		  struct config **ret);
+
+/*
+ * Who may ask for the status, by the command line or else the configuration: CONTROL_NO_GROUP, nobody but root. A group
+ * that is not there is told `complain`: -ENOENT, *ret is as it was.
+ */
+int common_group(const struct options *options, const struct config *config,
+		 config_complain_fn complain, void *userdata, gid_t *ret);
 
 /* What standard output is, as the environment tells: colour where NO_COLOR is not set. */
 struct terminal common_terminal(void);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -47,47 +46,21 @@ static void on_mistake(const char *line, void *userdata)
 		*first = strdup(line);
 }
 
-static int find_group(const char *name, gid_t *ret)
-{
-	const struct group *group = name ? getgrnam(name) : NULL;
-	uint64_t number = group ? group->gr_gid : CONTROL_NO_GROUP;
-
-	if (name && !group && (parse_u64(name, &number) || number >= CONTROL_NO_GROUP))
-		return -ENOENT;
-	*ret = (gid_t)number;
-	return 0;
-}
-
 /*
- * Who may ask for the status. A group that is not there, or cannot be found at present, is a mistake of a new configuration;
- * at the start the machine is guarded all the same. The exit status; a mistake is logged, and in *ret_mistake.
+ * The configuration, with what it names on this machine. A group that is not there, or cannot be found at present, is
+ * a mistake of a new one; at the start the machine is guarded all the same. The exit status; a mistake is logged, and in
+ * *ret_mistake.
  */
-static int read_group(const struct options *options, const struct config *config, bool is_reload,
-		      gid_t *ret, char **ret_mistake)
-{
-	const char *name = options->control_group ?: config_options(config)->control_group;
-	_cleanup_free_ char *line = NULL;
-
-	*ret = CONTROL_NO_GROUP;
-	if (!find_group(name, ret))
-		return 0;
-	if (asprintf(&line,
-		     "control-group '%s': there is no such group: give the name or number of one, "
-		     "or off%s",
-		     name, is_reload ? "" : "; only root may ask for the status") < 0)
-		return EXIT_RUNTIME;
-	on_mistake(line, ret_mistake);
-	return is_reload ? EXIT_USAGE : 0;
-}
-
-/* The configuration, with what it names on this machine. As above. */
 static int read_config(const struct options *options, bool is_reload, struct config **ret,
 		       gid_t *ret_group, char **ret_mistake)
 {
 	struct config *config = NULL;
-	int status = common_config(options, on_mistake, ret_mistake, &config)
-			     ?: read_group(options, config, is_reload, ret_group, ret_mistake);
+	int status = common_config(options, on_mistake, ret_mistake, &config);
 
+	*ret_group = CONTROL_NO_GROUP;
+	if (!status && common_group(options, config, on_mistake, ret_mistake, ret_group) &&
+	    is_reload)
+		status = EXIT_USAGE;
 	if (status)
 		config = config_free(config);
 	*ret = config;

@@ -260,35 +260,40 @@ int option_set_accounts(struct options *o, const char *value, const char **ret_w
 	return r;
 }
 
+/* A path, or off: then there is none. */
+static int set_path(const char **path, bool *is_none, const char *value)
+{
+	if (!*value)
+		return -EINVAL;
+	*is_none = is_off(value);
+	*path = *is_none ? NULL : value;
+	return 0;
+}
+
+static int set_whole_path(const char **path, bool *is_none, const char *value, const char **ret_why)
+{
+	if (*value && *value != '/' && !is_off(value)) {
+		*ret_why = "it is no whole path";
+		return -EINVAL;
+	}
+	return set_path(path, is_none, value);
+}
+
 int option_set_profiles(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
-	if (!*value)
-		return -EINVAL;
-	o->no_profiles = is_off(value);
-	o->profiles = o->no_profiles ? NULL : value;
-	return 0;
+	return set_path(&o->profiles, &o->no_profiles, value);
 }
 
 int option_set_report_dir(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
-	if (!*value)
-		return -EINVAL;
-	o->no_reports = is_off(value);
-	o->report_dir = o->no_reports ? NULL : value;
-	return 0;
+	return set_path(&o->report_dir, &o->no_reports, value);
 }
 
 int option_set_history(struct options *o, const char *value, const char **ret_why)
 {
-	if (!is_off(value) && *value != '/') {
-		*ret_why = "it is no whole path";
-		return -EINVAL;
-	}
-	o->no_history = is_off(value);
-	o->history = o->no_history ? NULL : value;
-	return 0;
+	return set_whole_path(&o->history, &o->no_history, value, ret_why);
 }
 
 int option_set_since(struct options *o, const char *value, const char **ret_why)
@@ -395,13 +400,7 @@ int option_set_config(struct options *o, const char *value, const char **ret_why
 
 int option_set_pin_dir(struct options *o, const char *value, const char **ret_why)
 {
-	if (!is_off(value) && *value != '/') {
-		*ret_why = "it is no whole path";
-		return -EINVAL;
-	}
-	o->no_pins = is_off(value);
-	o->pin_dir = o->no_pins ? NULL : value;
-	return 0;
+	return set_whole_path(&o->pin_dir, &o->no_pins, value, ret_why);
 }
 
 int option_set_control_group(struct options *o, const char *value, const char **ret_why)

@@ -395,29 +395,25 @@ int control_new(struct control **ret, const struct control_config *config)
 	return 0;
 }
 
-static void set_close_on_exec(const struct control *control, int flags, int *ret_fd)
+/* Its descriptor; -1: there is none. */
+static int set_flags(const struct control *control, int flags)
 {
 	uv_os_fd_t fd;
 
-	*ret_fd = -1;
-	if (control && !uv_fileno((const uv_handle_t *)control->listener, &fd) &&
-	    !fcntl(fd, F_SETFD, flags))
-		*ret_fd = fd;
+	if (!control || uv_fileno((const uv_handle_t *)control->listener, &fd) ||
+	    fcntl(fd, F_SETFD, flags))
+		return -1;
+	return fd;
 }
 
 int control_leave(struct control *control)
 {
-	int fd;
-
-	set_close_on_exec(control, 0, &fd);
-	return fd;
+	return set_flags(control, 0);
 }
 
 void control_return(struct control *control)
 {
-	int fd;
-
-	set_close_on_exec(control, FD_CLOEXEC, &fd);
+	set_flags(control, FD_CLOEXEC);
 }
 
 static void free_handle(uv_handle_t *handle)

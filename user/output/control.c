@@ -14,11 +14,6 @@ static const char *const names[CONTROL_REQUESTS] = {
 
 #define EXAMPLE "{\"request\": \"status\"}"
 
-const char *control_request_name(enum control_request request)
-{
-	return names[request];
-}
-
 char *control_request_line(enum control_request request)
 {
 	char *line;

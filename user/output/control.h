@@ -18,8 +18,6 @@ enum control_request {
 	CONTROL_REQUESTS,
 };
 
-const char *control_request_name(enum control_request request);
-
 /* The request as a line. The caller frees it. NULL: no memory. */
 char *control_request_line(enum control_request request);
 
