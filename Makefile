@@ -13,6 +13,10 @@ BPFTOOL  ?= bpftool
 GO       ?= go
 PKGCONF  ?= pkg-config
 PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec
+MANDIR   ?= $(PREFIX)/share/man
+DOCDIR   ?= $(PREFIX)/share/doc/apoptosis
 DESTDIR  ?=
 DEPS     := libbpf libuv jansson inih sqlite3 ncursesw
 
@@ -51,27 +55,45 @@ BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst ppc64le,po
 
 # Looked up once, at first use: only then are the packages there.
 once      = $(eval $(1) := $$(shell $(2)))$($(1))
-DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKGCONF) --cflags $(DEPS))
-DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS) && echo -lm)
+# libmicrohttpd is loaded when it is asked for: user/engine/microhttpd.h.
+DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKGCONF) --cflags $(DEPS) libmicrohttpd)
+DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS) && echo -lm -ldl)
+POST_CFLAGS = $(call once,POST_CFLAGS,$(PKGCONF) --cflags libcurl)
+POST_LIBS = $(call once,POST_LIBS,$(PKGCONF) --libs libcurl)
 SYMBOLS_LIBS = $(call once,SYMBOLS_LIBS,$(PKGCONF) --libs libdw libelf jansson && echo -liberty)
 TEST_CFLAGS = $(call once,TEST_CFLAGS,$(PKGCONF) --cflags criterion)
 TEST_LIBS   = $(call once,TEST_LIBS,$(PKGCONF) --libs criterion)
-MULTIARCH   = $(call once,MULTIARCH,$(CC) -dumpmachine)
+# As Debian names directories; clang says more of a machine than that.
+MULTIARCH   = $(call once,MULTIARCH,$(CC) -dumpmachine | sed 's/-\(pc\|unknown\)-linux/-linux/')
+# The helper is looked for beside the program, and there.
+LIBEXEC     = $(call once,LIBEXEC,realpath -ms --relative-to='$(subst ','\'',$(BINDIR))' '$(subst ','\'',$(LIBEXECDIR))')
 AS_ROOT     = $(call once,AS_ROOT,[ `id -u` -eq 0 ] || echo sudo -E)
 
-WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Werror
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-missing-field-initializers -Werror
+# Where nothing else looks at each access: gcc and clang check what is copied, the stack as it grows, and, where
+# the machine can, that jumps go where they may. That of the C library takes optimization.
+ifeq ($(SANFLAGS),)
+HARDEN   := -fstack-clash-protection $(if $(filter x86,$(BPF_ARCH)),-fcf-protection) \
+	    $(if $(filter arm64,$(BPF_ARCH)),-mbranch-protection=standard)
+FORTIFY  := $(if $(filter-out -O0,$(filter -O%,$(lastword $(filter -O%,$(CFLAGS))))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif
+# Nothing that is built knows where: the same bytes in each directory.
+ANYWHERE := -ffile-prefix-map='$(CURDIR)'=.
 # Defined empty, so that a source file that says `#define _GNU_SOURCE` itself agrees with it.
-CPPFLAGS_ALL := -D_GNU_SOURCE= -DAPO_VERSION='"$(VERSION)"' -I include -I user $(CPPFLAGS)
-CFLAGS_ALL   := -std=gnu11 $(CFLAGS) -fstack-protector-strong -pthread $(WARN) $(SANFLAGS)
-LDFLAGS_ALL  := -pthread $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
-BPF_CFLAGS   := -target bpf -g -O2 -mcpu=v2 -D__TARGET_ARCH_$(BPF_ARCH) -I include -I bpf \
+CPPFLAGS_ALL := -D_GNU_SOURCE= -DAPO_VERSION='"$(VERSION)"' -DAPO_LIBEXEC='"$(LIBEXEC)"' -I include -I user \
+		$(CPPFLAGS) $(FORTIFY)
+CFLAGS_ALL   := -std=gnu11 $(CFLAGS) -fPIE -fstack-protector-strong $(HARDEN) $(ANYWHERE) -pthread $(WARN) $(SANFLAGS)
+LDFLAGS_ALL  := -pthread -pie $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
+BPF_CFLAGS   := -target bpf -g -O2 -mcpu=v2 $(ANYWHERE) -D__TARGET_ARCH_$(BPF_ARCH) -I include -I bpf \
 		-Wall -Wextra -Werror -Wno-unused-parameter
 
 src2obj   = $(patsubst %.c,$(B)/obj/%.o,$(1))
-BPF_SRC  := $(wildcard bpf/*.bpf.c)
+BPF_SRC  := $(sort $(wildcard bpf/*.bpf.c))
 BPF_SKEL := $(BPF_SRC:bpf/%.bpf.c=$(TOP)/gen/%.skel.h)
-SYMBOLS_SRC := $(wildcard user/symbols/*.c)
-USER_SRC := $(filter-out $(SYMBOLS_SRC),$(wildcard user/*.c user/*/*.c))
+# Sorted: the order in which objects are linked is not that of a directory.
+SYMBOLS_SRC := $(sort $(wildcard user/symbols/*.c))
+POST_OBJ := $(call src2obj,user/post/main.c)
+USER_SRC := $(filter-out $(SYMBOLS_SRC) user/post/main.c,$(sort $(wildcard user/*.c user/*/*.c)))
 USER_OBJ := $(call src2obj,$(USER_SRC))
 LIB_OBJ  := $(filter-out $(B)/obj/user/main.o,$(USER_OBJ))
 SYMBOLS_OBJ := $(call src2obj,$(SYMBOLS_SRC))
@@ -82,11 +104,12 @@ LIVE_SKEL := $(LIVE_BPF:tests/live/%.bpf.c=$(TOP)/gen/tests/%.skel.h)
 LIVE_TOOL := $(wildcard tests/live/*_tool.c)
 LIVE_OBJ := $(call src2obj,$(filter-out $(LIVE_BPF) $(LIVE_TOOL),$(wildcard tests/live/*.c)))
 LIVE_TOOL_OBJ := $(call src2obj,$(LIVE_TOOL))
+MANPAGES := $(sort $(notdir $(wildcard docs/*.[0-9])))
 FUZZ_LIB := tests/fuzz/fuzz.c
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(TOP)/fuzz/%,$(filter-out $(FUZZ_LIB),$(wildcard tests/fuzz/*.c)))
 FUZZ_RUN := $(if $(TARGETS),$(addprefix $(TOP)/fuzz/,$(TARGETS)),$(FUZZERS))
 FUZZ_OBJ := $(call src2obj,$(wildcard tests/fuzz/*.c))
-LIVE_TOOL_BIN := $(LIVE_TOOL:tests/live/%_tool.c=$(B)/tests/%)
+LIVE_TOOL_BIN := $(LIVE_TOOL:tests/live/%_tool.c=$(B)/tests/%) $(B)/tests/next
 BENCH_BPF  := $(wildcard bench/*.bpf.c)
 BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
 BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
@@ -98,16 +121,16 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests
 ifeq ($(ARCH),$(shell uname -m))
 WORKLOADS  += $(patsubst tests/workloads/%.cc,$(TOP)/workloads/%,$(wildcard tests/workloads/*.cc)) \
 	      $(TOP)/workloads/hoard_cpp-clang $(TOP)/workloads/hoard_rust \
-	      $(TOP)/python/.done
+	      $(TOP)/python/.done $(TOP)/libsystemd/.done
 endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 systemdtest support-table demo bench check check-arm64 fmt \
-	install uninstall clean help workloads FORCE
+.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 systemdtest packagetest support-table demo bench check check-arm64 fmt \
+	install uninstall deb dist clean help workloads FORCE
 
-all: $(B)/apoptosis $(B)/apoptosis-symbols
+all: $(B)/apoptosis $(B)/apoptosis-symbols $(B)/apoptosis-post
 
 help:
 	@echo 'make            build $(B)/apoptosis'
@@ -125,7 +148,9 @@ help:
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
 	@echo 'make bench      latency, save rate, near misses, real programs, services, cost, whole programs, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
-	@echo 'make install    into $$(DESTDIR)$$(PREFIX); uninstall takes it away again'
+	@echo 'make install    into $$(DESTDIR)$$(PREFIX): BINDIR, LIBEXECDIR, MANDIR, DOCDIR; uninstall takes it away again'
+	@echo 'make deb        a Debian package, in $(TOP)/deb; make dist: the source, as a tarball in $(TOP)/dist'
+	@echo 'make packagetest  installs, upgrades, removes and purges it on an emulated machine, minutes'
 	@echo 'make clean      remove build/'
 	@echo 'SANITIZE=1      with ASan and UBSan, in build/sanitize; V=1 shows the commands'
 
@@ -141,6 +166,8 @@ $(TOP)/.deps-html: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps html && touch $@
 $(TOP)/.deps-bench $(TOP)/.deps-services: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-test
 	$(Q)tests/install-deps $* && touch $@
+$(TOP)/.deps-package: tests/install-deps | $(TOP)/.deps-build
+	$(Q)tests/install-deps package && touch $@
 $(TOP)/.deps-vm $(TOP)/.deps-vm-arm64 $(TOP)/.deps-arm64: $(TOP)/.deps-%: tests/install-deps | \
 		$(TOP)/.deps-test
 	$(Q)tests/install-deps $* && touch $@
@@ -192,6 +219,11 @@ $(B)/apoptosis-symbols: $(SYMBOLS_OBJ) $(call src2obj,user/base/parse.c user/bas
 	@echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(SYMBOLS_LIBS) -o $@
 
+$(B)/obj/user/post/main.o: INC = $(POST_CFLAGS)
+$(B)/apoptosis-post: $(POST_OBJ)
+	@echo '  LD    $@'
+	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(POST_LIBS) -o $@
+
 $(B)/obj/tests/%.o: tests/%.c $(B)/.flags | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS_ALL) -I tests $(INC) $(DEPS_CFLAGS) $(TEST_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
@@ -205,6 +237,17 @@ $(B)/tests/unit $(B)/tests/live:
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(MORE_LIBS) $(TEST_LIBS) -o $@
 $(B)/tests/guards: $(B)/obj/tests/live/guards_tool.o $(LIB_OBJ)
 $(B)/tests/breakout: $(B)/obj/tests/live/breakout_tool.o $(B)/obj/user/symbols/privileges.o
+# The program as the next version may be: what is pinned is of another format, and its version says so.
+NEXT_SRC := user/main.c user/engine/engine.c user/engine/overview.c user/source/pins.c
+NEXT_OBJ := $(NEXT_SRC:user/%.c=$(B)/obj/next/%.o)
+$(B)/obj/next/%.o: user/%.c $(B)/.flags | $(BPF_SKEL) $(TOP)/.deps-build
+	@mkdir -p $(@D); echo '  CC    $< (next)'
+	$(Q)$(CC) $(CPPFLAGS_ALL) -UAPO_VERSION -DAPO_VERSION='"next"' -DFORMAT='"2-"' $(DEPS_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+$(B)/tests/next: $(NEXT_OBJ) $(filter-out $(call src2obj,$(NEXT_SRC)),$(USER_OBJ))
+# What tests/check/metrics looks at: the metrics of an invented status.
+$(B)/tests/metrics: tests/check/metrics.c $(LIB_OBJ)
+	@mkdir -p $(@D); echo '  LD    $@'
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(DEPS_CFLAGS) $(CFLAGS_ALL) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
 $(LIVE_TOOL_BIN):
 	@mkdir -p $(@D); echo '  LD    $@'
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) -o $@
@@ -253,6 +296,9 @@ $(TOP)/python/.done: tests/python | $(TOP)/.deps-test
 	@echo '  GET   $(@D)'
 	$(Q)tests/python $(@D) && touch $@
 workloads: $(WORKLOADS)
+$(TOP)/libsystemd/.done: tests/libsystemd | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  GET   $(@D)'
+	$(Q)tests/libsystemd $(@D) && touch $@
 
 $(B)/obj/bench/%.o: bench/%.c $(B)/.flags | $(BENCH_SKEL) $(TOP)/.deps-build
 	@mkdir -p $(@D); echo '  CC    $<'
@@ -291,11 +337,14 @@ htmltest: $(B)/apoptosis | $(TOP)/.deps-html
 	$(Q)tests/html/run $<
 
 # Without root: the machines are emulated. The script makes vmtest-arm64 if one of them is arm64.
-vmtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
+vmtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/apoptosis-post $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
 	$(Q)TESTS='$(TESTS)' JOBS='$(JOBS)' REPEAT='$(REPEAT)' tests/vm/run $(KERNEL)
 
 systemdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim | $(TOP)/.deps-vm
 	$(Q)tests/vm/systemd
+
+packagetest: $(TOP)/workloads/victim | $(TOP)/.deps-package $(TOP)/.deps-vm
+	$(Q)tests/vm/package '$(VERSION)'
 
 vmtest-arm64: | $(TOP)/.deps-arm64 $(TOP)/.deps-vm-arm64
 	+$(Q)MAKE='$(MAKE)' tests/check/arm64 --build
@@ -312,7 +361,7 @@ bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench $(TOP)/.deps-serv
 		$(B)/bench/runner $(if $(QUICK),--quick) $(if $(BENCH),--sections $(BENCH)) $(BENCHFLAGS)
 
 # The skeletons are there so that static analysis sees user/source/ whole.
-check: $(B)/apoptosis $(BPF_SKEL) | $(TOP)/.deps-check
+check: $(B)/apoptosis $(B)/tests/metrics $(BPF_SKEL) | $(TOP)/.deps-check
 	$(Q)tests/check/run $(B)/apoptosis
 
 check-arm64: | $(TOP)/.deps-arm64
@@ -325,33 +374,69 @@ fmt: | $(TOP)/.deps-check
 COMPLETIONS := bash-completion/completions/apoptosis fish/vendor_completions.d/apoptosis.fish \
 	$(if $(filter /usr,$(PREFIX)),zsh/vendor-completions,zsh/site-functions)/_apoptosis
 
-install: all
-	install -D -m 755 $(B)/apoptosis $(DESTDIR)$(PREFIX)/bin/apoptosis
-	install -D -m 755 $(B)/apoptosis-symbols $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols
-	install -D -m 644 docs/apoptosis.8 $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8
-	install -D -m 644 docs/apoptosis.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/apoptosis.conf.5
-	install -d $(DESTDIR)$(PREFIX)/lib/apoptosis/profiles.d
-	install -m 644 deploy/profiles.d/*.conf $(DESTDIR)$(PREFIX)/lib/apoptosis/profiles.d/
-	install -m 644 deploy/apoptosis.conf $(DESTDIR)$(PREFIX)/lib/apoptosis/
-	install -d $(DESTDIR)$(PREFIX)/share/doc/apoptosis
-	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/apoptosis/
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,$(dir $(COMPLETIONS)))
-	$(foreach file,$(COMPLETIONS),$(B)/apoptosis completion $(firstword $(subst -, ,$(subst /, ,$(file)))) \
-		> $(DESTDIR)$(PREFIX)/share/$(file) &&) :
-	@mkdir -p $(B)
-	sed 's|/usr/local|$(PREFIX)|g' deploy/systemd/apoptosis.service > $(B)/apoptosis.service
-	install -D -m 644 $(B)/apoptosis.service \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
+# A path as a word of the shell, below DESTDIR: both may hold blanks.
+to        = '$(subst ','\'',$(DESTDIR)$(1))'
+IN_LIB   := $(PREFIX)/lib/apoptosis
+IN_SHARE := $(PREFIX)/share
+UNITDIR  := $(PREFIX)/lib/systemd/system
+UNIT     := $(UNITDIR)/apoptosis.service
+# A path of a unit, between quotes there, in the program of a sed that is written between single quotes.
+sed_path  = $(subst ','\'',$(subst |,\|,$(subst &,\&,$(subst %,%%,$(1)))))
 
+install: all
+	install -D -m 755 $(B)/apoptosis $(call to,$(BINDIR)/apoptosis)
+	install -D -m 755 $(B)/apoptosis-symbols $(call to,$(LIBEXECDIR)/apoptosis-symbols)
+# Who runs it cannot read it, so that it begins undumpable: it is told a secret.
+	install -D -m 711 $(B)/apoptosis-post $(call to,$(LIBEXECDIR)/apoptosis-post)
+	install -d $(call to,$(IN_SHARE)/apoptosis/prometheus)
+	install -m 644 $(addprefix deploy/prometheus/apoptosis.,rules.yml dashboard.json) $(call to,$(IN_SHARE)/apoptosis/prometheus)
+	install -d $(call to,$(IN_LIB)/profiles.d) $(call to,$(DOCDIR)/LICENSES)
+	$(foreach page,$(MANPAGES),install -D -m 644 docs/$(page) \
+		$(call to,$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page)) &&) :
+	install -m 644 deploy/profiles.d/*.conf $(call to,$(IN_LIB)/profiles.d)
+	install -m 644 deploy/apoptosis.conf $(call to,$(IN_LIB))
+	install -m 644 docs/*.md $(call to,$(DOCDIR))
+	sed 's|](docs/|](|g' README.md > $(call to,$(DOCDIR)/README.md)
+	install -m 644 LICENSES/* $(call to,$(DOCDIR)/LICENSES)
+	$(foreach file,$(COMPLETIONS),install -d $(call to,$(IN_SHARE)/$(dir $(file))) && $(B)/apoptosis completion \
+		$(firstword $(subst -, ,$(subst /, ,$(file)))) > $(call to,$(IN_SHARE)/$(file)) &&) :
+	install -d $(call to,$(UNITDIR))
+	sed 's|/usr/local/bin|$(call sed_path,$(BINDIR))|g' deploy/systemd/apoptosis.service > $(call to,$(UNIT))
+	$(Q)chmod 644 $(call to,$(UNIT)) $(call to,$(DOCDIR)/README.md) $(foreach file,$(COMPLETIONS),$(call to,$(IN_SHARE)/$(file)))
+
+# What runs is stopped first, but not when a package is being made.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/apoptosis $(DESTDIR)$(PREFIX)/libexec/apoptosis-symbols $(DESTDIR)$(PREFIX)/share/man/man8/apoptosis.8 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/apoptosis.conf.5 $(DESTDIR)$(PREFIX)/lib/systemd/system/apoptosis.service
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/apoptosis $(DESTDIR)$(PREFIX)/lib/apoptosis
+ifeq ($(DESTDIR),)
+	if [ -d /run/systemd/system ] && [ -e $(call to,$(UNIT)) ]; then systemctl disable --now apoptosis.service; fi
+# What one that was killed has left, which nothing else takes away; with a mistake in its configuration, too.
+	for config in '' '-c /dev/null'; do \
+		[ ! -x $(call to,$(BINDIR)/apoptosis) ] || $(call to,$(BINDIR)/apoptosis) daemon $$config --detach-all && break; \
+	done || :
+endif
+	rm -f $(call to,$(BINDIR)/apoptosis) $(call to,$(LIBEXECDIR)/apoptosis-symbols) $(call to,$(LIBEXECDIR)/apoptosis-post) $(call to,$(UNIT)) \
+		$(foreach page,$(MANPAGES),$(call to,$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page))) \
+		$(foreach file,$(COMPLETIONS),$(call to,$(IN_SHARE)/$(file)))
+# Others may have files there.
+	rm -f $(foreach file,README.md $(notdir $(wildcard docs/*.md)) $(wildcard LICENSES/*),$(call to,$(DOCDIR)/$(file)))
+	for dir in $(call to,$(DOCDIR)/LICENSES) $(call to,$(DOCDIR)); do \
+		[ ! -d "$$dir" ] || rmdir --ignore-fail-on-non-empty "$$dir"; done
+	rm -rf $(call to,$(IN_LIB)) $(call to,$(IN_SHARE)/apoptosis)
+ifeq ($(DESTDIR),)
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+endif
+
+deb: | $(TOP)/.deps-package
+	$(Q)deploy/deb '$(VERSION)' $(TOP)/deb
+
+# Of the last commit, with its time: the same bytes each time.
+dist:
+	@mkdir -p $(TOP)/dist && echo '$(VERSION)' > $(TOP)/dist/VERSION
+	$(Q)umask 022 && git archive --format=tar --prefix='apoptosis-$(VERSION)/' --add-file=$(TOP)/dist/VERSION HEAD | \
+		xz -9 -T1 > '$(TOP)/dist/apoptosis-$(VERSION).tar.xz' && echo '$(TOP)/dist/apoptosis-$(VERSION).tar.xz'
 
 clean:
 	rm -rf $(TOP)
 
--include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(LIVE_TOOL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) \
+-include $(USER_OBJ:.o=.d) $(SYMBOLS_OBJ:.o=.d) $(POST_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(LIVE_OBJ:.o=.d) $(LIVE_TOOL_OBJ:.o=.d) $(NEXT_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) \
 	$(BPF_SKEL:.skel.h=.bpf.d) $(BENCH_SKEL:.skel.h=.bpf.d) $(LIVE_SKEL:.skel.h=.bpf.d) \
 	$(WORKLOADS:=.d)

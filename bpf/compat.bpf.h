@@ -10,7 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
 #include "verifier.bpf.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -306,4 +306,14 @@ static __always_inline bool compat_user_registers(struct task_struct *task,
 		    compat_registers_at(stack + size - 16, registers))
 			return true;
 	return false;
+}
+
+/* What the running thread keeps in its register for thread-local storage, as of when it last began to run. */
+static __always_inline __u64 compat_thread_pointer(struct task_struct *task)
+{
+#ifdef __TARGET_ARCH_arm64
+	return BPF_CORE_READ(task, thread.uw.tp_value);
+#else
+	return BPF_CORE_READ(task, thread.fsbase);
+#endif
 }

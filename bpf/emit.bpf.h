@@ -171,6 +171,52 @@ static __always_inline void arm(const struct check *check)
 
 /* --- records, for the slow path ------------------------------------------------------------ */
 
+#define NAME_ROOM 128 /* of one name in a path; a container's id and what is around it take 90 */
+
+/* The path of a cgroup, for the record that follows. A global function: verified once. */
+__noinline int path_emit(__u64 memcg_address)
+{
+	struct apo_cgroup_path *path;
+	__u64 at = memcg_address;
+	__u32 used = 0;
+	long n;
+
+	path = at ? bpf_ringbuf_reserve(&records, sizeof(*path), 0) : NULL;
+	if (!path) {
+		stat_add(APO_STAT_LOST_RECORDS);
+		return 0;
+	}
+	record_begin(&path->rec, APO_REC_PATH, sizeof(*path), APO_POLICY_NONE);
+	path->cgroup = memcg_id_at(at);
+	path->is_whole = 0;
+	for (__u32 i = 0; i < APO_MAX_DEPTH && at; i++, at = memcg_above(at)) {
+		struct mem_cgroup *memcg = (void *)at;
+
+		if (memcg_id_at(at) == settings.root_cgroup) {
+			path->is_whole = 1;
+			break;
+		}
+		if (used > APO_PATH_LEN - NAME_ROOM)
+			break;
+		n = bpf_probe_read_kernel_str(&path->names[used], NAME_ROOM,
+					      BPF_CORE_READ(memcg, css.cgroup, kn, name));
+		if (n <= 1 || n >= NAME_ROOM) /* it may have been cut */
+			break;
+		used += n;
+	}
+	path->length = used;
+	bpf_ringbuf_submit(path, wake_later());
+	return 0;
+}
+
+/* Those of a limit and of who is charged below it. */
+static __always_inline void paths_emit(struct mem_cgroup *limit, struct mem_cgroup *charged)
+{
+	path_emit((__u64)limit);
+	if (charged != limit)
+		path_emit((__u64)charged);
+}
+
 /* What is known of the target's memory, by its account where it is not the process of the check. */
 static __always_inline void trip_fill_memory(struct check *check, struct apo_trip *trip)
 {
@@ -204,6 +250,7 @@ __noinline int trip_emit(__u32 key)
 	policy = policy_by_id(decision->policy);
 	if (!policy)
 		return 0;
+	paths_emit(check->binding, memcg_of_task(check->owner));
 	trip = bpf_ringbuf_reserve(&records, sizeof(*trip), 0);
 	if (!trip) {
 		stat_add(APO_STAT_LOST_RECORDS);
@@ -241,14 +288,20 @@ __noinline int trip_emit(__u32 key)
 	return 0;
 }
 
-/* The confirmation or the end of a signalled process, which `task` belongs to. */
+/*
+ * The confirmation or the end of a signalled process, which `task` belongs to. Of one that another version has
+ * signalled nothing is known.
+ */
 static __always_inline void close_emit(__u32 type, struct task_struct *task,
 				       const struct apo_signalled *entry, int exit_code)
 {
 	struct limit *limit = limit_find(entry->limit_cgroup, entry->policy);
-	struct apo_close *rec = bpf_ringbuf_reserve(&records, sizeof(*rec), 0);
 	struct mem_cgroup *memcg = memcg_of_task(task);
+	struct apo_close *rec;
 
+	if (!entry->trip_id)
+		return;
+	rec = bpf_ringbuf_reserve(&records, sizeof(*rec), 0);
 	if (!rec) {
 		stat_add(APO_STAT_LOST_RECORDS);
 		return;

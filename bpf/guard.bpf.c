@@ -378,6 +378,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		bpf_map_delete_elem(&signalled, &tgid);
 	}
 	bpf_map_delete_elem(&processes, &tgid);
+	if (settings.profiling)
+		bpf_map_delete_elem(&pythons, &tgid);
 	if (settings.guard_pids)
 		bpf_map_delete_elem(&guard_pids, &tgid);
 	return 0;
@@ -480,6 +482,8 @@ int BPF_PROG(on_rmdir, struct cgroup *cgroup)
 static __always_inline void count_oom_kill(struct limit *limit, bool caught)
 {
 	stat_add(APO_STAT_OOM_KILLS);
+	if (!caught)
+		stat_add(APO_STAT_OOM_UNCAUGHT);
 	if (!limit)
 		return;
 	__sync_fetch_and_add(&limit->shared.oom_kills, 1);
@@ -516,6 +520,7 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	if (entry)
 		entry->oom_victim = 1;
 	count_oom_kill(limit_find(reading->limit_cgroup, id), entry != NULL);
+	paths_emit(check->binding, memcg);
 	oom_emit(victim, memcg_id(memcg), id, own, reading, entry);
 	return 0;
 }

@@ -25,6 +25,7 @@ struct list_head {
 
 struct kernfs_node {
 	__u64 id;
+	const char *name;
 };
 
 struct cgroup_subsys_state;
@@ -142,6 +143,16 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 };
 
+struct thread_struct {
+#ifdef __TARGET_ARCH_arm64
+	struct {
+		unsigned long tp_value;
+	} uw;
+#else
+	unsigned long fsbase;
+#endif
+};
+
 struct task_struct {
 	struct sched_entity se;
 	struct mm_struct *mm;
@@ -159,6 +170,7 @@ struct task_struct {
 	__u64 start_boottime;
 	unsigned long maj_flt;
 	char comm[16];
+	struct thread_struct thread;
 };
 
 struct pt_regs {

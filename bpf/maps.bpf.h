@@ -146,7 +146,7 @@ struct process {
 	__u32 calm;		  /* 1: it has hardly grown since it last grew fast */
 	__u32 ran_pid;		  /* that thread */
 	__u32 stall_pid;	  /* the one that is watched */
-	__u32 pad;
+	__u32 is_met;		  /* 1: user space was told of its first spike */
 };
 /*
  * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128
@@ -362,3 +362,27 @@ struct {
 	__type(value, struct apo_stack);
 	__uint(max_entries, 1); /* APO_TRIGGERS times the CPU count */
 } scratches SEC(".maps");
+
+/* --- CPython ------------------------------------------------------------------------------- */
+
+/* By process; user space adds, the end of the process removes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32); /* tgid */
+	__type(value, struct apo_python);
+	__uint(max_entries, 1);
+} pythons SEC(".maps");
+
+/* As stacks are kept. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct apo_python_code_key);
+	__type(value, struct apo_python_code);
+	__uint(max_entries, 1);
+} python_codes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__type(value, struct apo_python_code_key);
+	__uint(max_entries, 1);
+} python_code_queue SEC(".maps");

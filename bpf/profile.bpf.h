@@ -9,6 +9,7 @@
 #pragma once
 
 #include "emit.bpf.h"
+#include "python.bpf.h"
 
 #define USAGE_SAMPLE_NS 1000000ULL
 #define USAGE_SAMPLE_SHIFT 9 /* usage has moved by a 512th of the limit */
@@ -52,12 +53,6 @@ static __always_inline void usage_sample_add(struct check *check, struct limit *
 #define FRAMES_TRUSTED 3 /* fewer may be chance: then the place on the stack counts too */
 #define WORDS_HASHED 64	 /* of the top of the stack */
 #define SP_BITS 0xfff	 /* of the stack pointer: these are the same in every thread */
-
-static __always_inline __u64 hash_add(__u64 hash, __u64 value)
-{
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
 
 static __always_inline __u64 word_at(const struct apo_stack *stack, __u64 offset)
 {
@@ -125,9 +120,14 @@ static __noinline __u64 stack_take(struct check *check)
 	if (!bytes)
 		return 0;
 	stack->bytes = bytes;
-	hash = stack_hash(stack, BPF_CORE_READ(mm, start_code), BPF_CORE_READ(mm, end_code));
-	if (!bpf_map_lookup_elem(&stacks, &hash))
+	stack->python_count = 0;
+	hash = hash_add(stack_hash(stack, BPF_CORE_READ(mm, start_code),
+				   BPF_CORE_READ(mm, end_code)),
+			python_take(key, check->tgid));
+	if (!bpf_map_lookup_elem(&stacks, &hash)) {
+		python_codes_take(key, check->tgid);
 		stack_add(&hash, stack);
+	}
 	return hash;
 }
 
@@ -183,6 +183,28 @@ static __noinline void stack_sample(struct check *check, __u64 spike_ns, __u64 p
 	stat_add(APO_STAT_SAMPLES);
 }
 
+#define MET_SHIFT 5 /* of the limit, a 32nd */
+
+/*
+ * User space is told of a process when it is no small part of the limit any more, so that what it runs is known
+ * before most of it grows, and again when the limit is half full, for what it has loaded since.
+ */
+static __always_inline bool is_to_be_noted(const struct check *check, const struct limit *limit,
+					   struct process *process)
+{
+	if (!process->is_met &&
+	    process->owned_pages >= (__s64)(check->reading.limit_pages >> MET_SHIFT)) {
+		process->is_met = 1;
+		return true;
+	}
+	if (process->noted_ns >= process->spike_ns ||
+	    limit->shared.need_pages < check->reading.limit_pages / 2 ||
+	    since(check->now, process->noted_ns) < NSEC_PER_SEC)
+		return false;
+	process->noted_ns = check->now;
+	return true;
+}
+
 #define HUGE_NS 100000000ULL /* for how long more of them are expected */
 
 /*
@@ -211,12 +233,8 @@ __noinline int profile_growth(__u32 key)
 	tripped = limit->shared.last_trip_ns == check->now;
 	spike_ns = process->spike_ns;
 	usage_sample_add(check, limit, process);
-	if (process->noted_ns < spike_ns &&
-	    limit->shared.need_pages >= check->reading.limit_pages / 2 &&
-	    since(check->now, process->noted_ns) >= NSEC_PER_SEC) {
-		process->noted_ns = check->now;
+	if (is_to_be_noted(check, limit, process))
 		spike_emit(check, process);
-	}
 	if (tripped)
 		process->spike_ns = 0;
 	due = process->owned_pages - process->spike_level_pages;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The interface of the kernel side and user space: settings, policies and guards go down, records
- * and accounts come up. It is the only header that both include.
+ * and accounts come up. It and abi_profile.h are the only headers that both include.
  *
  * Fixed-width integers, explicit padding, no pointers, no enums as members, a size assert each.
  * Every record starts with struct apo_record; new kinds of record are added, old ones are never
@@ -18,13 +18,12 @@
 
 #define APO_COMM_LEN 16	      /* TASK_COMM_LEN, the same on every kernel */
 #define APO_ARGS_LEN 256      /* bytes of the command line kept in a trip */
+#define APO_PATH_LEN 384      /* bytes of the path of a cgroup */
 #define APO_MAX_DEPTH 32      /* cgroup levels walked towards the root */
 #define APO_MAX_SUBTREE 512   /* descendants summed for an ancestor's page cache */
 #define APO_MAX_POLICIES 64   /* policies in force at a time */
 #define APO_POLICY_NONE (~0U) /* no policy: no guard covers it, or it is not known */
 #define APO_MAX_CPUS 8192     /* Debian's NR_CPUS; bounds the per-CPU offset table */
-#define APO_REGISTERS 34      /* words of user-mode registers: arm64 has 34, x86-64 21 */
-#define APO_STACK_BYTES 8192  /* kept of a user stack, from its top */
 #define APO_UNLIMITED (~0ULL) /* a limit, reserve or headroom that does not exist */
 
 /* Memory kinds, in the order of the kernel's own mm counters (enum in mm_types.h). */
@@ -128,8 +127,9 @@ struct apo_settings {
 	__u64 armed_ns;	    /* when a limit was last found armed, to a second; CLOCK_MONOTONIC */
 	__u64 arm_asked_ns; /* when the growth trigger was last asked for */
 	__u64 sleeper_function; /* of timers that wake who sleeps; 0: not known yet */
+	__u64 root_cgroup;	/* id of the cgroup that paths begin at */
 };
-_Static_assert(sizeof(struct apo_settings) == 96, "apo_settings is ABI");
+_Static_assert(sizeof(struct apo_settings) == 104, "apo_settings is ABI");
 
 /*
  * What the responder says of a limit, key: cgroup id. It is there before the limit is raised, and until it
@@ -202,6 +202,7 @@ enum apo_record_type {
 	APO_REC_LIMIT = 12,  /* a limit is checked for the first time, or half full */
 	APO_REC_ARM = 13,    /* limit_cgroup is armed, and the growth trigger is not attached */
 	APO_REC_CGROUP = 14, /* a cgroup is made */
+	APO_REC_PATH = 15,   /* the path of a cgroup that the next record is about */
 };
 
 struct apo_record {
@@ -361,6 +362,19 @@ struct apo_cgroup_made {
 };
 _Static_assert(sizeof(struct apo_cgroup_made) == 24, "apo_cgroup_made is ABI");
 
+/*
+ * The names of a cgroup and of those above it, the lowest first, each ended by NUL, up to the root that
+ * user space knows. A cgroup can be gone before anybody asks for the path of its id.
+ */
+struct apo_cgroup_path {
+	struct apo_record rec;
+	__u64 cgroup;
+	__u32 length;	/* bytes in names */
+	__u32 is_whole; /* 0: it is too long or too deep, or not below that root */
+	char names[APO_PATH_LEN];
+};
+_Static_assert(sizeof(struct apo_cgroup_path) == 416, "apo_cgroup_path is ABI");
+
 /* Why something is guarded less than it should be, as far as the kernel side finds it. */
 enum apo_gap {
 	APO_GAP_WIDE = 0,   /* a cgroup with more than APO_MAX_SUBTREE descendants */
@@ -443,7 +457,7 @@ _Static_assert(sizeof(struct apo_limit) == 112, "apo_limit is ABI");
 
 /* A process that was signalled, key: tgid. Lives until the process exits. */
 struct apo_signalled {
-	__u64 trip_id;
+	__u64 trip_id;		 /* 0: another version has signalled it */
 	__u64 start_boottime_ns; /* of the process */
 	__u64 limit_cgroup;
 	__u64 time_ns;	    /* of the decision */
@@ -459,57 +473,6 @@ struct apo_signalled {
 	__u32 taken; /* 1: seen to be taken by sigwait() or a signalfd, without a handler */
 };
 _Static_assert(sizeof(struct apo_signalled) == 80, "apo_signalled is ABI");
-
-/*
- * The profiler: who allocated what in a spike. A spike is the growth of one process since it was
- * last calm; its growth is sampled every APO_SAMPLE_PAGES, and each sample weighs the pages since
- * the one before. So the weights of a spike add up to what the process has grown.
- */
-#define APO_SAMPLE_PAGES 64
-
-/*
- * The registers and the top of the stack of a thread in user mode, key: a hash that differs between
- * paths through the code. User space finds the frames in it later.
- */
-struct apo_stack {
-	__u64 registers[APO_REGISTERS]; /* struct pt_regs (x86-64), struct user_pt_regs (arm64) */
-	__u64 sp;			/* address of the copy */
-	__u32 bytes;			/* of the copy that were readable */
-	__u32 pad;
-	__u8 copy[APO_STACK_BYTES];
-};
-_Static_assert(sizeof(struct apo_stack) == 8480, "apo_stack is ABI");
-
-struct apo_weight_key {
-	__u64 spike_ns; /* which spike */
-	__u64 stack;	/* key of the stack */
-	__u32 tgid;
-	__u32 pad;
-};
-_Static_assert(sizeof(struct apo_weight_key) == 24, "apo_weight_key is ABI");
-
-struct apo_weight {
-	__u64 pages;
-	__u64 samples;
-};
-_Static_assert(sizeof(struct apo_weight) == 16, "apo_weight is ABI");
-
-/*
- * The state of a limit at one time: taken at a trip, and where usage has moved by a 512th of the
- * limit, then at most once a millisecond.
- */
-struct apo_usage_sample {
-	__u64 time_ns; /* 0: none yet */
-	__u64 limit_cgroup;
-	__u64 limit_pages;
-	__u64 usage_pages;
-	__u64 reclaimable_pages;
-	__u64 rate_pages_s;
-	__u64 rss_pages[APO_KINDS]; /* of the process, within the per-CPU batch */
-	__u32 tgid;
-	__u32 pad;
-};
-_Static_assert(sizeof(struct apo_usage_sample) == 88, "apo_usage_sample is ABI");
 
 /* The memory of one process, from the one-shot reader (bpf/rss.bpf.c). */
 struct apo_rss {
@@ -532,5 +495,6 @@ enum apo_stat {
 	APO_STAT_SUBTREE_CUT,  /* page cache of a wide subtree taken from statistics for a while */
 	APO_STAT_OOM_KILLS,    /* OOM victims in guarded cgroups */
 	APO_STAT_SAMPLES,      /* stacks sampled */
+	APO_STAT_OOM_UNCAUGHT, /* those of the victims that no trip preceded */
 	APO_STATS,
 };

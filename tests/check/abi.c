@@ -2,7 +2,7 @@
 /* Compiled for the host and for BPF by tests/check/abi; never linked. */
 #include <stddef.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
 
 _Static_assert(sizeof(struct apo_record) == 16, "apo_record is ABI");
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file that a process has mapped: its symbol table, DWARF, Go table, and the tables to unwind by. The
+ * A file that a process has mapped: its symbol table, DWARF, Go table, the tables to unwind by, and CPython. The
  * last bytes, which an ELF file leaves alone, are the stack that is unwound in it, and where to look.
  */
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "base/util.h"
 #include "fuzz/fuzz.h"
-#include "symbols/symbols.h"
+#include "symbols/python.h"
 
 #define START 0x400000ULL /* where programs are that cannot be moved, as those of the seeds */
 #define SPAN 0x100000ULL
@@ -52,6 +52,23 @@ static void look_up(struct code *code, const struct frame *frame)
 	}
 }
 
+/* Frames of CPython, too, some of them where C was called. */
+static size_t merge(struct code *code, struct apo_stack *stack, struct frame frames[FRAMES_MAX],
+		    size_t count)
+{
+	struct apo_python python;
+
+	stack->python_count = 8;
+	for (size_t i = 0; i < stack->python_count; i++)
+		stack->python[i] = (struct apo_python_frame){
+			.code = stack->registers[i] % 3 ? stack->registers[i] : 0,
+			.ends = stack->registers[i] & 1,
+		};
+	if (python_find(code, "python3.9", &python))
+		FUZZ_CHECK(python.version >= 0x308 && python.layout.thread_id != APO_PYTHON_NONE);
+	return python_merge(code, stack, frames, count);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct apo_stack stack;
@@ -67,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(count <= FRAMES_MAX);
 		for (size_t i = 0; i < count; i++)
 			look_up(code, &frames[i]);
+		FUZZ_CHECK(merge(code, &stack, frames, count) <= FRAMES_MAX);
 		for (size_t i = 0; i < TAIL / sizeof(uint16_t); i++) {
 			uint64_t word;
 

@@ -101,6 +101,32 @@ struct live_process *live_run_argv(const struct live_spawn *spec, const char *co
 	return guard;
 }
 
+void live_write_config(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	live_check(file &&
+			   fprintf(file,
+				   "[defaults]\nreport-dir = off\nhistory = off\npin-dir = off\n"
+				   "json = yes\n%s",
+				   text) > 0 &&
+			   fclose(file) == 0,
+		   "%s: %m", path);
+}
+
+struct live_process *live_daemon(const char *text)
+{
+	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
+	const char *path = live_path("apoptosis.conf");
+	struct live_process *guard;
+
+	live_write_config(path, text);
+	guard = live_tool_argv(&spec,
+			       (const char *const[]){"daemon", "-c", path, (const char *)NULL});
+	wait_until_ready(guard);
+	return guard;
+}
+
 size_t live_count_links(const struct live_process *process, const char *line)
 {
 	const char *path = live_format("/proc/%d/fdinfo", (int)process->pid);
@@ -162,6 +188,17 @@ size_t live_count_events(const struct live_process *guard, const char *type, pid
 	while (live_find_event(guard, type, pid, n))
 		n++;
 	return n;
+}
+
+json_t *live_status(struct live_process *guard)
+{
+	size_t before = live_count_events(guard, "status", 0);
+	uint64_t deadline = live_deadline();
+
+	live_signal(guard, SIGUSR1);
+	while (live_count_events(guard, "status", 0) == before)
+		live_pump(deadline, "the status");
+	return live_find_event(guard, "status", 0, before);
 }
 
 json_t *live_event(struct live_process *guard, const char *type, pid_t pid)

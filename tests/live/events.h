@@ -13,6 +13,13 @@ struct live_process *live_tool_to_end(const char *const args[]);
 /* Starts `apoptosis watch --json ARGS...` and waits until it is ready. */
 #define live_watch(...) live_watch_argv((const char *const[]){__VA_ARGS__, (const char *)NULL})
 struct live_process *live_watch_argv(const char *const args[]);
+/*
+ * Writes a configuration of `daemon` that keeps no reports, no history and no programs, and prints events; then the
+ * text, which begins in [defaults] and may say otherwise.
+ */
+void live_write_config(const char *path, const char *text);
+/* Starts `apoptosis daemon` with one, and waits until it is ready. */
+struct live_process *live_daemon(const char *text);
 /* The same for a cgroup, with `--airbag auto`. */
 struct live_process *live_watch_lending(const struct live_cgroup *cgroup);
 /* Starts `apoptosis run --json ARGS...` in the cgroup (may be NULL) and waits until it is ready. */
@@ -29,6 +36,8 @@ json_t *live_stop(struct live_process *guard);
 /* The nth (from 0) event of that type and grower, or NULL; pid 0: any. Does not wait. */
 json_t *live_find_event(const struct live_process *guard, const char *type, pid_t pid, size_t nth);
 size_t live_count_events(const struct live_process *guard, const char *type, pid_t pid);
+/* As it is now. */
+json_t *live_status(struct live_process *guard);
 /* Waits for it. */
 json_t *live_event(struct live_process *guard, const char *type, pid_t pid);
 

@@ -39,7 +39,7 @@ static struct {
 } live;
 
 /* Says it on standard error at once: the report of a failed test comes through Criterion. */
-static void complain(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list args)
 {
 	fputs("live: ", stderr);
 	vfprintf(stderr, format, args);
@@ -553,7 +553,7 @@ void live_setup_v2(void)
 		live_skip("v2", "the memory controller is that of cgroup v1");
 }
 
-static void note(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 {
 	va_list args;
 

@@ -22,6 +22,7 @@
 #include "harness.h"
 
 #define OUTPUT_BYTES (1 << 20)
+#define NOTES_MAX 8 /* lines */
 
 #define READY_FD 9
 #define MAX_PROCESSES 256
@@ -357,6 +358,24 @@ static void dump_threads(const struct live_process *p)
 		closedir(threads);
 }
 
+/* The last lines that a guard complained in, as .ci/run repeats them in its summary. */
+static void dump_notes(const struct live_process *p)
+{
+	const char *text = p->output[1];
+	size_t from = p->output_sizes[1];
+	int ends = 0;
+
+	while (from > 0 && ends <= NOTES_MAX)
+		ends += text[--from] == '\n';
+	from += ends > NOTES_MAX;
+	while (from < p->output_sizes[1]) {
+		size_t length = strcspn(text + from, "\n");
+
+		fprintf(stderr, "note [%d] %.*s\n", (int)p->pid, (int)length, text + from);
+		from += length + 1;
+	}
+}
+
 void process_dump_all(void)
 {
 	for (struct live_process *p = processes; p; p = p->next) {
@@ -372,6 +391,8 @@ void process_dump_all(void)
 			if (p->output[stream])
 				fprintf(stderr, "live: [%d] %s:\n%s\n", (int)p->pid,
 					stream ? "stderr" : "stdout", p->output[stream]);
+		if (p->events_on && p->output[1])
+			dump_notes(p);
 	}
 }
 

@@ -63,6 +63,12 @@ static void expect_status(int status, const char *const args[])
 	}
 
 REFUSED(unknown_command, USAGE, "frobnicate", "frobnicate")
+REFUSED(command_with_a_typo, USAGE, "did you mean status?", "statsu")
+REFUSED(option_with_a_typo, USAGE, "did you mean --reserve?", "watch", "--all", "--resreve", "1M")
+REFUSED(signal_with_a_typo, USAGE, "did you mean TERM?", "watch", "--all", "--signal", "SIGTREM")
+REFUSED(option_before_the_command, USAGE, "the command comes first", "--json", "status")
+REFUSED(help_on_nothing, USAGE, "did you mean run?", "help", "runn")
+REFUSED(size_without_a_unit, USAGE, "'40': a unit is missing", "watch", "--all", "--reserve", "40")
 REFUSED(unknown_option, USAGE, "--frobnicate", "watch", "--all", "--frobnicate")
 REFUSED(size_with_a_strange_suffix, USAGE, "12Q", "watch", "--all", "--reserve", "12Q")
 REFUSED(negative_size, USAGE, "-5M", "watch", "--all", "--reserve=-5M")
@@ -163,6 +169,20 @@ Test(cli, report_that_is_not_there)
 	expect_refused((const char *const[]){"report", file, NULL}, USAGE, file);
 }
 
+Test(cli, reports_of_root_are_asked_for_with_sudo)
+{
+	const char *dir = live_path("private");
+	const struct live_spawn nobody = {.user = 65534};
+	struct live_process *tool;
+
+	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
+	tool = live_tool_argv(&nobody, (const char *const[]){"report", "--report-dir", dir, NULL});
+	live_wait_exit(tool);
+	live_check(live_exit_code(tool) == USAGE, "status %d", live_exit_code(tool));
+	live_check(tool->output[1] && strstr(tool->output[1], "sudo"), "it says '%s'",
+		   tool->output[1] ? tool->output[1] : "");
+}
+
 static const char *report_file(void)
 {
 	static const char text[] =
@@ -235,7 +255,12 @@ static void expect_help(const char *const args[], const char *contains)
 Test(cli, help_and_version)
 {
 	expect_help((const char *const[]){"--help", NULL}, "watch");
+	expect_help((const char *const[]){"help", NULL}, "watch");
+	expect_help((const char *const[]){"help", "run", NULL}, "--limit");
+	expect_help((const char *const[]){"-h", NULL}, "watch");
 	expect_help((const char *const[]){"--version", NULL}, "apoptosis");
+	expect_help((const char *const[]){"-V", NULL}, "apoptosis");
+	expect_help((const char *const[]){"version", NULL}, "apoptosis");
 	expect_help((const char *const[]){"watch", "--help", NULL}, "--reserve");
 	expect_help((const char *const[]){"run", "--help", NULL}, "--limit");
 	expect_help((const char *const[]){"rss", "--help", NULL}, "--json");
@@ -417,6 +442,18 @@ Test(cli, rss_equals_smaps_to_the_page)
 	live_expect_text(rss, "cgroup.limit_cgroup", cgroup->rel);
 	live_expect_int(rss, "cgroup.limit_bytes", 128 * MIB);
 	json_decref(rss);
+}
+
+/* A kernel may hide it from BPF programs, which has to be said. */
+Test(cli, rss_of_init_is_shown_or_it_is_said_why_not)
+{
+	struct live_process *tool = live_tool("rss", "1");
+	int status = live_exit_code(tool);
+	const char *text = status == 0 ? tool->output[0] : tool->output[1];
+
+	live_check(status == 0 || status == CANNOT, "status %d", status);
+	live_check(text && strstr(text, status == 0 ? "resident" : "hides it"), "it says '%s'",
+		   text ? text : "");
 }
 
 Test(cli, rss_as_text)

@@ -161,14 +161,20 @@ static json_t *mounts(const char *out, bool host_cgroups)
 	return list;
 }
 
+enum privileges {
+	NOTHING,      /* no capability at all */
+	CAPABILITIES, /* those of deploy/ */
+	SIDECAR,      /* and sight of the host's processes and cgroups */
+};
+
 struct container {
 	const char *id; /* 64 hexadecimal digits */
 	const char *cgroup;
 	const char *bundle;
 };
 
-/* Writes the bundle. A sidecar sees the host's processes and cgroups. */
-static struct container define(const char *rootfs, const char *out, bool sidecar,
+/* Writes the bundle. */
+static struct container define(const char *rootfs, const char *out, enum privileges privileges,
 			       const char *const args[])
 {
 	static unsigned int serial;
@@ -181,16 +187,17 @@ static struct container define(const char *rootfs, const char *out, bool sidecar
 	c.cgroup = live_format("/crio-%s.scope", c.id);
 	for (size_t i = 0; args[i]; i++)
 		json_array_append_new(argv, json_string(args[i]));
-	if (!sidecar)
+	if (privileges != SIDECAR)
 		json_array_append_new(namespaces, json_pack("{s:s}", "type", "pid"));
 	config = json_pack(
 		"{s:s, s:{s:b, s:{s:i, s:i}, s:o, s:[s], s:s, s:o, s:b}, s:{s:s, s:b}, s:o,"
 		" s:{s:s, s:{s:{s:I}}, s:o}}",
 		"ociVersion", "1.0.0", "process", "terminal", 0, "user", "uid", 0, "gid", 0, "args",
-		argv, "env", "PATH=/bin", "cwd", "/", "capabilities", capabilities(),
-		"noNewPrivileges", 1, "root", "path", rootfs, "readonly", 0, "mounts",
-		mounts(out, sidecar), "linux", "cgroupsPath", c.cgroup, "resources", "memory",
-		"limit", (json_int_t)LIMIT, "namespaces", namespaces);
+		argv, "env", "PATH=/bin", "cwd", "/", "capabilities",
+		privileges == NOTHING ? json_object() : capabilities(), "noNewPrivileges", 1,
+		"root", "path", rootfs, "readonly", 0, "mounts", mounts(out, privileges == SIDECAR),
+		"linux", "cgroupsPath", c.cgroup, "resources", "memory", "limit", (json_int_t)LIMIT,
+		"namespaces", namespaces);
 	live_check(config, "cannot build a config.json");
 	mkdir(c.bundle, 0700);
 	live_check(json_dump_file(config, live_format("%s/config.json", c.bundle),
@@ -217,7 +224,8 @@ static const char *set_up_crun(void)
 	crun_spec.hide_unified = cgroup_tree_hybrid(live_tree()) &&
 				 access("/sys/fs/cgroup/unified", F_OK) == 0;
 	rootfs = make_rootfs();
-	probe = define(rootfs, rootfs, false, (const char *const[]){"/bin/victim", "--noop", NULL});
+	probe = define(rootfs, rootfs, CAPABILITIES,
+		       (const char *const[]){"/bin/victim", "--noop", NULL});
 	process = run_crun("run", "--bundle", probe.bundle, probe.id);
 	if (live_exit_code(process) != 0)
 		live_skip("container", "crun cannot run a container here: %s",
@@ -233,7 +241,7 @@ Test(container, run_as_the_entry_point)
 	json_t *verdict;
 
 	live_check(mkdir(out, 0700) == 0, "mkdir %s: %m", out);
-	c = define(rootfs, out, false,
+	c = define(rootfs, out, CAPABILITIES,
 		   (const char *const[]){"/bin/apoptosis", "run", "--json", "--", "/bin/victim",
 					 "--rate", "400", "--state", "/out/state", NULL});
 	process = start_crun(EVENTS_ON_STDERR,
@@ -252,6 +260,29 @@ Test(container, run_as_the_entry_point)
 	live_check(live_state_reason(live_format("%s/state", out)), "no whole state file");
 }
 
+/* It fails open, and is not as late as the kernel's OOM killer. */
+Test(container, run_as_the_entry_point_without_any_privilege)
+{
+	static const char *const rates[] = {"100", "400"};
+	const char *rootfs = set_up_crun();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		const char *out = live_path("out");
+		struct live_process *process;
+		struct container c;
+
+		live_check(mkdir(out, 0700) == 0, "mkdir %s: %m", out);
+		c = define(rootfs, out, NOTHING,
+			   (const char *const[]){"/bin/apoptosis", "run", "--reserve", "40%", "--",
+						 "/bin/victim", "--rate", rates[i], "--state",
+						 "/out/state", NULL});
+		process = run_crun("run", "--bundle", c.bundle, c.id);
+		live_check(live_exit_code(process) == ENDED_BY_TRIP, "the container ended with %d",
+			   live_exit_code(process));
+		live_check(live_state_reason(live_format("%s/state", out)), "no whole state file");
+	}
+}
+
 Test(container, watch_as_the_sidecar)
 {
 	const char *rootfs = set_up_crun(), *out = live_path("out");
@@ -260,12 +291,12 @@ Test(container, watch_as_the_sidecar)
 	json_t *verdict;
 
 	live_check(mkdir(out, 0700) == 0, "mkdir %s: %m", out);
-	application = define(rootfs, out, false,
+	application = define(rootfs, out, CAPABILITIES,
 			     (const char *const[]){"/bin/victim", "--rate", "400", "--state",
 						   "/out/state", NULL});
 	process = run_crun("create", "--bundle", application.bundle, application.id);
 	live_check(live_exit_code(process) == 0, "crun create failed");
-	sidecar = define(rootfs, out, true,
+	sidecar = define(rootfs, out, SIDECAR,
 			 (const char *const[]){"/bin/apoptosis", "watch", "--json", "--cgroup",
 					       application.cgroup, NULL});
 	guard = start_crun(EVENTS_ON_STDOUT,

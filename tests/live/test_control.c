@@ -27,35 +27,14 @@ TestSuite(control, .init = live_setup, .fini = live_teardown, .timeout = 600);
 #define ABSENT 7
 #define DENIED 4
 
-static void say(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	live_check(file &&
-			   fprintf(file,
-				   "[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s",
-				   text) > 0 &&
-			   fclose(file) == 0,
-		   "%s: %m", path);
-}
-
 static struct live_process *start(const char *file)
 {
 	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
-	struct live_process *guard =
-		live_tool_argv(&spec, (const char *const[]){"daemon", "-c", file, "--pin-dir",
-							    "off", (const char *)NULL});
+	struct live_process *guard = live_tool_argv(
+		&spec, (const char *const[]){"daemon", "-c", file, (const char *)NULL});
 
 	live_event(guard, "ready", 0);
 	return guard;
-}
-
-static struct live_process *daemon_of(const char *text)
-{
-	const char *file = live_path("apoptosis.conf");
-
-	say(file, text);
-	return start(file);
 }
 
 /* `apoptosis status --json` as that user, to its end. */
@@ -105,7 +84,7 @@ Test(control, status_tells_of_each_limit_its_need_its_guard_and_its_verdicts)
 	const json_t *status, *limit;
 
 	live_wait_ready(victim);
-	guard = daemon_of("[guard tries]\ncgroup = *-dry\ndry-run = yes\n");
+	guard = live_daemon("[guard tries]\ncgroup = *-dry\ndry-run = yes\n");
 	live_wait_exit(live_victim(dry, "--rate", "0")); /* which the kernel kills */
 	expect_saved(guard);
 	status = ask();
@@ -135,7 +114,7 @@ Test(control, status_tells_of_each_limit_its_need_its_guard_and_its_verdicts)
 Test(control, status_tells_of_what_is_needed_now)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "spike", LIMIT);
-	struct live_process *guard = daemon_of("");
+	struct live_process *guard = live_daemon("");
 	uint64_t deadline = live_deadline();
 	const json_t *limit;
 
@@ -154,15 +133,15 @@ Test(control, status_tells_why_a_configuration_was_not_taken)
 	const char *file = live_path("apoptosis.conf");
 	struct live_process *guard, *check;
 
-	say(file, "");
+	live_write_config(file, "");
 	guard = start(file);
-	say(file, "signal = NONSENSE\n");
+	live_write_config(file, "signal = NONSENSE\n");
 	live_signal(guard, SIGHUP);
 	live_wait_output(guard, 1, "stays as it was");
 	live_check(strstr(live_text(ask(), "self.configuration_refused"),
-			  ":5: [defaults] signal 'NONSENSE'"),
+			  ":6: [defaults] signal 'NONSENSE'"),
 		   "it says: %s", live_text(ask(), "self.configuration_refused"));
-	say(file, "control-group = nobody-knows-it\n");
+	live_write_config(file, "control-group = nobody-knows-it\n");
 	live_signal(guard, SIGHUP);
 	live_wait_output(guard, 1, "control-group 'nobody-knows-it': there is no such group");
 	expect_saved(guard);
@@ -185,9 +164,9 @@ Test(control, status_finds_the_daemon_again_after_a_reload)
 	const char *file = live_path("apoptosis.conf");
 	struct live_process *guard;
 
-	say(file, "");
+	live_write_config(file, "");
 	guard = start(file);
-	say(file, "signal = INT\n");
+	live_write_config(file, "signal = INT\n");
 	live_check(stat(path, &before) == 0, "%s: %m", path);
 	live_signal(guard, SIGHUP);
 	live_wait_output(guard, 1, "starting anew");
@@ -199,7 +178,7 @@ Test(control, status_finds_the_daemon_again_after_a_reload)
 
 Test(control, status_is_for_people_too)
 {
-	struct live_process *guard = daemon_of(""), *process = live_tool("status");
+	struct live_process *guard = live_daemon(""), *process = live_tool("status");
 
 	live_check(live_exit_code(process) == 0, "it ended with %d", live_exit_code(process));
 	live_check(strstr(process->output[0], "NEED") && strstr(process->output[0], "verdicts:") &&
@@ -211,7 +190,7 @@ Test(control, status_is_for_people_too)
 Test(control, top_prints_what_there_is)
 {
 	struct live_cgroup *calm = live_cgroup(NULL, "calm", LIMIT);
-	struct live_process *guard = daemon_of(""), *process;
+	struct live_process *guard = live_daemon(""), *process;
 
 	expect_saved(guard);
 	process = live_tool("top", "--once");
@@ -254,7 +233,7 @@ Test(control, top_shows_screens_and_obeys_keys)
 {
 	const struct winsize size = {.ws_col = 80, .ws_row = 24};
 	const char *tool = getenv("APOPTOSIS");
-	struct live_process *guard = daemon_of("");
+	struct live_process *guard = live_daemon("");
 	char *text = NULL;
 	size_t length;
 	FILE *all = open_memstream(&text, &length);
@@ -305,14 +284,14 @@ static void open_the_way(void)
 
 Test(control, who_may_ask_is_root_and_the_group_that_is_named)
 {
-	struct live_process *guard = daemon_of(live_format("control-group = %d\n", GROUP));
+	struct live_process *guard = live_daemon(live_format("control-group = %d\n", GROUP));
 
 	open_the_way();
 	live_event(ask_as(GROUP, 0), "status", 0);
 	ask_as(OTHER, DENIED);
 	ask();
 	live_stop(guard);
-	guard = daemon_of("");
+	guard = live_daemon("");
 	ask_as(GROUP, DENIED);
 	live_stop(guard);
 }
@@ -323,7 +302,7 @@ Test(control, where_no_daemon_runs_that_is_said)
 	const char *file = live_path("apoptosis.conf");
 
 	ask_as(0, ABSENT);
-	say(file, "");
+	live_write_config(file, "");
 	guard = start(file);
 	live_signal(guard, SIGKILL); /* which leaves the socket */
 	live_wait_exit(guard);
@@ -343,7 +322,7 @@ Test(control, what_is_in_its_place_stays_and_is_told_of)
 
 	live_check(fd >= 0 && write(fd, "mine", 4) == 4, "%s: %m", path);
 	close(fd);
-	guard = daemon_of("");
+	guard = live_daemon("");
 	live_wait_output(guard, 1, "control.sock in the runtime directory is no socket");
 	expect_saved(guard);
 	live_stop(guard);
@@ -408,7 +387,7 @@ static const char *answers(int fd, const char *text)
 
 Test(control, what_is_no_request_is_answered_so)
 {
-	struct live_process *guard = daemon_of("");
+	struct live_process *guard = live_daemon("");
 	static char endless[8192];
 	const char *text = answers(connect_to_daemon(), "nonsense\n{\"request\":\"status\"}\n");
 	const char *second = strchr(text, '\n');
@@ -433,7 +412,7 @@ static void await_saved(json_int_t count)
 
 Test(control, a_request_may_come_in_pieces)
 {
-	struct live_process *guard = daemon_of("");
+	struct live_process *guard = live_daemon("");
 	int fd = connect_to_daemon();
 	static const char *const parts[] = {"{\"request\":", "\"status\"}"};
 	const char *text;
@@ -460,7 +439,7 @@ static void knock(const struct sockaddr_un *address)
 Test(control, who_comes_and_goes_all_the_time_holds_up_nobody)
 {
 	enum { KNOCKERS = 4 };
-	struct live_process *guard = daemon_of("");
+	struct live_process *guard = live_daemon("");
 	const struct sockaddr_un address = address_of_daemon();
 	pid_t pids[KNOCKERS];
 
@@ -488,7 +467,7 @@ Test(control, clients_that_stall_hold_up_nobody)
 {
 	enum { CLIENTS = 60, REQUESTS = 2000 };
 	static const char request[] = "{\"request\":\"status\"}\n";
-	struct live_process *guard = daemon_of("");
+	struct live_process *guard = live_daemon("");
 	int clients[CLIENTS];
 
 	for (size_t i = 0; i < CLIENTS; i++) {

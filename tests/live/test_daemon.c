@@ -4,7 +4,9 @@
  * whole machine while it runs, so the tests are short.
  */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -21,19 +23,6 @@ static const char *config_file(const char *text)
 
 	live_check(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s: %m", path);
 	return path;
-}
-
-/* Ready, with such a configuration; it keeps no reports. */
-static struct live_process *daemon_of(const char *text)
-{
-	const char *file = config_file(
-		live_format("[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s", text));
-	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
-	struct live_process *guard = live_tool_argv(
-		&spec, (const char *const[]){"daemon", "-c", file, (const char *)NULL});
-
-	live_event(guard, "ready", 0);
-	return guard;
 }
 
 /* By that signal, which its guard names. */
@@ -60,9 +49,9 @@ static void expect_signal(struct live_process *guard, const struct live_cgroup *
 
 Test(daemon, cgroups_made_later_have_the_guard_that_is_for_them)
 {
-	struct live_process *guard = daemon_of("[guard ints]\ncgroup = *-int\nsignal = INT\n"
-					       "[guard hups]\ncgroup = *-int-but\npriority = 1\n"
-					       "signal = TERM\n");
+	struct live_process *guard = live_daemon("[guard ints]\ncgroup = *-int\nsignal = INT\n"
+						 "[guard hups]\ncgroup = *-int-but\npriority = 1\n"
+						 "signal = TERM\n");
 
 	for (unsigned int i = 0; i < live_repeat(); i++) {
 		expect_signal(guard, NULL, "int", "INT");
@@ -80,8 +69,8 @@ Test(daemon, cgroups_that_are_there_have_the_guard_that_is_for_them)
 	struct live_process *guard, *victim;
 
 	other = live_cgroup(outer, "special", LIMIT);
-	guard = daemon_of("[guard outer]\ncgroup = *-outer\nsignal = INT\n"
-			  "[guard special]\ncgroup = *-special\npriority = 1\nsignal = TERM\n");
+	guard = live_daemon("[guard outer]\ncgroup = *-outer\nsignal = INT\n"
+			    "[guard special]\ncgroup = *-special\npriority = 1\nsignal = TERM\n");
 	victim = live_victim(inner, "--rate", "0", "--handle-int");
 	expect_saved_by(guard, victim, inner, "INT");
 	victim = live_victim(other, "--rate", "0", "--handle-int");
@@ -92,7 +81,7 @@ Test(daemon, cgroups_that_are_there_have_the_guard_that_is_for_them)
 /* Its own business: the kernel kills it, and nothing is said of it but that. */
 Test(daemon, who_is_not_to_be_guarded_is_left_alone)
 {
-	struct live_process *guard = daemon_of("[guard off]\ncgroup = *-off\nenabled = no\n");
+	struct live_process *guard = live_daemon("[guard off]\ncgroup = *-off\nenabled = no\n");
 	struct live_cgroup *cgroup = live_cgroup(NULL, "off", LIMIT);
 	struct live_process *victim = live_victim(cgroup, "--rate", "0");
 
@@ -104,9 +93,49 @@ Test(daemon, who_is_not_to_be_guarded_is_left_alone)
 	live_stop(guard);
 }
 
+static void ask_for(const struct live_cgroup *cgroup, const char *guard)
+{
+	live_check(!fsetxattr(cgroup->fd, "user.apoptosis.guard", guard, strlen(guard), 0),
+		   "setxattr: %m");
+}
+
+/* Of cgroups that are there and of later ones: by an attribute, as far as the operator lets it. */
+Test(daemon, who_asks_for_a_guard_has_it)
+{
+	struct live_cgroup *before = live_cgroup(NULL, "before", LIMIT), *later, *off, *inner;
+	struct live_process *guard, *victim;
+
+	ask_for(before, "gentle");
+	guard = live_daemon("[guard gentle]\nselectable = yes\nsignal = INT\n"
+			    "[guard off]\nselectable = yes\nenabled = no\n"
+			    "[guard own]\ncgroup = /of-the-operator\nsignal = INT\n");
+	victim = live_victim(before, "--rate", "0", "--handle-int");
+	expect_saved_by(guard, victim, before, "INT");
+
+	later = live_cgroup(NULL, "later", LIMIT);
+	ask_for(later, "gentle");
+	inner = live_cgroup(later, "inner", 0);
+	victim = live_victim(inner, "--rate", "0", "--handle-int");
+	expect_saved_by(guard, victim, later, "INT");
+
+	/* That guard is not for whoever asks. */
+	later = live_cgroup(NULL, "later", LIMIT);
+	ask_for(later, "own");
+	victim = live_victim(later, "--rate", "0", "--handle-int");
+	expect_saved_by(guard, victim, later, "TERM");
+
+	off = live_cgroup(NULL, "off", LIMIT);
+	ask_for(off, "off");
+	victim = live_victim(off, "--rate", "0");
+	live_wait_exit(victim);
+	live_check(live_kernel_events(off).oom_kills == 1, "it was not killed by the kernel");
+	live_check(!live_find_event(guard, "trip", victim->pid, 0), "it tripped");
+	live_stop(guard);
+}
+
 Test(daemon, thousand_cgroups_come_and_go_beside_it)
 {
-	struct live_process *guard = daemon_of("[guard many]\ncgroup = *-many*\nsignal = INT\n");
+	struct live_process *guard = live_daemon("[guard many]\ncgroup = *-many*\nsignal = INT\n");
 
 	const struct live_cgroup *parent = live_cgroup(NULL, "parent", 0);
 

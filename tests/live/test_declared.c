@@ -53,7 +53,7 @@ static void make_directories(const char *path)
 			   "mkdir %s: %m", path);
 }
 
-/* The cgroup of a container whose stop signal is that. */
+/* The cgroup of a container whose stop signal is that, and of a pod. */
 static struct live_cgroup *container(const char *signal)
 {
 	const char *file = live_format("%s/userdata/config.json", directory);
@@ -64,6 +64,8 @@ static struct live_cgroup *container(const char *signal)
 	live_check(out, "%s: %m", file);
 	fprintf(out,
 		"{\"ociVersion\":\"1.0.2\",\"annotations\":{"
+		"\"io.kubernetes.container.name\":\"till\",\"io.kubernetes.pod.name\":\"till-7f\","
+		"\"io.kubernetes.pod.namespace\":\"shop\","
 		"\"org.opencontainers.image.stopSignal\":\"%s\"}}",
 		signal);
 	fclose(out);
@@ -139,10 +141,10 @@ static void expect_stopped_by_podmans_signal(struct live_process *guard, const c
 	live_check(!unlink(result), "%s: %m", result);
 }
 
-Test(declared, podman_containers_are_stopped_by_their_stop_signal)
+/* A root file system that it can run something in. */
+static const char *need_podman(void)
 {
-	static const char *const rates[] = {"50", "0"};
-	struct live_process *guard, *probe;
+	struct live_process *probe;
 	const char *rootfs;
 
 	if (!live_program("podman") || !live_program("runc"))
@@ -153,6 +155,40 @@ Test(declared, podman_containers_are_stopped_by_their_stop_signal)
 	remove_podmans_cgroups();
 	if (live_exit_code(probe))
 		live_skip("podman", "it cannot run a container here");
+	return rootfs;
+}
+
+/* By its name, and by what its environment asks for. */
+Test(declared, podman_containers_have_the_guard_that_is_for_them)
+{
+	static const char *const options[] = {"--name=apoptosis-shop",
+					      "--env=APOPTOSIS_GUARD=patient"};
+	const char *rootfs = need_podman();
+	struct live_process *guard =
+		live_daemon("[guard shop]\ncontainer = apoptosis-shop\nsignal = INT\n"
+			    "[guard patient]\nselectable = yes\nsignal = INT\n");
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		size_t before = live_count_events(guard, "trip", 0);
+		struct live_process *container =
+			live_start(NULL, PODMAN_RUN, options[i], "--stop-signal=TERM", rootfs,
+				   "/bin/victim", "--handle-int", "--rate", "50");
+
+		live_wait_exit(container);
+		while (live_count_events(guard, "trip", 0) == before)
+			live_pump(live_deadline(), "its trip");
+		live_expect_text(live_find_event(guard, "trip", 0, before), "action.signal", "INT");
+	}
+	live_stop(guard);
+	remove_podmans_cgroups();
+}
+
+Test(declared, podman_containers_are_stopped_by_their_stop_signal)
+{
+	static const char *const rates[] = {"50", "0"};
+	const char *rootfs = need_podman();
+	struct live_process *guard;
+
 	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
 		guard = live_watch("--all");
 		expect_stopped_by_podmans_signal(guard, rootfs, rates[i]);
@@ -177,6 +213,42 @@ Test(declared, stop_signal_of_a_container_is_what_stops_it)
 		expect_stopped_by(guard, cgroup, victim, SIGINT, "container");
 		live_stop(guard);
 	}
+}
+
+static const json_t *limit_of(const json_t *status, const struct live_cgroup *cgroup)
+{
+	const json_t *limits = live_member(status, "limits"), *limit;
+	size_t i;
+
+	json_array_foreach (limits, i, limit)
+		if (!strcmp(json_string_value(live_member(limit, "cgroup")) ?: "", cgroup->rel))
+			return limit;
+	live_fatal("no limit of %s", cgroup->rel);
+}
+
+/* In the status, and in the metrics. */
+Test(declared, container_and_pod_are_called_by_their_names)
+{
+	struct live_cgroup *cgroup = container("INT");
+	const char *path = live_path("apoptosis.prom"), *text;
+	struct live_process *guard = live_daemon(
+		live_format("metrics-textfile = %s\n[guard shop]\npod = till-*\n", path));
+	struct live_process *victim = live_victim(cgroup, "--handle-int", "--rate", "0");
+	uint64_t deadline = live_deadline();
+	const json_t *limit;
+
+	expect_stopped_by(guard, cgroup, victim, SIGINT, "container");
+	do {
+		live_pump(deadline, "its names in the metrics");
+		text = access(path, R_OK) < 0 ? "" : live_read(path);
+	} while (!strstr(text,
+			 live_format("apoptosis_guard_limit_bytes{cgroup=\"%s\",container=\"till\","
+				     "guard=\"shop\",namespace=\"shop\",pod=\"till-7f\"} ",
+				     cgroup->rel)));
+	limit = limit_of(live_stop(guard), cgroup);
+	live_expect_text(limit, "container", "till");
+	live_expect_text(limit, "pod", "till-7f");
+	live_expect_text(limit, "namespace", "shop");
 }
 
 /* `explain` says beforehand what is done. */

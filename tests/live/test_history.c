@@ -15,22 +15,7 @@ TestSuite(history, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 static struct live_process *daemon_with(const char *history, const char *more)
 {
-	const char *file = live_path("apoptosis.conf");
-	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
-	struct live_process *guard;
-	FILE *out = fopen(file, "w");
-
-	live_check(out &&
-			   fprintf(out,
-				   "[defaults]\nreport-dir = off\njson = yes\npin-dir = off\n"
-				   "history = %s\n%s",
-				   history, more) > 0 &&
-			   fclose(out) == 0,
-		   "%s: %m", file);
-	guard = live_tool_argv(&spec,
-			       (const char *const[]){"daemon", "-c", file, (const char *)NULL});
-	live_event(guard, "ready", 0);
-	return guard;
+	return live_daemon(live_format("history = %s\n%s", history, more));
 }
 
 static void expect_saved(struct live_process *guard, const char *name)

@@ -51,7 +51,7 @@ static size_t count_trip_files(void)
 /* Three records each of small victims: with the tool stopped there is no room for more. */
 static void fill_ring(const struct live_cgroup *cgroup)
 {
-	enum { VICTIMS = 450 }; /* 256 KiB hold the records of about 370 */
+	enum { VICTIMS = 450 }; /* 256 KiB hold the records of about 230 */
 
 	for (int i = 0; i < VICTIMS; i++) {
 		struct live_process *victim = live_victim(cgroup, "--state-kib", "1");
@@ -143,6 +143,61 @@ Test(incidents, trip_that_was_lost_is_told_by_the_oom_kill)
 	expect_lost_trip(verdict);
 	live_check(live_count_events(guard, "oom_kill", victim->pid) == 0,
 		   "its kill is one that no trip preceded");
+	live_stop(guard);
+}
+
+/* --- cgroups that are gone ----------------------------------------------------------------- */
+
+/* As of a service that ends while the tool is busy: systemd removes its cgroup at once. */
+Test(incidents, cgroups_that_were_gone_before_anybody_asked_have_their_paths)
+{
+	struct live_cgroup *parent = live_cgroup(NULL, "gone", 1024 * MIB);
+	struct live_process *guard = live_watch("--airbag", "off", "--cgroup", parent->rel);
+	struct live_cgroup *limited, *worker;
+	struct live_process *victim;
+	json_t *verdict;
+
+	live_signal(guard, SIGSTOP);
+	limited = live_cgroup(parent, "limited", LIMIT);
+	worker = live_cgroup(limited, "worker", 0);
+	victim = live_victim(worker, "--rate", "200");
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0, "it ended with %d", live_exit_code(victim));
+	live_remove(worker);
+	live_remove(limited);
+	live_signal(guard, SIGCONT);
+	verdict = live_event(guard, "verdict", victim->pid);
+	live_expect_text(verdict, "memory.limit_cgroup", limited->rel);
+	live_expect_text(verdict, "process.cgroup", worker->rel);
+	live_stop(guard);
+}
+
+/* The kernel kills a neighbour of the one that was signalled. */
+Test(incidents, a_cgroup_that_was_gone_before_its_kill_was_read_has_its_path)
+{
+	struct live_cgroup *parent = live_cgroup(NULL, "gone", 1024 * MIB);
+	struct live_process *guard = live_watch("--airbag", "off", "--cgroup", parent->rel);
+	struct live_cgroup *limited, *neighbour, *worker;
+	struct live_process *big, *deaf;
+	json_t *kill;
+
+	live_signal(guard, SIGSTOP);
+	limited = live_cgroup(parent, "limited", 128 * MIB);
+	neighbour = live_cgroup(limited, "neighbour", 0);
+	worker = live_cgroup(limited, "worker", 0);
+	big = live_victim(neighbour, "--max", "80M", "--hold");
+	live_wait_ready(big);
+	deaf = live_victim(worker, "--deaf", "--rate", "10", "--max", "60M");
+	live_wait_exit(big);
+	live_wait_exit(deaf);
+	live_check(live_exit_code(big) == 128 + SIGKILL, "it ended with %d", live_exit_code(big));
+	live_remove(neighbour);
+	live_remove(worker);
+	live_remove(limited);
+	live_signal(guard, SIGCONT);
+	kill = live_event(guard, "oom_kill", big->pid);
+	live_expect_text(kill, "memory.limit_cgroup", limited->rel);
+	live_expect_text(kill, "process.cgroup", neighbour->rel);
 	live_stop(guard);
 }
 
@@ -306,7 +361,7 @@ Test(incidents, who_hangs_because_the_oom_killer_is_disabled_is_said_to)
 
 	live_check(!victim->exited, "it has ended");
 	live_expect_text(verdict, "verdict", "ignored");
-	live_check(strstr(live_text(verdict, "reason"), "the OOM killer is disabled"), "reason: %s",
+	live_check(strstr(live_text(verdict, "reason"), "no OOM killer acts"), "reason: %s",
 		   live_text(verdict, "reason"));
 	live_check(live_bool(verdict, "kernel.hangs_after"), "it does not hang");
 	live_signal(victim, SIGKILL);

@@ -375,7 +375,7 @@ Test(lending, page_cache_in_pipes_is_need_where_the_limit_cannot_go_back)
 								  "100", "--wait-stdin", NULL});
 	wait_for_handler(second);
 	first = live_victim(cgroup, "--kind", "spliced", "--dir", dir, "--file-size", "256M",
-			    "--rate", "100", "--shutdown-ms", "1000");
+			    "--rate", "100", "--shutdown-ms", "4000");
 	live_wait_shutdown(first);
 	keep_pipes(first);
 	live_expect_victim_saved(guard, first, cgroup);

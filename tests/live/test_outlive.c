@@ -22,14 +22,7 @@ struct world {
 
 static void say(const struct world *world, const char *text)
 {
-	FILE *file = fopen(world->config, "w");
-
-	live_check(file &&
-			   fprintf(file,
-				   "[defaults]\nreport-dir = off\nhistory = off\njson = yes\n%s",
-				   text) > 0 &&
-			   fclose(file) == 0,
-		   "%s: %m", world->config);
+	live_write_config(world->config, text);
 }
 
 static struct world world_new(void)
@@ -41,14 +34,21 @@ static struct world world_new(void)
 	return world;
 }
 
+static const char *const *daemon_arguments(const struct world *world)
+{
+	static const char *arguments[6] = {"daemon", "-c", NULL, "--pin-dir", NULL, NULL};
+
+	arguments[2] = world->config;
+	arguments[4] = world->pins;
+	return arguments;
+}
+
 /* It is not ready yet. */
 static struct live_process *begin(const struct world *world)
 {
 	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
 
-	return live_tool_argv(&spec,
-			      (const char *const[]){"daemon", "-c", world->config, "--pin-dir",
-						    world->pins, (const char *)NULL});
+	return live_tool_argv(&spec, daemon_arguments(world));
 }
 
 static struct live_process *start(const struct world *world)
@@ -186,42 +186,6 @@ Test(outlive, no_save_is_lost_to_a_daemon_that_is_killed_all_the_time)
 	live_check(kept(&world) == 0, "%u instances are kept", kept(&world));
 }
 
-static void pause_ms(unsigned int ms)
-{
-	const struct timespec pause = {.tv_nsec = ms * (long)NSEC_PER_MSEC};
-
-	nanosleep(&pause, NULL);
-}
-
-/* At any time of its start, which takes some hundred ms, beside some twenty spikes a second. */
-Test(outlive, no_save_is_lost_to_a_daemon_that_is_killed_before_it_is_ready)
-{
-	enum { AT_ONCE = 4 };
-	struct world world = world_new();
-	struct live_process *guard = start(&world), *victims[AT_ONCE];
-	struct live_cgroup *cgroups[AT_ONCE];
-
-	for (unsigned int i = 0; i < AT_ONCE; i++)
-		cgroups[i] = live_cgroup(NULL, "victim", LIMIT);
-	for (unsigned int round = 0; round < live_bulk(24); round++) {
-		for (unsigned int i = 0; i < AT_ONCE; i++)
-			victims[i] = live_victim(cgroups[i], "--rate", i % 2 ? "0" : "1000");
-		pause_ms(50 * (round % 8));
-		kill_it(guard);
-		guard = begin(&world);
-		for (unsigned int i = 0; i < AT_ONCE; i++)
-			expect_saved(victims[i], cgroups[i]);
-	}
-	kill_it(guard);
-	guard = start(&world);
-	live_check(kept(&world) == 1, "%u instances are kept", kept(&world));
-	for (unsigned int i = 0; i < AT_ONCE; i++)
-		live_expect_limit_back(cgroups[i], LIMIT);
-	live_stop(guard);
-	live_check(kept(&world) == 0, "%u instances are kept", kept(&world));
-	live_check(!live_has_loans(), "a limit is on record as raised");
-}
-
 /* --- reading the configuration anew -------------------------------------------------------- */
 
 static void reload(struct live_process *guard)
@@ -295,17 +259,158 @@ Test(outlive, no_save_is_lost_to_a_reload)
 	live_stop(guard);
 }
 
+/* --- storms -------------------------------------------------------------------------------- */
+
+static void pause_ms(unsigned int ms)
+{
+	const struct timespec pause = {.tv_nsec = ms * (long)NSEC_PER_MSEC};
+
+	nanosleep(&pause, NULL);
+}
+
+/*
+ * Some twenty spikes a second, and at any time between them and before the daemon is ready again something that is
+ * done to it. APO_REPEAT=30 makes minutes of it.
+ */
+struct storm {
+	struct world world;
+	struct live_cgroup *cgroups[4];
+	struct live_process *guard;
+	void (*strike)(struct storm *storm, unsigned int round);
+	const char *program; /* that is replaced */
+};
+
+static void weather(struct storm *storm)
+{
+	struct live_process *victims[ARRAY_SIZE(storm->cgroups)];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(victims); i++)
+		storm->cgroups[i] = live_cgroup(NULL, "victim", LIMIT);
+	for (unsigned int round = 0; round < live_bulk(8) * live_repeat(); round++) {
+		for (unsigned int i = 0; i < ARRAY_SIZE(victims); i++)
+			victims[i] = live_victim(storm->cgroups[i], "--rate", i % 2 ? "0" : "1000");
+		pause_ms(50 * (round % 8));
+		storm->strike(storm, round);
+		for (unsigned int i = 0; i < ARRAY_SIZE(victims); i++)
+			expect_saved(victims[i], storm->cgroups[i]);
+	}
+}
+
+/* It goes on and answers, the limits are as they were, and it leaves nothing. */
+static void expect_calm(struct storm *storm)
+{
+	const struct world *world = &storm->world;
+	uint64_t deadline = live_deadline();
+
+	reload(storm->guard);
+	while (kept(world) != 1)
+		live_pump(deadline, "what others have left to be removed");
+	for (unsigned int i = 0; i < ARRAY_SIZE(storm->cgroups); i++)
+		live_expect_limit_back(storm->cgroups[i], LIMIT);
+	live_stop(storm->guard);
+	live_check(kept(world) == 0, "%u instances are kept", kept(world));
+	live_check(!live_has_loans(), "a limit is on record as raised");
+}
+
+/* Which is at any time of its start, too: that takes some hundred ms. */
+static void strike_kill(struct storm *storm, unsigned int round)
+{
+	(void)round;
+	kill_it(storm->guard);
+	storm->guard = begin(&storm->world);
+}
+
+Test(outlive, no_save_is_lost_to_kills_at_any_time)
+{
+	struct storm storm = {.world = world_new(), .strike = strike_kill};
+
+	storm.guard = start(&storm.world);
+	weather(&storm);
+	live_event(storm.guard, "ready", 0);
+	expect_calm(&storm);
+}
+
+static void strike_reload(struct storm *storm, unsigned int round)
+{
+	(void)round;
+	live_signal(storm->guard, SIGHUP);
+}
+
+Test(outlive, no_save_is_lost_to_reloads_at_any_time)
+{
+	struct storm storm = {.world = world_new(), .strike = strike_reload};
+
+	storm.guard = start(&storm.world);
+	weather(&storm);
+	expect_calm(&storm);
+}
+
+/* In one step, as package managers do it. */
+static void replace(const char *program, const char *by)
+{
+	struct live_process *copy =
+		live_start(NULL, live_program("cp"), by, live_format("%s.new", program));
+
+	live_wait_exit(copy);
+	live_check(live_exit_code(copy) == 0 && !rename(live_format("%s.new", program), program),
+		   "%s: %m", program);
+}
+
+static void strike_upgrade(struct storm *storm, unsigned int round)
+{
+	replace(storm->program, round % 2 ? getenv("APOPTOSIS") : live_beside("next"));
+	live_signal(storm->guard, SIGHUP);
+}
+
+static const char *last_version(struct live_process *guard)
+{
+	size_t count = live_count_events(guard, "ready", 0);
+
+	return live_text(live_find_event(guard, "ready", 0, count - 1), "version");
+}
+
+/* Back and forth between two builds, what one has pinned being nothing to the other. */
+Test(outlive, no_save_is_lost_to_upgrades_at_any_time)
+{
+	const struct live_spawn spec = {.events = EVENTS_ON_STDOUT};
+	const char *argv[8] = {live_path("apoptosis")};
+	struct storm storm = {.world = world_new(), .strike = strike_upgrade, .program = argv[0]};
+	uint64_t deadline;
+
+	memcpy(argv + 1, daemon_arguments(&storm.world), 6 * sizeof(*argv));
+	replace(storm.program, getenv("APOPTOSIS"));
+	storm.guard = live_spawn_argv(&spec, argv);
+	live_event(storm.guard, "ready", 0);
+	weather(&storm);
+	deadline = live_deadline();
+	replace(storm.program, live_beside("next"));
+	live_signal(storm.guard, SIGHUP);
+	/* An instance that a strike has started may be ready only now. */
+	while (strcmp(last_version(storm.guard), "next") != 0)
+		live_pump(deadline, "the next version to be ready");
+	expect_calm(&storm);
+}
+
 /* --- what is left ----------------------------------------------------------------------------- */
 
+/* Programs, and a limit that stood raised. */
 Test(outlive, detach_all_leaves_nothing)
 {
 	struct world world = world_new();
 	struct live_cgroup *cgroup = live_cgroup(NULL, "victim", LIMIT);
-	struct live_process *guard = start(&world), *victim;
+	struct live_cgroup *raised = live_cgroup(NULL, "raised", LIMIT);
+	struct live_process *guard = start(&world), *victim, *borrower;
+	uint64_t deadline = live_deadline();
 
+	borrower = live_borrower(raised, LIMIT);
+	while (live_limit(raised) == LIMIT)
+		live_pump(deadline, "the limit to be raised");
 	kill_it(guard);
+	live_check(live_limit(raised) > LIMIT && live_has_loans(), "it is put back already");
 	live_tool("daemon", "--detach-all", "--pin-dir", world.pins);
 	live_check(kept(&world) == 0, "%u instances are kept", kept(&world));
+	live_check(live_limit(raised) == LIMIT && !live_has_loans(), "the limit stays raised");
+	live_expect_ended_as_told(borrower);
 	victim = live_victim(cgroup, "--rate", "500");
 	live_wait_exit(victim);
 	live_check(live_kernel_events(cgroup).oom_kills == 1, "it was guarded");

@@ -23,12 +23,6 @@ TestSuite(payback, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 /* --- what is said of a loan ------------------------------------------------------------------- */
 
-static json_t *status_of(struct live_process *guard)
-{
-	live_signal(guard, SIGUSR1);
-	return live_event(guard, "status", 0);
-}
-
 /* The account of a limit in a status. */
 static const json_t *account_of(const json_t *status, const struct live_cgroup *cgroup)
 {
@@ -65,7 +59,7 @@ Test(payback, what_was_lent_and_when_it_was_paid_back_is_said)
 		   "the limit that binds was raised by something else");
 	while (live_has_loans())
 		live_pump(deadline, "the loan to be over");
-	status = status_of(guard);
+	status = live_status(guard);
 	account = account_of(status, cgroup);
 	live_expect_int(account, "lent_bytes", 0);
 	live_check(live_int(account, "loan.lent_bytes") == live_int(verdict, "airbag.raised_bytes"),

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
 #include "base/util.h"
 #include "events.h"
 
@@ -229,6 +229,7 @@ static const char *script(const char *name)
 	return live_format("%s", path);
 }
 
+/* Its functions are in the stack of the machine, too. */
 Test(recording, python_with_perf_map)
 {
 	const char *root = live_format("%s/../python", getenv("WORKLOADS") ?: "build/workloads");
@@ -243,7 +244,7 @@ Test(recording, python_with_perf_map)
 						 "perf", script("grow.py"), live_path("state"),
 						 NULL},
 			   LIMIT);
-	expect_owner(report, "py::remember_row:");
+	expect_owner(report, "remember_row");
 	json_decref(report);
 }
 

@@ -18,18 +18,6 @@ TestSuite(scale, .init = live_setup, .fini = live_teardown, .timeout = 600);
 
 #define LIMIT (128 * MIB)
 
-/* The status as it is now. */
-static const json_t *status_of(struct live_process *guard)
-{
-	size_t before = live_count_events(guard, "status", 0);
-	uint64_t deadline = live_deadline();
-
-	live_signal(guard, SIGUSR1);
-	while (live_count_events(guard, "status", 0) == before)
-		live_pump(deadline, "the status");
-	return live_find_event(guard, "status", 0, before);
-}
-
 /* The gap of a cgroup; NULL: there is none. */
 static const json_t *gap_of(const json_t *status, const char *rel)
 {
@@ -97,10 +85,10 @@ Test(scale, status_says_that_a_guarded_cgroup_is_gone_until_it_is_made_anew)
 	struct live_process *guard = live_watch("--cgroup", cgroup->rel);
 	const json_t *gap;
 
-	expect_no_gaps(status_of(guard));
+	expect_no_gaps(live_status(guard));
 	live_remove(cgroup);
 	live_wait_output(guard, 1, live_format("%s is removed", cgroup->rel));
-	gap = gap_of(status_of(guard), cgroup->rel);
+	gap = gap_of(live_status(guard), cgroup->rel);
 	live_check(gap, "the status does not say that it is gone");
 	live_expect_text(gap, "reason", "gone");
 	live_check(!live_bool(gap, "partial"), "as if it were guarded in part");
@@ -332,7 +320,7 @@ Test(scale, status_says_which_limit_has_no_account_until_there_is_room)
 	live_wait_output(guard, 1, live_format("cgroup %s is not guarded", third->rel));
 	live_wait_output(guard, 1, "a larger --accounts");
 	live_wait_ready(victim);
-	gap = gap_of(status_of(guard), third->rel);
+	gap = gap_of(live_status(guard), third->rel);
 	live_check(gap, "the status does not say which");
 	live_expect_text(gap, "reason", "no account");
 	live_expect_int(gap, "cgroup_id", (json_int_t)third->id);

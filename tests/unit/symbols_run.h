@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
 
 /* An ELF program in memory, and where a process would have it. */
 struct program {

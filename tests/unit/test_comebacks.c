@@ -30,23 +30,29 @@ static void on_comeback(uint64_t id, const struct comeback *comeback, void *user
 	last = *comeback;
 }
 
-/* states: of "show" in turn; the last one stays. */
-static void make_systemctl(const char *states)
+/* commands: of a shell, in the fixture. */
+static void write_systemctl(const char *commands)
 {
 	char script[1024];
 
-	fixture_file("states", states);
-	snprintf(script, sizeof(script),
-		 "#!/bin/sh\nPATH=/usr/bin:/bin\ncd %s || exit 1\necho \"$@\" >>asked\n"
-		 "case $* in *show*) ;; *) exit 0 ;; esac\n"
-		 "IFS= read -r state <states\nprintf 'LoadState=loaded\\nActiveState=%%s\\n' "
-		 "\"$state\"\n"
-		 "printf 'MainPID=80\\nActiveEnterTimestampMonotonic=2000000\\nRestart=no\\n'\n"
-		 "[ \"$(wc -l <states)\" -eq 1 ] || sed -i 1d states\n",
-		 fixture_path());
+	snprintf(script, sizeof(script), "#!/bin/sh\nPATH=/usr/bin:/bin\ncd %s || exit 1\n%s",
+		 fixture_path(), commands);
 	fixture_file("systemctl", script);
 	snprintf(systemctl, sizeof(systemctl), "%s/systemctl", fixture_path());
 	cr_assert_eq(chmod(systemctl, 0700), 0);
+}
+
+/* states: of "show" in turn; the last one stays. */
+static void make_systemctl(const char *states)
+{
+	fixture_file("states", states);
+	write_systemctl(
+		"echo \"$@\" >>asked\n"
+		"case $* in *show*) ;; *) exit 0 ;; esac\n"
+		"IFS= read -r state <states\nprintf 'LoadState=loaded\\nActiveState=%s\\n' "
+		"\"$state\"\n"
+		"printf 'MainPID=80\\nActiveEnterTimestampMonotonic=2000000\\nRestart=no\\n'\n"
+		"[ \"$(wc -l <states)\" -eq 1 ] || sed -i 1d states\n");
 }
 
 static void follow(const char *unit, bool restarts, const char *with)
@@ -127,6 +133,37 @@ Test(comebacks, without_a_manager_or_a_service_nobody_is_followed)
 	follow("web.service", true, NULL);
 	follow(NULL, true, systemctl);
 	cr_expect_eq(outcomes, 0);
+}
+
+/* A crash loop, or many services at once, and a manager that is slow. */
+Test(comebacks, no_more_than_four_ask_at_once)
+{
+	struct incident incident = {.id = 0xab, .exit_ns = NSEC_PER_SEC};
+	_cleanup_free_ char *course = NULL;
+	struct comebacks *comebacks;
+	unsigned int running = 0, most = 0;
+	uv_loop_t loop;
+
+	write_systemctl("printf + >>course\nsleep 0.1\n"
+			"printf 'LoadState=loaded\\nActiveState=active\\nMainPID=80\\n'\n"
+			"printf - >>course\n");
+	uv_loop_init(&loop);
+	comebacks = comebacks_new(&(const struct comebacks_config){
+		.loop = &loop, .systemctl = systemctl, .on_comeback = on_comeback});
+	incident.target.unit = (char[]){"web.service"};
+	for (unsigned int i = 0; i < 12; i++)
+		comebacks_follow(comebacks, &incident);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	comebacks_free(comebacks);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&loop), 0);
+	cr_expect_eq(outcomes, 12);
+	cr_assert_eq(file_read(fixture_root(), "course", &course, NULL), 0);
+	for (const char *c = course; *c; c++) {
+		running += *c == '+' ? 1U : -1U;
+		most = MAX(most, running);
+	}
+	cr_expect(most >= 1 && most <= 4, "%u", most);
 }
 
 static unsigned int answers;

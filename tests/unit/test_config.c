@@ -144,6 +144,91 @@ Test(config, who_is_not_to_be_guarded)
 	cr_expect(guard_of("/b")->is_enabled);
 }
 
+/* As a runtime and the owners of cgroups say it: a cgroup, what is known of it, and what it asks for. */
+static unsigned int looks;
+
+static void look(const char *cgroup, struct workload *ret, void *userdata)
+{
+	static char *labels[] = {"tier=front", "app=shop"};
+
+	(void)userdata;
+	looks++;
+	if (!strcmp(cgroup, "/pods/web"))
+		workload_copy(&(const struct workload){.container = "nginx",
+						       .pod = "web-7d9",
+						       .pod_namespace = "shop",
+						       .labels = labels,
+						       .label_count = ARRAY_SIZE(labels)},
+			      ret);
+	else if (!strncmp(cgroup, "/asks/", strlen("/asks/")))
+		workload_copy(&(const struct workload){.wish = (char *)cgroup + strlen("/asks/"),
+						       .wished = "attribute"},
+			      ret);
+}
+
+Test(config, who_is_known_by_more_than_a_path)
+{
+	static const struct {
+		const char *keys;
+		bool fits;
+	} cases[] = {
+		{"namespace = shop", true},
+		{"namespace = shop\npod = web-*", true},
+		{"namespace = shop\npod = db-*", false},
+		{"container = redis nginx", true},
+		{"label = app=shop", true},
+		{"label = app=*\nlabel = tier=f*", true},
+		{"label = app", false},
+		{"label = app=db", false},
+		{"cgroup = /pods/*\npod = *", true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "[guard a]\n%s\n", cases[i].keys);
+		add("a.conf", text);
+		finish();
+		cr_expect_str_eq(complaints, "");
+		config_look_with(config, look, NULL);
+		cr_expect_str_eq(name_of("/pods/web"), cases[i].fits ? "a" : "none", "%s",
+				 cases[i].keys);
+		cr_expect_str_eq(name_of("/pods/db"), "none", "%s", cases[i].keys);
+		config_look_with(config, NULL, NULL);
+		cr_expect_str_eq(name_of("/pods/web"), "none", "nobody knows: %s", cases[i].keys);
+		end();
+		make();
+	}
+}
+
+Test(config, who_asks_for_a_guard_has_it_where_its_operator_lets_it)
+{
+	add("a.conf", "[guard all]\ncgroup = *\npriority = 100\n"
+		      "[guard gentle]\nselectable = yes\n"
+		      "[guard off]\nselectable = yes\nenabled = no\n"
+		      "[guard mine]\ncgroup = /x\n");
+	finish();
+	cr_expect_str_eq(complaints, "");
+	config_look_with(config, look, NULL);
+	cr_expect_str_eq(name_of("/asks/gentle"), "gentle");
+	cr_expect_str_eq(name_of("/asks/off"), "off");
+	cr_expect_not(guard_of("/asks/off")->is_enabled);
+	cr_expect_str_eq(name_of("/asks/mine"), "all", "it is not selectable");
+	cr_expect_str_eq(name_of("/asks/nothing"), "all");
+	cr_expect_str_eq(name_of("/asks/"), "all");
+	cr_expect_str_eq(name_of("/pods/web"), "all");
+}
+
+Test(config, nobody_is_asked_of_workloads_where_paths_are_enough)
+{
+	looks = 0;
+	add("a.conf", "[guard a]\ncgroup = /a*\nunit = b.service\n");
+	finish();
+	config_look_with(config, look, NULL);
+	name_of("/asks/a");
+	cr_expect_eq(looks, 0);
+}
+
 Test(config, what_is_below_a_cgroup_has_its_guard)
 {
 	size_t length = 0;
@@ -188,7 +273,8 @@ Test(config, each_mistake_has_its_place_and_what_to_give_instead)
 		 "the "
 		 "name or number of a signal that a process can handle, such as TERM\n"},
 		{"[guard a]\nsignal = TERM\n",
-		 "a.conf:2: [guard a]: it is for nobody: give cgroup, unit, slice or container\n"},
+		 "a.conf:2: [guard a]: it is for nobody: give cgroup, unit, slice, container, "
+		 "namespace, pod, label or selectable\n"},
 		{"[gaurd a]\ncgroup = /a\n", "a.conf:2: [gaurd a] cgroup '/a': there is no such "
 					     "section: give [defaults] or [guard "
 					     "NAME]\n"},

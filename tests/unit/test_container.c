@@ -5,6 +5,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "unit/fixture.h"
@@ -117,4 +120,106 @@ Test(container_signal, is_what_its_runtime_keeps)
 		fixture_remove();
 		fixture_make();
 	}
+}
+
+/* --- what it is called --------------------------------------------------------------------- */
+
+TestSuite(container_facts, .init = fixture_make, .fini = fixture_remove);
+
+#define CONTAINERD(space) \
+	"run/containerd/io.containerd.runtime.v2.task/" space "/" ID "/config.json"
+
+static void expect_text(const char *what, const char *text, const char *expected)
+{
+	cr_expect(!text == !expected, "%s: %s", what, text);
+	if (text && expected)
+		cr_expect_str_eq(text, expected, "%s", what);
+}
+
+/* As the runtimes write them, but for what is not read. */
+Test(container_facts, are_what_its_runtime_keeps)
+{
+	static const struct {
+		const char *file, *text;
+		const char *name, *pod, *pod_namespace, *label, *variable, *guard;
+	} cases[] = {
+		{DOCKER,
+		 "{\"Name\":\"/web\",\"Config\":{\"Labels\":{\"app\":\"shop\",\"apoptosis.guard\":"
+		 "\"gentle\"},\"Env\":[\"A=1\",\"APOPTOSIS_GUARD=off\"]}}",
+		 "web", NULL, NULL, "app=shop", "off", "gentle"},
+		{CONTAINERD("k8s.io"),
+		 "{\"process\":{\"env\":[\"APOPTOSIS_GUARDS=no\",\"APOPTOSIS_GUARD=\"]},"
+		 "\"annotations\":{\"io.kubernetes.cri.container-name\":\"nginx\","
+		 "\"io.kubernetes.cri.sandbox-name\":\"web-1\","
+		 "\"io.kubernetes.cri.sandbox-namespace\":\"shop\"}}",
+		 "nginx", "web-1", "shop", "io.kubernetes.cri.sandbox-name=web-1", "", NULL},
+		{OCI("var/lib/containers"),
+		 "{\"annotations\":{\"io.kubernetes.cri-o.Labels\":\"{\\\"io.kubernetes.pod."
+		 "name\\\":"
+		 "\\\"web-2\\\",\\\"io.kubernetes.pod.namespace\\\":\\\"shop\\\","
+		 "\\\"io.kubernetes.container.name\\\":\\\"nginx\\\"}\","
+		 "\"io.kubernetes.cri-o.Annotations\":\"{\\\"apoptosis.guard\\\":\\\"gentle\\\"}\"}"
+		 "}",
+		 "nginx", "web-2", "shop", "io.kubernetes.pod.name=web-2", NULL, "gentle"},
+		{DOCKER, "{\"Name\":3,\"Config\":{\"Labels\":[],\"Env\":{}}}", NULL, NULL, NULL,
+		 NULL, NULL, NULL},
+		{DOCKER, "[]", NULL, NULL, NULL, NULL, NULL, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct container container;
+		bool has_label = !cases[i].label;
+
+		fixture_file(cases[i].file, cases[i].text);
+		cr_assert_eq(container_read(fixture_root(), ID, &container), 0, "%s",
+			     cases[i].text);
+		expect_text("name", container.name, cases[i].name);
+		expect_text("pod", container.pod, cases[i].pod);
+		expect_text("namespace", container.pod_namespace, cases[i].pod_namespace);
+		expect_text("variable", container.guard_variable, cases[i].variable);
+		expect_text("guard", container.guard_label, cases[i].guard);
+		for (size_t j = 0; j < container.label_count; j++)
+			has_label |= cases[i].label && !strcmp(container.labels[j], cases[i].label);
+		cr_expect(has_label, "no %s", cases[i].label);
+		container_clear(&container);
+		cr_expect_eq(container_read(fixture_root(), OTHER, &container), -ENOENT);
+		fixture_remove();
+		fixture_make();
+	}
+}
+
+/* Podman has names in a list of all, and no words for who made them. */
+Test(container_facts, name_is_in_a_list)
+{
+	struct container container;
+
+	fixture_file(OCI("var/lib/containers"), "{\"annotations\":{}}");
+	fixture_file("var/lib/containers/storage/overlay-containers/containers.json",
+		     "[{\"id\":\"" OTHER "\",\"names\":[\"db\"]},{\"id\":\"" ID
+		     "\",\"names\":[\"web\"]},3]");
+	cr_assert_eq(container_read(fixture_root(), ID, &container), 0);
+	expect_text("name", container.name, "web");
+	container_clear(&container);
+}
+
+Test(container_facts, many_and_long_labels_are_left_out)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+	struct container container;
+
+	fprintf(file, "{\"Config\":{\"Labels\":{\"long\":\"%01000d\"", 0);
+	for (int i = 0; i < 1000; i++)
+		fprintf(file, ",\"l%d\":\"x\"", i);
+	fprintf(file, "}}}");
+	cr_assert_eq(fclose(file), 0);
+	fixture_file(DOCKER, text);
+	free(text);
+	cr_assert_eq(container_read(fixture_root(), ID, &container), 0);
+	cr_expect_eq(container.label_count, CONTAINER_LABELS_MAX);
+	for (size_t i = 0; i < container.label_count; i++)
+		cr_expect(container.labels[i][0] == 'l' && strlen(container.labels[i]) < 10);
+	container_clear(&container);
+	cr_expect_eq(container.label_count, 0);
 }

@@ -69,9 +69,32 @@ static void expect(struct incident incident, const char *line)
 
 Test(event, saved)
 {
-	expect(saved(), "12:00:00.123Z saved    server[1234] in /docker/ab12 grew 812.0 MiB/s to "
-			"231.4 MiB of 256.0 MiB: SIGTERM sent in the fault, handler 48 us after "
-			"the line, exited 0 after 212 ms\n");
+	expect(saved(), "12:00:00.123Z saved    server[1234] in /docker/ab12: exited 0 after "
+			"212 ms, handler after 48 us\n");
+}
+
+Test(event, verdict_alone_has_all_of_it)
+{
+	const struct incident i = saved();
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	cr_assert_eq(event_message(file, &i), 0);
+	fclose(file);
+	cr_expect_str_eq(text,
+			 "12:00:00.123Z saved    server[1234] in /docker/ab12 grew 812.0 MiB/s "
+			 "to 231.4 MiB of 256.0 MiB: SIGTERM sent in the fault; exited 0 "
+			 "after 212 ms, handler after 48 us\n");
+}
+
+Test(event, what_the_responder_has_sent_is_news_in_a_verdict)
+{
+	struct incident i = saved();
+
+	i.action = APO_ACT_SENT_RESPONDER;
+	expect(i, "12:00:00.123Z saved    server[1234] in /docker/ab12: SIGTERM sent by the "
+		  "responder; exited 0 after 212 ms, handler after 48 us\n");
 }
 
 Test(event, trip_ends_with_the_action)
@@ -129,14 +152,12 @@ Test(event, the_target_is_named_where_it_is_another)
 	i.action = APO_ACT_SENT;
 	i.signal = SIGINT;
 	expect(i, "12:00:00.123Z trip     server[1234] in /docker/ab12 grew 812.0 MiB/s to "
-		  "231.4 MiB of 256.0 MiB (limit of /docker): SIGINT (SIGTERM would do nothing) "
-		  "sent to init[1] from the kernel\n");
+		  "231.4 MiB of 256.0 MiB (limit of /docker): SIGINT sent to init[1]\n");
 	i.signal = SIGTERM;
 	i.targets_signalled = 3;
 	i.action = APO_ACT_DELEGATED;
 	expect(i, "12:00:00.123Z trip     server[1234] in /docker/ab12 grew 812.0 MiB/s to "
-		  "231.4 MiB of 256.0 MiB (limit of /docker): SIGTERM handed to the responder for "
-		  "3 processes\n");
+		  "231.4 MiB of 256.0 MiB: SIGTERM handed to the responder for 3 processes\n");
 }
 
 Test(event, what_was_not_sent_is_said)
@@ -204,10 +225,8 @@ Test(event, verdicts_other_than_saved_give_their_reason)
 	i.delivered_ns = 0;
 	i.exit = (struct incident_exit){.known = true, .code = -1, .signal = SIGKILL};
 	i.exit_ns = i.signal_ns + 3400000;
-	expect(i,
-	       "12:00:00.123Z too late server[1234] in /docker/ab12 grew 812.0 MiB/s to 231.4 MiB "
-	       "of 256.0 MiB: SIGTERM sent in the fault, handler did not run, ended by SIGKILL "
-	       "after 3.40 ms (killed by the kernel's OOM killer before its handler ran)\n");
+	expect(i, "12:00:00.123Z too late server[1234] in /docker/ab12: killed by the kernel's OOM "
+		  "killer before its handler ran, after 3.40 ms\n");
 
 	i = saved();
 	i.verdict = VERDICT_IGNORED;
@@ -216,10 +235,15 @@ Test(event, verdicts_other_than_saved_give_their_reason)
 	i.grace_ns = 10 * NSEC_PER_SEC;
 	i.exit = (struct incident_exit){.known = true, .code = -1, .signal = SIGKILL};
 	i.exit_ns = i.signal_ns + 10 * NSEC_PER_SEC;
-	expect(i,
-	       "12:00:00.123Z ignored  server[1234] in /docker/ab12 grew 812.0 MiB/s to 231.4 MiB "
-	       "of 256.0 MiB: SIGTERM sent in the fault, handler 48 us after the line, SIGKILL "
-	       "after a grace of 10.0 s, ended by SIGKILL after 10.0 s (why)\n");
+	expect(i, "12:00:00.123Z ignored  server[1234] in /docker/ab12: why, grace 10.0 s, handler "
+		  "after 48 us\n");
+
+	i = saved();
+	i.verdict = VERDICT_IGNORED;
+	i.reason = "crashed";
+	i.exit = (struct incident_exit){.known = true, .code = -1, .signal = SIGSEGV};
+	expect(i, "12:00:00.123Z ignored  server[1234] in /docker/ab12: crashed, ended by SIGSEGV "
+		  "after 212 ms, handler after 48 us\n");
 }
 
 Test(event, a_save_that_runs_on_gives_its_reason)
@@ -229,10 +253,8 @@ Test(event, a_save_that_runs_on_gives_its_reason)
 	i.exit.known = false;
 	i.exit_ns = 0;
 	i.reason = "handled the signal, gave memory back and runs on";
-	expect(i,
-	       "12:00:00.123Z saved    server[1234] in /docker/ab12 grew 812.0 MiB/s to 231.4 MiB "
-	       "of 256.0 MiB: SIGTERM sent in the fault, handler 48 us after the line, still "
-	       "running (handled the signal, gave memory back and runs on)\n");
+	expect(i, "12:00:00.123Z saved    server[1234] in /docker/ab12: handled the signal, gave "
+		  "memory back and runs on, handler after 48 us\n");
 }
 
 Test(event, oom_kill)
@@ -243,7 +265,7 @@ Test(event, oom_kill)
 	i.rate_bytes_s = 0;
 	i.need_bytes = 256 * MIB;
 	expect(i, "12:00:00.123Z oom kill server[1234] in /docker/ab12 at 256.0 MiB of 256.0 MiB: "
-		  "killed by the kernel's OOM killer, no trip preceded\n");
+		  "killed by the kernel, no trip preceded\n");
 }
 
 Test(event, missing_facts_leave_their_words_out)
@@ -343,6 +365,7 @@ Test(event, who_grew_and_is_not_guarded_is_named)
 	struct incident i = saved();
 
 	i.cause_pid = 77;
+	i.verdict = VERDICT_OPEN;
 	expect_part(i, ": process 77, which nobody guards, grew ");
 }
 
@@ -353,21 +376,21 @@ Test(event, the_airbag_is_told_with_what_was_used_of_it)
 	i.airbag = INCIDENT_AIRBAG_RAISED;
 	i.airbag_bytes = 64 * MIB;
 	i.peak_need_bytes = 268 * MIB;
-	expect_part(i, ", airbag of 64.0 MiB (12.0 MiB used), exited 0");
+	expect_part(i, " handler after 48 us, lent 64.0 MiB, 12.0 MiB used\n");
 	i.brake_set = true;
 	i.before.known = i.after.known = true;
 	i.after.at_high = i.before.at_high + 1;
-	expect_part(i, ", airbag of 64.0 MiB (12.0 MiB used, braked), exited 0");
+	expect_part(i, ", lent 64.0 MiB, 12.0 MiB used, braked\n");
 	i.airbag = INCIDENT_AIRBAG_REFUSED;
 	i.airbag_error = -ENOMEM;
-	expect_part(i, ", no airbag: the machine has no memory to spare, exited 0");
+	expect_part(i, ", nothing lent: the machine has no memory to spare\n");
 	i.airbag_error = -EAGAIN;
-	expect_part(i, ", no airbag: too many in the last minutes, exited 0");
+	expect_part(i, ", nothing lent: too many in the last minutes\n");
 	i.airbag_error = -EBUSY;
-	expect_part(i, ", no airbag: what was lent before is still in use, exited 0");
+	expect_part(i, ", nothing lent: what was lent before is still in use\n");
 	i.airbag = INCIDENT_AIRBAG_FAILED;
 	i.airbag_error = -EROFS;
-	expect_part(i, ", no airbag: Read-only file system, exited 0");
+	expect_part(i, ", nothing lent: Read-only file system\n");
 }
 
 Test(event, what_is_missing_ends_the_line)
@@ -375,12 +398,11 @@ Test(event, what_is_missing_ends_the_line)
 	struct incident i = saved();
 
 	i.missing = INCIDENT_MISSING_RESTART;
-	expect(i, "12:00:00.123Z saved    server[1234] in /docker/ab12 grew 812.0 MiB/s to "
-		  "231.4 MiB of 256.0 MiB: SIGTERM sent in the fault, handler 48 us after "
-		  "the line, exited 0 after 212 ms [apoptosis restarted]\n");
+	expect(i, "12:00:00.123Z saved    server[1234] in /docker/ab12: exited 0 after 212 ms, "
+		  "handler after 48 us [apoptosis restarted]\n");
 	i.missing = INCIDENT_MISSING_TRIP;
 	expect(i, "12:00:00.123Z saved    server[1234] in /docker/ab12 at its limit of "
-		  "256.0 MiB: SIGTERM sent, handler 48 us after the line, exited 0 after 212 ms "
+		  "256.0 MiB: SIGTERM sent; exited 0 after 212 ms, handler after 48 us "
 		  "[trip record lost]\n");
 	i.verdict = VERDICT_NEEDLESS;
 	i.reason = "why";
@@ -389,5 +411,83 @@ Test(event, what_is_missing_ends_the_line)
 	i.exit.known = false;
 	i.missing |= INCIDENT_MISSING_END;
 	expect(i, "12:00:00.123Z needless server[1234] in /docker/ab12 at its limit of "
-		  "256.0 MiB: no signal was seen, gone (why) [trip record lost, end not seen]\n");
+		  "256.0 MiB: no signal was seen; why [trip record lost, end not seen]\n");
+}
+
+static char kube_cgroup[] =
+	"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0a1b2c3d_4e5f_6071_8293_"
+	"a4b5c6d7e8f9.slice/cri-containerd-"
+	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope";
+
+/* Of the longest names there are, and with all that can be said. */
+static struct incident wordy(void)
+{
+	struct incident i = saved();
+
+	i.grower.comm = i.target.comm = "fifteen_letters";
+	i.grower.pid = 4194303;
+	i.grower.cgroup = kube_cgroup;
+	i.rate_bytes_s = 1001 * MIB;
+	i.need_bytes = i.limit_bytes = 1001 * MIB;
+	i.airbag = INCIDENT_AIRBAG_RAISED;
+	i.airbag_bytes = 1001 * MIB;
+	i.peak_need_bytes = 2002 * MIB;
+	i.profile = "postgresql";
+	i.signal = SIGINT;
+	return i;
+}
+
+static void expect_short(const struct incident *incident)
+{
+	_cleanup_free_ char *text = line_of(incident, false);
+
+	cr_expect_leq(strlen(text), EVENT_LINE_MAX + 1, "%zu bytes: %s", strlen(text), text);
+	cr_expect_not_null(strstr(text, "fifteen_letters[4194303] in ..."), "%s", text);
+}
+
+Test(event, lines_are_short)
+{
+	struct incident i = wordy();
+
+	expect_short(&i);
+	i.verdict = VERDICT_OPEN;
+	expect_short(&i);
+	i.limit_cgroup = "/kubepods.slice";
+	i.target.pid = 4194302;
+	expect_short(&i);
+	i.action = APO_ACT_SENT_RESPONDER;
+	expect_short(&i);
+	i.rule = APO_RULE_FORECAST;
+	i.forecast_ns = 1;
+	expect_short(&i);
+	i = wordy();
+	i.verdict = VERDICT_IGNORED;
+	i.reason = "hangs at its limit, no OOM killer acts (memory.oom_control): kill it or raise "
+		   "the limit";
+	i.exit.known = false;
+	expect_short(&i);
+	i.verdict = VERDICT_MISSED;
+	expect_short(&i);
+}
+
+Test(event, what_is_least_important_goes_first)
+{
+	struct incident i = wordy();
+
+	i.verdict = VERDICT_OPEN;
+	i.target.pid = i.grower.pid;
+	i.grower.cgroup = i.limit_cgroup = "/system.slice/a.service";
+	expect(i, "12:00:00.123Z trip     fifteen_letters[4194303] in /system.slice/a.service grew "
+		  "1001.0 MiB/s to 1001.0 MiB of 1001.0 MiB: SIGINT (profile postgresql) sent\n");
+}
+
+Test(event, a_long_path_loses_its_beginning)
+{
+	struct incident i = saved();
+
+	i.grower.cgroup = i.limit_cgroup =
+		"/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-terminal.scope";
+	i.verdict = VERDICT_OPEN;
+	expect(i, "12:00:00.123Z trip     server[1234] in .../app.slice/app-gnome-terminal.scope "
+		  "grew 812.0 MiB/s to 231.4 MiB of 256.0 MiB: SIGTERM sent in the fault\n");
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "profile/helper.h"
+#include "base/helper.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -94,6 +95,26 @@ Test(helper, past_its_time_it_is_killed)
 	config.patience_ms = 50;
 	run(&config, &loop, &seen);
 	cr_expect_eq(seen.in_time, 0);
+}
+
+/* It is no zombie for as long as we live. */
+Test(helper, one_that_is_freed_is_waited_for, .timeout = 20)
+{
+	char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char[]){"exec sleep 1000"}, NULL};
+	struct seen seen = {};
+	uv_loop_t loop;
+
+	uv_loop_init(&loop);
+	struct helper_config config = config_of(&loop, &seen, argv);
+	for (unsigned int i = 0; i < 8; i++) {
+		cr_assert_eq(helper_start(&seen.helper, &config), 0);
+		helper_free(seen.helper);
+	}
+	while (!waitid(P_ALL, 0, &(siginfo_t){}, WEXITED | WNOHANG | WNOWAIT))
+		cr_assert_null(helper_free(NULL));
+	cr_expect_eq(errno, ECHILD);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&loop), 0);
 }
 
 Test(helper, one_that_is_freed_is_killed_and_calls_nobody)

@@ -152,7 +152,7 @@ Test(lending, each_limit_that_the_growth_would_meet_is_raised)
 		cr_expect_eq(all, cases[i].all, "%s", cases[i].what);
 		for (size_t l = 0; l < cases[i].n; l++)
 			cr_expect_eq(add[l], cases[i].levels[l].add * MIB, "%s: %zu: %" PRIu64,
-				     cases[i].what, l, add[l] / MIB);
+				     cases[i].what, l, (uint64_t)(add[l] / MIB));
 	}
 }
 

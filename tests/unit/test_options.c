@@ -7,38 +7,9 @@
 #include "base/util.h"
 #include "core/option_table.h"
 #include "core/options.h"
+#include "unit/command_line.h"
 
 #define MIB (1024ULL * 1024)
-#define WORDS 12
-
-static int parse(enum command command, const char *const *words, struct options *ret,
-		 char **ret_error)
-{
-	static char *argv[WORDS + 2];
-	int argc = 1;
-
-	argv[0] = (char *)command_info(command)->name;
-	while (words[argc - 1]) {
-		argv[argc] = (char *)words[argc - 1];
-		argc++;
-	}
-	argv[argc] = NULL;
-	return options_parse(command, argc, argv, ret, ret_error);
-}
-
-static struct options accepted(enum command command, const char *const *words)
-{
-	_cleanup_free_ char *error = NULL;
-	struct options options;
-	int r = parse(command, words, &options, &error);
-
-	cr_assert_eq(r, 0, "%s", error);
-	return options;
-}
-
-#define WATCH(...) accepted(COMMAND_WATCH, (const char *const[WORDS]){__VA_ARGS__})
-#define RUN(...) accepted(COMMAND_RUN, (const char *const[WORDS]){__VA_ARGS__})
-
 Test(options, defaults_are_those_of_the_table)
 {
 	struct options o = WATCH("--all");
@@ -94,6 +65,10 @@ Test(options, every_option_of_watch_is_parsed)
 	cr_expect_eq(o.verbosity, 3);
 	cr_expect_eq(WATCH("--all", "-q").verbosity, -1);
 	cr_expect_eq(WATCH("--all", "--accounts=9").accounts, 9);
+	cr_expect_str_eq(WATCH("--all", "--metrics-textfile", "/a.prom").metrics_textfile,
+			 "/a.prom");
+	o = WATCH("--all", "--metrics-textfile=off");
+	cr_expect(o.no_metrics_textfile && !o.metrics_textfile);
 	cr_expect_eq(WATCH("--all", "--target=all").policy.target, APO_TARGET_ALL);
 }
 
@@ -142,11 +117,11 @@ Test(options, an_airbag_has_a_size_and_an_end)
 
 Test(options, report_takes_one_name)
 {
-	struct options o = accepted(COMMAND_REPORT, (const char *const[WORDS]){NULL});
+	struct options o = command_line(COMMAND_REPORT, (const char *const[WORDS]){NULL});
 
 	cr_expect_null(o.report);
 	cr_expect_null(o.report_dir);
-	o = accepted(COMMAND_REPORT, (const char *const[WORDS]){"list", "--report-dir", "/r"});
+	o = command_line(COMMAND_REPORT, (const char *const[WORDS]){"list", "--report-dir", "/r"});
 	cr_expect_str_eq(o.report, "list");
 	cr_expect_str_eq(o.report_dir, "/r");
 }
@@ -189,6 +164,34 @@ Test(options, warn_without_signal_is_only_an_event)
 	cr_expect(WATCH("--all", "--profiles", "x", "--profiles=off").no_profiles);
 }
 
+Test(options, hooks_are_off_unless_told)
+{
+	static const char *const refused[] = {
+		"",	"ftp://host",	     "https://", "http:///x", "https://a b",
+		"host", "file:///etc/passwd"};
+	struct options options = WATCH("--all");
+
+	cr_expect_null(options.hook);
+	cr_expect_null(options.webhook);
+	cr_expect_null(options.hook_user);
+	options = WATCH("--all", "--hook", "mail ops", "--webhook", "https://host/x?y",
+			"--hook-user", "7", "--hook-events", "warn");
+	cr_expect_str_eq(options.hook, "mail ops");
+	cr_expect_str_eq(options.webhook, "https://host/x?y");
+	cr_expect_str_eq(options.hook_user, "7");
+	options = WATCH("--all", "--hook", "mail", "--hook", "off", "--webhook", "off");
+	cr_expect_null(options.hook);
+	cr_expect_null(options.webhook);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		_cleanup_free_ char *error = NULL;
+		const char *const words[WORDS] = {"--all", "--webhook", refused[i]};
+
+		cr_expect_eq(command_line_parse(COMMAND_WATCH, words, &options, &error), -EINVAL,
+			     "%s", refused[i]);
+		cr_expect_str_eq(error, "--webhook '...': give an http or https URL, or off");
+	}
+}
+
 Test(options, run_takes_the_rest_as_the_command)
 {
 	struct options o = RUN("--limit", "256M", "--", "srv", "--json", "-q");
@@ -212,11 +215,11 @@ Test(options, run_takes_the_rest_as_the_command)
 
 Test(options, rss_takes_one_pid_anywhere)
 {
-	struct options o = accepted(COMMAND_RSS, (const char *const[WORDS]){"--json", "12"});
+	struct options o = command_line(COMMAND_RSS, (const char *const[WORDS]){"--json", "12"});
 
 	cr_expect_eq(o.pid, 12);
 	cr_expect(o.json);
-	o = accepted(COMMAND_RSS, (const char *const[WORDS]){"12", "--json"});
+	o = command_line(COMMAND_RSS, (const char *const[WORDS]){"12", "--json"});
 	cr_expect_eq(o.pid, 12);
 	cr_expect(o.json);
 }
@@ -224,18 +227,14 @@ Test(options, rss_takes_one_pid_anywhere)
 Test(options, help_asks_for_nothing_else)
 {
 	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
-		cr_expect(accepted(c, (const char *const[WORDS]){"--help"}).help);
-		cr_expect(accepted(c, (const char *const[WORDS]){"-h", "--nonsense"}).help);
+		cr_expect(command_line(c, (const char *const[WORDS]){"--help"}).help);
+		cr_expect(command_line(c, (const char *const[WORDS]){"-h", "--nonsense"}).help);
 	}
 }
 
 Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 {
-	static const struct {
-		enum command command;
-		const char *words[WORDS];
-		const char *error;
-	} rows[] = {
+	static const struct refused_line lines[] = {
 		{COMMAND_WATCH,
 		 {NULL},
 		 "nothing to guard: give --pid, --cgroup or --all, see apoptosis watch --help"},
@@ -253,11 +252,11 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		{COMMAND_WATCH, {"--cgroup", ""}, "--cgroup '': give the path of a cgroup"},
 		{COMMAND_WATCH,
 		 {"--all", "--limit", "1G"},
-		 "unknown option '--limit', see apoptosis watch --help"},
+		 "unknown option '--limit': it is one of apoptosis run, see apoptosis watch "
+		 "--help"},
 		{COMMAND_WATCH,
 		 {"--all", "--bogus=1\n2"},
 		 "unknown option '--bogus=1\\n2', see apoptosis watch --help"},
-		{COMMAND_WATCH, {"--al"}, "unknown option '--al', see apoptosis watch --help"},
 		{COMMAND_WATCH,
 		 {"--all", "-qx"},
 		 "unknown option '-qx', see apoptosis watch --help"},
@@ -309,10 +308,6 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		{COMMAND_WATCH,
 		 {"--all", "--cooldown", "off"},
 		 "--cooldown 'off': give a duration such as 10s"},
-		{COMMAND_WATCH,
-		 {"--all", "--signal", "TREM"},
-		 "--signal 'TREM': give the name or number of a signal that a process can handle, "
-		 "such as TERM"},
 		{COMMAND_WATCH,
 		 {"--all", "--signal", "KILL"},
 		 "--signal 'KILL': that is what the kernel does already; give the name or number "
@@ -368,13 +363,29 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		{COMMAND_WATCH,
 		 {"--all", "--report-dir="},
 		 "--report-dir '': give the path of a directory, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--metrics-textfile", "a.prom"},
+		 "--metrics-textfile 'a.prom': it is no whole path; give the whole path of a file, "
+		 "or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--metrics-listen", "0.0.0.0:9944"},
+		 "--metrics-listen '0.0.0.0:9944': only this machine may ask; give unix:/PATH, "
+		 "127.0.0.1:PORT or [::1]:PORT, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--metrics-listen", "unix:a.sock"},
+		 "--metrics-listen 'unix:a.sock': it is no whole path; give unix:/PATH, "
+		 "127.0.0.1:PORT or [::1]:PORT, or off"},
+		{COMMAND_WATCH,
+		 {"--all", "--metrics-textfile", "/a/"},
+		 "--metrics-textfile '/a/': it is a directory; give the whole path of a file, or "
+		 "off"},
 		{COMMAND_RUN,
 		 {"--json"},
 		 "no command: give -- CMD [ARG...], see apoptosis run --help"},
 		{COMMAND_RUN, {"--"}, "no command: give -- CMD [ARG...], see apoptosis run --help"},
 		{COMMAND_RUN,
 		 {"--all", "--", "x"},
-		 "unknown option '--all', see apoptosis run --help"},
+		 "unknown option '--all': it is one of apoptosis watch, see apoptosis run --help"},
 		{COMMAND_RUN,
 		 {"--limit", "0", "--", "x"},
 		 "--limit '0': no program starts in less than 1M; give a size such as 256M"},
@@ -399,10 +410,11 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 "--then 'start': give restart or nothing"},
 		{COMMAND_RUN,
 		 {"--then", "restart", "--", "x"},
-		 "unknown option '--then', see apoptosis run --help"},
+		 "unknown option '--then': it is one of apoptosis watch, see apoptosis run --help"},
 		{COMMAND_WATCH,
 		 {"--all", "--exit-on-trip", "off"},
-		 "unknown option '--exit-on-trip', see apoptosis watch --help"},
+		 "unknown option '--exit-on-trip': it is one of apoptosis run, see apoptosis watch "
+		 "--help"},
 		{COMMAND_RUN,
 		 {"--limit", "64M", "--reserve", "64M", "--", "x"},
 		 "--reserve '64.0 MiB': the limit is 64.0 MiB; give a smaller reserve"},
@@ -418,20 +430,12 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 "unexpected argument 'latest', see apoptosis report --help"},
 		{COMMAND_RSS,
 		 {"1", "--dry-run"},
-		 "unknown option '--dry-run', see apoptosis rss --help"},
+		 "unknown option '--dry-run': it is one of apoptosis watch, see apoptosis rss "
+		 "--help"},
 		{COMMAND_DOCTOR, {"now"}, "unexpected argument 'now', see apoptosis doctor --help"},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_free_ char *error = NULL;
-		struct options untouched = {.pid = 4711};
-
-		cr_expect_eq(parse(rows[i].command, rows[i].words, &untouched, &error), -EINVAL,
-			     "row %zu", i);
-		cr_assert_not_null(error, "row %zu", i);
-		cr_expect_str_eq(error, rows[i].error, "row %zu: %s", i, error);
-		cr_expect_eq(untouched.pid, 4711, "row %zu", i);
-	}
+	expect_refused(lines, ARRAY_SIZE(lines));
 }
 
 Test(options, a_warning_just_below_the_reserve_is_accepted)
@@ -440,75 +444,6 @@ Test(options, a_warning_just_below_the_reserve_is_accepted)
 	cr_expect_eq(
 		RUN("--limit=100M", "--reserve=25M", "--warn=74.99%", "x").policy.warn_permyriad,
 		7499);
-}
-
-Test(options, the_limit_is_checked_once_it_is_known)
-{
-	_cleanup_free_ char *error = NULL;
-	struct options o = WATCH("--all", "--reserve=64M", "--warn=90%");
-
-	cr_expect_eq(policy_check_limit(&o.policy, 1024 * MIB, &error), 0);
-	cr_expect_null(error);
-	cr_expect_eq(policy_check_limit(&o.policy, 256 * MIB, &error), -EINVAL);
-	cr_expect_str_eq(error, "--warn '90%': the reserve begins at 75% of the limit; give a "
-				"lower level or a smaller --reserve");
-}
-
-Test(options, only_the_default_reserve_has_a_cap)
-{
-	struct options o = WATCH("--all");
-	_cleanup_free_ char *error = NULL;
-	struct apo_policy policy;
-
-	cr_expect_eq(policy_reserve_bytes(&o.policy, 100 * MIB, 4096), 10 * MIB);
-	cr_expect_eq(policy_reserve_bytes(&o.policy, 639 * MIB, 4096), 16358 * 4096ULL);
-	cr_expect_eq(policy_reserve_bytes(&o.policy, 641 * MIB, 4096), 64 * MIB);
-	cr_expect_eq(policy_reserve_bytes(&o.policy, UINT64_MAX, 4096), 64 * MIB);
-	policy_kernel(&o.policy, 65536, &policy);
-	cr_expect_eq(policy.reserve_max_pages, 1024);
-
-	o = WATCH("--all", "--reserve=10%");
-	cr_expect_eq(policy_reserve_bytes(&o.policy, 10240 * MIB, 4096), 1024 * MIB);
-	policy_kernel(&o.policy, 4096, &policy);
-	cr_expect_eq(policy.reserve_max_pages, 0);
-	o = WATCH("--all", "--reserve=4097");
-	cr_expect_eq(policy_reserve_bytes(&o.policy, 10240 * MIB, 4096), 8192);
-
-	/* Where the cap binds, the reserve begins later than at 90 %. */
-	o = WATCH("--cgroup=/a", "--warn=95%");
-	cr_expect_eq(policy_check_limit(&o.policy, 10240 * MIB, &error), 0);
-	cr_expect_eq(policy_check_limit(&o.policy, 100 * MIB, &error), -EINVAL);
-	cr_expect_str_eq(error,
-			 "--warn '95%': the reserve begins at 90% of the limit; give a lower "
-			 "level or a smaller --reserve");
-}
-
-Test(options, policy_counts_in_pages_of_the_machine)
-{
-	struct options o = WATCH("--all", "--reserve=100K", "--forecast=2s", "--target=all",
-				 "--warn=50%:USR2", "--signal=INT", "--dry-run");
-	struct apo_policy policy;
-
-	policy_kernel(&o.policy, 4096, &policy);
-	cr_expect_eq(policy.reserve_pages, 25);
-	cr_expect_eq(policy.reserve_permyriad, 0);
-	cr_expect_eq(policy.forecast_ns, 2 * NSEC_PER_SEC);
-	cr_expect_eq(policy.cooldown_ns, 10 * NSEC_PER_SEC);
-	cr_expect_eq(policy.warn_permyriad, 5000);
-	cr_expect_eq(policy.signal, SIGINT);
-	cr_expect_eq(policy.warn_signal, SIGUSR2);
-	cr_expect_eq(policy.target, APO_TARGET_ALL);
-	cr_expect_eq(policy.flags, APO_POLICY_DRY_RUN | APO_POLICY_SIGNAL_GIVEN);
-
-	/* A part of a page is a page: the reserve is never less than asked for. */
-	policy_kernel(&o.policy, 65536, &policy);
-	cr_expect_eq(policy.reserve_pages, 2);
-
-	o = WATCH("--all");
-	policy_kernel(&o.policy, 4096, &policy);
-	cr_expect_eq(policy.reserve_pages, 0);
-	cr_expect_eq(policy.reserve_permyriad, 1000);
-	cr_expect_eq(policy.flags, APO_POLICY_AIRBAG | APO_POLICY_BRAKE);
 }
 
 Test(options, commands_are_found_by_name)
@@ -545,7 +480,7 @@ Test(options, a_report_has_one_format)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		struct options o = accepted(COMMAND_REPORT, good[i].words);
+		struct options o = command_line(COMMAND_REPORT, good[i].words);
 
 		cr_expect_eq(options_format(&o), good[i].format, "%s", good[i].words[0]);
 	}
@@ -553,7 +488,8 @@ Test(options, a_report_has_one_format)
 		_cleanup_free_ char *error = NULL;
 		struct options o;
 
-		cr_expect_eq(parse(COMMAND_REPORT, bad[i], &o, &error), -EINVAL, "%s", bad[i][0]);
+		cr_expect_eq(command_line_parse(COMMAND_REPORT, bad[i], &o, &error), -EINVAL, "%s",
+			     bad[i][0]);
 		cr_expect_not_null(error);
 	}
 }

@@ -70,6 +70,14 @@ Test(parse, size_suffixes_are_powers_of_1024)
 		{"2T", 0, 2199023255552},
 		{"1P", 0, 1125899906842624},
 		{"16383P", 0, 18445618173802708992U},
+		{"512m", 0, 536870912},
+		{"512mb", 0, 536870912},
+		{"512MB", 0, 536870912},
+		{"512Mi", 0, 536870912},
+		{"512MiB", 0, 536870912},
+		{"512 MiB", 0, 536870912},
+		{"1.5  gb", 0, 1610612736},
+		{"512 B", 0, 512},
 	};
 
 	check_u64(parse_size, cases, ARRAY_SIZE(cases));
@@ -99,13 +107,14 @@ Test(parse, size_fraction_is_exact_and_rounded_down)
 Test(parse, size_with_trailing_junk_is_refused)
 {
 	static const struct u64_case cases[] = {
-		{"12Q", -EINVAL, 0},   {"64M ", -EINVAL, 0},  {"64 M", -EINVAL, 0},
-		{"64MM", -EINVAL, 0},  {"64Mi", -EINVAL, 0},  {"64MiBs", -EINVAL, 0},
-		{"64MB", -EINVAL, 0},  {"64KB", -EINVAL, 0},  {"64BiB", -EINVAL, 0},
-		{"10%", -EINVAL, 0},   {"", -EINVAL, 0},      {"M", -EINVAL, 0},
-		{"-64M", -EINVAL, 0},  {"+64M", -EINVAL, 0},  {"0x40M", -EINVAL, 0},
-		{"1e3", -EINVAL, 0},   {"max", -EINVAL, 0},   {"64\xcd", -EINVAL, 0},
-		{"64M\n", -EINVAL, 0}, {"\t64M", -EINVAL, 0},
+		{"12Q", -EINVAL, 0},   {"64M ", -EINVAL, 0},   {"64 ", -EINVAL, 0},
+		{"64  ", -EINVAL, 0},  {"64  M ", -EINVAL, 0}, {"64MM", -EINVAL, 0},
+		{"64MBi", -EINVAL, 0}, {"64MiBs", -EINVAL, 0}, {"64 Mi B", -EINVAL, 0},
+		{"64iB", -EINVAL, 0},  {"64BiB", -EINVAL, 0},  {"10%", -EINVAL, 0},
+		{"", -EINVAL, 0},      {"M", -EINVAL, 0},      {"-64M", -EINVAL, 0},
+		{"+64M", -EINVAL, 0},  {"0x40M", -EINVAL, 0},  {"1e3", -EINVAL, 0},
+		{"max", -EINVAL, 0},   {"64\xcd", -EINVAL, 0}, {"64M\n", -EINVAL, 0},
+		{"\t64M", -EINVAL, 0},
 	};
 
 	check_u64(parse_size, cases, ARRAY_SIZE(cases));
@@ -451,4 +460,16 @@ Test(parse, number_ends_with_its_character)
 		if (rest && cases[i].rest)
 			cr_expect_str_eq(rest, cases[i].rest);
 	}
+}
+
+Test(parse, signal_that_was_meant)
+{
+	cr_expect_str_eq(parse_signal_guess("TREM"), "TERM");
+	cr_expect_str_eq(parse_signal_guess("sigterrm"), "TERM");
+	cr_expect_str_eq(parse_signal_guess("usr"), "USR1");
+	cr_expect_str_eq(parse_signal_guess("ABORT"), "ABRT");
+	cr_expect_null(parse_signal_guess("900"));
+	cr_expect_null(parse_signal_guess("NOSUCH"));
+	cr_expect_null(parse_signal_guess(""));
+	cr_expect_null(parse_signal_guess("a name of more than sixteen bytes"));
 }

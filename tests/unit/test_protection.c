@@ -311,7 +311,10 @@ Test(protection, the_report_says_what_is_lost_and_how_to_get_it)
 	facts.features.load_error = -EPERM;
 	none = text_of(&facts, true);
 	cr_expect_not_null(strstr(none, "\nso\n  the programs do not load: Operation not "
-					"permitted\n  protection: \033[31mimpossible\033[0m\n"),
+					"permitted\n  protection: \033[31mimpossible\033[0m\n"
+					"  apoptosis run starts its command all the same, and "
+					"looks at its limit every 2 ms "
+					"to 1 s\n"),
 			   "%s", none);
 }
 

@@ -7,18 +7,48 @@
 
 #include "base/util.h"
 
-/* One place of a stack: MODULE, and the functions inlined into each other there. */
+/* One place of a stack: MODULE, and the functions inlined into each other there, "NAME@SOURCE". */
 struct place {
 	const char *module; /* NULL: in none */
 	const char *functions[3];
 };
 
-#define PLACES_MAX 8
+#define PLACES_MAX 12
 
-/* "FUNCTION" that the stack is put down to; "#N" for its N-th place without a name; "none". */
+static uint32_t module_of(struct recording *recording, const char *path)
+{
+	uint32_t i = 0;
+
+	if (!path)
+		return RECORDING_NONE;
+	while (i < recording->module_count && strcmp(recording->modules[i].path, path) != 0)
+		i++;
+	recording->modules[i].path = (char *)path;
+	recording->module_count = MAX(recording->module_count, (size_t)i + 1);
+	return i;
+}
+
+/* "FUNCTION" that the stack is put down to; "#N" for its N-th place without a name; "= RUNTIME"; "none". */
+static const char *name_of(const struct recording *recording, const struct recording_owner *owner)
+{
+	static char text[32];
+
+	if (owner->runtime) {
+		snprintf(text, sizeof(text), "= %s", runtime_name(owner->runtime));
+		return text;
+	}
+	if (owner->location == RECORDING_NONE)
+		return "none";
+	cr_assert_lt(owner->location, recording->location_count);
+	if (owner->function < recording->locations[owner->location].function_count)
+		return recording->locations[owner->location].functions[owner->function].name;
+	snprintf(text, sizeof(text), "#%u", owner->location);
+	return text;
+}
+
 static const char *owner_of(const struct place *places)
 {
-	static char text[16];
+	static char names[PLACES_MAX][3][128];
 	struct recording_module modules[PLACES_MAX] = {};
 	struct recording_function functions[PLACES_MAX][3] = {};
 	struct recording_location locations[PLACES_MAX] = {};
@@ -29,24 +59,28 @@ static const char *owner_of(const struct place *places)
 		.modules = modules, .locations = locations, .stacks = &stack, .stack_count = 1};
 
 	for (uint32_t i = 0; i < PLACES_MAX && (places[i].module || places[i].functions[0]); i++) {
-		modules[i].path = (char *)places[i].module;
 		for (size_t j = 0; j < 3 && places[i].functions[j]; j++) {
-			functions[i][j].name = (char *)places[i].functions[j];
+			char *at;
+
+			snprintf(names[i][j], sizeof(names[i][j]), "%s", places[i].functions[j]);
+			functions[i][j].name = names[i][j];
+			at = strchr(names[i][j], '@');
+			if (at) {
+				*at = '\0';
+				functions[i][j].source = at + 1;
+			}
 			locations[i].function_count++;
 		}
 		locations[i].functions = functions[i];
-		locations[i].module = places[i].module ? i : RECORDING_NONE;
+		locations[i].is_script = places[i].module && !strcmp(places[i].module, "script");
+		locations[i].module = locations[i].is_script
+					      ? RECORDING_NONE
+					      : module_of(&recording, places[i].module);
 		indices[stack.count++] = i;
 	}
-	recording.module_count = recording.location_count = stack.count;
+	recording.location_count = stack.count;
 	cr_assert_eq(recording_owners(&recording, &owner), 0);
-	if (owner.location == RECORDING_NONE)
-		return "none";
-	cr_assert_lt(owner.location, stack.count);
-	if (owner.function < locations[owner.location].function_count)
-		return locations[owner.location].functions[owner.function].name;
-	snprintf(text, sizeof(text), "#%u", owner.location);
-	return text;
+	return name_of(&recording, &owner);
 }
 
 static const struct owner_case {
@@ -88,8 +122,23 @@ static const struct owner_case {
 	 {{"/lib/libc.so.6", {}},
 	  {"/usr/lib/libc.so.6", {"memmove"}},
 	  {"/opt/jdk/lib/server/libjvm.so", {"CompactibleSpace::compact"}},
-	  {"/opt/jdk/lib/server/libjvm.so", {"VMThread::run"}}},
-	 "CompactibleSpace::compact"},
+	  {"/opt/jdk/lib/server/libjvm.so", {"VMThread::run"}},
+	  {"/lib/libc.so.6", {"start_thread"}}},
+	 "= the JVM"},
+	{"another one",
+	 {{"/lib/libc.so.6", {"__memmove_avx_unaligned_erms"}},
+	  {"/opt/jdk/lib/server/libjvm.so", {"Generation::promote"}},
+	  {"/opt/jdk/lib/server/libjvm.so", {"DefNewGeneration::copy_to_survivor_space"}}},
+	 "= the JVM"},
+	{"Java's library, by the names of three tools",
+	 {{"/opt/jdk/lib/server/libjvm.so", {"CollectedHeap::array_allocate"}},
+	  {"[jit]", {"Ljava/util/Arrays;::copyOf"}},
+	  {"[jit]", {"java/util/ArrayList.grow"}},
+	  {"[jit]", {"boolean java.util.ArrayList.add(java.lang.Object)"}},
+	  {"[jit]", {"java.util.List shop.Cart.rows(java.lang.String, int)"}},
+	  {"[jit]", {"Interpreter"}},
+	  {"[jit]", {"call_stub"}}},
+	 "java.util.List shop.Cart.rows(java.lang.String, int)"},
 	{"a static binary",
 	 {{"/server", {"__memset_avx2_unaligned_erms"}},
 	  {"/server", {"calloc"}},
@@ -107,6 +156,41 @@ static const struct owner_case {
 	  {"/server", {"<alloc::vec::Vec<T> as core::clone::Clone>::clone"}},
 	  {"/server", {"hashbrown::raw::RawTable<T>::reserve", "server::cache::put"}}},
 	 "server::cache::put"},
+	{"Rust, printing numbers",
+	 {{"/server", {"__rust_realloc"}},
+	  {"/server", {"alloc::raw_vec::RawVec<T,A>::grow_amortized"}},
+	  {"/server",
+	   {"<alloc::string::String as core::fmt::Write>::write_str",
+	    "<u32 as core::fmt::Display>::fmt"}},
+	  {"/server", {"<&T as core::fmt::Debug>::fmt", "<[T] as core::fmt::Debug>::fmt"}},
+	  {"/server", {"<T as alloc::string::ToString>::to_string", "server::log::line"}},
+	  {"/server", {"std::rt::lang_start::{{closure}}"}}},
+	 "server::log::line"},
+	{"Rust, traits of the program for types of the library, and the other way round",
+	 {{"/server",
+	   {"<(A, B) as core::clone::Clone>::clone",
+	    "<(server::Row, u8) as core::hash::Hash>::hash"}},
+	  {"/server", {"<alloc::vec::Vec<server::Row> as core::clone::Clone>::clone"}},
+	  {"/server",
+	   {"<alloc::vec::Vec<u8> as server::Ext<<u8 as core::ops::Add>::Output>>::extend"}}},
+	 "<alloc::vec::Vec<u8> as server::Ext<<u8 as core::ops::Add>::Output>>::extend"},
+	{"Rust, over a reference to a type of the program",
+	 {{"/server",
+	   {"<dyn core::any::Any>::is", "<[server::Row]>::sort",
+	    "<*mut T as core::fmt::Pointer>::fmt"}},
+	  {"/server", {"<&mut server::Rows as core::iter::IntoIterator>::into_iter"}}},
+	 "<&mut server::Rows as core::iter::IntoIterator>::into_iter"},
+	{"Rust's library is told by its sources too",
+	 {{"/server",
+	   {"grow_one<u8>@/rustc/90b35a6239c3d8bdabc530a6a0816f7ff89a0aaf/library/alloc/src/"
+	    "raw_vec.rs",
+	    "restock@src/main.rs"}}},
+	 "restock"},
+	{"C++, a lambda of the library's headers, and one's own",
+	 {{"/server", {"operator new"}},
+	  {"/server",
+	   {"_M_allocate@/usr/include/c++/12/bits/stl_vector.h", "operator()@/srv/shop.cc"}}},
+	 "operator()"},
 	{"Go, in the program's own package",
 	 {{"/server", {"runtime.memclrNoHeapPointers"}},
 	  {"/server", {"runtime.mallocgc"}},
@@ -123,6 +207,24 @@ static const struct owner_case {
 	  {"/server", {"main.main"}},
 	  {"/server", {"runtime.goexit"}}},
 	 "github.com/acme/store.(*Cache).Put"},
+	{"Go, on the stack of the scheduler, which shows nobody else",
+	 {{"/server", {"runtime.(*mspan).init"}},
+	  {"/server", {"runtime.(*mheap).allocSpan"}},
+	  {"/server", {"runtime.(*mheap).alloc.func1"}},
+	  {"/server", {"runtime.systemstack.abi0"}}},
+	 "= Go's runtime"},
+	{"Go, a collector's worker",
+	 {{"/server", {"runtime.(*gcWork).tryGet"}},
+	  {"/server", {"runtime.gcDrain"}},
+	  {"/server", {"runtime.gcBgMarkWorker"}},
+	  {"/server", {"runtime.goexit"}}},
+	 "= Go's runtime"},
+	{"Go, generic, with a method value and a closure",
+	 {{"/server", {"runtime.growslice"}},
+	  {"/server", {"slices.Insert[go.shape.[]uint8,go.shape.uint8]"}},
+	  {"/server", {"main.collect[go.shape.int].func1"}},
+	  {"/server", {"runtime.mapassign_faststr"}}},
+	 "main.collect[go.shape.int].func1"},
 	{"Go's names are not taken for a library's elsewhere",
 	 {{"/server", {"load.part.0"}}, {"/server", {"main"}}},
 	 "load.part.0"},
@@ -134,6 +236,53 @@ static const struct owner_case {
 	  {"[jit]", {"py::<module>:/app/main.py"}},
 	  {"/usr/bin/python3.12", {"main"}}},
 	 "py::Cache.fill:/app/cache.py"},
+	{"Python without any name of its own",
+	 {{"/lib/libc.so.6", {"__mmap64"}},
+	  {"/usr/bin/python3.11", {"pymalloc_pool_extend"}},
+	  {"/usr/bin/python3.11", {"list_append"}},
+	  {"/usr/bin/python3.11", {"_PyEval_EvalFrameDefault"}},
+	  {"/usr/bin/python3.11", {"Py_BytesMain"}},
+	  {"/lib/libc.so.6", {"__libc_start_main_impl"}},
+	  {"/usr/bin/python3.11", {"_start"}}},
+	 "= CPython"},
+	{"Python linked into a server",
+	 {{"/usr/bin/uwsgi", {"pymalloc_pool_extend"}},
+	  {"/usr/bin/uwsgi", {"unicode_new"}},
+	  {"/usr/bin/uwsgi", {"_PyEval_EvalFrameDefault.cold"}},
+	  {"/usr/bin/uwsgi", {"python_call"}},
+	  {"/usr/bin/uwsgi", {"_start"}}},
+	 "= CPython"},
+	{"Python: its library is not the program, what was installed is",
+	 {{"/usr/bin/python3.11", {"scan_once_unicode"}},
+	  {"/usr/bin/python3.11", {"JSONDecoder.raw_decode@/usr/lib/python3.11/json/decoder.py"}},
+	  {"/usr/bin/python3.11", {"loads@/usr/lib/python3.11/json/__init__.py"}},
+	  {"/usr/bin/python3.11", {"<module>@<frozen runpy>"}},
+	  {"[jit]", {"py::loads:/usr/lib/python3.12/json/__init__.py"}},
+	  {"[jit]", {"py::Rows.fetch:/srv/venv/lib/python3.12/site-packages/rows/db.py"}}},
+	 "py::Rows.fetch:/srv/venv/lib/python3.12/site-packages/rows/db.py"},
+	{"a script, whose functions may have any name",
+	 {{"/usr/bin/python3.11", {"PyList_Append"}},
+	  {"script", {"JSONDecoder.raw_decode@/usr/lib/python3.11/json/decoder.py"}},
+	  {"script", {"malloc@/app/rows.py"}},
+	  {"script", {"<module>@<frozen runpy>"}}},
+	 "malloc"},
+	{"a script that is called from a library in C",
+	 {{"/usr/bin/python3.11", {"PyList_Append"}},
+	  {"script", {"key@/srv/lib/python3.11/site-packages/rows/sort.py"}},
+	  {"/usr/bin/python3.11", {"list_sort"}},
+	  {"script", {"serve@/app/rows.py"}}},
+	 "key"},
+	{"a module in C of the library",
+	 {{"/usr/lib/python3.13/lib-dynload/_json.cpython-313-x86_64-linux-gnu.so",
+	   {"_parse_object_unicode"}},
+	  {"script", {"loads@/usr/lib/python3.13/json/__init__.py"}},
+	  {"script", {"parse@/app/rows.py"}}},
+	 "parse"},
+	{"a script of the library alone",
+	 {{"/usr/bin/python3.11", {"PyList_Append"}},
+	  {"script", {"loads@/usr/lib/python3.11/json/__init__.py"}},
+	  {"/usr/bin/python3.11", {"_start"}}},
+	 "= CPython"},
 	{"an interpreter that is one binary",
 	 {{"/usr/bin/python3.11", {"PyList_Append"}}, {"/app/native.so", {"build"}}},
 	 "build"},
@@ -158,7 +307,10 @@ static const struct owner_case {
 	 {{"/lib/libc.so.6", {"malloc"}},
 	  {"/usr/lib/libstdc++.so.6", {"operator new"}},
 	  {"/lib64/ld-linux-x86-64.so.2", {"_dl_start"}}},
-	 "_dl_start"},
+	 "= the C++ library"},
+	{"the start of a program",
+	 {{"/server", {"__libc_setup_tls"}}, {"/server", {"_start"}}},
+	 "= the C library"},
 	{"the kernel's own page",
 	 {{"[vdso]", {"__vdso_gettimeofday"}}, {"/server", {"tick"}}},
 	 "tick"},
@@ -170,6 +322,40 @@ Test(recording, a_stack_is_put_down_to_what_a_programmer_can_change)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		cr_expect_str_eq(owner_of(cases[i].places), cases[i].owner, "%s: %s, not %s",
 				 cases[i].what, owner_of(cases[i].places), cases[i].owner);
+}
+
+/* Beside what the interpreter that is linked in does, a server has code of its own. */
+Test(recording, a_program_with_python_linked_in_has_functions_of_its_own)
+{
+	struct recording_function interpreter = {.name = (char *)"_PyEval_EvalFrameDefault"};
+	struct recording_function helper = {.name = (char *)"python_call"};
+	struct recording_function own = {.name = (char *)"cache_fill"};
+	struct recording_module module = {.path = (char *)"/usr/bin/uwsgi"};
+	struct recording_location locations[] = {
+		{.functions = &helper, .function_count = 1},
+		{.functions = &interpreter, .function_count = 1},
+		{.functions = &own, .function_count = 1},
+	};
+	uint32_t python[] = {0, 1}, server[] = {2};
+	struct recording_stack stacks[] = {
+		{.locations = python, .count = ARRAY_SIZE(python)},
+		{.locations = server, .count = ARRAY_SIZE(server)},
+	};
+	const struct recording recording = {
+		.modules = &module,
+		.module_count = 1,
+		.locations = locations,
+		.location_count = ARRAY_SIZE(locations),
+		.stacks = stacks,
+		.stack_count = ARRAY_SIZE(stacks),
+	};
+	struct recording_owner owners[ARRAY_SIZE(stacks)];
+
+	cr_assert_eq(recording_owners(&recording, owners), 0);
+	cr_expect_eq(owners[0].runtime, RUNTIME_PYTHON);
+	cr_expect_eq(owners[0].location, RECORDING_NONE);
+	cr_expect_eq(owners[1].runtime, RUNTIME_NONE);
+	cr_expect_eq(owners[1].location, 2);
 }
 
 Test(recording, an_empty_one_is_freed)

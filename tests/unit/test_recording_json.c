@@ -90,12 +90,12 @@ Test(recording_json, a_full_document_is_exactly_this)
 		"\"lost_bytes\":50,\"trouble\":null,"
 		"\"mappings\":{\"heap\":1,\"stack\":2,\"anon\":3,\"file\":4,\"shmem\":5},"
 		"\"top\":[{\"function\":\"load\",\"source\":\"server.c\",\"line\":42,"
-		"\"module\":\"/usr/bin/server\",\"offset\":\"0x1000\",\"bytes\":800,"
-		"\"share\":0.8},"
+		"\"module\":\"/usr/bin/server\",\"offset\":\"0x1000\",\"runtime\":null,"
+		"\"bytes\":800,\"share\":0.8},"
 		"{\"function\":null,\"source\":null,\"line\":null,\"module\":null,"
-		"\"offset\":null,\"bytes\":100,\"share\":0.1},"
+		"\"offset\":null,\"runtime\":null,\"bytes\":100,\"share\":0.1},"
 		"{\"function\":null,\"source\":null,\"line\":null,\"module\":null,"
-		"\"offset\":null,\"bytes\":50,\"share\":0.05}],"
+		"\"offset\":null,\"runtime\":null,\"bytes\":50,\"share\":0.05}],"
 		"\"modules\":[{\"path\":\"/lib/libc.so.6\",\"build_id\":\"ab12\","
 		"\"error\":null},"
 		"{\"path\":\"/usr/bin/server\",\"build_id\":null,\"error\":\"why\"}],"
@@ -117,6 +117,55 @@ Test(recording_json, a_full_document_is_exactly_this)
 		"\"rows\":[[-2.0,1234,368640,40960,409600,4096000,4096,8192,12288,16384]],"
 		"\"marks\":[{\"name\":\"line\",\"ms\":0.0},{\"name\":\"signal\",\"ms\":0.5},"
 		"{\"name\":\"exit\",\"ms\":12.0}]}}\n");
+}
+
+/* They come after what is heavier, and they are one, whatever function it was. */
+Test(recording_json, runtimes_never_come_first)
+{
+	struct recording_function load = {.name = "load"},
+				  promote = {.name = "Generation::promote"};
+	struct recording_function extend = {.name = "pymalloc_pool_extend"},
+				  list = {.name = "list_resize"};
+	struct recording_module modules[] = {
+		{.path = "/opt/jdk/lib/server/libjvm.so"},
+		{.path = "/usr/lib/libpython3.11.so.1.0"},
+		{.path = "/srv/server"},
+	};
+	struct recording_location locations[] = {
+		{.module = 0, .functions = &promote, .function_count = 1},
+		{.module = 1, .functions = &extend, .function_count = 1},
+		{.module = 1, .functions = &list, .function_count = 1},
+		{.module = 2, .functions = &load, .function_count = 1},
+	};
+	uint32_t indices[] = {0, 1, 2, 3};
+	struct recording_stack stacks[] = {
+		{.bytes = 500, .locations = &indices[0], .count = 1},
+		{.bytes = 400, .locations = &indices[1], .count = 1},
+		{.bytes = 300, .locations = &indices[2], .count = 1},
+		{.bytes = 100, .locations = &indices[3], .count = 1},
+		{.bytes = 900},
+	};
+	struct recording recording = {
+		.recorded_bytes = 2200,
+		.modules = modules,
+		.module_count = ARRAY_SIZE(modules),
+		.locations = locations,
+		.location_count = ARRAY_SIZE(locations),
+		.stacks = stacks,
+		.stack_count = ARRAY_SIZE(stacks),
+	};
+	struct incident incident = {.recording = &recording};
+	json_t *document = recording_json(&incident), *top = json_object_get(document, "top");
+	const json_t *first = json_array_get(top, 0), *second = json_array_get(top, 1);
+
+	cr_assert_eq(json_array_size(top), 4);
+	cr_expect_str_eq(json_string_value(json_object_get(first, "function")), "load");
+	cr_expect_str_eq(json_string_value(json_object_get(second, "runtime")), "CPython");
+	cr_expect_eq(json_integer_value(json_object_get(second, "bytes")), 700);
+	cr_expect(json_is_null(json_object_get(second, "function")));
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(top, 2), "runtime")),
+			 "the JVM");
+	json_decref(document);
 }
 
 Test(recording_json, an_empty_one_says_what_is_not_known)

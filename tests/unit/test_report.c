@@ -132,6 +132,13 @@ Test(report, a_page_says_who_allocated_and_what_is_missing)
 		    "No names for places in /srv/app/api (1 of 2).\n");
 }
 
+Test(report, what_a_runtime_allocated_is_put_down_to_it)
+{
+	expect_part("{\"recording\":{\"top\":[{\"share\":1,\"bytes\":1024,\"function\":null,"
+		    "\"source\":null,\"runtime\":\"the JVM\"}]}}",
+		    "  100.0 %    1.0 KiB  the JVM itself\n");
+}
+
 Test(report, names_longer_than_a_screen_are_cut_at_a_character)
 {
 	char json[1024] = "{\"recording\":{\"top\":[{\"share\":1,\"bytes\":1,\"function\":\"";

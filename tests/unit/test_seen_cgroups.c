@@ -57,3 +57,46 @@ Test(seen_cgroups, the_path_of_one_that_is_gone_is_known)
 	seen_cgroups_free(seen);
 	cgroup_tree_free(tree);
 }
+
+/* What the kernel side says of a cgroup: names, the lowest first. */
+#define PATH(id, text)             \
+	((struct apo_cgroup_path){ \
+		.cgroup = (id), .length = sizeof(text) - 1, .is_whole = 1, .names = text})
+
+Test(seen_cgroups, one_that_was_gone_before_it_was_asked_for_has_the_path_that_the_kernel_side_says)
+{
+	struct apo_cgroup_path cut = PATH(7, "x\0"), unended = PATH(8, "x"),
+			       long_one = PATH(9, "x\0");
+	struct cgroup_tree *tree;
+	struct seen_cgroups *seen;
+	char *rel = NULL;
+
+	fixture_file("sys/fs/cgroup/cgroup.procs", "");
+	fixture_file("sys/fs/cgroup/cgroup.controllers", "memory\n");
+	tree = fixture_cgroup_tree(MOUNTINFO);
+	seen = seen_cgroups_new(tree);
+	cr_assert_not_null(seen);
+	cut.is_whole = 0;
+	long_one.length = sizeof(long_one.names) + 1;
+
+	seen_cgroups_take(seen, &PATH(5, "web.service\0system.slice\0"));
+	seen_cgroups_take(seen, &PATH(6, ""));
+	seen_cgroups_take(seen, &cut);
+	seen_cgroups_take(seen, &unended);
+	seen_cgroups_take(seen, &long_one);
+	cr_assert_eq(seen_cgroups_path(seen, 5, &rel), 0);
+	cr_expect_str_eq(rel, "/system.slice/web.service");
+	free(rel);
+	cr_assert_eq(seen_cgroups_path(seen, 6, &rel), 0);
+	cr_expect_str_eq(rel, "/");
+	free(rel);
+	for (uint64_t id = 7; id <= 9; id++)
+		cr_expect_eq(seen_cgroups_path(seen, id, &rel), -ESTALE, "%d", (int)id);
+	/* The kernel uses an id again, long after. */
+	seen_cgroups_take(seen, &PATH(5, "db.service\0system.slice\0"));
+	cr_assert_eq(seen_cgroups_path(seen, 5, &rel), 0);
+	cr_expect_str_eq(rel, "/system.slice/db.service");
+	free(rel);
+	seen_cgroups_free(seen);
+	cgroup_tree_free(tree);
+}

@@ -69,10 +69,7 @@ Test(status_json, ready_of_all_and_of_run)
 			 "%s", text);
 }
 
-#define SELF                                                                       \
-	"; memory locked, responder in real time, room for 65536 descriptors and " \
-	"4096 limits"
-
+/* What is as it should be is not said. */
 Test(status_json, ready_in_words)
 {
 	_cleanup_free_ char *text = NULL;
@@ -86,24 +83,26 @@ Test(status_json, ready_in_words)
 	ready.limit_bytes = APO_UNLIMITED;
 	cr_expect_eq(ready_text(file, &ready), 0);
 	ready.has_guard = false;
+	ready.self.is_locked = ready.self.is_realtime = false;
 	ready.triggers = (struct trigger_names){3, {"growth", "tick", "reclaim"}};
 	cr_expect_eq(ready_text(file, &ready), 0);
 	fclose(file);
 	cr_expect_str_eq(text,
 			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, raised when it "
-			 "is nearly reached; triggers: growth reclaim" SELF "\n"
+			 "is nearly reached; triggers: growth reclaim\n"
 			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, reserve 25.0 "
-			 "MiB; triggers: growth reclaim" SELF "\n"
+			 "MiB; triggers: growth reclaim\n"
 			 "12:00:00.000Z ready    guarding /a\\nb: limit unlimited, reserve 25.0 "
-			 "MiB; triggers: growth reclaim" SELF "\n"
+			 "MiB; triggers: growth reclaim\n"
 			 "12:00:00.000Z ready    guarding every limited cgroup; triggers: growth "
-			 "tick reclaim" SELF "\n",
+			 "tick reclaim; memory not locked; responder not in real time\n",
 			 "%s", text);
 }
 
 static struct status_limit limits[] = {
 	{.path = "/a\tb",
 	 .key = {.cgroup_id = 77, .policy = 1},
+	 .workload = {.container = "till", .pod = "till-7f", .pod_namespace = "shop"},
 	 .why = "--cgroup /a, the nearest guard at or above /a/b",
 	 .guard = "web",
 	 .account = {.last_ns = 5 * NSEC_PER_SEC,
@@ -130,6 +129,7 @@ static struct status_limit limits[] = {
 /* A comm that fills its field has no NUL. */
 static struct status_process processes[] = {
 	{.pid = 5,
+	 .python_version = 0x30b,
 	 .account = {.comm = "small\n",
 		     .rss_pages = {1, 2, 3, 4},
 		     .peak_pages = 9,
@@ -171,6 +171,8 @@ static struct status full(void)
 			 .memory_bytes = 10 * MIB,
 			 .cpu_ns = 2 * NSEC_PER_SEC,
 			 .history_trouble = "disk",
+			 .metrics_trouble = "full",
+			 .metrics_unserved = "taken",
 			 .refused = "a.conf:1: wrong\n"},
 		.page_bytes = 4096,
 		.limits = limits,
@@ -179,7 +181,7 @@ static struct status full(void)
 		.process_count = ARRAY_SIZE(processes),
 		.gaps = gaps,
 		.gap_count = ARRAY_SIZE(gaps),
-		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+		.counters = {100, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
 		.cost = {.checks_per_s = 2.5,
 			 .programs = {{.hook = hook_find("on_tick"),
 				       .is_attached = true,
@@ -187,8 +189,8 @@ static struct status full(void)
 				       .ns = 250000},
 				      {.hook = hook_find("on_rss_stat")}},
 			 .program_count = 2},
-		.responder_late = 12,
-		.answers_lost = 13,
+		.responder_late = 13,
+		.answers_lost = 14,
 		.verdicts = {[VERDICT_SAVED] = 2, [VERDICT_TOO_LATE] = 1},
 	};
 }
@@ -207,9 +209,11 @@ Test(status_json, a_full_document_is_exactly_this)
 		",\"self\":{\"mode\":\"daemon\",\"pid\":42,\"version\":\"0.1.0\","
 		"\"since\":\"2026-01-31T11:58:20.000000Z\",\"seconds\":100.0,"
 		"\"triggers\":[\"growth\",\"tick\"],\"memory_bytes\":10485760,"
-		"\"cpu_seconds\":2.0,\"history_trouble\":\"disk\",\"configuration_refused\":\"a."
-		"conf:1: wrong\\n\"}"
+		"\"cpu_seconds\":2.0,\"history_trouble\":\"disk\",\"metrics_trouble\":\"full\","
+		"\"metrics_unserved\":\"taken\","
+		"\"configuration_refused\":\"a.conf:1: wrong\\n\"}"
 		",\"limits\":[{\"cgroup\":\"/a\\tb\",\"cgroup_id\":77,"
+		"\"container\":\"till\",\"namespace\":\"shop\",\"pod\":\"till-7f\","
 		"\"policy\":1,\"policy_from\":\"--cgroup /a, the nearest guard at or above "
 		"/a/b\",\"guard\":\"web\",\"mode\":\"lends\",\"checked\":true,\"need_bytes\":40960,"
 		"\"peak_need_bytes\":81920,\"limit_bytes\":1048576,\"headroom_bytes\":1007616,"
@@ -222,7 +226,9 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"oom_kills_uncaught\":4,\"verdicts\":{\"open\":0,\"saved\":2,\"ended\":0,\"too "
 		"late\":0,"
 		"\"needless\":0,\"ignored\":0,\"missed\":0,\"dry run\":0}},"
-		"{\"cgroup\":null,\"cgroup_id\":78,\"policy\":0,\"policy_from\":null,"
+		"{\"cgroup\":null,\"cgroup_id\":78,"
+		"\"container\":null,\"namespace\":null,\"pod\":null,\"policy\":0,\"policy_from\":"
+		"null,"
 		"\"guard\":null,\"mode\":null,\"checked\":false,\"need_bytes\":0,"
 		"\"peak_need_bytes\":0,"
 		"\"limit_bytes\":null,\"headroom_bytes\":null,\"lent_bytes\":0,"
@@ -235,10 +241,11 @@ Test(status_json, a_full_document_is_exactly_this)
 		"\"ignored\":0,\"missed\":0,\"dry run\":0}}],"
 		"\"processes\":[{\"pid\":5,\"comm\":\"small\\n\",\"rss_bytes\":{\"file\":4096,"
 		"\"anon\":8192,\"swap\":12288,\"shmem\":16384},\"peak_bytes\":36864,"
-		"\"rate_bytes_per_s\":4096,\"faults\":11,\"cgroup_id\":77},"
+		"\"rate_bytes_per_s\":4096,\"faults\":11,\"cgroup_id\":77,\"interpreter\":"
+		"\"CPython 3.11\"},"
 		"{\"pid\":6,\"comm\":\"abcdefghijklmnop\",\"rss_bytes\":{\"file\":0,"
 		"\"anon\":2097152,\"swap\":0,\"shmem\":0},\"peak_bytes\":2457600,"
-		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78}],"
+		"\"rate_bytes_per_s\":0,\"faults\":0,\"cgroup_id\":78,\"interpreter\":null}],"
 		"\"gaps\":[{\"cgroup\":\"/a\\tc\",\"cgroup_id\":null,\"reason\":\"gone\","
 		"\"partial\":false,\"text\":\"is removed: nothing is guarded there until it is "
 		"made anew\",\"remedy\":\"nothing, if what runs there is stopped\"},"
@@ -248,7 +255,8 @@ Test(status_json, a_full_document_is_exactly_this)
 		"--reserve\"}],"
 		"\"counters\":{\"checks\":100,\"trips\":2,\"warns\":3,\"sent\":4,\"busy\":5,"
 		"\"delegated\":6,\"lost_records\":7,\"map_full\":8,\"subtree_cut\":9,"
-		"\"oom_kills\":10,\"samples\":11,\"responder_late\":12,\"answers_lost\":13},"
+		"\"oom_kills\":10,\"samples\":11,\"oom_kills_uncaught\":12,\"responder_late\":13,"
+		"\"answers_lost\":14},"
 		"\"checks_per_s\":2.5,\"programs\":[{\"name\":\"on_tick\",\"point\":\"hrtimer_"
 		"expire_entry\",\"trigger\":\"tick\",\"attached\":true,\"runs\":1000,\"ns\":"
 		"250000},{\"name\":\"on_rss_stat\",\"point\":\"rss_stat\",\"trigger\":"
@@ -292,6 +300,8 @@ Test(status_json, the_table_lists_processes_by_size)
 		"apoptosis 0.1.0 daemon, process 42, up 1m40s; takes 10.0 MiB and 2.00 % of a CPU; "
 		"triggers: growth tick\n"
 		"the history is not written: disk\n"
+		"the metrics are not written: full\n"
+		"the metrics are not served: taken\n"
 		"the configuration is as it was before: a.conf:1: wrong\\n; to do: mend that, then "
 		"have it read again by SIGHUP\n"
 		"       NEED       PEAK      LIMIT       ROOM LEAST ROOM         RATE TO LIMIT "

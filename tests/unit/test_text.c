@@ -124,3 +124,44 @@ Test(text, json_size_is_an_upper_bound)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		cr_expect_eq(text_json_size(cases[i].raw), cases[i].size, "case %zu", i);
 }
+
+Test(text, distance_counts_what_fingers_do)
+{
+	static const struct {
+		const char *a, *b;
+		size_t distance;
+	} cases[] = {
+		{"", "", 0},
+		{"a", "", 1},
+		{"status", "statu", 1},
+		{"trem", "term", 1},
+		{"airbg", "airbag", 1},
+		{"watch", "wacth", 1},
+		{"kitten", "sitting", 3},
+		{"abc", "xyz", 3},
+		{"reserve", "resevre", 1},
+		{"abcdef", "uvwxyz", TEXT_LIKE_MAX + 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cr_expect_eq(text_distance(cases[i].a, cases[i].b), cases[i].distance, "case %zu",
+			     i);
+		cr_expect_eq(text_distance(cases[i].b, cases[i].a), cases[i].distance, "case %zu",
+			     i);
+	}
+}
+
+Test(text, guess_is_the_first_of_the_nearest_if_half_of_it_is_right)
+{
+	struct text_guess guess = {.word = "term"};
+
+	text_guess_offer(&guess, "x");
+	cr_expect_null(guess.nearest);
+	text_guess_offer(&guess, "tramp");
+	text_guess_offer(&guess, "trem");
+	text_guess_offer(&guess, "terms");
+	cr_expect_str_eq(guess.nearest, "trem");
+	guess = (struct text_guess){.word = "ps"};
+	text_guess_offer(&guess, "top");
+	cr_expect_null(guess.nearest);
+}

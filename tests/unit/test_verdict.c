@@ -282,8 +282,8 @@ Test(verdict, running_on_below_the_reserve_is_ignored)
 
 Test(verdict, hanging_at_a_limit_without_an_oom_killer_is_said)
 {
-	static const char hangs[] = "hangs at its limit, where the OOM killer is disabled "
-				    "(memory.oom_control): kill it, or raise the limit";
+	static const char hangs[] = "hangs at its limit, no OOM killer acts "
+				    "(memory.oom_control): kill it or raise the limit";
 	struct incident i = running_with(-1);
 
 	i.after.hangs = true;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -152,8 +153,8 @@ int file_write_nonblock(int dirfd, const char *path, const char *text)
 	return write_once(dirfd, path, text, O_NONBLOCK);
 }
 
-/* Lets render write the whole content to fd, which it takes over, and brings it to the disk. */
-static int render_file(int fd, int (*render)(FILE *out, void *userdata), void *userdata)
+/* Lets render write the whole content to fd, which it takes over, and brings it to the disk if it is to last. */
+static int render_file(int fd, bool lasts, int (*render)(FILE *out, void *userdata), void *userdata)
 {
 	FILE *out = fdopen(fd, "w");
 	int r;
@@ -171,7 +172,7 @@ static int render_file(int fd, int (*render)(FILE *out, void *userdata), void *u
 	/* An earlier write may have failed without fflush() having anything left to do. */
 	if (r == 0 && ferror(out))
 		r = -EIO;
-	if (r == 0 && fsync(fileno(out)) != 0)
+	if (r == 0 && lasts && fsync(fileno(out)) != 0)
 		r = -errno;
 	if (fclose(out) != 0 && r == 0)
 		r = -errno;
@@ -190,8 +191,8 @@ static int sync_directory(int dirfd)
 	return 0;
 }
 
-int file_write_atomic(int dirfd, const char *name, mode_t mode,
-		      int (*render)(FILE *out, void *userdata), void *userdata)
+static int write_whole(int dirfd, const char *name, mode_t mode, bool lasts,
+		       int (*render)(FILE *out, void *userdata), void *userdata)
 {
 	_cleanup_close_ int fd = -1;
 	char temporary[32];
@@ -210,12 +211,24 @@ int file_write_atomic(int dirfd, const char *name, mode_t mode,
 		return -errno;
 	r = fchmod(fd, mode) == 0 ? 0 : -errno;
 	if (r == 0)
-		r = render_file(TAKE_FD(fd), render, userdata);
+		r = render_file(TAKE_FD(fd), lasts, render, userdata);
 	if (r == 0 && renameat(dirfd, temporary, dirfd, name) != 0)
 		r = -errno;
 	if (r < 0) {
 		unlinkat(dirfd, temporary, 0);
 		return r;
 	}
-	return sync_directory(dirfd);
+	return lasts ? sync_directory(dirfd) : 0;
+}
+
+int file_write_atomic(int dirfd, const char *name, mode_t mode,
+		      int (*render)(FILE *out, void *userdata), void *userdata)
+{
+	return write_whole(dirfd, name, mode, true, render, userdata);
+}
+
+int file_write_passing(int dirfd, const char *name, mode_t mode,
+		       int (*render)(FILE *out, void *userdata), void *userdata)
+{
+	return write_whole(dirfd, name, mode, false, render, userdata);
 }

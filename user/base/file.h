@@ -53,3 +53,9 @@ int file_write_nonblock(int dirfd, const char *path, const char *text);
  */
 int file_write_atomic(int dirfd, const char *name, mode_t mode,
 		      int (*render)(FILE *out, void *userdata), void *userdata);
+/*
+ * The same for what is written anew all the time and is nothing worth after a power cut: without fsync, so that no
+ * disk is woken for it.
+ */
+int file_write_passing(int dirfd, const char *name, mode_t mode,
+		       int (*render)(FILE *out, void *userdata), void *userdata);

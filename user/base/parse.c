@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "base/util.h"
 
 #define FRACTION_DIGITS 18 /* 10^18 fits 64 bits; further digits are below any unit here */
@@ -107,7 +108,9 @@ static int size_shift(const char *suffix)
 	letter = strchr(letters, *suffix & ~0x20);
 	if (!letter || *letter == '\0')
 		return -EINVAL;
-	if (suffix[1] != '\0' && strcasecmp(suffix + 1, "iB") != 0)
+	suffix++;
+	if (*suffix != '\0' && strcasecmp(suffix, "B") != 0 && strcasecmp(suffix, "i") != 0 &&
+	    strcasecmp(suffix, "iB") != 0)
 		return -EINVAL;
 	return (int)(letter - letters + 1) * 10;
 }
@@ -116,10 +119,14 @@ int parse_size(const char *s, uint64_t *ret_bytes)
 {
 	struct decimal number = {0};
 	int r = scan_decimal(&s, &number);
+	size_t blanks;
 	int shift;
 
 	if (r == -EINVAL)
 		return r;
+	blanks = strspn(s, " ");
+	if (s[blanks]) /* blanks alone are no unit */
+		s += blanks;
 	shift = size_shift(s);
 	if (shift < 0)
 		return shift;
@@ -336,6 +343,22 @@ int parse_signal(const char *s, int *ret_signal)
 		}
 	}
 	return parse_realtime_signal(s, ret_signal);
+}
+
+const char *parse_signal_guess(const char *s)
+{
+	char upper[16] = "";
+	struct text_guess guess = {.word = upper};
+
+	if (strncasecmp(s, "SIG", 3) == 0)
+		s += 3;
+	for (size_t i = 0; i + 1 < sizeof(upper) && s[i]; i++)
+		upper[i] = (char)toupper((unsigned char)s[i]);
+	for (int i = 1; i < (int)ARRAY_SIZE(signal_names); i++) {
+		if (signal_names[i] && i != SIGKILL && i != SIGSTOP)
+			text_guess_offer(&guess, signal_names[i]);
+	}
+	return guess.nearest;
 }
 
 const char *signal_name(int signal)

@@ -16,8 +16,8 @@
 int parse_u64(const char *s, uint64_t *ret);
 
 /*
- * Bytes: a number with an optional suffix K, M, G, T, P, or KiB, MiB, GiB, TiB, PiB, or B, in any
- * case. All are powers of 1024; KB and MB, which mean two things, are refused. A fraction needs a
+ * Bytes: a number with an optional suffix K, M, G, T, P, each also as Ki, KB or KiB, or B, in any
+ * case and after blanks. All are powers of 1024, as memory tools mean them. A fraction needs a
  * suffix above B ("1.5G") and is rounded down to a byte.
  */
 int parse_size(const char *s, uint64_t *ret_bytes);
@@ -40,6 +40,9 @@ int parse_duration(const char *s, uint64_t *ret_ns);
  * 1 to 31 and SIGRTMIN to SIGRTMAX of this C library. KILL and STOP parse.
  */
 int parse_signal(const char *s, int *ret_signal);
+
+/* The name of a signal that a process can handle, which is like this one, as "TERM" is like "sigtrem"; or NULL. */
+const char *parse_signal_guess(const char *s);
 
 /* 1 to INT_MAX. */
 int parse_pid(const char *s, pid_t *ret_pid);

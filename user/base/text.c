@@ -193,25 +193,44 @@ bool text_has_word(const char *list, const char *separators, const char *word)
 
 size_t text_distance(const char *a, const char *b)
 {
-	size_t distances[TEXT_WORD_MAX + 1]; /* of the first i bytes of a to those of b so far */
+	/* Of the first i bytes of a to the first j of b, j - 1 and j - 2. */
+	size_t rows[3][TEXT_WORD_MAX + 1];
+	size_t *row = rows[0], *before = rows[1], *second = rows[2];
 	size_t a_length = strlen(a), b_length = strlen(b);
 
 	if (a_length > TEXT_WORD_MAX)
 		return TEXT_LIKE_MAX + 1;
 	for (size_t i = 0; i <= a_length; i++)
-		distances[i] = i;
+		row[i] = i;
 	for (size_t j = 0; j < b_length; j++) {
-		size_t diagonal = distances[0]++;
+		size_t *spare = second;
 
+		second = before;
+		before = row;
+		row = spare;
+		row[0] = j + 1;
 		for (size_t i = 0; i < a_length; i++) {
-			size_t changed = diagonal + (a[i] != b[j]);
-			size_t added = MIN(distances[i], distances[i + 1]) + 1;
+			size_t changed = before[i] + (a[i] != b[j]);
+			size_t added = MIN(row[i], before[i + 1]) + 1;
 
-			diagonal = distances[i + 1];
-			distances[i + 1] = MIN(changed, added);
+			row[i + 1] = MIN(changed, added);
+			if (i && j && a[i] == b[j - 1] && a[i - 1] == b[j])
+				row[i + 1] = MIN(row[i + 1], second[i - 1] + 1);
 		}
 	}
-	return MIN(distances[a_length], (size_t)TEXT_LIKE_MAX + 1);
+	return MIN(row[a_length], (size_t)TEXT_LIKE_MAX + 1);
+}
+
+void text_guess_offer(struct text_guess *guess, const char *offered)
+{
+	size_t distance = text_distance(guess->word, offered);
+
+	if (distance > TEXT_LIKE_MAX || distance * 2 > MAX(strlen(guess->word), strlen(offered)))
+		return;
+	if (guess->nearest && distance >= guess->distance)
+		return;
+	guess->distance = distance;
+	guess->nearest = offered;
 }
 
 int text_refuse(char **ret_error, const char *format, ...)

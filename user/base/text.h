@@ -43,11 +43,22 @@ bool text_ends_with(const char *s, const char *suffix);
 bool text_has_word(const char *list, const char *separators, const char *word);
 
 /*
- * How many characters are to be added, removed or changed to make b of a; more than TEXT_LIKE_MAX where they are
- * not alike.
+ * How many characters are to be added, removed or changed, or swapped with the next, to make b of a; more than
+ * TEXT_LIKE_MAX where they are not alike.
  */
 #define TEXT_LIKE_MAX 3
 size_t text_distance(const char *a, const char *b);
+
+/*
+ * What somebody may have meant by a word that is none. Begin with {.word = ...}, offer the words that there are; the
+ * first of the nearest is then in `nearest`. Only what is like it counts: at least half of the word is right.
+ */
+struct text_guess {
+	const char *word;
+	const char *nearest; /* of those offered; NULL: none is like it */
+	size_t distance;     /* of that one */
+};
+void text_guess_offer(struct text_guess *guess, const char *offered);
 
 /*
  * Formats a line for the user, which says what is refused and what to give instead, into *ret_error

@@ -18,6 +18,7 @@ int worker_start(struct worker *worker, size_t stack_bytes, void *(*fn)(void *us
 	pthread_attr_t attr;
 	int r;
 
+	__atomic_store_n(&worker->is_stopping, false, __ATOMIC_RELEASE);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, stack_bytes);
 	r = pthread_create(&worker->thread, &attr, fn, userdata);

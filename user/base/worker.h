@@ -22,6 +22,7 @@ struct worker {
 
 /* Before worker_start(), and before anything can wake it. 0 or -errno. */
 int worker_open(struct worker *worker, const char *name);
+/* Also anew, after worker_stop(). */
 int worker_start(struct worker *worker, size_t stack_bytes, void *(*fn)(void *userdata),
 		 void *userdata);
 /* Waits for its end; again from any state. */

@@ -23,6 +23,7 @@ int cmd_check_config(int argc, char **argv)
 {
 	struct config *config = NULL;
 	json_t *mistakes = NULL;
+	struct notifier_config notifier;
 	gid_t group;
 	struct options options;
 	int status = common_options(COMMAND_CHECK_CONFIG, argc, argv, &options);
@@ -33,6 +34,8 @@ int cmd_check_config(int argc, char **argv)
 		mistakes = json_array();
 	status = common_config(&options, tell, mistakes, &config);
 	if (!status && common_group(&options, config, tell, mistakes, &group))
+		status = EXIT_USAGE;
+	if (config && common_notifier(config_options(config), tell, mistakes, &notifier))
 		status = EXIT_USAGE;
 	if (mistakes)
 		status = common_written(json_write_line_new(stdout, json_pack("{s:o}", "mistakes",

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,8 @@ int common_config(const struct options *options, config_complain_fn complain, vo
 				  &where);
 
 	if (r) {
-		log_error("cannot read %s: %s", where ?: "the configuration", strerror(-r));
+		log_error("cannot read %s: %s%s", where ?: "the configuration", strerror(-r),
+			  r == -EACCES ? "; ask as root, by sudo" : "");
 		return r == -ENOMEM ? EXIT_RUNTIME : EXIT_USAGE;
 	}
 	mistakes = config_mistakes(*ret);
@@ -114,6 +116,52 @@ int common_group(const struct options *options, const struct config *config,
 			  name) >= 0)
 		complain(line, userdata);
 	return r;
+}
+
+#define NOBODY 65534
+
+/* 0 or -ENOENT. A number need not be known. */
+static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+	const struct passwd *user = getpwnam(name);
+	uint64_t number = NOBODY;
+
+	if (!user && strcmp(name, "nobody") != 0 &&
+	    (parse_u64(name, &number) || number >= UINT32_MAX))
+		return -ENOENT;
+	user = user ?: getpwuid((uid_t)number);
+	*ret_uid = user ? user->pw_uid : (uid_t)number;
+	*ret_gid = user ? user->pw_gid : NOBODY;
+	return 0;
+}
+
+int common_notifier(const struct options *options, config_complain_fn complain, void *userdata,
+		    struct notifier_config *ret)
+{
+	bool is_root = geteuid() == 0;
+	const char *name = options->hook_user ?: is_root ? "nobody" : NULL;
+	_cleanup_free_ char *line = NULL;
+	int r = 0;
+
+	*ret = (struct notifier_config){.uid = geteuid(), .gid = getegid(), .watch_fd = -1};
+	if (!options->hook && !options->webhook)
+		return 0;
+	if (name)
+		r = find_user(name, &ret->uid, &ret->gid);
+	if (!r && !is_root && ret->uid != geteuid())
+		r = -EPERM;
+	if (!r) {
+		ret->command = options->hook;
+		ret->url = options->webhook;
+		ret->events = options->hook_events;
+	} else if (asprintf(&line, "hook-user '%s': %s, so that no hook is run", name,
+			    r == -EPERM
+				    ? "only root can run hooks as somebody else"
+				    : "there is no such user: give the name or number of one") >=
+		   0) {
+		(complain ?: log_mistake)(line, userdata);
+	}
+	return r ? -ENOENT : 0;
 }
 
 static void on_signal(const struct signalfd_siginfo *info, void *userdata)

@@ -9,6 +9,7 @@
 #include "core/config.h"
 #include "core/options.h"
 #include "output/format.h"
+#include "sinks/notifier.h"
 
 /*
  * Parses the command line and sets the log level. -1: go on. Otherwise the exit status: 0 after
@@ -29,6 +30,13 @@ int common_config(const struct options *options, config_complain_fn complain, vo
  */
 int common_group(const struct options *options, const struct config *config,
 		 config_complain_fn complain, void *userdata, gid_t *ret);
+
+/*
+ * Which hooks are run, and as whom. A user that is not there, or cannot be had, is told `complain`: -ENOENT, and there
+ * are none.
+ */
+int common_notifier(const struct options *options, config_complain_fn complain, void *userdata,
+		    struct notifier_config *ret);
 
 /* What standard output is, as the environment tells: colour where NO_COLOR is not set. */
 struct terminal common_terminal(void);
@@ -56,5 +64,5 @@ int common_guard(const struct engine_config *config, struct common_guard *guard)
 /* Where the programs of the daemon are kept; NULL: nowhere. */
 const char *common_pin_dir(const struct options *options);
 
-/* Fills *ret from the options, except mode and is_wrapper. */
+/* Fills *ret from the options, except mode, is_wrapper and the hooks. */
 void common_engine_config(const struct options *options, FILE *out, struct engine_config *ret);

@@ -12,21 +12,25 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "cmd/common.h"
 #include "core/config.h"
 #include "engine/control.h"
 #include "engine/engine.h"
+#include "engine/leftovers.h"
 #include "engine/only_one.h"
 #include "sinks/history_db.h"
 #include "source/source.h"
 
 #define CONTROL_FD "APOPTOSIS_CONTROL_FD"
+#define DELETED " (deleted)" /* the kernel's mark */
 
 struct daemon {
 	const struct options *options; /* of the command line */
 	struct config *config;
 	gid_t control_group;
+	struct notifier_config notifier;
 	char **argv;	    /* with which it is started anew, */
 	char **environment; /* in this environment, with this one, */
 	char control_fd[40];
@@ -34,7 +38,7 @@ struct daemon {
 	char path[PATH_MAX]; /* from this file, which may be another by then */
 };
 
-/* --- who may ask --------------------------------------------------------------------------- */
+/* --- the configuration --------------------------------------------------------------------- */
 
 /* Logs it; the first is kept in *userdata. */
 static void on_mistake(const char *line, void *userdata)
@@ -47,23 +51,25 @@ static void on_mistake(const char *line, void *userdata)
 }
 
 /*
- * The configuration, with what it names on this machine. A group that is not there, or cannot be found at present, is
- * a mistake of a new one; at the start the machine is guarded all the same. The exit status; a mistake is logged, and in
- * *ret_mistake.
+ * The configuration, with what it names on this machine: into `daemon`, whose options are known. A group or a user that
+ * is not there, or cannot be found at present, is a mistake of a new one; at the start the machine is guarded all the
+ * same. The exit status; a mistake is logged, and in *ret_mistake.
  */
-static int read_config(const struct options *options, bool is_reload, struct config **ret,
-		       gid_t *ret_group, char **ret_mistake)
+static int read_config(struct daemon *daemon, bool is_reload, char **ret_mistake)
 {
 	struct config *config = NULL;
-	int status = common_config(options, on_mistake, ret_mistake, &config);
+	int status = common_config(daemon->options, on_mistake, ret_mistake, &config);
 
-	*ret_group = CONTROL_NO_GROUP;
-	if (!status && common_group(options, config, on_mistake, ret_mistake, ret_group) &&
+	daemon->control_group = CONTROL_NO_GROUP;
+	if (!status &&
+	    (common_group(daemon->options, config, on_mistake, ret_mistake,
+			  &daemon->control_group) |
+	     common_notifier(config_options(config), on_mistake, ret_mistake, &daemon->notifier)) &&
 	    is_reload)
 		status = EXIT_USAGE;
 	if (status)
 		config = config_free(config);
-	*ret = config;
+	daemon->config = config;
 	return status;
 }
 
@@ -101,15 +107,14 @@ static void reload(struct engine *engine, void *userdata)
 {
 	struct daemon *daemon = userdata;
 	_cleanup_free_ char *mistake = NULL;
-	struct config *config;
-	gid_t group;
+	struct daemon next = {.options = daemon->options};
 
-	if (read_config(daemon->options, true, &config, &group, &mistake)) {
+	if (read_config(&next, true, &mistake)) {
 		log_error("the configuration stays as it was");
 		engine_refuse_configuration(engine, mistake ?: "it cannot be read");
 		return;
 	}
-	config_free(config);
+	config_free(next.config);
 	log_info("starting anew with the configuration of now");
 	name_control_fd(daemon, engine_leave(engine));
 	execve(daemon->path, daemon->argv, daemon->environment);
@@ -141,6 +146,9 @@ static void remember_start(struct daemon *daemon, char **argv)
 	ssize_t length = readlink("/proc/self/exe", daemon->path, sizeof(daemon->path) - 1);
 
 	daemon->path[MAX(length, 0)] = '\0';
+	/* Replaced already: what is there now is the one that is to go on next time. */
+	if (text_ends_with(daemon->path, DELETED))
+		daemon->path[strlen(daemon->path) - strlen(DELETED)] = '\0';
 	daemon->argv = argv - 1; /* the program's name is before the command's */
 	daemon->inherited_fd = inherited_control_fd();
 	daemon->environment = copy_environment();
@@ -164,15 +172,29 @@ static const char *history_of(const struct daemon *daemon)
 	return options->no_history ? NULL : options->history ?: HISTORY_FILE_DEFAULT;
 }
 
+static const char *metrics_textfile_of(const struct daemon *daemon)
+{
+	bool is_told = daemon->options->metrics_textfile || daemon->options->no_metrics_textfile;
+
+	return (is_told ? daemon->options : config_options(daemon->config))->metrics_textfile;
+}
+
+static const char *metrics_listen_of(const struct daemon *daemon)
+{
+	bool is_told = daemon->options->metrics_listen || daemon->options->no_metrics_listen;
+
+	return (is_told ? daemon->options : config_options(daemon->config))->metrics_listen;
+}
+
 static int detach_all(const char *pin_dir)
 {
-	int n = pin_dir ? source_remove_kept(pin_dir) : 0;
+	int r = leftovers_remove(pin_dir);
 
-	if (n < 0 && n != -ENOENT) {
-		log_error("cannot remove what is kept in %s: %s", pin_dir, strerror(-n));
+	if (r < 0) {
+		log_error("cannot remove what is kept in %s: %s", pin_dir, strerror(-r));
 		return EXIT_RUNTIME;
 	}
-	log_info(n > 0 ? "what an earlier daemon has left is removed" : "nothing was left");
+	log_info(r ? "what an earlier daemon has left is removed" : "no programs were left");
 	return 0;
 }
 
@@ -195,9 +217,14 @@ static int run(struct daemon *daemon)
 	config.pin_dir = pin_dir_of(daemon);
 	config.mode = "daemon";
 	config.history = history_of(daemon);
-	config.has_control = true;
-	config.control_group = daemon->control_group;
-	config.control_fd = daemon->inherited_fd;
+	config.views = (struct views_config){
+		.has_control = true,
+		.control_group = daemon->control_group,
+		.control_fd = daemon->inherited_fd,
+		.metrics_textfile = metrics_textfile_of(daemon),
+		.metrics_listen = metrics_listen_of(daemon),
+	};
+	config.notifier = daemon->notifier;
 	return common_guard(&config, &guard);
 }
 
@@ -212,8 +239,7 @@ int cmd_daemon(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	remember_start(&daemon, argv);
-	status = read_config(&options, false, &daemon.config, &daemon.control_group, &mistake)
-			 ?: only_one_lock(&lock_fd);
+	status = read_config(&daemon, false, &mistake) ?: only_one_lock(&lock_fd);
 	if (!status)
 		status = options.detach_all ? detach_all(pin_dir_of(&daemon)) : run(&daemon);
 	config_free(daemon.config);

@@ -176,10 +176,9 @@ int cmd_report(int argc, char **argv)
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = dirfd < 0 ? -errno : report_dir_list(dirfd, &files, &count);
 	if (r) {
-		log_error("cannot read the reports in %s: %s; give the --report-dir that watch or "
-			  "run "
-			  "was given",
-			  dir, strerror(-r));
+		log_error("cannot read the reports in %s: %s; %s", dir, strerror(-r),
+			  r == -EACCES ? "they are root's: sudo apoptosis report"
+				       : "give the --report-dir that watch or run was given");
 		return EXIT_USAGE;
 	}
 	if (strcmp(what, "list") == 0)

@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "cmd/common.h"
 #include "source/rss.h"
@@ -50,6 +53,30 @@ static int add_cgroup(int root_fd, int proc_fd, struct rss_report *report, char 
 	return 0;
 }
 
+/* Of one that the kernel side did not come across: why not. The exit status. */
+static int explain_absence(int proc_fd, pid_t pid)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t leader = 0;
+	char path[32];
+	size_t size;
+
+	snprintf(path, sizeof(path), "%d/status", pid);
+	if (file_read(proc_fd, path, &text, &size) || parse_field_u64(text, "Tgid", &leader)) {
+		log_error("no process %d: give the pid of a running process", pid);
+		return EXIT_USAGE;
+	}
+	if (leader != (uint64_t)pid) {
+		log_error("%d is a thread of process %" PRIu64 ": give the pid of that", pid,
+			  leader);
+		return EXIT_USAGE;
+	}
+	log_error("process %d is there, but this kernel hides it from BPF programs: its memory "
+		  "cannot be counted",
+		  pid);
+	return EXIT_CANNOT;
+}
+
 /* Counts pages in the kernel; says what is wrong and returns the exit status. */
 static int count_pages(int root_fd, int proc_fd, pid_t pid, struct apo_rss *ret)
 {
@@ -64,10 +91,8 @@ static int count_pages(int root_fd, int proc_fd, pid_t pid, struct apo_rss *ret)
 		return EXIT_CANNOT;
 	}
 	r = rss_read(pid, ns.st_ino, machine.cpu_ids, ret);
-	if (r == -ESRCH) {
-		log_error("no process %d: give the pid of a running process", pid);
-		return EXIT_USAGE;
-	}
+	if (r == -ESRCH)
+		return explain_absence(proc_fd, pid);
 	if (r)
 		return EXIT_CANNOT; /* said by the source */
 	if (!ret->has_memory) {

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,36 +14,27 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
+#include "cmd/run_polling.h"
+#include "cmd/wrapped.h"
 #include "engine/engine.h"
 #include "sense/cgroup.h"
 #include "sense/cgroup_memory.h"
-
-#define EXIT_NOT_FOUND 127 /* as the shell has it */
-#define EXIT_NOT_EXECUTABLE 126
+#include "sinks/pressure.h"
 
 #define NAMES_MAX 100	 /* tries for a name that is not taken */
 #define REMOVE_TRIES 100 /* 1 s in all */
 #define REMOVE_PAUSE_NS (10 * NSEC_PER_MSEC)
 #define PIDS_SHOWN 8
 
-enum step { STEP_ATTACH = 1, STEP_EXEC };
-
-/* What kept the child from becoming the command. */
-struct failure {
-	enum step step;
-	int error; /* errno */
-};
-
 struct run {
 	const struct options *options;
 	struct engine *engine;
 	char *cgroup; /* made for the command; NULL: none */
 	int cgroup_dirfd;
-	pid_t child;
-	int gate;   /* a byte here lets the child start */
-	int failed; /* a struct failure; end of file: the command runs */
+	struct wrapped command;
 	int status; /* of the command, as a shell says it */
 	bool exited;
+	struct pressure_socket watch;
 };
 
 /* --- a cgroup of its own ------------------------------------------------------------------- */
@@ -239,149 +229,14 @@ static void remove_cgroup(struct run *run)
 
 /* --- the command --------------------------------------------------------------------------- */
 
-_Noreturn static void child_main(const struct run *run, int gate, int failed)
-{
-	struct failure failure = {.step = STEP_ATTACH};
-	char byte;
-
-	if (read(gate, &byte, 1) != 1)
-		_exit(EXIT_CANNOT); /* the parent is gone: the command would not be guarded */
-	if (run->cgroup)
-		failure.error = -cgroup_attach(run->cgroup_dirfd, 0);
-	if (!failure.error) {
-		sigprocmask(SIG_SETMASK, engine_inherited_mask(run->engine), NULL);
-		execvp(run->options->argv[0], run->options->argv);
-		failure = (struct failure){.step = STEP_EXEC, .error = errno};
-	}
-	while (write(failed, &failure, sizeof(failure)) < 0 && errno == EINTR)
-		;
-	_exit(EXIT_NOT_FOUND);
-}
-
-static int spawn(struct run *run)
-{
-	int gate[2] = {-1, -1}, failed[2] = {-1, -1};
-
-	if (pipe2(gate, O_CLOEXEC) || pipe2(failed, O_CLOEXEC))
-		return -errno;
-	run->child = fork();
-	if (run->child < 0)
-		return -errno;
-	if (!run->child) {
-		close(gate[1]);
-		close(failed[0]);
-		child_main(run, gate[0], failed[1]);
-	}
-	close(gate[0]);
-	close(failed[1]);
-	run->gate = gate[1];
-	run->failed = failed[0];
-	return 0;
-}
-
-/*
- * A signal to end that came while the kernel side was loading; 0: none. Called when the child waits
- * at the gate: an earlier signal is pending here, a later one is passed on to the child or reaches
- * it from the terminal.
- */
-static int pending_end(void)
-{
-	const struct timespec now = {};
-	sigset_t ends;
-
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	sigaddset(&ends, SIGQUIT);
-	return MAX(sigtimedwait(&ends, NULL, &now), 0);
-}
-
-/* Ends the child before it becomes the command: a closed gate has it exit. */
-static void call_off(struct run *run)
-{
-	run->gate = close_fd(run->gate);
-	run->failed = close_fd(run->failed);
-	while (waitpid(run->child, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
-/* Opens the gate. Returns the exit status of a failure, -1 if the command runs. */
-static int let_go(struct run *run)
-{
-	struct failure failure = {.step = STEP_EXEC};
-	const char *name = run->options->argv[0];
-
-	if (write(run->gate, "", 1) != 1)
-		failure.error = errno;
-	run->gate = close_fd(run->gate);
-	while (!failure.error && read(run->failed, &failure, sizeof(failure)) < 0 && errno == EINTR)
-		;
-	run->failed = close_fd(run->failed);
-	if (!failure.error)
-		return -1;
-	if (failure.step == STEP_ATTACH) {
-		log_error("cannot move '%s' into cgroup %s: %s", name, run->cgroup,
-			  strerror(failure.error));
-		return EXIT_CANNOT;
-	}
-	log_error("cannot run '%s': %s", name, strerror(failure.error));
-	return failure.error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-}
-
-/*
- * Job control: when the terminal stops its foreground job, this process stops with the command, or
- * the shell would wait on. At any other stop of the command it goes on.
- */
-static void stop_with_command(int signal_number)
-{
-	_cleanup_close_ int terminal = -1;
-
-	if (signal_number != SIGTSTP && signal_number != SIGTTIN && signal_number != SIGTTOU)
-		return;
-	terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	if (terminal >= 0 && tcgetpgrp(terminal) == getpgrp())
-		raise(SIGSTOP);
-}
-
 /* Reaps what has ended: the command, and the orphans it left, since we are their subreaper. */
 static void reap(struct run *run)
 {
-	int status;
-	pid_t pid;
+	int r = wrapped_reap(&run->command, &run->status);
 
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-		if (pid != run->child)
-			continue;
-		if (WIFSTOPPED(status)) {
-			stop_with_command(WSTOPSIG(status));
-			continue;
-		}
-		run->exited = true;
-		run->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	run->exited |= r > 0;
+	if (r) /* with no child left there is nothing to wait for, however it ended */
 		engine_finish(run->engine);
-	}
-	if (pid < 0 && errno == ECHILD)
-		engine_finish(run->engine); /* nothing is left to wait for, however it ended */
-}
-
-static bool asks_to_end(uint32_t signal_number)
-{
-	return signal_number == SIGINT || signal_number == SIGTERM || signal_number == SIGHUP ||
-	       signal_number == SIGQUIT;
-}
-
-/*
- * Signals of the terminal (SI_KERNEL) reach the command without us, except a hangup, which goes to
- * the leader of the session alone. Signals that we cause, as SIGPIPE when the reader of the events
- * is gone, are not for the command.
- */
-static bool is_for_command(const struct run *run, const struct signalfd_siginfo *info)
-{
-	if (info->ssi_signo == SIGPIPE || info->ssi_pid == (uint32_t)getpid() ||
-	    info->ssi_pid == (uint32_t)run->child)
-		return false;
-	return info->ssi_code != SI_KERNEL || info->ssi_signo == SIGHUP;
 }
 
 static void on_signal(const struct signalfd_siginfo *info, void *userdata)
@@ -390,10 +245,10 @@ static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 
 	if (info->ssi_signo == SIGCHLD)
 		reap(run);
-	else if (run->exited && asks_to_end(info->ssi_signo))
+	else if (run->exited && wrapped_asks_to_end(info->ssi_signo))
 		engine_stop(run->engine); /* no longer wait for a grace */
-	else if (!run->exited && is_for_command(run, info))
-		kill(run->child, (int)info->ssi_signo);
+	else if (!run->exited && wrapped_takes(&run->command, info))
+		kill(run->command.pid, (int)info->ssi_signo);
 }
 
 /* The exit status, once every trip is judged. */
@@ -415,25 +270,21 @@ static int guard_and_run(struct run *run)
 	int status = run->options->limit_bytes ? guard_own_cgroup(run)
 					       : guards_add_children(engine_guards(run->engine),
 								     &run->options->policy);
-	int r;
 
 	if (!status)
 		status = engine_start(run->engine, &events);
 	if (status)
 		return status;
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	r = spawn(run);
-	if (r) {
-		log_error("cannot start a process: %s", strerror(-r));
-		return EXIT_RUNTIME;
-	}
-	r = pending_end();
-	if (r) {
-		call_off(run);
-		return 128 + r;
-	}
-	engine_ready(run->engine, run->child);
-	status = let_go(run);
+	status = wrapped_prepare(&run->command, &(const struct wrapped_start){
+							.argv = run->options->argv,
+							.mask = engine_inherited_mask(run->engine),
+							.cgroup = run->cgroup,
+							.cgroup_dirfd = run->cgroup_dirfd,
+						});
+	if (status)
+		return status;
+	engine_ready(run->engine, run->command.pid);
+	status = wrapped_let_go(&run->command);
 	engine_loop(run->engine); /* until the child is reaped */
 	engine_settle(run->engine);
 	if (run->options->json || run->options->verbosity > 0)
@@ -441,25 +292,81 @@ static int guard_and_run(struct run *run)
 	return status >= 0 ? status : pass_on(run);
 }
 
+/*
+ * The command runs all the same where the kernel side cannot be had, unless that is refused, or a limit was asked for,
+ * which it would run without.
+ */
+static bool may_fall_back(const struct options *options, int status)
+{
+	return status == EXIT_CANNOT && !options->require_protection && !options->limit_bytes;
+}
+
+/* --- who can give memory back -------------------------------------------------------------- */
+
+#define WATCH_PERMYRIAD 8000 /* of the limit: a fifth is left to grow while caches are dropped */
+
+/*
+ * Lets the command hear of warnings. Not if somebody else has said what it is to watch, /dev/null for nothing, or if
+ * warnings are off. Where they were not asked for, others do not hear of them.
+ */
+static void offer_watch(struct run *run, struct options *options, struct notifier_config *config)
+{
+	const char *const directories[] = {"/run", getenv("XDG_RUNTIME_DIR") ?: "/tmp", "/tmp",
+					   NULL};
+	struct policy *policy = &options->policy;
+	int r;
+
+	if (options->no_pressure_watch || getenv(PRESSURE_WATCH) ||
+	    (options->warn_given && !policy->warn_permyriad))
+		return;
+	r = pressure_socket_open(directories, &run->watch);
+	if (r || setenv(PRESSURE_WATCH, run->watch.path, 1)) {
+		log_debug("the command will not hear when memory gets scarce: %s, ignoring",
+			  strerror(r ? -r : errno));
+		return;
+	}
+	unsetenv(PRESSURE_WRITE);
+	config->watch_fd = run->watch.fd;
+	if (options->warn_given)
+		return;
+	config->only_watchers = policy->warn_is_default = true;
+	policy->warn_permyriad = WATCH_PERMYRIAD;
+}
+
+/* There is nobody to tell any more, or nobody was to be had who would. */
+static void withdraw_watch(struct run *run)
+{
+	if (run->watch.fd >= 0)
+		unsetenv(PRESSURE_WATCH);
+	pressure_socket_close(&run->watch);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct options options;
 	struct engine_config config;
-	struct run run = {.options = &options, .cgroup_dirfd = -1, .gate = -1, .failed = -1};
+	struct run run = {.options = &options, .cgroup_dirfd = -1, .watch = PRESSURE_SOCKET_NONE};
 	int status = common_options(COMMAND_RUN, argc, argv, &options);
+	sigset_t mask;
 
 	if (status >= 0)
 		return status;
 	/* If SIGCHLD were inherited as ignored, children would end without a signal or a status. */
 	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
 	common_engine_config(&options, stderr, &config);
+	if (common_notifier(&options, NULL, NULL, &config.notifier))
+		return EXIT_USAGE;
 	config.mode = "run";
 	config.is_wrapper = true;
+	offer_watch(&run, &options, &config.notifier);
 	status = engine_new(&run.engine, &config);
-	if (status)
-		return status;
-	status = guard_and_run(&run);
-	remove_cgroup(&run);
-	engine_free(run.engine);
-	return status;
+	if (!status) {
+		status = guard_and_run(&run);
+		remove_cgroup(&run);
+		engine_free(run.engine);
+	}
+	withdraw_watch(&run);
+	return !run.command.pid && may_fall_back(&options, status) ? run_polling(&options, &mask)
+								   : status;
 }

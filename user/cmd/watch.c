@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cmd/commands.h"
 
+#include "base/util.h"
 #include "cmd/common.h"
 #include "engine/engine.h"
 
@@ -30,6 +31,10 @@ int cmd_watch(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	common_engine_config(&options, stdout, &config);
+	if (common_notifier(&options, NULL, NULL, &config.notifier))
+		return EXIT_USAGE;
 	config.mode = guard_mode_name(options.mode);
+	config.views.metrics_textfile = options.metrics_textfile;
+	config.views.metrics_listen = options.metrics_listen;
 	return common_guard(&config, &what);
 }

@@ -45,6 +45,9 @@ struct config {
 	size_t guard_count;
 	struct options options;
 	size_t mistakes;
+	config_look_fn look; /* NULL: nobody knows of workloads */
+	void *look_userdata;
+	bool needs_look; /* a guard is for more than a path shows */
 };
 
 /* --- a set --------------------------------------------------------------------------------- */
@@ -142,7 +145,13 @@ struct reader {
 static void complain(struct reader *reader, const char *file, const struct ini_key *at,
 		     const char *wrong)
 {
-	_cleanup_free_ char *line = ini_complaint(file, at, wrong);
+	const struct option_row *row = at->key ? config_option(at->key, false) : NULL;
+	struct ini_key shown = *at;
+	_cleanup_free_ char *line = NULL;
+
+	if (row && (row->commands & OPTION_SECRET))
+		shown.value = NULL;
+	line = ini_complaint(file, &shown, wrong);
 
 	reader->config->mistakes++;
 	if (line)
@@ -263,19 +272,37 @@ static int make_options(const struct config *config, const struct section *secti
 		       ?: policy_check(&ret->policy, true, ret_error);
 }
 
+static bool says_yes(const struct section *section, const char *key)
+{
+	const struct value *value = find_value(section, key);
+
+	return value && !strcmp(value->text, "yes");
+}
+
 static bool is_for_somebody(const struct section *section)
 {
 	for (size_t i = 0; i < CONFIG_MATCHES; i++)
 		if (find_value(section, config_matches[i]))
 			return true;
-	return false;
+	return says_yes(section, "selectable");
+}
+
+/* Containers by id are in paths, and by name are not. */
+static bool needs_look(const struct section *section)
+{
+	for (size_t i = CONFIG_CONTAINER; i < CONFIG_MATCHES; i++)
+		if (find_value(section, config_matches[i]))
+			return true;
+	return says_yes(section, "selectable");
 }
 
 /* What is wrong with a guard as a whole; NULL: nothing is. */
 static const char *wrong_with_guard(const struct config *config, const struct section *section)
 {
 	if (!is_for_somebody(section))
-		return "it is for nobody: give cgroup, unit, slice or container";
+		return "it is for nobody: give cgroup, unit, slice, container, namespace, pod, "
+		       "label or "
+		       "selectable";
 	_Static_assert(CONFIG_GUARDS_MAX == 63, "the text says so");
 	return config->guard_count == CONFIG_GUARDS_MAX ? "there are too many guards: 63 may be"
 							: NULL;
@@ -301,10 +328,10 @@ static void add_guard(struct reader *reader, const struct section *section)
 	struct config *config = reader->config;
 	const struct section *said = section ?: find_section(config, DEFAULTS);
 	const struct value *priority = find_value(section, "priority");
-	const struct value *enabled = find_value(section, "enabled");
 	struct config_guard guard = {
 		.name = section ? section->title + strlen(GUARD) : NULL,
-		.is_enabled = !enabled || !strcmp(enabled->text, "yes"),
+		.is_enabled = !find_value(section, "enabled") || says_yes(section, "enabled"),
+		.is_selectable = says_yes(section, "selectable"),
 	};
 	const char *wrong = section ? wrong_with_guard(config, section) : NULL;
 	_cleanup_free_ char *error = NULL;
@@ -323,6 +350,7 @@ static void add_guard(struct reader *reader, const struct section *section)
 		config->options = options;
 	if (!wrong || !section)
 		insert_guard(config, &guard, section);
+	config->needs_look |= needs_look(section);
 }
 
 int config_finish(struct config *config, config_complain_fn complain_fn, void *userdata)
@@ -395,32 +423,110 @@ static bool fits(const char *globs, const char *name)
 	return false;
 }
 
-/* subject: what the globs are for, by enum config_match; NULL, which none fits, where the path shows nothing. */
-static bool is_for(const struct section *section, char *const subject[CONFIG_MATCHES])
+/* What a cgroup and its workload are called, as the globs of a guard see it. */
+struct subject {
+	const char *cgroup;
+	char *unit, *slice, *id; /* that the path shows; NULL: none */
+	struct workload workload;
+};
+
+static void subject_new(const struct config *config, const char *cgroup, struct subject *ret)
 {
+	*ret = (struct subject){.cgroup = cgroup};
+	if (unit_of_user_from_cgroup(cgroup, &ret->unit))
+		unit_from_cgroup(cgroup, &ret->unit);
+	slice_from_cgroup(cgroup, &ret->slice);
+	container_id_from_cgroup(cgroup, &ret->id);
+	if (config->look && config->needs_look)
+		config->look(cgroup, &ret->workload, config->look_userdata);
+}
+
+static void subject_clear(struct subject *subject)
+{
+	free(subject->unit);
+	free(subject->slice);
+	free(subject->id);
+	workload_clear(&subject->workload);
+}
+
+static bool fits_label(const char *globs, const struct workload *workload)
+{
+	for (size_t i = 0; i < workload->label_count; i++)
+		if (fits(globs, workload->labels[i]))
+			return true;
+	return false;
+}
+
+static bool fits_subject(enum config_match match, const char *globs, const struct subject *subject)
+{
+	const struct workload *workload = &subject->workload;
+
+	switch (match) {
+	case CONFIG_CGROUP:
+		return fits(globs, subject->cgroup);
+	case CONFIG_UNIT:
+		return fits(globs, subject->unit);
+	case CONFIG_SLICE:
+		return fits(globs, subject->slice);
+	case CONFIG_CONTAINER:
+		return fits(globs, subject->id) || fits(globs, workload->container);
+	case CONFIG_NAMESPACE:
+		return fits(globs, workload->pod_namespace);
+	case CONFIG_POD:
+		return fits(globs, workload->pod);
+	case CONFIG_LABEL:
+		return fits_label(globs, workload);
+	case CONFIG_MATCHES:
+		break;
+	}
+	return false;
+}
+
+/* A guard that is only there to be asked for is for nobody. */
+static bool is_for(const struct section *section, const struct subject *subject)
+{
+	bool is_for_any = false;
+
 	for (size_t i = 0; i < CONFIG_MATCHES; i++) {
 		const struct value *globs = find_value(section, config_matches[i]);
 
-		if (globs && !fits(globs->text, subject[i]))
+		if (globs && !fits_subject(i, globs->text, subject))
 			return false;
+		is_for_any |= globs != NULL;
 	}
-	return true;
+	return is_for_any;
+}
+
+/* The selectable guard of that name; the last, which is none: there is none. */
+static size_t find_selectable(const struct config *config, const char *name)
+{
+	size_t last = config->guard_count - 1;
+
+	for (size_t i = 0; name && i < last; i++)
+		if (config->guards[i].is_selectable && !strcmp(config->guards[i].name, name))
+			return i;
+	return last;
 }
 
 size_t config_find(const struct config *config, const char *cgroup)
 {
-	char *subject[CONFIG_MATCHES] = {[CONFIG_CGROUP] = strdup(cgroup)};
-	size_t found = 0, last = config->guard_count - 1;
+	size_t last = config->guard_count - 1, found;
+	struct subject subject;
 
-	if (unit_of_user_from_cgroup(cgroup, &subject[CONFIG_UNIT]))
-		unit_from_cgroup(cgroup, &subject[CONFIG_UNIT]);
-	slice_from_cgroup(cgroup, &subject[CONFIG_SLICE]);
-	container_id_from_cgroup(cgroup, &subject[CONFIG_CONTAINER]);
-	while (found < last && !is_for(config->guard_sections[found], subject))
-		found++;
-	for (size_t i = 0; i < CONFIG_MATCHES; i++)
-		free(subject[i]);
+	subject_new(config, cgroup, &subject);
+	found = find_selectable(config, subject.workload.wish);
+	if (found == last)
+		for (found = 0; found < last; found++)
+			if (is_for(config->guard_sections[found], &subject))
+				break;
+	subject_clear(&subject);
 	return found;
+}
+
+void config_look_with(struct config *config, config_look_fn look, void *userdata)
+{
+	config->look = look;
+	config->look_userdata = userdata;
 }
 
 size_t config_covering(const struct config *config, const char *cgroup, size_t *ret_length)

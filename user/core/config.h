@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "core/options.h"
+#include "core/workload.h"
 
 #define CONFIG_NAME_LEN 64 /* of a guard, with its NUL */
 /* The rest of the policies that there can be is that of what no guard is for. */
@@ -48,7 +49,8 @@ struct config_guard {
 	const char *name; /* NULL: what no guard is for */
 	struct policy policy;
 	int priority;
-	bool is_enabled; /* else what it is for is not guarded */
+	bool is_enabled;    /* else what it is for is not guarded */
+	bool is_selectable; /* a workload may ask for it, whoever else it is for */
 };
 
 /* In the order in which they are tried; the last is what no guard is for. After config_finish(). */
@@ -56,9 +58,17 @@ size_t config_guards(const struct config *config);
 const struct config_guard *config_guard(const struct config *config, size_t index);
 
 /*
- * The index of the first guard that is for a cgroup, by its path and what that shows (unit, which is that of a user
- * where there is one, slice, id of a container); config_guards() - 1: none is. What is below a cgroup has its guard,
- * unless one is for it: that is not asked here.
+ * Who knows of what runs in cgroups: what is looked for is in *ret, which is empty before, and owned by the caller
+ * after it. Is asked only where a guard is for more than a path shows. NULL, as at first: nobody.
+ */
+typedef void (*config_look_fn)(const char *cgroup, struct workload *ret, void *userdata);
+void config_look_with(struct config *config, config_look_fn look, void *userdata);
+
+/*
+ * The index of the guard that is for a cgroup: the selectable one that its workload asks for, else the first that is
+ * for it by its path and what that shows (unit, which is that of a user where there is one, slice, id of a container)
+ * and by its workload; config_guards() - 1: none is. What is below a cgroup has its guard, unless one is for it: that
+ * is not asked here.
  */
 size_t config_find(const struct config *config, const char *cgroup);
 

@@ -34,10 +34,10 @@ static int check_yes_or_no(const char *value)
 }
 
 const char *const config_matches[CONFIG_MATCHES] = {
-	[CONFIG_CGROUP] = "cgroup",
-	[CONFIG_UNIT] = "unit",
-	[CONFIG_SLICE] = "slice",
-	[CONFIG_CONTAINER] = "container",
+	[CONFIG_CGROUP] = "cgroup",	  [CONFIG_UNIT] = "unit",
+	[CONFIG_SLICE] = "slice",	  [CONFIG_CONTAINER] = "container",
+	[CONFIG_NAMESPACE] = "namespace", [CONFIG_POD] = "pod",
+	[CONFIG_LABEL] = "label",
 };
 
 _Static_assert(CONFIG_PRIORITY_MAX == 1000, "the range says so");
@@ -50,6 +50,7 @@ static const struct own_key {
 } own_keys[] = {
 	{"priority", check_priority, "a number from -1000 to 1000"},
 	{"enabled", check_yes_or_no, "yes or no"},
+	{"selectable", check_yes_or_no, "yes or no"},
 };
 
 /* What may be said in a section. */
@@ -96,35 +97,19 @@ const struct option_row *config_policy_option(size_t index)
 	return NULL;
 }
 
-/* The key that was meant, maybe. */
-struct guess {
-	const char *meant, *nearest; /* NULL: nothing is like it */
-	size_t distance;
-};
-
-static void try_key(struct guess *guess, const char *key)
-{
-	size_t distance = text_distance(guess->meant, key);
-
-	if (distance >= guess->distance)
-		return;
-	guess->distance = distance;
-	guess->nearest = key;
-}
-
 static const char *nearest_key(const char *key, bool is_guard)
 {
-	struct guess guess = {.meant = key, .distance = TEXT_LIKE_MAX + 1};
+	struct text_guess guess = {.word = key};
 	size_t count;
 	const struct option_row *rows = options_rows(&count);
 
 	for (size_t i = 0; i < count; i++)
 		if (takes_option(&rows[i], is_guard))
-			try_key(&guess, rows[i].key);
+			text_guess_offer(&guess, rows[i].key);
 	for (size_t i = 0; is_guard && i < CONFIG_MATCHES; i++)
-		try_key(&guess, config_matches[i]);
+		text_guess_offer(&guess, config_matches[i]);
 	for (size_t i = 0; is_guard && i < ARRAY_SIZE(own_keys); i++)
-		try_key(&guess, own_keys[i].name);
+		text_guess_offer(&guess, own_keys[i].name);
 	return guess.nearest;
 }
 

@@ -14,7 +14,16 @@
 /*
  * For whom a guard is: words, each a glob. Where there are several of these keys each must have a word that fits.
  */
-enum config_match { CONFIG_CGROUP, CONFIG_UNIT, CONFIG_SLICE, CONFIG_CONTAINER, CONFIG_MATCHES };
+enum config_match {
+	CONFIG_CGROUP,
+	CONFIG_UNIT,
+	CONFIG_SLICE,
+	CONFIG_CONTAINER, /* by id or name */
+	CONFIG_NAMESPACE, /* of Kubernetes; this and what follows is not in a path */
+	CONFIG_POD,
+	CONFIG_LABEL, /* "key=value" */
+	CONFIG_MATCHES,
+};
 extern const char *const config_matches[CONFIG_MATCHES];
 
 /*

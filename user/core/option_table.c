@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "core/notify.h"
 
 #define BIT(command) (1U << (command))
 #define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
@@ -29,6 +30,19 @@ static const struct option_row rows[] = {
 	 "0, so that nobody takes a job that was broken off for a finished one. 75 is EX_TEMPFAIL: "
 	 "try again. Any other status of CMD is passed on, and so is its 0 with off.",
 	 option_set_exit_on_trip},
+	{"--require-protection", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_RUN),
+	 "Do not run CMD where the kernel side cannot be loaded. Without this it runs all the "
+	 "same, and "
+	 "the memory of its limit is looked at every 2 ms to 1 s instead: late for fast spikes.",
+	 option_set_require_protection},
+	{"--pressure-watch", 0, NULL, "yes|no", "yes or no", "yes", BIT(COMMAND_RUN),
+	 "Let CMD hear when its limit is nearly reached, so that it drops its caches before "
+	 "anybody has "
+	 "to "
+	 "stop: MEMORY_PRESSURE_WATCH in its environment, as systemd has it, names a socket on "
+	 "which a "
+	 "byte comes at the level of --warn, which is then 80% unless given.",
+	 option_set_pressure_watch},
 	{"--then", 0, "then", "restart|nothing", "restart or nothing", "nothing",
 	 BIT(COMMAND_WATCH),
 	 "Have systemd start a service again that is down after its shutdown, which "
@@ -122,7 +136,9 @@ static const struct option_row rows[] = {
 	 "the name or number of a group, or off", "off", BIT(COMMAND_DAEMON),
 	 "Whose members may ask the daemon for its status, beside root.", option_set_control_group},
 	{"--detach-all", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_DAEMON),
-	 "Have a daemon that was killed leave nothing: remove the programs that are kept, and end.",
+	 "Have a daemon that was killed leave nothing: remove the programs that are kept, put back "
+	 "the "
+	 "limits that are raised, and end.",
 	 option_set_detach_all},
 	{"--effective", 0, NULL, "CGROUP|PID",
 	 "the path of a cgroup or the number of a running process", NULL, BIT(COMMAND_CONFIG),
@@ -151,6 +167,33 @@ static const struct option_row rows[] = {
 	 "Where the daemon keeps a row for each verdict, for years. Unless told, history.db in "
 	 "/var/lib/apoptosis.",
 	 option_set_history},
+	{"--metrics-textfile", 0, "metrics-textfile", "FILE|off",
+	 "the whole path of a file, or off", NULL, BIT(COMMAND_WATCH) | BIT(COMMAND_DAEMON),
+	 "Write metrics for Prometheus to this file every 15s and soon after each incident, as the "
+	 "textfile collector of its node exporter reads them. It is removed at the end.",
+	 option_set_metrics_textfile},
+	{"--metrics-listen", 0, "metrics-listen", "ADDRESS|off",
+	 "unix:/PATH, 127.0.0.1:PORT or [::1]:PORT, or off", NULL,
+	 BIT(COMMAND_WATCH) | BIT(COMMAND_DAEMON),
+	 "Serve these metrics by HTTP, at /metrics, to this machine: on a socket in the file "
+	 "system "
+	 "or on a port.",
+	 option_set_metrics_listen},
+	{"--hook", 0, "hook", "COMMAND|off", "a command for the shell, or off", "off", GUARDING,
+	 "Run this at events, with the facts in its environment and the event as JSON on its "
+	 "standard input. It has 10s, and nothing waits for it.",
+	 option_set_hook},
+	{"--webhook", 0, "webhook", "URL|off", "an http or https URL, or off", "off",
+	 GUARDING | OPTION_SECRET,
+	 "Post events there, as JSON. In a file that only root reads, a URL that holds a secret "
+	 "stays one.",
+	 option_set_webhook},
+	{"--hook-events", 0, "hook-events", "EVENTS", NOTIFY_EVENTS_RANGE, NOTIFY_EVENTS_DEFAULT,
+	 GUARDING, "At which events hooks are run: warn, trip, verdict, oom_kill.",
+	 option_set_hook_events},
+	{"--hook-user", 0, "hook-user", "USER", "the name or number of a user", NULL, GUARDING,
+	 "As whom hooks are run. Unless given, nobody, or who runs this if that is not root.",
+	 option_set_hook_user},
 	{"--since", 0, NULL, "DURATION", "a duration such as 7d", NULL, BIT(COMMAND_HISTORY),
 	 "Only what was judged in this time before now. Unless given, all of it.",
 	 option_set_since},

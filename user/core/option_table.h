@@ -11,6 +11,8 @@
 
 /* Each guard of a configuration file may have its own. */
 #define OPTION_OF_POLICY (1U << COMMANDS)
+/* Its value is not repeated in messages. */
+#define OPTION_SECRET (2U << COMMANDS)
 
 /* One option. */
 struct option_row {
@@ -21,7 +23,7 @@ struct option_row {
 	const char *range;    /* what is accepted, completes "give ..."; NULL if no argument */
 	const char *initial;  /* default as text, set by the same code; NULL = none */
 	unsigned int
-		commands; /* bit (1 << enum command) for each command that takes it, and the next */
+		commands; /* bit (1 << enum command) for each command that takes it, and those above */
 	const char *help;
 	option_set_fn *set;
 };

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "base/text.h"
 #include "base/util.h"
+#include "core/listen_address.h"
+#include "core/notify.h"
 #include "core/room.h"
 
 /* The least that holds the page tables and pages of a small program with libc. */
@@ -52,10 +55,27 @@ int option_set_all(struct options *o, const char *value, const char **ret_why)
 	return set_mode(o, MODE_ALL);
 }
 
+/*
+ * A size. A number alone could be of anything, and as bytes it would be next to nothing: it is refused, but for 0.
+ */
+static int parse_size_with_unit(const char *value, uint64_t *ret_bytes, const char **ret_why)
+{
+	uint64_t bytes = 0;
+	int r = parse_size(value, &bytes);
+
+	if (*value && value[strspn(value, "0123456789. ")] == '\0' && (r || bytes)) {
+		*ret_why = "a unit is missing (K, M, G or T; B for bytes)";
+		return -EINVAL;
+	}
+	if (!r)
+		*ret_bytes = bytes;
+	return r;
+}
+
 int option_set_limit(struct options *o, const char *value, const char **ret_why)
 {
-	uint64_t bytes;
-	int r = parse_size(value, &bytes);
+	uint64_t bytes = 0;
+	int r = parse_size_with_unit(value, &bytes, ret_why);
 
 	if (r < 0)
 		return r;
@@ -64,6 +84,14 @@ int option_set_limit(struct options *o, const char *value, const char **ret_why)
 		return -EINVAL;
 	}
 	o->limit_bytes = bytes;
+	return 0;
+}
+
+int option_set_require_protection(struct options *o, const char *value, const char **ret_why)
+{
+	(void)value;
+	(void)ret_why;
+	o->require_protection = true;
 	return 0;
 }
 
@@ -96,7 +124,8 @@ static int set_size_or_percent(uint64_t *ret_bytes, uint32_t *ret_permyriad, con
 {
 	uint32_t permyriad = 0;
 	uint64_t bytes = 0;
-	int r = strchr(value, '%') ? parse_percent(value, &permyriad) : parse_size(value, &bytes);
+	int r = strchr(value, '%') ? parse_percent(value, &permyriad)
+				   : parse_size_with_unit(value, &bytes, ret_why);
 
 	if (r < 0)
 		return r;
@@ -241,10 +270,27 @@ int option_set_warn(struct options *o, const char *value, const char **ret_why)
 		if (r < 0)
 			return r;
 	}
+	o->warn_given = true;
 	o->policy.warn_permyriad = permyriad;
 	o->policy.warn_signal = signal;
 	o->policy.warn_by_profile = by_profile;
 	return 0;
+}
+
+int option_set_pressure_watch(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->no_pressure_watch = strcmp(value, "no") == 0;
+	return o->no_pressure_watch || strcmp(value, "yes") == 0 ? 0 : -EINVAL;
+}
+
+const char *option_signal_meant(option_set_fn *set, const char *value)
+{
+	const char *colon = set == option_set_warn ? strchr(value, ':') : NULL;
+
+	if (set == option_set_signal)
+		return parse_signal_guess(value);
+	return colon ? parse_signal_guess(colon + 1) : NULL;
 }
 
 int option_set_accounts(struct options *o, const char *value, const char **ret_why)
@@ -294,6 +340,61 @@ int option_set_report_dir(struct options *o, const char *value, const char **ret
 int option_set_history(struct options *o, const char *value, const char **ret_why)
 {
 	return set_whole_path(&o->history, &o->no_history, value, ret_why);
+}
+
+int option_set_metrics_textfile(struct options *o, const char *value, const char **ret_why)
+{
+	if (text_ends_with(value, "/")) {
+		*ret_why = "it is a directory";
+		return -EINVAL;
+	}
+	return set_whole_path(&o->metrics_textfile, &o->no_metrics_textfile, value, ret_why);
+}
+
+int option_set_metrics_listen(struct options *o, const char *value, const char **ret_why)
+{
+	struct listen_address address;
+
+	o->no_metrics_listen = is_off(value);
+	o->metrics_listen = o->no_metrics_listen ? NULL : value;
+	return o->no_metrics_listen ? 0 : listen_address_parse(value, &address, ret_why);
+}
+
+int option_set_hook(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->hook = is_off(value) ? NULL : value;
+	return *value ? 0 : -EINVAL;
+}
+
+/* The library that calls it says what is wrong with the rest. */
+static bool is_web_address(const char *value)
+{
+	size_t scheme = text_starts_with(value, "https://")  ? strlen("https://")
+			: text_starts_with(value, "http://") ? strlen("http://")
+							     : 0;
+
+	return scheme && value[scheme] && value[scheme] != '/' && !value[strcspn(value, " \t\r\n")];
+}
+
+int option_set_webhook(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->webhook = is_off(value) ? NULL : value;
+	return is_off(value) || is_web_address(value) ? 0 : -EINVAL;
+}
+
+int option_set_hook_events(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return notify_events_parse(value, &o->hook_events);
+}
+
+int option_set_hook_user(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->hook_user = value;
+	return *value ? 0 : -EINVAL;
 }
 
 int option_set_since(struct options *o, const char *value, const char **ret_why)

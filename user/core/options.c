@@ -33,6 +33,15 @@ int command_find(const char *name, enum command *ret)
 	return -ENOENT;
 }
 
+const char *command_guess(const char *name)
+{
+	struct text_guess guess = {.word = name};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		text_guess_offer(&guess, commands[i].name);
+	return guess.nearest;
+}
+
 const char *guard_mode_name(enum guard_mode mode)
 {
 	switch (mode) {
@@ -58,13 +67,56 @@ static int refuse_word(char **ret_error, enum command command, const char *what,
 			   commands[command].name);
 }
 
+/* The first command that takes this flag (len bytes); NULL: none does. */
+static const char *command_with(const char *flag, size_t len)
+{
+	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
+		if (options_find_flag(c, flag, len))
+			return commands[c].name;
+	}
+	return NULL;
+}
+
+/* A long option that the command does not take: another one does, or another one was meant. */
+static int refuse_flag(char **ret_error, enum command command, const char *word, size_t len)
+{
+	_cleanup_free_ char *shown = text_escape_line(word), *flag = strndup(word + 2, len - 2);
+	const char *taker = command_with(word, len);
+	struct text_guess guess = {.word = flag};
+	const struct option_row *rows;
+	size_t count;
+
+	if (!shown || !flag)
+		return -ENOMEM;
+	if (taker)
+		return text_refuse(ret_error,
+				   "unknown option '%s': it is one of apoptosis %s, see apoptosis "
+				   "%s --help",
+				   shown, taker, commands[command].name);
+	rows = options_rows(&count);
+	for (size_t i = 0; i < count; i++) {
+		if (options_find_flag(command, rows[i].flag, strlen(rows[i].flag)))
+			text_guess_offer(&guess, rows[i].flag + 2);
+	}
+	if (!guess.nearest)
+		return refuse_word(ret_error, command, "unknown option", word);
+	return text_refuse(ret_error,
+			   "unknown option '%s', did you mean --%s? see apoptosis %s --help", shown,
+			   guess.nearest, commands[command].name);
+}
+
 static int refuse_value(char **ret_error, const struct option_row *row, const char *value,
 			const char *why)
 {
-	_cleanup_free_ char *shown = text_escape_line(value);
+	_cleanup_free_ char *shown =
+		text_escape_line(row->commands & OPTION_SECRET ? "..." : value);
+	const char *meant = why ? NULL : option_signal_meant(row->set, value);
 
 	if (!shown)
 		return -ENOMEM;
+	if (meant)
+		return text_refuse(ret_error, "%s '%s': did you mean %s? give %s", row->flag, shown,
+				   meant, row->range);
 	return text_refuse(ret_error, "%s '%s': %s%sgive %s", row->flag, shown, why ? why : "",
 			   why ? "; " : "", row->range);
 }
@@ -86,10 +138,13 @@ static int apply(const struct option_row *row, const char *value, struct options
 int options_set_key(struct options *options, const struct option_row *row, const char *value,
 		    char **ret_error)
 {
-	const char *why = NULL;
+	const char *why = NULL, *meant;
 
 	if (row->set(options, value, &why) >= 0)
 		return 0;
+	meant = why ? NULL : option_signal_meant(row->set, value);
+	if (meant)
+		return text_refuse(ret_error, "did you mean %s? give %s", meant, row->range);
 	return text_refuse(ret_error, "%s%sgive %s", why ?: "", why ? "; " : "",
 			   row->range ?: "yes or no");
 }
@@ -104,7 +159,7 @@ static int parse_long(int argc, char **argv, int *index, struct options *o, char
 	const struct option_row *row = options_find_flag(o->command, word, len);
 
 	if (!row)
-		return refuse_word(ret_error, o->command, "unknown option", word);
+		return refuse_flag(ret_error, o->command, word, len);
 	if (!row->argument && value)
 		return refuse_word(ret_error, o->command, "no value is taken by", word);
 	if (row->argument && !value) {
@@ -207,7 +262,7 @@ int options_defaults(enum command command, struct options *ret, char **ret_error
 	}
 	ret->policy.reserve_max_bytes =
 		RESERVE_MAX_DEFAULT_BYTES; /* a reserve that is asked for has no cap */
-	ret->policy.signal_given = false;
+	ret->policy.signal_given = ret->warn_given = false;
 	return 0;
 }
 

@@ -46,12 +46,21 @@ struct options {
 	enum command command;
 	bool help; /* -h: nothing else was checked */
 	enum guard_mode mode;
-	pid_t pid;	      /* watch --pid, or the PID of rss and explain; 0 = none */
-	const char *cgroup;   /* as given, not normalized; NULL = none */
-	uint64_t limit_bytes; /* run --limit; 0 = none asked for */
-	int exit_on_trip;     /* run: in place of status 0, see core/shutdown.h; 0 = nothing is */
+	pid_t pid;		 /* watch --pid, or the PID of rss and explain; 0 = none */
+	const char *cgroup;	 /* as given, not normalized; NULL = none */
+	uint64_t limit_bytes;	 /* run --limit; 0 = none asked for */
+	bool require_protection; /* run: refuse to run the command without the kernel side */
+	int exit_on_trip; /* run: in place of status 0, see core/shutdown.h; 0 = nothing is */
 
 	bool restarts; /* watch --then restart */
+
+	bool warn_given;	/* --warn, off included */
+	bool no_pressure_watch; /* run --pressure-watch no */
+
+	const char *hook;	  /* a command for the shell; NULL: none */
+	const char *webhook;	  /* a URL, which is a secret; NULL: none */
+	unsigned int hook_events; /* core/notify.h */
+	const char *hook_user;	  /* NULL: nobody, or who we are */
 
 	const char *config;  /* the only file of the configuration; NULL: the usual ones */
 	bool shows;	     /* config show */
@@ -66,20 +75,24 @@ struct options {
 	const char *profiles;	   /* directory; NULL: the default ones */
 	bool no_profiles;	   /* --profiles off */
 	bool json;
-	const char *history;	/* the file of verdicts; NULL: the default one */
-	bool no_history;	/* --history off */
-	uint64_t since_ns;	/* history: no older rows; 0 = all */
-	const char *output;	/* bugreport; NULL: a name with the time */
-	const char *shell;	/* completion */
-	bool once, batch;	/* top: as text, one screen or one after the other */
-	uint64_t interval_ns;	/* top */
-	bool csv;		/* history: the rows */
-	const char *report_dir; /* NULL: the default one */
-	bool no_reports;	/* --report-dir off */
-	const char *report;	/* report: which; NULL = the latest */
-	bool folded, pprof;	/* report: stacks, in those formats */
-	const char *html;	/* report: file of the page, "-" = standard output; NULL = none */
-	int verbosity;		/* -1 quiet, 0 normal, 1 and up: more */
+	const char *history;	      /* the file of verdicts; NULL: the default one */
+	bool no_history;	      /* --history off */
+	const char *metrics_textfile; /* NULL: none */
+	bool no_metrics_textfile;     /* --metrics-textfile off */
+	const char *metrics_listen;   /* an address; NULL: none */
+	bool no_metrics_listen;	      /* --metrics-listen off */
+	uint64_t since_ns;	      /* history: no older rows; 0 = all */
+	const char *output;	      /* bugreport; NULL: a name with the time */
+	const char *shell;	      /* completion */
+	bool once, batch;	      /* top: as text, one screen or one after the other */
+	uint64_t interval_ns;	      /* top */
+	bool csv;		      /* history: the rows */
+	const char *report_dir;	      /* NULL: the default one */
+	bool no_reports;	      /* --report-dir off */
+	const char *report;	      /* report: which; NULL = the latest */
+	bool folded, pprof;	      /* report: stacks, in those formats */
+	const char *html; /* report: file of the page, "-" = standard output; NULL = none */
+	int verbosity;	  /* -1 quiet, 0 normal, 1 and up: more */
 
 	int argc;    /* run: words of CMD ARGS... */
 	char **argv; /* run: NULL-terminated tail of the argv given; else NULL */
@@ -90,6 +103,8 @@ const struct command_info *command_info(enum command command);
 
 /* 0 and the command of that name, or -ENOENT. */
 int command_find(const char *name, enum command *ret);
+/* The name of the command that is like this one; or NULL. */
+const char *command_guess(const char *name);
 
 /*
  * Parses argv[1..] of the command (argv[0] is its name; argv[argc] is NULL). 0; -EINVAL with one

@@ -105,7 +105,8 @@ int policy_check_limit(const struct policy *policy, uint64_t limit_bytes, char *
 				   reserve, limit);
 	}
 	line_bytes = sat_sub(limit_bytes, policy_reserve_bytes(policy, limit_bytes, 1));
-	if (policy->warn_permyriad && share_of(limit_bytes, policy->warn_permyriad) >= line_bytes)
+	if (policy->warn_permyriad && !policy->warn_is_default &&
+	    share_of(limit_bytes, policy->warn_permyriad) >= line_bytes)
 		return refuse_warn(policy, permyriad_of(line_bytes, limit_bytes), ret_error);
 	return 0;
 }
@@ -113,7 +114,7 @@ int policy_check_limit(const struct policy *policy, uint64_t limit_bytes, char *
 int policy_check(const struct policy *policy, bool many_limits, char **ret_error)
 {
 	/* With a cap on the reserve the line depends on the limit. */
-	if (policy->warn_permyriad && policy->reserve_permyriad &&
+	if (policy->warn_permyriad && !policy->warn_is_default && policy->reserve_permyriad &&
 	    (!policy->reserve_max_bytes || many_limits) &&
 	    policy->warn_permyriad + policy->reserve_permyriad >= PERMYRIAD)
 		return refuse_warn(policy, PERMYRIAD - policy->reserve_permyriad, ret_error);

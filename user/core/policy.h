@@ -37,6 +37,7 @@ struct policy {
 	uint64_t reserve_max_bytes; /* cap of the permyriad; 0 = none */
 	uint64_t forecast_ns;	    /* 0 = off */
 	uint32_t warn_permyriad;    /* 0 = off */
+	bool warn_is_default;	    /* nobody asked for it: may come after the line */
 	enum airbag_mode airbag;
 	uint64_t airbag_bytes;	   /* AIRBAG_FIXED: 0 = use airbag_permyriad */
 	uint32_t airbag_permyriad; /* of the limit */

@@ -96,8 +96,28 @@ static bool is_below(const char *path, const char *cgroup, size_t *ret_length)
 	return true;
 }
 
+/* Which guard of a configuration covers a subject. All guards of a set are of one configuration: asked once. */
+struct configured {
+	const struct config *config; /* NULL: not asked yet */
+	size_t index, length;
+};
+
+static size_t configured_closeness(const struct guard *guard, const struct policy_subject *subject,
+				   struct configured *configured)
+{
+	if (!subject->cgroup)
+		return 0;
+	if (!configured->config) {
+		configured->config = guard->config;
+		configured->index =
+			config_covering(guard->config, subject->cgroup, &configured->length);
+	}
+	return configured->index == guard->index ? 2 + configured->length : 0;
+}
+
 /* How closely a guard matches; 0: not at all. By pid is closer than any cgroup. */
-static size_t closeness(const struct guard *guard, const struct policy_subject *subject)
+static size_t closeness(const struct guard *guard, const struct policy_subject *subject,
+			struct configured *configured)
 {
 	size_t length = 0;
 
@@ -109,10 +129,7 @@ static size_t closeness(const struct guard *guard, const struct policy_subject *
 			       ? 2 + length
 			       : 0;
 	case GUARD_CONFIGURED:
-		return subject->cgroup && config_covering(guard->config, subject->cgroup,
-							  &length) == guard->index
-			       ? 2 + length
-			       : 0;
+		return configured_closeness(guard, subject, configured);
 	case GUARD_PID:
 		return subject->pid && subject->pid == guard->pid ? SIZE_MAX : 0;
 	case GUARD_CHILDREN:
@@ -124,11 +141,12 @@ static size_t closeness(const struct guard *guard, const struct policy_subject *
 const struct guard *policy_set_find(const struct policy_set *set,
 				    const struct policy_subject *subject)
 {
+	struct configured configured = {.config = NULL};
 	const struct guard *found = NULL;
 	size_t best = 0;
 
 	for (size_t i = 0; i < set->count; i++) {
-		size_t close = closeness(&set->guards[i], subject);
+		size_t close = closeness(&set->guards[i], subject, &configured);
 
 		if (close > best) {
 			best = close;

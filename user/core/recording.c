@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/recording.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,145 +51,102 @@ struct recording *recording_free(struct recording *recording)
 
 /* --- who it was ---------------------------------------------------------------------------- */
 
-/* Modules that hold no code of the program itself. */
-static const char *const runtime_modules[] = {
-	"libc.so.*",	 "libc-2.*.so",	  "ld-linux*.so.*",   "ld-2.*.so",
-	"ld-musl-*",	 "libm.so.*",	  "libpthread*.so.*", "libstdc++.so.*",
-	"libc++.so.*",	 "libgcc_s.so.*", "libjemalloc.*",    "libtcmalloc*",
-	"libmimalloc*",	 "libpython*",	  "python3*",	      "libnode.so.*",
-	"node",		 "nodejs",	  "libjvm.so",	      "libv8*",
-	"libruby*",	 "ruby*",	  "[[]vdso]",	      "[[]vsyscall]",
-	"libcoreclr.so",
-};
-
-/* The same linked into a program; and helpers that allocate for their callers. */
-static const char *const runtime_functions[] = {
-	"malloc",	"calloc",	  "realloc",	   "reallocarray",
-	"free",		"posix_memalign", "aligned_alloc", "memset",
-	"memcpy",	"memmove",	  "mempcpy",	   "__mem*",
-	"__str*",	"strdup",	  "strndup",	   "_int_malloc",
-	"_int_realloc", "_int_free",	  "_mid_memalign", "sysmalloc*",
-	"__libc_*",	"__GI_*",	  "brk",	   "sbrk",
-	"mmap",		"mmap64",	  "mremap",	   "madvise",
-	"clear_page*",	"operator new*",  "std::*",	   "__gnu_cxx::*",
-	"je_*",		"tc_*",		  "mi_*",	   "alloc::*",
-	"core::*",	"<alloc::*",	  "<core::*",	   "<* as alloc::*",
-	"<std::*",	"hashbrown::*",	  "<hashbrown::*", "__rust_*",
-	"__rdl_*",	"_Py*",		  "Py*",	   "v8::*",
-	"node::*",	"Builtin:*",	  "Builtins_*",	   "BytecodeHandler:*",
-	"Stub:*",	"RegExp:*",	  "py::<frozen*",  "* node:*",
-};
-
-static bool matches(const char *const patterns[], size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (fnmatch(patterns[i], name, 0) == 0)
-			return true;
-	return false;
-}
-
-static bool in_runtime_module(const struct recording *recording,
-			      const struct recording_location *location)
-{
-	const char *path = location->module < recording->module_count
-				   ? recording->modules[location->module].path
-				   : NULL;
-	const char *slash = path ? strrchr(path, '/') : NULL;
-
-	return path &&
-	       matches(runtime_modules, ARRAY_SIZE(runtime_modules), slash ? slash + 1 : path);
-}
-
-/*
- * Go's names begin with the path of their package. The standard library's has no dot in its first
- * part, and a program's own code is in "main" or below a domain.
- */
-static bool is_go_library(const char *name)
-{
-	size_t part = strcspn(name, "/");
-	bool in_path = name[part] == '/';
-
-	if (strncmp(name, "main.", 5) == 0)
-		return false;
-	return !in_path || !memchr(name, '.', part);
-}
-
-static bool is_runtime_function(const char *name, bool is_go)
-{
-	return matches(runtime_functions, ARRAY_SIZE(runtime_functions), name) ||
-	       (is_go && is_go_library(name));
-}
-
-/* The innermost function at a place that is not of an allocator or a language's library. */
-static size_t find_function(const struct recording_location *location, bool is_go)
-{
-	for (size_t i = 0; i < location->function_count; i++) {
-		const char *name = location->functions[i].name;
-
-		if (name && !is_runtime_function(name, is_go))
-			return i;
-	}
-	return SIZE_MAX;
-}
-
 /* What is asked of a place for every stack that it is in. Names are compared once: there may be many. */
 struct place {
-	bool in_runtime_module;
-	bool is_unnamed;
-	bool is_go_runtime;
-	size_t function, go_function; /* in a stack of Go; SIZE_MAX: none */
+	enum runtime file, runtime; /* of the file it is in; of its functions, if all are of one */
+	bool is_by_sign; /* the file by what is in it: it has the program's own code, too */
+	bool is_sign;
+	size_t function; /* the innermost of the program's own; SIZE_MAX: none */
 };
 
-static struct place place_of(const struct recording *recording,
-			     const struct recording_location *location)
+/* What a module is of. */
+struct origin {
+	enum runtime runtime;
+	bool is_by_sign; /* not by its name */
+};
+
+/* RUNTIME_NONE: it is no sign of any. */
+static enum runtime sign_of(const struct recording_location *location)
 {
 	const char *name = location->function_count ? location->functions[0].name : NULL;
 
-	return (struct place){
-		.in_runtime_module = in_runtime_module(recording, location),
-		.is_unnamed = !location->function_count,
-		.is_go_runtime = name && strncmp(name, "runtime.", 8) == 0,
-		.function = find_function(location, false),
-		.go_function = find_function(location, true),
-	};
+	return name && !location->is_script ? runtime_of_sign(name) : RUNTIME_NONE;
 }
 
-static bool is_go_stack(const struct place *places, const struct recording_stack *stack)
+/* Of each module, by its name or by what is in it. */
+static void find_origins(const struct recording *recording, struct origin *ret)
+{
+	for (size_t i = 0; i < recording->module_count; i++)
+		ret[i].runtime = runtime_of_file(recording->modules[i].path);
+	for (size_t i = 0; i < recording->location_count; i++) {
+		const struct recording_location *location = &recording->locations[i];
+		enum runtime sign = sign_of(location);
+
+		if (sign && location->module < recording->module_count &&
+		    !ret[location->module].runtime)
+			ret[location->module] = (struct origin){sign, true};
+	}
+}
+
+static struct place place_of(const struct recording_location *location, struct origin origin)
+{
+	enum runtime file = origin.runtime;
+	struct place place = {
+		.file = file,
+		.is_by_sign = origin.is_by_sign,
+		.is_sign = sign_of(location) != RUNTIME_NONE,
+		.function = SIZE_MAX,
+	};
+
+	for (size_t i = 0; i < location->function_count; i++) {
+		const struct recording_function *function = &location->functions[i];
+		enum runtime runtime = location->is_script ? runtime_of_script(function->source)
+				       : function->name ? runtime_of_function(file, function->name,
+									      function->source)
+							: RUNTIME_NONE;
+
+		place.runtime = MAX(place.runtime, runtime);
+		if (function->name && !runtime) {
+			place.function = i;
+			break;
+		}
+	}
+	return place;
+}
+
+static bool has_sign(const struct place *places, const struct recording_stack *stack)
 {
 	for (size_t i = 0; i < stack->count; i++)
-		if (places[stack->locations[i]].is_go_runtime)
+		if (places[stack->locations[i]].is_sign)
 			return true;
 	return false;
 }
 
+/* All of a file that has a runtime linked in is that runtime's only where that runs: the rest is the program's own. */
 static struct recording_owner owner_of(const struct place *places,
 				       const struct recording_stack *stack)
 {
+	bool is_running = has_sign(places, stack);
 	uint32_t unnamed = RECORDING_NONE;
-	struct recording_owner in_runtime = {.location = RECORDING_NONE};
-	bool is_go = is_go_stack(places, stack);
+	enum runtime runtime = RUNTIME_NONE;
 
 	for (size_t i = 0; i < stack->count; i++) {
 		uint32_t index = stack->locations[i];
 		const struct place *place = &places[index];
-		size_t function = is_go ? place->go_function : place->function;
-		const struct recording_owner found = {index, function};
 
-		if (place->in_runtime_module) {
-			if (function != SIZE_MAX && in_runtime.location == RECORDING_NONE)
-				in_runtime = found;
-		} else if (function != SIZE_MAX) {
-			return found;
-		} else if (place->is_unnamed && unnamed == RECORDING_NONE) {
+		if (runtime_owns_files(place->file) && (!place->is_by_sign || is_running)) {
+			runtime = MAX(runtime, place->file);
+		} else if (place->function != SIZE_MAX) {
+			return (struct recording_owner){index, place->function, RUNTIME_NONE};
+		} else if (place->runtime) {
+			runtime = MAX(runtime, place->runtime);
+		} else if (unnamed == RECORDING_NONE) {
 			unnamed = index;
 		}
 	}
-	if (unnamed != RECORDING_NONE)
-		return (struct recording_owner){.location = unnamed};
-	if (in_runtime.location != RECORDING_NONE)
-		return in_runtime;
 	return (struct recording_owner){
-		.location = stack->count ? stack->locations[0] : RECORDING_NONE,
+		.location = unnamed,
+		.runtime = unnamed == RECORDING_NONE ? runtime : RUNTIME_NONE,
 	};
 }
 
@@ -198,11 +154,19 @@ int recording_owners(const struct recording *recording, struct recording_owner *
 {
 	_cleanup_free_ struct place *places =
 		calloc(recording->location_count + 1, sizeof(*places));
+	_cleanup_free_ struct origin *origins =
+		calloc(recording->module_count + 1, sizeof(*origins));
 
-	if (!places)
+	if (!places || !origins)
 		return -ENOMEM;
-	for (size_t i = 0; i < recording->location_count; i++)
-		places[i] = place_of(recording, &recording->locations[i]);
+	find_origins(recording, origins);
+	for (size_t i = 0; i < recording->location_count; i++) {
+		const struct recording_location *location = &recording->locations[i];
+
+		places[i] = place_of(location, location->module < recording->module_count
+						       ? origins[location->module]
+						       : (struct origin){RUNTIME_NONE, false});
+	}
 	for (size_t i = 0; i < recording->stack_count; i++)
 		ret[i] = owner_of(places, &recording->stacks[i]);
 	return 0;

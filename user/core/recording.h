@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
+#include "core/runtime.h"
 
 #define RECORDING_NONE UINT32_MAX /* instead of an index */
 
@@ -33,6 +34,7 @@ struct recording_location {
 	uint64_t address; /* in the process */
 	uint32_t module;  /* index; RECORDING_NONE */
 	uint64_t offset;  /* in the module's file; for what was compiled at run time the address */
+	bool is_script;	  /* interpreted code: its functions are told by their source alone */
 	/* Inlined into each other, innermost first; none where it has no name. */
 	struct recording_function *functions;
 	size_t function_count;
@@ -78,18 +80,19 @@ void recording_forget_modules(struct recording *recording);
 /* Frees its functions. */
 void recording_location_clear(struct recording_location *location);
 
-/* An index, and that of a function there; RECORDING_NONE for an empty stack. */
+/* An index, and that of a function there; RECORDING_NONE for an empty stack, or with a runtime. */
 struct recording_owner {
 	uint32_t location;
 	size_t function;
+	enum runtime runtime; /* nothing in the stack is the program's: it was this one */
 };
 
 /*
  * The function that each stack's memory is put down to, in the order of the stacks: the innermost one
- * that is not part of an allocator, a libc or a language's runtime, because a programmer can change
- * that one. Where there is no such function, it is the innermost place without a name outside of
- * runtime modules; else the innermost function in them that is not an allocator's, a collector for
- * example; else the innermost place. -ENOMEM.
+ * that is not part of an allocator, a libc or a language's runtime (core/runtime.h), because a
+ * programmer can change that one. Where there is no such function, it is the innermost place without
+ * a name outside of their files; else the runtime, as a whole: its functions say nothing to who has
+ * to change the program. -ENOMEM.
  */
 int recording_owners(const struct recording *recording, struct recording_owner *ret);
 

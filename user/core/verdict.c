@@ -71,8 +71,8 @@ static const struct row rows[] = {
 	 "killed by the kernel's OOM killer before its handler ran"},
 
 	{SENT_ANY, END_HUNG, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
-	 "hangs at its limit, where the OOM killer is disabled (memory.oom_control): kill it, or "
-	 "raise the limit"},
+	 "hangs at its limit, no OOM killer acts (memory.oom_control): kill it or raise the "
+	 "limit"},
 
 	{SENT_GONE, END_ANY, HANDLER_ANY, DANGER_ANY, VERDICT_NEEDLESS,
 	 "it was gone before the signal could be sent"},

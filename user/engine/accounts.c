@@ -11,11 +11,13 @@ static void clear(struct status_limit *limit)
 {
 	free(limit->path);
 	free(limit->why);
+	workload_clear(&limit->workload);
 }
 
-/* Whose policy it has, and why; of one that is gone nothing is known. Its guard; NULL: none. */
-static const struct guard *judge(const struct policy_set *policies, struct status_limit *limit)
+/* Whose policy it has, and why, and what it is called; of one that is gone nothing is known. Its guard; NULL: none. */
+static const struct guard *judge(const struct accounts_config *config, struct status_limit *limit)
 {
+	const struct policy_set *policies = config->policies;
 	const struct policy_subject subject = {.cgroup = limit->path};
 	const struct guard *guard = limit->path ? policy_set_find(policies, &subject) : NULL;
 
@@ -25,6 +27,7 @@ static const struct guard *judge(const struct policy_set *policies, struct statu
 					 : NULL;
 		return NULL;
 	}
+	workloads_names(config->workloads, limit->path, &limit->workload);
 	limit->why = policy_set_why(guard, &subject);
 	limit->policy = policy_set_policy(policies, guard->policy);
 	limit->guard = policy_set_name(guard);
@@ -53,9 +56,10 @@ static int collect_limits(const struct accounts_config *config, size_t more, str
 		limit->loan = airbag_loan(config->airbag, keys[i].cgroup_id);
 		if (cgroup_path_of_id(config->tree, keys[i].cgroup_id, &limit->path))
 			limit->path = NULL;
-		judge(config->policies, limit);
+		judge(config, limit);
 	}
-	status->limit_count = n;
+	status->limit_count = status->accounts = n;
+	status->accounts_room = source_limits_room(config->source);
 	return 0;
 }
 
@@ -126,7 +130,7 @@ static int collect_idle(const struct accounts_config *config, const struct idle_
 		if (found)
 			set_need(known, found, known + known_count, limit, read_ns);
 		else
-			guard = judge(config->policies, limit);
+			guard = judge(config, limit);
 		if (guard) {
 			limit->key.policy = guard->policy;
 			status->limit_count++;
@@ -151,8 +155,11 @@ static int collect_processes(struct source *source, struct status *status)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		if (accounts[i].policy != APO_POLICY_NONE) /* else it only shares a limit */
-			status->processes[status->process_count++] =
-				(struct status_process){.pid = pids[i], .account = accounts[i]};
+			status->processes[status->process_count++] = (struct status_process){
+				.pid = pids[i],
+				.python_version = source_python_version(source, pids[i]),
+				.account = accounts[i],
+			};
 	return 0;
 }
 
@@ -161,6 +168,7 @@ int accounts_read(const struct accounts_config *config, struct status *status)
 	size_t n;
 	const struct idle_limit *idle = idle_limits_read(config->idle, &n);
 
+	status->raises = airbag_raises(config->airbag);
 	return collect_limits(config, n, status)
 		       ?: collect_idle(config, idle, n, status)
 		       ?: collect_processes(config->source, status)

@@ -5,6 +5,7 @@
 #include "core/policy_set.h"
 #include "core/status.h"
 #include "engine/idle_limits.h"
+#include "engine/workloads.h"
 #include "rescue/airbag.h"
 #include "source/source.h"
 #include "sense/cgroup.h"
@@ -15,6 +16,7 @@ struct accounts_config {
 	struct airbag *airbag;
 	const struct cgroup_tree *tree;
 	const struct policy_set *policies;
+	struct workloads *workloads; /* NULL: nothing is known of them */
 	struct idle_limits *idle;
 };
 

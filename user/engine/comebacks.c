@@ -15,6 +15,7 @@
 #define FIRST_MS 100 /* each wait is twice the one before */
 #define WAITS 9	     /* 51 s in all */
 #define FOLLOWED 64  /* at once, at most */
+#define ASKED 4	     /* processes that ask, at once, at most: the loop has more to do */
 
 struct follow {
 	struct follow *next;
@@ -24,7 +25,7 @@ struct follow {
 	unsigned int waits;
 	bool is_start; /* what is asked for next */
 	uv_timer_t *timer;
-	struct manager_call *call;
+	struct manager_call *call; /* NULL: nobody is asked now */
 };
 
 struct comebacks {
@@ -59,6 +60,7 @@ static void on_states(const char *text, void *userdata)
 	struct unit_state state;
 	bool is_known = text && !unit_state_parse(text, &state);
 
+	follow->call = manager_drop(follow->call);
 	switch (comeback_step(&follow->watch, is_known ? &state : NULL, follow->waits >= WAITS)) {
 	case COMEBACK_START:
 		follow->is_start = true;
@@ -71,6 +73,15 @@ static void on_states(const char *text, void *userdata)
 		drop(follow);
 		break;
 	}
+}
+
+static size_t count(const struct comebacks *comebacks, bool is_asked)
+{
+	size_t n = 0;
+
+	for (const struct follow *follow = comebacks->first; follow; follow = follow->next)
+		n += !is_asked || follow->call;
+	return n;
 }
 
 static void on_time(uv_timer_t *timer)
@@ -90,22 +101,16 @@ static void on_time(uv_timer_t *timer)
 	};
 	int r;
 
+	if (count(follow->comebacks, true) >= ASKED) {
+		uv_timer_start(follow->timer, on_time, FIRST_MS, 0);
+		return;
+	}
 	follow->is_start = false;
-	follow->call = manager_drop(follow->call);
 	r = manager_ask(&follow->call, &request);
 	if (r) {
 		log_warn("cannot ask for the state of %s: %s", unit, strerror(-r));
 		on_states(NULL, follow);
 	}
-}
-
-static size_t count(const struct comebacks *comebacks)
-{
-	size_t n = 0;
-
-	for (const struct follow *follow = comebacks->first; follow; follow = follow->next)
-		n++;
-	return n;
 }
 
 /* A process of a user's manager is not of a service that the system's could start. */
@@ -114,7 +119,8 @@ static bool may_follow(const struct comebacks *comebacks, const struct incident 
 	const struct incident_process *target = &incident->target;
 
 	return comebacks->config.systemctl && incident->exit_ns && target->unit &&
-	       unit_is_service(target->unit) && !target->user_unit && count(comebacks) < FOLLOWED;
+	       unit_is_service(target->unit) && !target->user_unit &&
+	       count(comebacks, false) < FOLLOWED;
 }
 
 void comebacks_follow(struct comebacks *comebacks, const struct incident *incident)

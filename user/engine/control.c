@@ -12,19 +12,19 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/freshness.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/runtime_dir.h"
+#include "base/unix_socket.h"
 #include "base/util.h"
 #include "output/control.h"
 #include "output/json.h"
 
 #define CLIENTS_MAX 16
-#define PATIENCE_MS 10000 /* with one that does not read what it has asked for */
-#define FRESH_NS (NSEC_PER_SEC / 5)
-#define PART 10	     /* of the time that an answer takes: that much of a CPU at most */
-#define AGAIN_MS 100 /* without memory for a client */
-#define NEW_NAME CONTROL_SOCKET ".new"
+#define PATIENCE_MS 10000     /* with one that does not read what it has asked for */
+#define PART 10		      /* of a CPU that answers take at most */
+#define AGAIN_MS 100	      /* without memory for a client */
 #define CONNECT_PATIENCE_S 30 /* with a daemon that is very busy */
 
 struct client {
@@ -47,7 +47,7 @@ struct control {
 	uv_timer_t *turn; /* for the next who has connected */
 	struct client *clients;
 	char *status; /* the last answer */
-	uint64_t status_ns, took_ns;
+	struct freshness freshness;
 };
 
 /* --- clients ------------------------------------------------------------------------------- */
@@ -123,12 +123,10 @@ static char *status_line(struct control *control)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
-	if (!control->status ||
-	    now_ns - control->status_ns > MAX(FRESH_NS, PART * control->took_ns)) {
+	if (!control->status || !freshness_holds(&control->freshness, PART, now_ns)) {
 		free(control->status);
 		control->status = line_of(control->config.status(control->config.userdata));
-		control->status_ns = clock_ns(CLOCK_MONOTONIC);
-		control->took_ns = control->status_ns - now_ns;
+		control->freshness = freshness_since(now_ns);
 	}
 	return control->status ? strdup(control->status) : NULL;
 }
@@ -269,15 +267,6 @@ static void on_connection(uv_stream_t *listener, int status)
 		uv_timer_start(control->turn, on_turn, 0, 0);
 }
 
-/* By the descriptor of its directory: no path is too long. */
-static struct sockaddr_un address_of(int dirfd, const char *name)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dirfd, name);
-	return address;
-}
-
 /* The directory can be passed through by the group, what else is in it remains root's. */
 static int give_to_group(int dirfd, const char *name, gid_t group)
 {
@@ -299,33 +288,18 @@ static int set_owner(int dirfd, const char *name, gid_t group)
 	return r;
 }
 
-/* A socket of that name, of an instance that is gone, or of which we are the next. */
-static int check_replaced(int dirfd)
-{
-	struct stat st;
-
-	if (fstatat(dirfd, CONTROL_SOCKET, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : -errno;
-	return S_ISSOCK(st.st_mode) ? 0 : -EEXIST;
-}
-
 static int bind_socket(int dirfd, gid_t group)
 {
-	struct sockaddr_un address = address_of(dirfd, NEW_NAME);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r = check_replaced(dirfd);
+	int fd = unix_socket_bind(dirfd, CONTROL_SOCKET, 0600), r;
 
-	if (r || fd < 0)
-		return r ?: -errno;
-	unlinkat(dirfd, NEW_NAME, 0); /* it may not be there */
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	r = set_owner(dirfd, NEW_NAME, group);
-	if (!r && renameat(dirfd, NEW_NAME, dirfd, CONTROL_SOCKET))
-		r = -errno;
-	if (r)
-		unlinkat(dirfd, NEW_NAME, 0);
-	return r ?: TAKE_FD(fd);
+	if (fd < 0)
+		return fd;
+	r = set_owner(dirfd, CONTROL_SOCKET, group);
+	if (!r)
+		return fd;
+	unlinkat(dirfd, CONTROL_SOCKET, 0);
+	close(fd);
+	return r;
 }
 
 /* The socket of the program before this one, if that is what it is, with the group of now. */
@@ -449,7 +423,7 @@ int control_connect(void)
 
 	if (r)
 		return r;
-	address = address_of(dirfd, CONTROL_SOCKET);
+	address = unix_socket_address(dirfd, CONTROL_SOCKET);
 	/* It bounds connect(2) as well: of one that hangs the queue is full at last. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||

@@ -14,7 +14,6 @@
 #include "rescue/rescue.h"
 #include "source/source.h"
 #include "sinks/sinks.h"
-#include "engine/control.h"
 #include "engine/gaps.h"
 #include "engine/guard_watch.h"
 #include "engine/host.h"
@@ -26,6 +25,7 @@
 #include "engine/overview.h"
 #include "engine/profile_files.h"
 #include "engine/self.h"
+#include "engine/views.h"
 
 struct engine {
 	struct engine_config config;
@@ -41,7 +41,7 @@ struct engine {
 	struct incidents *incidents;
 	struct gaps *gaps;
 	struct overview overview;
-	struct control *control; /* NULL: nobody can ask */
+	struct views views;
 	struct engine_events events;
 
 	uv_loop_t loop;
@@ -241,6 +241,7 @@ static int start_loop(struct engine *engine)
 static int load(struct engine *engine)
 {
 	const struct source_config config = {
+		.root_cgroup = cgroup_tree_root_id(engine->host.tree),
 		.memcg_v1 = cgroup_tree_version(engine->host.tree) == 1,
 		.cpu_ids = engine->host.machine.cpu_ids,
 		.node_ids = engine->host.machine.node_ids,
@@ -347,32 +348,6 @@ static int start_gaps(struct engine *engine)
 	return gaps_new(&engine->gaps, &config);
 }
 
-static json_t *on_status_request(void *userdata)
-{
-	const struct engine *engine = userdata;
-
-	return overview_json(&engine->overview);
-}
-
-/* Without it the guard is as good. */
-static void start_control(struct engine *engine)
-{
-	const struct control_config config = {
-		.loop = &engine->loop,
-		.group = engine->config.control_group,
-		.fd = engine->config.control_fd,
-		.status = on_status_request,
-		.userdata = engine,
-	};
-	int r = control_new(&engine->control, &config);
-
-	if (r)
-		log_warn("no control socket, apoptosis status will not find us: %s%s, ignoring",
-			 strerror(-r),
-			 r == -EEXIST ? ": control.sock in the runtime directory is no socket"
-				      : "");
-}
-
 static int start_overview(struct engine *engine)
 {
 	const struct overview_parts parts = {
@@ -388,8 +363,9 @@ static int start_overview(struct engine *engine)
 	};
 	int r = overview_start(&engine->overview, &parts);
 
-	if (!r && engine->config.has_control)
-		start_control(engine);
+	if (!r)
+		views_open(&engine->views, &engine->config.views, &engine->loop, &engine->overview,
+			   &engine->sinks);
 	return r;
 }
 
@@ -411,6 +387,7 @@ static int start(struct engine *engine)
 	if (r)
 		return r;
 	engine->has_loop = true;
+	sinks_open_notifier(&engine->sinks, &engine->loop, &engine->config.notifier);
 	engine->signal_fd = signalfd(-1, &engine->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (engine->signal_fd < 0)
 		return -errno;
@@ -512,25 +489,26 @@ void engine_loop(struct engine *engine)
 	uv_run(&engine->loop, UV_RUN_DEFAULT);
 }
 
-/* Reports that wait for names, for 30 s at most. */
-static void finish_naming(struct engine *engine)
+/* Reports that wait for names, for 30 s at most, and hooks, for half of that. */
+static void finish_slow_work(struct engine *engine)
 {
-	while (incidents_is_naming(engine->incidents))
+	sinks_end_notifier(&engine->sinks);
+	while (incidents_is_naming(engine->incidents) || sinks_are_busy(&engine->sinks))
 		uv_run(&engine->loop, UV_RUN_ONCE);
 }
 
 int engine_leave(struct engine *engine)
 {
-	finish_naming(engine);
+	finish_slow_work(engine);
 	service_is_reloading(&engine->service);
 	source_leave(engine->source);
 	sinks_close_history(&engine->sinks);
-	return control_leave(engine->control);
+	return views_leave(&engine->views);
 }
 
 void engine_return(struct engine *engine)
 {
-	control_return(engine->control);
+	views_return(&engine->views);
 	if (engine->config.history)
 		sinks_open_history(&engine->sinks, engine->config.history);
 	source_return(engine->source);
@@ -555,7 +533,7 @@ void engine_settle(struct engine *engine)
 	incidents_close_all(engine->incidents);
 	keeper_settle(engine->rescue.keeper);
 	on_kept(&engine->kept_poll, 0, 0); /* the reports say when limits went back */
-	finish_naming(engine);
+	finish_slow_work(engine);
 }
 
 static void close_handle(uv_handle_t *handle, void *userdata)
@@ -570,10 +548,11 @@ struct engine *engine_free(struct engine *engine)
 	if (!engine)
 		return NULL;
 	rescue_stop(&engine->rescue);
-	control_free(engine->control);
+	views_close(&engine->views);
 	incidents_free(engine->incidents);
 	services_free(engine->services);
 	service_stop(&engine->service);
+	sinks_close_notifier(&engine->sinks);
 	if (engine->has_loop) {
 		uv_walk(&engine->loop, close_handle, NULL);
 		uv_run(&engine->loop, UV_RUN_DEFAULT);

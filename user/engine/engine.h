@@ -22,7 +22,9 @@
 
 #include "core/shutdown.h"
 #include "engine/guards.h"
+#include "engine/views.h"
 #include "sense/cgroup.h"
+#include "sinks/notifier.h"
 
 struct engine;
 
@@ -41,9 +43,9 @@ struct engine_config {
 	const char *pin_dir; /* where programs outlive us; NULL: nowhere; borrowed */
 	uint32_t accounts;   /* room for those of so many limits; 0: by the machine */
 	const char *history; /* the file of verdicts; NULL: none; borrowed */
-	bool has_control;    /* it can be asked for its status */
-	gid_t control_group; /* by whom beside root: engine/control.h */
-	int control_fd;	     /* engine_leave() of the program before this one; -1: none */
+	struct views_config
+		views; /* its control_fd: engine_leave() of the program before this one */
+	struct notifier_config notifier; /* hooks */
 };
 
 struct engine_events {

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "engine/workloads.h"
 #include "sense/cgroup_memory.h"
 #include "sense/proc.h"
 #include "source/rss.h"
@@ -24,7 +25,8 @@ struct resolved {
 struct guards {
 	struct guards_config config;
 	struct policy_set *policies;
-	const struct config *configuration;	    /* what was configured; NULL: nothing was */
+	struct config *configuration;		    /* what was configured; NULL: nothing was */
+	struct workloads *workloads;		    /* that it looks at */
 	struct resolved resolved[APO_MAX_POLICIES]; /* by id */
 };
 
@@ -55,15 +57,21 @@ struct guards *guards_free(struct guards *guards)
 		close_fd(guards->resolved[i].pidfd);
 	}
 	policy_set_free(guards->policies);
+	if (guards->configuration)
+		config_look_with(guards->configuration, NULL, NULL);
+	workloads_free(guards->workloads);
 	free(guards);
 	return NULL;
 }
 
 /* --- checks -------------------------------------------------------------------------------- */
 
-/* Refuses a cgroup without any limit, and a policy that does not fit the limit there is. */
+/*
+ * Refuses a cgroup without any limit, by the exit status without_limit, and a policy that does not fit the limit there
+ * is.
+ */
 static int check_limit(const struct guards *guards, const struct policy *policy, const char *rel,
-		       const char *what)
+		       const char *what, int without_limit)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
 	_cleanup_free_ char *error = NULL;
@@ -78,7 +86,7 @@ static int check_limit(const struct guards *guards, const struct policy *policy,
 			  "(memory.max, or memory.limit_in_bytes), or start the program with "
 			  "apoptosis run --limit SIZE",
 			  what);
-		return EXIT_USAGE;
+		return without_limit;
 	}
 	if (policy_check_limit(policy, limit.limit_bytes, &error)) {
 		log_error("%s", error ?: "out of memory");
@@ -147,7 +155,7 @@ int guards_add_cgroup(struct guards *guards, const struct policy *policy, const 
 			  cgroup_tree_mount(tree));
 		return EXIT_USAGE;
 	}
-	r = check_limit(guards, policy, rel, path) ?: check_charged(guards, rel, path);
+	r = check_limit(guards, policy, rel, path, EXIT_USAGE) ?: check_charged(guards, rel, path);
 	if (r)
 		return r;
 	guard.cgroup = rel;
@@ -181,7 +189,7 @@ static int check_pid(const struct guards *guards, const struct policy *policy, p
 		return EXIT_USAGE;
 	}
 	snprintf(what, sizeof(what), "process %d", pid);
-	r = check_limit(guards, policy, rel, what);
+	r = check_limit(guards, policy, rel, what, EXIT_USAGE);
 	if (!r)
 		*ret_rel = TAKE_PTR(rel);
 	return r;
@@ -218,7 +226,7 @@ int guards_add_children(struct guards *guards, const struct policy *policy)
 		log_error("cannot tell our own memory cgroup: %s", strerror(-r));
 		return EXIT_CANNOT;
 	}
-	r = check_limit(guards, policy, rel, "the cgroup this command runs in");
+	r = check_limit(guards, policy, rel, "the cgroup this command runs in", EXIT_CANNOT);
 	if (r)
 		return r;
 	return add(guards, policy, &(const struct guard){.kind = GUARD_CHILDREN},
@@ -231,12 +239,18 @@ int guards_add_all(struct guards *guards, const struct policy *policy)
 		   &(struct resolved){.pidfd = -1});
 }
 
-int guards_add_config(struct guards *guards, const struct config *config)
+int guards_add_config(struct guards *guards, struct config *config)
 {
 	size_t last = config_guards(config) - 1;
 	int r = 0;
 
+	guards->workloads = workloads_new(guards->config.tree);
+	if (!guards->workloads) {
+		log_error("out of memory for what runs in cgroups");
+		return EXIT_RUNTIME;
+	}
 	guards->configuration = config;
+	config_look_with(config, workloads_look, guards->workloads);
 	policy_set_renumber(guards->policies, config_fingerprint(config));
 	for (size_t i = 0; !r && i < last; i++)
 		r = add(guards, &config_guard(config, i)->policy,
@@ -251,6 +265,11 @@ int guards_add_config(struct guards *guards, const struct config *config)
 const struct policy_set *guards_policies(const struct guards *guards)
 {
 	return guards->policies;
+}
+
+struct workloads *guards_workloads(const struct guards *guards)
+{
+	return guards->workloads;
 }
 
 const char *guards_cgroup(const struct guards *guards, uint32_t id)
@@ -336,8 +355,11 @@ static int apply_cgroup(const struct guards *guards, struct source *source, cons
 	if (!above)
 		return -ENOMEM;
 	*strrchr(above, '/') = '\0';
-	if (guard == config_guards(config) - 1 || config_covering(config, above, &length) == guard)
+	if (guard == config_guards(config) - 1 ||
+	    config_covering(config, above, &length) == guard) {
+		source_unguard_cgroup(source, id); /* its owner may have asked for another before */
 		return 0;
+	}
 	return source_guard_cgroup(source, id, configured_policy(guards, guard));
 }
 

@@ -38,9 +38,11 @@ int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid
 int guards_add_children(struct guards *guards, const struct policy *policy);
 int guards_add_all(struct guards *guards, const struct policy *policy);
 /* All that a configuration says, which outlives them: its guards, and one of everything else. */
-int guards_add_config(struct guards *guards, const struct config *config);
+int guards_add_config(struct guards *guards, struct config *config);
 
 const struct policy_set *guards_policies(const struct guards *guards);
+/* What is known of what runs in cgroups; NULL: nobody has needed to know. */
+struct workloads *guards_workloads(const struct guards *guards);
 /* The cgroup of guard `id`, or the one its process is in; NULL: the guard of everything. */
 const char *guards_cgroup(const struct guards *guards, uint32_t id);
 /* The pidfd of a guard's process, readable when that has ended; -1: not a guard by pid. */

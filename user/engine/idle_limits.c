@@ -6,18 +6,19 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/freshness.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
 
-#define AGAIN_NS (NSEC_PER_SEC / 5) /* at the earliest */
-#define PART 100		    /* of the time that reading takes */
+#define PART 100 /* of a CPU that reading takes at most */
 
 struct idle_limits {
 	const struct cgroup_tree *tree;
 	struct idle_limit *items;
 	size_t count, room;
-	uint64_t read_ns, took_ns; /* 0: never */
+	struct freshness freshness;
+	uint64_t began_ns; /* to read them last; 0: never */
 };
 
 struct idle_limits *idle_limits_new(const struct cgroup_tree *tree)
@@ -94,18 +95,16 @@ static void read_all(struct idle_limits *limits)
 	int r;
 
 	clear(limits);
-	limits->read_ns = clock_ns(CLOCK_MONOTONIC);
+	limits->began_ns = clock_ns(CLOCK_MONOTONIC);
 	r = cgroup_open(limits->tree, "/", &dirfd) ?: cgroup_walk(dirfd, visit, limits);
-	limits->took_ns = clock_ns(CLOCK_MONOTONIC) - limits->read_ns;
+	limits->freshness = freshness_since(limits->began_ns);
 	if (r)
 		log_debug("cannot look at all limits: %s, ignoring", strerror(-r));
 }
 
 const struct idle_limit *idle_limits_read(struct idle_limits *limits, size_t *ret_count)
 {
-	uint64_t age_ns = clock_ns(CLOCK_MONOTONIC) - limits->read_ns;
-
-	if (!limits->read_ns || age_ns > MAX(AGAIN_NS, PART * limits->took_ns))
+	if (!freshness_holds(&limits->freshness, PART, clock_ns(CLOCK_MONOTONIC)))
 		read_all(limits);
 	*ret_count = limits->count;
 	return limits->items;
@@ -113,5 +112,5 @@ const struct idle_limit *idle_limits_read(struct idle_limits *limits, size_t *re
 
 uint64_t idle_limits_time_ns(const struct idle_limits *limits)
 {
-	return limits->read_ns;
+	return limits->began_ns;
 }

@@ -341,6 +341,8 @@ int incidents_on_record(const struct apo_record *record, void *userdata)
 	else if (record->type == APO_REC_LIMIT && record->size >= sizeof(struct apo_limit_seen))
 		seen_cgroups_add(incidents->seen,
 				 ((const struct apo_limit_seen *)record)->limit_cgroup);
+	else if (record->type == APO_REC_PATH && record->size >= sizeof(struct apo_cgroup_path))
+		seen_cgroups_take(incidents->seen, (const struct apo_cgroup_path *)record);
 	else if (record->type == APO_REC_OOM && record->size >= sizeof(struct apo_oom))
 		on_oom(incidents, (const struct apo_oom *)record);
 	return 0;

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/helper.h"
 #include "base/util.h"
-#include "profile/helper.h"
 
 #define ANSWER_MAX (1024UL * 1024) /* bytes, of all units that may be asked for */
 

@@ -62,6 +62,7 @@ int overview_read(const struct overview *overview, struct status *ret)
 		.airbag = rescue->airbag,
 		.tree = parts->tree,
 		.policies = guards_policies(parts->guards),
+		.workloads = guards_workloads(parts->guards),
 		.idle = overview->idle,
 	};
 	int r;
@@ -79,6 +80,9 @@ int overview_read(const struct overview *overview, struct status *ret)
 	};
 	if (parts->sinks->history)
 		ret->self.history_trouble = history_sink_trouble(parts->sinks->history);
+	ret->self.metrics_trouble = metrics_file_trouble(parts->sinks->metrics);
+	ret->self.metrics_unserved = parts->sinks->metrics_unserved;
+	ret->measures = parts->sinks->measures;
 	ret->recent_count = parts->sinks->recent_count;
 	memcpy(ret->recent, parts->sinks->recent, sizeof(ret->recent));
 	self_cost(&ret->self);
@@ -101,4 +105,29 @@ json_t *overview_json(const struct overview *overview)
 
 	overview_clear(&status);
 	return document;
+}
+
+/* NULL: no memory. */
+static char *render(const struct status *status, enum metrics_place place)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+	int r = file ? metrics_write(file, status, place) : -ENOMEM;
+
+	if (file && fclose(file) && !r)
+		r = -ENOMEM;
+	if (!r)
+		return text;
+	free(text);
+	return NULL;
+}
+
+char *overview_metrics(const struct overview *overview, enum metrics_place place)
+{
+	struct status status;
+	char *text = overview_read(overview, &status) ? NULL : render(&status, place);
+
+	overview_clear(&status);
+	return text;
 }

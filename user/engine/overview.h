@@ -9,6 +9,7 @@
 #include "engine/guards.h"
 #include "engine/idle_limits.h"
 #include "engine/incidents.h"
+#include "output/metrics.h"
 #include "rescue/rescue.h"
 #include "sense/cgroup_memory.h"
 #include "sinks/sinks.h"
@@ -55,3 +56,5 @@ int overview_read(const struct overview *overview, struct status *ret);
 void overview_clear(struct status *status);
 /* As a document; NULL: it cannot be read. */
 json_t *overview_json(const struct overview *overview);
+/* As metrics; the caller frees the text. NULL: it cannot be read. */
+char *overview_metrics(const struct overview *overview, enum metrics_place place);

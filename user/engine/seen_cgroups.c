@@ -26,19 +26,59 @@ static struct kept *find(const struct seen_cgroups *seen, uint64_t id)
 	return NULL;
 }
 
-void seen_cgroups_add(struct seen_cgroups *seen, uint64_t id)
+/* Takes over rel. */
+static void keep(struct seen_cgroups *seen, uint64_t id, char *rel)
 {
 	struct kept *kept = find(seen, id);
-	char *rel;
 
-	if (cgroup_path_of_id(seen->tree, id, &rel))
-		return;
 	if (!kept) {
 		kept = &seen->kept[seen->next];
 		seen->next = (seen->next + 1) % KEPT;
 	}
 	free(kept->rel);
 	*kept = (struct kept){.id = id, .rel = rel};
+}
+
+void seen_cgroups_add(struct seen_cgroups *seen, uint64_t id)
+{
+	char *rel;
+
+	if (!cgroup_path_of_id(seen->tree, id, &rel))
+		keep(seen, id, rel);
+}
+
+/* names: the lowest first, each ended by NUL. Returns "/a/b"; NULL: it is none, or no memory. */
+static char *path_of_names(const char *names, size_t length)
+{
+	char *path = malloc(length + 2), *to = path;
+
+	if (!path || (length && names[length - 1])) {
+		free(path);
+		return NULL;
+	}
+	for (size_t end = length; end > 0;) { /* behind a name with its NUL */
+		size_t begin = end - 1;
+
+		while (begin > 0 && names[begin - 1])
+			begin--;
+		*to++ = '/';
+		to = stpcpy(to, names + begin);
+		end = begin;
+	}
+	if (to == path)
+		*to++ = '/';
+	*to = '\0';
+	return path;
+}
+
+void seen_cgroups_take(struct seen_cgroups *seen, const struct apo_cgroup_path *path)
+{
+	char *rel = path->is_whole && path->length <= sizeof(path->names)
+			    ? path_of_names(path->names, path->length)
+			    : NULL;
+
+	if (rel)
+		keep(seen, path->cgroup, rel);
 }
 
 int seen_cgroups_path(const struct seen_cgroups *seen, uint64_t id, char **ret_rel)

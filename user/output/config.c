@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "base/util.h"
@@ -48,10 +49,37 @@ int config_text(FILE *file, const struct config *config)
 		fprintf(file, "%s%s", i ? "\n" : "", name_of(guard));
 		if (guard->priority)
 			fprintf(file, ", priority %d", guard->priority);
-		fprintf(file, "%s\n", guard->is_enabled ? "" : ", not guarded");
+		fprintf(file, "%s%s\n", guard->is_selectable ? ", selectable" : "",
+			guard->is_enabled ? "" : ", not guarded");
 		r = print_values(file, config, i, false);
 	}
 	return r ?: file_result(file);
+}
+
+static void print_known(FILE *file, const char *name, const char *value)
+{
+	_cleanup_free_ char *shown = value ? text_escape_line(value) : NULL;
+
+	if (shown)
+		fprintf(file, "%-9s %s\n", name, shown);
+}
+
+/* What is known of who runs there, by which guards may be for it. */
+static void print_workload(FILE *file, const struct config_covered *covered, const char *guard)
+{
+	const struct workload *workload = &covered->workload;
+	_cleanup_free_ char *wish = workload->wish ? text_escape_line(workload->wish) : NULL;
+
+	print_known(file, "container", workload->container);
+	print_known(file, "namespace", workload->pod_namespace);
+	print_known(file, "pod", workload->pod);
+	for (size_t i = 0; i < workload->label_count; i++)
+		print_known(file, i ? "" : "labels", workload->labels[i]);
+	if (wish)
+		fprintf(file, "asks for  %s, by its %s%s\n", wish, workload->wished,
+			guard && !strcmp(guard, workload->wish)
+				? ""
+				: ": there is no such guard that is selectable");
 }
 
 int config_covered_text(FILE *file, const struct config *config,
@@ -63,9 +91,10 @@ int config_covered_text(FILE *file, const struct config *config,
 
 	if (!cgroup || !at)
 		return -ENOMEM;
-	fprintf(file, "cgroup  %s\nguard   %s%s%s%s\n", cgroup, name_of(guard),
-		covered->at ? ", which is for " : "", at,
-		guard->is_enabled ? "" : "; it is not guarded");
+	fprintf(file, "cgroup    %s\n", cgroup);
+	print_workload(file, covered, guard->name);
+	fprintf(file, "guard     %s%s%s%s\n", name_of(guard), covered->at ? ", which is for " : "",
+		at, guard->is_enabled ? "" : "; it is not guarded");
 	return (guard->is_enabled ? print_values(file, config, covered->guard, true) : 0)
 		       ?: file_result(file);
 }
@@ -99,6 +128,7 @@ static json_t *guard_json(const struct config *config, size_t index)
 	r |= json_object_set_new(object, "guard", json_text(guard->name));
 	r |= json_object_set_new(object, "priority", json_integer(guard->priority));
 	r |= json_object_set_new(object, "enabled", json_boolean(guard->is_enabled));
+	r |= json_object_set_new(object, "selectable", json_boolean(guard->is_selectable));
 	r |= json_object_set_new(object, "values", values);
 	return json_finish(object, r);
 }
@@ -114,12 +144,29 @@ json_t *config_json(const struct config *config)
 	return json_finish(object, r);
 }
 
+static json_t *labels_json(const struct workload *workload)
+{
+	json_t *labels = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < workload->label_count; i++)
+		r |= json_array_append_new(labels, json_text(workload->labels[i]));
+	return json_finish(labels, r);
+}
+
 json_t *config_covered_json(const struct config *config, const struct config_covered *covered)
 {
+	const struct workload *workload = &covered->workload;
 	json_t *object = guard_json(config, covered->guard);
 	int r = 0;
 
 	r |= json_object_set_new(object, "cgroup", json_text(covered->cgroup));
 	r |= json_object_set_new(object, "for", json_text(covered->at));
+	r |= json_object_set_new(object, "container", json_text(workload->container));
+	r |= json_object_set_new(object, "namespace", json_text(workload->pod_namespace));
+	r |= json_object_set_new(object, "pod", json_text(workload->pod));
+	r |= json_object_set_new(object, "labels", labels_json(workload));
+	r |= json_object_set_new(object, "asks_for", json_text(workload->wish));
+	r |= json_object_set_new(object, "asks_by", json_text(workload->wished));
 	return json_finish(object, r);
 }

@@ -12,6 +12,7 @@ struct config_covered {
 	const char *cgroup;
 	size_t guard;
 	const char *at; /* the cgroup at or above it that the guard is for; NULL: none is for it */
+	struct workload workload; /* what runs there */
 };
 
 /* The guards in the order in which they are tried, with what the files say. 0 or -errno. */

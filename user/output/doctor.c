@@ -128,6 +128,11 @@ static void print_conclusion(FILE *file, const struct protection_facts *facts,
 	fputs("  protection: ", file);
 	print_coloured(file, colour, code, protection_level_name(protection->level));
 	fputc('\n', file);
+	if (protection->level == PROTECTION_IMPOSSIBLE)
+		fputs("  apoptosis run starts its command all the same, and looks at its limit "
+		      "every 2 ms "
+		      "to 1 s\n",
+		      file);
 }
 
 int doctor_text(FILE *file, const struct protection_facts *facts,

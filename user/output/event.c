@@ -10,7 +10,20 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "core/hooks.h"
+#include "output/fitted_line.h"
 #include "output/format.h"
+
+/* What a line holds beside its time and kind. */
+#define LINE_WIDTH (EVENT_LINE_MAX - 23)
+
+/* Of parts of a line: what goes first is what the report, or the line before, tells as well. */
+enum {
+	RANK_LIMIT = 1, /* whose limit, and how near it is */
+	RANK_WHY,	/* that signal */
+	RANK_AIRBAG,
+	RANK_HANDLER,
+	RANK_WHERE, /* it was sent */
+};
 
 /* Foreign strings of an incident made printable; NULL where it has none. */
 struct names {
@@ -85,18 +98,24 @@ static void print_kind(FILE *file, const struct incident *incident, bool colour)
 }
 
 /* " server[1234] in /docker/ab12" */
-static void print_who(FILE *file, const struct incident *incident, const struct names *names)
+static void print_who(struct fitted_line *line, const struct incident *incident,
+		      const struct names *names)
 {
-	fprintf(file, " %s[%d]", names->comm ? names->comm : "?", incident->grower.pid);
-	if (names->cgroup)
-		fprintf(file, " in %s", names->cgroup);
+	fitted_line_part(line, FITTED_LINE_KEPT);
+	fprintf(line->file, " %s[%d]", names->comm ? names->comm : "?", incident->grower.pid);
+	if (!names->cgroup)
+		return;
+	fputs(" in ", line->file);
+	fitted_line_path(line, names->cgroup);
 }
 
 /* " grew 812.0 MiB/s to 231.4 MiB of 256.0 MiB" */
-static void print_level(FILE *file, const struct incident *incident, const struct names *names)
+static void print_level(struct fitted_line *line, const struct incident *incident,
+			const struct names *names)
 {
 	bool limited = incident->limit_bytes && incident->limit_bytes != APO_UNLIMITED;
 	char need[16], limit[16], rate[16], forecast[16];
+	FILE *file = line->file;
 
 	format_size(need, sizeof(need), incident->need_bytes);
 	format_size(limit, sizeof(limit), incident->limit_bytes);
@@ -115,11 +134,16 @@ static void print_level(FILE *file, const struct incident *incident, const struc
 	if (limited)
 		fprintf(file, " of %s", limit);
 	if (limited && names->limit_cgroup &&
-	    (!names->cgroup || strcmp(names->limit_cgroup, names->cgroup) != 0))
+	    (!names->cgroup || strcmp(names->limit_cgroup, names->cgroup) != 0)) {
+		fitted_line_part(line, RANK_LIMIT);
 		fprintf(file, " (limit of %s)", names->limit_cgroup);
+		fitted_line_part(line, FITTED_LINE_KEPT);
+	}
 	if (incident->rule == APO_RULE_FORECAST && incident->forecast_ns != APO_UNLIMITED) {
 		format_duration(forecast, sizeof(forecast), incident->forecast_ns);
+		fitted_line_part(line, RANK_LIMIT);
 		fprintf(file, ", %s from the limit", forecast);
+		fitted_line_part(line, FITTED_LINE_KEPT);
 	}
 }
 
@@ -175,9 +199,12 @@ static void print_not_sent(FILE *file, const struct incident *incident)
 }
 
 /* ": SIGQUIT (KillSignal= of its unit)" */
-static void print_signal(FILE *file, const struct incident *incident)
+static void print_signal(struct fitted_line *line, const struct incident *incident)
 {
+	FILE *file = line->file;
+
 	fprintf(file, ": SIG%s", signal_name(incident->signal ?: incident->wanted_signal));
+	fitted_line_part(line, RANK_WHY);
 	if (incident->declared == APO_DECLARED_CONTAINER)
 		fputs(" (the stop signal of its container)", file);
 	else if (incident->declared)
@@ -186,11 +213,53 @@ static void print_signal(FILE *file, const struct incident *incident)
 		fprintf(file, " (profile %s)", incident->profile);
 	else if (incident->signal && incident->signal != incident->wanted_signal)
 		fprintf(file, " (SIG%s would do nothing)", signal_name(incident->wanted_signal));
+	fitted_line_part(line, FITTED_LINE_KEPT);
+}
+
+/* " sent in the fault" */
+static void print_result(struct fitted_line *line, const struct incident *incident,
+			 const struct names *names)
+{
+	FILE *file = line->file;
+
+	switch (incident->action) {
+	case APO_ACT_SENT:
+	case APO_ACT_SENT_RESPONDER:
+		fputs(" sent", file);
+		print_target(file, "to", incident, names);
+		fitted_line_part(line, RANK_WHERE);
+		print_where_sent(file, incident);
+		fitted_line_part(line, FITTED_LINE_KEPT);
+		break;
+	case APO_ACT_DELEGATED:
+		fputs(" handed to the responder", file);
+		print_target(file, "for", incident, names);
+		break;
+	case APO_ACT_DRY_RUN:
+		fputs(" would have been sent", file);
+		print_target(file, "to", incident, names);
+		break;
+	case APO_ACT_DISAPPEARED:
+		fputs(" not sent, the process was gone", file);
+		break;
+	case APO_ACT_FAILED:
+		fprintf(file, " not sent, %s", strerror(-incident->error));
+		break;
+	case APO_ACT_TOLD:
+		fputs(" not sent, it shuts down already", file);
+		break;
+	case APO_ACT_ASKED:
+	case APO_ACT_NONE:
+		break;
+	}
 }
 
 /* ": SIGTERM sent in the fault" */
-static void print_action(FILE *file, const struct incident *incident, const struct names *names)
+static void print_action(struct fitted_line *line, const struct incident *incident,
+			 const struct names *names)
 {
+	FILE *file = line->file;
+
 	if (!incident_action_is_known(incident)) {
 		fputs(": no signal was seen", file);
 		return;
@@ -216,71 +285,58 @@ static void print_action(FILE *file, const struct incident *incident, const stru
 		print_target(file, "of", incident, names);
 		return;
 	}
-	print_signal(file, incident);
-	switch (incident->action) {
-	case APO_ACT_SENT:
-	case APO_ACT_SENT_RESPONDER:
-		fputs(" sent", file);
-		print_target(file, "to", incident, names);
-		print_where_sent(file, incident);
-		break;
-	case APO_ACT_DELEGATED:
-		fputs(" handed to the responder", file);
-		print_target(file, "for", incident, names);
-		break;
-	case APO_ACT_DRY_RUN:
-		fputs(" would have been sent", file);
-		print_target(file, "to", incident, names);
-		break;
-	case APO_ACT_DISAPPEARED:
-		fputs(" not sent, the process was gone", file);
-		break;
-	case APO_ACT_FAILED:
-		fprintf(file, " not sent, %s", strerror(-incident->error));
-		break;
-	case APO_ACT_TOLD:
-		fputs(" not sent, it shuts down already", file);
-		break;
-	case APO_ACT_ASKED:
-	case APO_ACT_NONE:
-		break;
-	}
+	print_signal(line, incident);
+	print_result(line, incident, names);
 }
 
-/* ", handler 48 us after the line" */
-static void print_handler(FILE *file, const struct incident *incident)
+/* What the facts do not show by themselves. */
+static const char *reason_of(const struct incident *incident)
+{
+	bool shows = incident->verdict == VERDICT_SAVED && incident->exit.known;
+
+	return shows ? NULL : incident->reason;
+}
+
+/* ", handler after 48 us"; a reason says that it did not run. */
+static void print_handler(struct fitted_line *line, const struct incident *incident)
 {
 	char span[16];
 
+	fitted_line_part(line, RANK_HANDLER);
 	if (incident->delivered_ns) {
 		format_duration(span, sizeof(span),
 				sat_sub(incident->delivered_ns, incident->crossed_ns));
-		fprintf(file, ", handler %s after the line", span);
-	} else if (incident->generated_ns && incident->target.disposition == APO_DISP_HANDLED) {
-		fputs(", handler did not run", file);
+		fprintf(line->file, ", handler after %s", span);
+	} else if (incident->generated_ns && incident->target.disposition == APO_DISP_HANDLED &&
+		   !reason_of(incident)) {
+		fputs(", handler did not run", line->file);
 	}
 }
 
-/* ", exited 0 after 212 ms" */
+/*
+ * " exited 0 after 212 ms" or " gave memory back: exited 3 after 4 s". Of a SIGKILL the reason says whose it was, and
+ * of what runs on that it does.
+ */
 static void print_end(FILE *file, const struct incident *incident)
 {
+	const char *reason = reason_of(incident), *comma = reason ? ", " : " ";
 	char span[16];
 
+	if (reason)
+		fprintf(file, " %s", reason);
 	if (incident->killed_after_grace) {
 		format_duration(span, sizeof(span), incident->grace_ns);
-		fprintf(file, ", SIGKILL after a grace of %s", span);
-	}
-	if (!incident->exit.known) {
-		if (incident->exit_ns)
-			fputs(", gone", file);
-		else if (incident->action != APO_ACT_DISAPPEARED && !incident->oom_victim)
-			fputs(", still running", file);
+		fprintf(file, "%sgrace %s", comma, span);
 		return;
 	}
-	if (incident->exit.signal)
-		fprintf(file, ", ended by SIG%s", signal_name(incident->exit.signal));
+	if (!incident->exit.known)
+		return;
+	if (!incident->exit.signal)
+		fprintf(file, "%sexited %d", comma, incident->exit.code);
+	else if (!reason || incident->exit.signal != SIGKILL)
+		fprintf(file, "%sended by SIG%s", comma, signal_name(incident->exit.signal));
 	else
-		fprintf(file, ", exited %d", incident->exit.code);
+		fputc(',', file);
 	if (incident->signal_ns && incident->exit_ns) {
 		format_duration(span, sizeof(span),
 				sat_sub(incident->exit_ns, incident->signal_ns));
@@ -304,34 +360,28 @@ static const char *refusal_text(int error)
 	}
 }
 
-/* ", airbag of 64.0 MiB (12.5 MiB used, braked)" */
-static void print_airbag(FILE *file, const struct incident *incident)
+/* ", lent 64.0 MiB, 12.5 MiB used, braked" */
+static void print_airbag(struct fitted_line *line, const struct incident *incident)
 {
 	char raised[16], used[16];
 
+	fitted_line_part(line, RANK_AIRBAG);
 	switch (incident->airbag) {
 	case INCIDENT_AIRBAG_NONE:
 		break;
 	case INCIDENT_AIRBAG_RAISED:
 		format_size(raised, sizeof(raised), incident->airbag_bytes);
 		format_size(used, sizeof(used), incident_airbag_used(incident));
-		fprintf(file, ", airbag of %s (%s used%s)", raised, used,
+		fprintf(line->file, ", lent %s, %s used%s", raised, used,
 			strcmp(incident_brake(incident), "held") == 0 ? ", braked" : "");
 		break;
 	case INCIDENT_AIRBAG_REFUSED:
-		fprintf(file, ", no airbag: %s", refusal_text(incident->airbag_error));
+		fprintf(line->file, ", nothing lent: %s", refusal_text(incident->airbag_error));
 		break;
 	case INCIDENT_AIRBAG_FAILED:
-		fprintf(file, ", no airbag: %s", strerror(-incident->airbag_error));
+		fprintf(line->file, ", nothing lent: %s", strerror(-incident->airbag_error));
 		break;
 	}
-}
-
-/* What the facts before it do not show by themselves. */
-static void print_reason(FILE *file, const struct incident *incident)
-{
-	if (incident->reason && (incident->verdict != VERDICT_SAVED || !incident->exit.known))
-		fprintf(file, " (%s)", incident->reason);
 }
 
 /* " [trip record lost, end not seen]" */
@@ -349,31 +399,68 @@ static void print_missing(FILE *file, unsigned int missing)
 		fputc(']', file);
 }
 
-int event_line(FILE *file, const struct incident *incident, bool colour)
+/* What the line of the trip has told already; of a lost one nothing. */
+static bool was_told(const struct incident *incident)
+{
+	return incident->verdict != VERDICT_OPEN && incident->verdict != VERDICT_MISSED &&
+	       !(incident->missing & INCIDENT_MISSING_TRIP);
+}
+
+/* Of what was told the answer of the responder may have been missing. */
+static bool has_news(const struct incident *incident)
+{
+	return incident->action == APO_ACT_SENT_RESPONDER || incident->action == APO_ACT_ASKED ||
+	       incident->action == APO_ACT_FAILED || incident->action == APO_ACT_TOLD;
+}
+
+static void print_parts(struct fitted_line *line, const struct incident *incident,
+			const struct names *names, bool is_told)
+{
+	print_who(line, incident, names);
+	if (!is_told)
+		print_level(line, incident, names);
+	if (incident->verdict == VERDICT_MISSED) {
+		fputs(": killed by the kernel, no trip preceded", line->file);
+	} else {
+		if (!is_told || has_news(incident))
+			print_action(line, incident, names);
+		if (incident->verdict != VERDICT_OPEN) {
+			fputc(is_told && !has_news(incident) ? ':' : ';', line->file);
+			print_end(line->file, incident);
+			print_handler(line, incident);
+			print_airbag(line, incident);
+		}
+	}
+	fitted_line_part(line, FITTED_LINE_KEPT);
+	print_missing(line->file, incident->missing);
+}
+
+static int print(FILE *file, const struct incident *incident, bool colour, bool is_told,
+		 size_t width)
 {
 	_cleanup_(names_clear) struct names names = {0};
+	struct fitted_line line;
 	char clock[FORMAT_TIME_SIZE];
-	int r = names_fill(incident, &names);
+	int r = names_fill(incident, &names) ?: fitted_line_open(&line);
 
 	if (r < 0)
 		return r;
 	format_clock(clock, sizeof(clock), incident->judged_ns ?: incident->realtime_ns);
 	fprintf(file, "%s ", clock);
 	print_kind(file, incident, colour);
-	print_who(file, incident, &names);
-	print_level(file, incident, &names);
-	if (incident->verdict == VERDICT_MISSED) {
-		fputs(": killed by the kernel's OOM killer, no trip preceded", file);
-	} else {
-		print_action(file, incident, &names);
-		if (incident->verdict != VERDICT_OPEN) {
-			print_handler(file, incident);
-			print_airbag(file, incident);
-			print_end(file, incident);
-			print_reason(file, incident);
-		}
-	}
-	print_missing(file, incident->missing);
+	print_parts(&line, incident, &names, is_told);
+	r = fitted_line_write(&line, file, width);
+	fitted_line_close(&line);
 	fputc('\n', file);
-	return file_result(file);
+	return r ?: file_result(file);
+}
+
+int event_line(FILE *file, const struct incident *incident, bool colour)
+{
+	return print(file, incident, colour, was_told(incident), LINE_WIDTH);
+}
+
+int event_message(FILE *file, const struct incident *incident)
+{
+	return print(file, incident, false, false, SIZE_MAX);
 }

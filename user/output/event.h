@@ -11,8 +11,16 @@
 
 #include "core/incident.h"
 
-/* Writes one line with its newline. 0 or -errno: see file_result(). */
+#define EVENT_LINE_MAX 159 /* bytes of a line without its newline and colour */
+
+/*
+ * One line with its newline, for a reader of all of them: the one of a verdict does not repeat what the one of its
+ * trip has told. What does not fit into EVENT_LINE_MAX is left out, and a long path loses its beginning: the whole
+ * is in the JSON. 0 or -errno: see file_result().
+ */
 int event_line(FILE *file, const struct incident *incident, bool colour);
+/* The same with all that there is, for readers of nothing but verdicts. */
+int event_message(FILE *file, const struct incident *incident);
 
 /* Name of the same event in JSON: "trip", "warn", "verdict", "oom_kill". Never NULL. */
 const char *event_name(const struct incident *incident);

@@ -49,7 +49,7 @@ static void print_option(FILE *file, const struct option_row *row)
 int help_program(FILE *file)
 {
 	fputs("Usage: apoptosis COMMAND [OPTIONS]\n"
-	      "       apoptosis --version | --help\n\n",
+	      "       apoptosis help [COMMAND] | version\n\n",
 	      file);
 	print_wrapped(file,
 		      "Catches a memory spike in the kernel and asks the process to shut down "

@@ -113,22 +113,42 @@ static const char *name_of(const struct recording *recording, const struct owner
 		       : NULL;
 }
 
+static const char *source_of(const struct recording *recording, const struct owner *owner)
+{
+	return recording->locations[owner->place.location].functions[owner->place.function].source
+		       ?: "";
+}
+
 /* The same function, at whatever place in it; without a name, the same place. */
 static bool is_same(const struct recording *recording, const struct owner *a, const struct owner *b)
 {
 	const char *one = name_of(recording, a), *other = name_of(recording, b);
 
+	if (a->place.runtime || b->place.runtime)
+		return a->place.runtime == b->place.runtime;
 	if (one && other)
 		return strcmp(one, other) == 0 &&
 		       recording->locations[a->place.location].module ==
-			       recording->locations[b->place.location].module;
+			       recording->locations[b->place.location].module &&
+		       (!recording->locations[a->place.location].is_script ||
+			strcmp(source_of(recording, a), source_of(recording, b)) == 0);
 	return !one && !other && a->place.location == b->place.location;
 }
 
-static int by_bytes(const void *a, const void *b)
+/* What nobody can change, or knows, comes last. */
+static int rank_of(const struct owner *owner)
+{
+	if (owner->place.runtime)
+		return 1;
+	return owner->place.location == RECORDING_NONE ? 2 : 0;
+}
+
+static int by_rank_and_bytes(const void *a, const void *b)
 {
 	const struct owner *one = a, *other = b;
 
+	if (rank_of(one) != rank_of(other))
+		return rank_of(one) - rank_of(other);
 	return one->bytes > other->bytes ? -1 : one->bytes < other->bytes;
 }
 
@@ -152,7 +172,7 @@ static int find_owners(const struct recording *recording, struct owner *owners, 
 			owners[count++] = owner;
 	}
 	if (count)
-		qsort(owners, count, sizeof(*owners), by_bytes);
+		qsort(owners, count, sizeof(*owners), by_rank_and_bytes);
 	*ret_count = count;
 	return r;
 }
@@ -180,6 +200,7 @@ static json_t *owner_json(const struct recording *recording, const struct owner 
 						     : NULL));
 	r |= json_object_set_new(object, "offset",
 				 in_module ? hex_json(location->offset) : json_null());
+	r |= json_object_set_new(object, "runtime", json_text(runtime_name(owner->place.runtime)));
 	r |= json_object_set_new(object, "bytes", json_u64(owner->bytes));
 	r |= json_object_set_new(object, "share",
 				 json_real(whole ? (double)owner->bytes / (double)whole : 0));

@@ -80,6 +80,7 @@ static void print_function(FILE *file, const char *raw)
 static void print_owner(FILE *file, const json_t *owner)
 {
 	const char *function = document_text(owner, "function");
+	const char *runtime = document_text(owner, "runtime");
 	_cleanup_free_ char *place = document_place(document_text(owner, "module"),
 						    document_text(owner, "offset"), NULL);
 	uint64_t bytes = (uint64_t)MAX(json_integer_value(document_at(owner, "bytes")), 0);
@@ -92,7 +93,9 @@ static void print_owner(FILE *file, const json_t *owner)
 		print_function(file, function);
 		fputs("  ", file);
 	}
-	if (document_text(owner, "source"))
+	if (runtime)
+		document_print(file, owner, "%t itself", PATHS("runtime"));
+	else if (document_text(owner, "source"))
 		document_print(file, owner, "%t:%n", PATHS("source", "line"));
 	else
 		print_function(file, place ?: "?");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Closed incidents for people, from their documents (docs/events.md). A document may be of any
+ * Closed incidents for people, from their documents (docs/apoptosis-events.5). A document may be of any
  * program and any version: what it lacks is shown as "?", and names are escaped.
  */
 #pragma once

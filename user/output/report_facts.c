@@ -326,9 +326,13 @@ static void tell_owner(FILE *file, const json_t *document)
 		return;
 	place = document_place(document_text(first, "module"), document_text(first, "offset"),
 			       NULL);
-	safe = text_escape_line(document_text(first, "function") ?: place ?: "?");
-	fprintf(file, " %.1f %% of what was recorded was allocated by %s",
-		100 * json_number_value(document_at(first, "share")), safe ?: "?");
+	safe = text_escape_line(document_text(first, "runtime")	   ?
+				: document_text(first, "function") ?
+				: place				   ?
+								   : "?");
+	fprintf(file, " %.1f %% of what was recorded was allocated by %s%s",
+		100 * json_number_value(document_at(first, "share")), safe ?: "?",
+		document_text(first, "runtime") ? " itself" : "");
 	if (document_text(first, "source"))
 		document_print(file, first, " (%t:%n)", PATHS("source", "line"));
 	fputc('.', file);

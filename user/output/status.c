@@ -38,11 +38,11 @@ int ready_text(FILE *file, const struct ready *ready)
 	fputs("; triggers:", file);
 	for (size_t i = 0; i < ready->triggers.count; i++)
 		fprintf(file, " %s", ready->triggers.names[i]);
-	fprintf(file,
-		"; memory %slocked, responder %sin real time, room for %" PRIu64
-		" descriptors and %" PRIu32 " limits\n",
-		ready->self.is_locked ? "" : "not ", ready->self.is_realtime ? "" : "not ",
-		ready->self.descriptors_max, ready->self.limits_max);
+	if (!ready->self.is_locked)
+		fputs("; memory not locked", file);
+	if (!ready->self.is_realtime)
+		fputs("; responder not in real time", file);
+	fputc('\n', file);
 	return file_result(file);
 }
 
@@ -127,6 +127,14 @@ static void print_self(FILE *file, const json_t *document, bool colour)
 	if (document_text(document, "self.history_trouble")) {
 		print_coloured(file, colour, COLOUR_YELLOW, "the history is not written: ");
 		document_print(file, document, "%t\n", PATHS("self.history_trouble"));
+	}
+	if (document_text(document, "self.metrics_trouble")) {
+		print_coloured(file, colour, COLOUR_YELLOW, "the metrics are not written: ");
+		document_print(file, document, "%t\n", PATHS("self.metrics_trouble"));
+	}
+	if (document_text(document, "self.metrics_unserved")) {
+		print_coloured(file, colour, COLOUR_YELLOW, "the metrics are not served: ");
+		document_print(file, document, "%t\n", PATHS("self.metrics_unserved"));
 	}
 	if (document_text(document, "self.configuration_refused")) {
 		print_coloured(file, colour, COLOUR_YELLOW,

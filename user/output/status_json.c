@@ -9,8 +9,6 @@
 #include "output/format.h"
 #include "output/json.h"
 
-#define RATE_LASTS_NS NSEC_PER_SEC /* after the last check */
-
 static const char *const counter_names[APO_STATS] = {
 	[APO_STAT_CHECKS] = "checks",
 	[APO_STAT_TRIPS] = "trips",
@@ -23,6 +21,7 @@ static const char *const counter_names[APO_STATS] = {
 	[APO_STAT_SUBTREE_CUT] = "subtree_cut",
 	[APO_STAT_OOM_KILLS] = "oom_kills",
 	[APO_STAT_SAMPLES] = "samples",
+	[APO_STAT_OOM_UNCAUGHT] = "oom_kills_uncaught",
 };
 
 static json_t *pages_json(uint64_t pages, uint64_t page_bytes)
@@ -124,39 +123,12 @@ static json_t *loan_json(const struct loan_facts *loan)
 	return json_finish(object, r);
 }
 
-/* What is left below a limit now; INT64_MAX: it is none. */
-static int64_t headroom_pages(const struct apo_limit *account)
-{
-	int64_t pages;
-
-	if (account->limit_pages == APO_UNLIMITED)
-		return INT64_MAX;
-	return __builtin_sub_overflow(account->limit_pages, account->need_pages, &pages) ? INT64_MIN
-											 : pages;
-}
-
-/* 0 where nothing has been charged for some time: nobody has looked since. */
-static uint64_t rate_pages_s(const struct apo_limit *account, uint64_t now_ns)
-{
-	return sat_sub(now_ns, account->last_ns) < RATE_LASTS_NS ? account->rate_pages_s : 0;
-}
-
 /* null: it does not grow, or there is no limit. */
 static json_t *time_to_limit_json(const struct apo_limit *account, uint64_t now_ns)
 {
-	uint64_t rate = rate_pages_s(account, now_ns);
-	int64_t pages = headroom_pages(account);
+	double seconds;
 
-	if (!rate || pages == INT64_MAX)
-		return json_null();
-	return json_real((double)MAX(pages, 0) / (double)rate);
-}
-
-static const char *mode_name(const struct policy *policy)
-{
-	if (!policy)
-		return NULL;
-	return policy->dry_run ? "dry run" : policy_lends(policy) ? "lends" : "reserve";
+	return status_time_to_limit(account, now_ns, &seconds) ? json_real(seconds) : json_null();
 }
 
 static json_t *limit_json(const struct status_limit *limit, const struct status *status)
@@ -168,10 +140,14 @@ static json_t *limit_json(const struct status_limit *limit, const struct status 
 
 	r |= json_object_set_new(object, "cgroup", json_text(limit->path));
 	r |= json_object_set_new(object, "cgroup_id", json_u64(limit->key.cgroup_id));
+	r |= json_object_set_new(object, "container", json_text(limit->workload.container));
+	r |= json_object_set_new(object, "namespace", json_text(limit->workload.pod_namespace));
+	r |= json_object_set_new(object, "pod", json_text(limit->workload.pod));
 	r |= json_object_set_new(object, "policy", json_integer(limit->key.policy));
 	r |= json_object_set_new(object, "policy_from", json_text(limit->why));
 	r |= json_object_set_new(object, "guard", json_text(limit->guard));
-	r |= json_object_set_new(object, "mode", json_text(mode_name(limit->policy)));
+	r |= json_object_set_new(object, "mode",
+				 json_text(status_mode_name(status_mode(limit->policy))));
 	r |= json_object_set_new(object, "checked", json_boolean(account->last_ns));
 	r |= json_object_set_new(object, "need_bytes", pages_json(account->need_pages, page_bytes));
 	r |= json_object_set_new(object, "peak_need_bytes",
@@ -179,13 +155,14 @@ static json_t *limit_json(const struct status_limit *limit, const struct status 
 	r |= json_object_set_new(object, "limit_bytes",
 				 pages_json(account->limit_pages, page_bytes));
 	r |= json_object_set_new(object, "headroom_bytes",
-				 signed_pages_json(headroom_pages(account), page_bytes));
+				 signed_pages_json(status_headroom_pages(account), page_bytes));
 	r |= json_object_set_new(object, "lent_bytes", pages_json(limit->lent_pages, page_bytes));
 	r |= json_object_set_new(object, "loan", loan_json(&limit->loan));
 	r |= json_object_set_new(object, "least_headroom_bytes",
 				 signed_pages_json(account->least_headroom_pages, page_bytes));
 	r |= json_object_set_new(object, "rate_bytes_per_s",
-				 pages_json(rate_pages_s(account, status->now_ns), page_bytes));
+				 pages_json(status_rate_pages_s(account, status->now_ns),
+					    page_bytes));
 	r |= json_object_set_new(object, "seconds_to_limit",
 				 time_to_limit_json(account, status->now_ns));
 	r |= json_object_set_new(object, "trips", json_u64(account->trips));
@@ -195,6 +172,12 @@ static json_t *limit_json(const struct status_limit *limit, const struct status 
 				 json_u64(account->oom_kills_uncaught));
 	r |= json_object_set_new(object, "verdicts", verdicts_json(limit->verdicts));
 	return json_finish(object, r);
+}
+
+/* "CPython 3.11" */
+static json_t *interpreter_json(uint32_t version)
+{
+	return version ? json_sprintf("CPython %u.%u", version >> 8, version & 0xff) : json_null();
 }
 
 static json_t *process_account_json(const struct status_process *process, uint64_t page_bytes)
@@ -216,6 +199,7 @@ static json_t *process_account_json(const struct status_process *process, uint64
 				 pages_json(account->rate_pages_s, page_bytes));
 	r |= json_object_set_new(object, "faults", json_u64(account->faults));
 	r |= json_object_set_new(object, "cgroup_id", json_u64(account->cgroup_id));
+	r |= json_object_set_new(object, "interpreter", interpreter_json(process->python_version));
 	return json_finish(object, r);
 }
 
@@ -348,6 +332,8 @@ static json_t *status_self_json(const struct status_self *self, uint64_t realtim
 	r |= json_object_set_new(object, "cpu_seconds",
 				 json_real((double)self->cpu_ns / (double)NSEC_PER_SEC));
 	r |= json_object_set_new(object, "history_trouble", json_text(self->history_trouble));
+	r |= json_object_set_new(object, "metrics_trouble", json_text(self->metrics_trouble));
+	r |= json_object_set_new(object, "metrics_unserved", json_text(self->metrics_unserved));
 	r |= json_object_set_new(object, "configuration_refused", json_text(self->refused));
 	return json_finish(object, r);
 }

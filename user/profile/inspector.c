@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/helper.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/util.h"
-#include "profile/helper.h"
 
 #define PATIENCE_MS 1000
 /* Who is before it, which may be an earlier look at the same process, has its own time, and is to be gone. */

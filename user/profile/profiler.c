@@ -8,11 +8,15 @@
 #include "base/loop.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "profile/interpreter_search.h"
 #include "profile/snapshot.h"
 
 #define BEFORE_NS (10 * NSEC_PER_SEC) /* of the flight profiler that is kept */
 #define STACKS_MAX 1024ULL	      /* the heaviest */
-#define STACKS_HELD_MAX 2000ULL	      /* of all captures: 16 MiB */
+#define CODES_MAX 256ULL	      /* code objects of CPython, of a capture */
+#define CODES_TRIED 1024	      /* of which some may be kept no longer */
+#define CODES_STEP 16
+#define HELD_BYTES_MAX (16ULL << 20) /* stacks and codes of all captures */
 #define MODULES_MAX SNAPSHOT_FILES_MAX
 /* Reading smaps holds up mmap() in the process for up to 13 ms per GiB: not beyond that. */
 #define SUMS_MAX_BYTES (1ULL << 30)
@@ -27,8 +31,9 @@ struct kept {
 	struct profiler *profiler;
 	uint32_t tgid;
 	uint64_t start_boottime_ns;
-	uint64_t asked_ms;	       /* by the loop's clock */
-	struct inspection *inspection; /* NULL: answered */
+	uint64_t asked_ms;		   /* by the loop's clock */
+	struct inspection *inspection;	   /* NULL: answered */
+	struct interpreter_search *search; /* NULL: none, or answered */
 	struct snapshot snapshot;
 	struct pidref process;
 	uv_poll_t *poll; /* its end */
@@ -39,7 +44,7 @@ struct profiler {
 	struct profiler_config config;
 	struct kept *kept;
 	size_t kept_count, kept_fds, kept_fds_max;
-	size_t raws_held; /* stacks of captures that are not freed yet */
+	uint64_t held_bytes; /* of captures that are not freed yet */
 };
 
 /* --- stacks -------------------------------------------------------------------------------- */
@@ -62,11 +67,23 @@ static int by_pages(const void *a, const void *b)
 	return one->pages > other->pages ? -1 : one->pages < other->pages;
 }
 
+/* Of things of that size that a capture may have; the locked memory of the daemon is bounded. */
+static uint64_t room_for(const struct profiler *profiler, size_t size)
+{
+	return sat_sub(HELD_BYTES_MAX, profiler->held_bytes) / size;
+}
+
+static void hold(struct profiler *profiler, struct capture *capture, uint64_t bytes)
+{
+	capture->held_bytes += bytes;
+	profiler->held_bytes += bytes;
+}
+
 static int take_stacks(struct profiler *profiler, const struct profiler_subject *subject,
 		       struct capture *capture)
 {
 	const struct profiler_config *config = &profiler->config;
-	size_t most = MIN(sat_sub(STACKS_HELD_MAX, profiler->raws_held), STACKS_MAX);
+	size_t most = MIN(room_for(profiler, sizeof(*capture->raws)), STACKS_MAX);
 	struct recording *recording = capture->recording;
 	_cleanup_free_ struct apo_weight_key *keys = NULL;
 	_cleanup_free_ struct apo_weight *weights = NULL;
@@ -104,6 +121,54 @@ static int take_stacks(struct profiler *profiler, const struct profiler_subject 
 			};
 	}
 	return 0;
+}
+
+static bool has_code(const struct capture *capture, uint64_t address)
+{
+	for (size_t i = 0; i < capture->code_count; i++)
+		if (capture->codes[i].address == address)
+			return true;
+	return false;
+}
+
+static int take_code(const struct profiler *profiler, struct capture *capture,
+		     const struct apo_python_code_key *key)
+{
+	size_t count = capture->code_count;
+	struct apo_python_code *grown;
+
+	if (count % CODES_STEP == 0) {
+		grown = reallocarray(capture->codes, count + CODES_STEP, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		capture->codes = grown;
+	}
+	if (!source_python_code(profiler->config.source, key, &capture->codes[count]))
+		capture->code_count++;
+	return 0;
+}
+
+/* What names the frames of CPython, as the kernel side has kept it: the process may be gone by now. */
+static void take_codes(struct profiler *profiler, struct capture *capture)
+{
+	size_t most = MIN(room_for(profiler, sizeof(*capture->codes)), CODES_MAX), tried = 0;
+
+	for (size_t i = 0; i < capture->recording->stack_count; i++) {
+		const struct apo_stack *raw = &capture->raws[i];
+
+		for (size_t j = 0; j < raw->python_count && j < APO_PYTHON_FRAMES; j++) {
+			const struct apo_python_code_key key = {
+				.start_boottime_ns = raw->start_boottime_ns,
+				.code = raw->python[j].code,
+			};
+
+			if (!key.code || has_code(capture, key.code))
+				continue;
+			if (capture->code_count == most || tried++ == CODES_TRIED ||
+			    take_code(profiler, capture, &key))
+				return;
+		}
+	}
 }
 
 /* --- files --------------------------------------------------------------------------------- */
@@ -210,6 +275,7 @@ static size_t fds_of(const struct kept *kept)
 static struct kept *kept_free(struct kept *kept)
 {
 	inspection_drop(kept->inspection);
+	interpreter_search_drop(kept->search);
 	loop_poll_drop(kept->poll); /* before what it polls is closed */
 	loop_timer_drop(kept->timer);
 	snapshot_clear(&kept->snapshot);
@@ -264,6 +330,19 @@ static void drop_oldest(struct profiler *profiler)
 	drop(last);
 }
 
+/* The kernel side forgets it when the process ends, and so does this for one that has ended meanwhile. */
+static void on_interpreter(const struct apo_python *found, void *userdata)
+{
+	struct kept *kept = userdata;
+	struct source *source = kept->profiler->config.source;
+	struct apo_python python = *found;
+
+	kept->search = interpreter_search_drop(kept->search);
+	python.start_boottime_ns = kept->start_boottime_ns;
+	if (!source_set_python(source, kept->tgid, &python) && pidref_exited(&kept->process))
+		source_set_python(source, kept->tgid, NULL);
+}
+
 static void on_kept_inspected(struct inspected *found, void *userdata)
 {
 	struct kept *kept = userdata;
@@ -275,6 +354,8 @@ static void on_kept_inspected(struct inspected *found, void *userdata)
 	kept->snapshot = found->snapshot;
 	found->snapshot = SNAPSHOT_NONE;
 	profiler->kept_fds += kept->snapshot.file_count;
+	kept->search =
+		interpreter_search(profiler->config.loop, &kept->snapshot, on_interpreter, kept);
 	/* Of the same process: libraries may have come since, code been compiled. */
 	for (struct kept *other = kept->next, *next; other; other = next) {
 		next = other->next;
@@ -415,9 +496,11 @@ struct capture *profiler_capture(struct profiler *profiler, const struct profile
 	recording->page_bytes = profiler->config.page_bytes;
 	recording->grown_bytes = subject->grown_bytes;
 	r = take_stacks(profiler, subject, capture);
-	capture->raw_count = recording->stack_count;
-	capture->raws_held = &profiler->raws_held;
-	profiler->raws_held += capture->raw_count;
+	capture->held_of_all = &profiler->held_bytes;
+	hold(profiler, capture, recording->stack_count * sizeof(*capture->raws));
+	if (!r)
+		take_codes(profiler, capture);
+	hold(profiler, capture, capture->code_count * sizeof(*capture->codes));
 	if (!r)
 		r = take_kept(profiler, subject, capture);
 	if (r)
@@ -491,8 +574,9 @@ struct capture *capture_free(struct capture *capture)
 	if (!capture)
 		return NULL;
 	forget_files(capture);
-	*capture->raws_held -= capture->raw_count;
+	*capture->held_of_all -= capture->held_bytes;
 	free(capture->raws);
+	free(capture->codes);
 	recording_free(capture->recording);
 	free(capture);
 	return NULL;

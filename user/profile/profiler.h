@@ -62,9 +62,11 @@ struct capture_file {
 
 struct capture {
 	struct recording *recording;
-	struct apo_stack *raws; /* one per stack of the recording, in its order */
-	size_t raw_count;
-	size_t *raws_held; /* the profiler's count of those of all captures */
+	struct apo_stack *raws;	       /* one per stack of the recording, in its order */
+	uint64_t held_bytes;	       /* stacks and codes */
+	uint64_t *held_of_all;	       /* the profiler's count of those of all captures */
+	struct apo_python_code *codes; /* of the frames of CPython in them */
+	size_t code_count;
 	struct capture_file *files;
 	struct capture_mapping *mappings; /* by address */
 	size_t mapping_count;
@@ -72,7 +74,7 @@ struct capture {
 
 /*
  * The stacks, and the names that were kept at a spike, until profiler_add_names(). Captures that are not freed
- * yet share a bound on their stacks, 16 MiB: of a later one fewer are kept, the heaviest. NULL: there is no
+ * yet share a bound on what they hold, 16 MiB: of a later one fewer stacks are kept, the heaviest. NULL: there is no
  * memory for it. Freed before the profiler is.
  */
 struct capture *profiler_capture(struct profiler *profiler, const struct profiler_subject *subject);

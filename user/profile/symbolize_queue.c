@@ -191,8 +191,7 @@ static struct unnamed *unnamed_new(struct symbolize_queue *queue, struct inciden
 		.item = {.cgroup = copy,
 			 .holds = {[FAIR_ITEMS] = 1,
 				   [FAIR_FDS] = count_fds(capture),
-				   [FAIR_BYTES] = capture->recording->stack_count *
-						  sizeof(*capture->raws)}},
+				   [FAIR_BYTES] = capture->held_bytes}},
 		.queue = queue,
 		.cgroup = copy,
 		.incident = incident,

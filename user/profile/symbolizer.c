@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/helper.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "profile/helper.h"
 #include "profile/symbols_reply.h"
 
 #define PROGRAM "apoptosis-symbols"
@@ -28,18 +28,7 @@ struct symbolizer {
 
 /* --- asking -------------------------------------------------------------------------------- */
 
-/* Beside us, as in a build tree, or where `make install` puts it. */
-static int find_program(char path[PATH_MAX])
-{
-	static const char *const places[] = {PROGRAM, "../libexec/" PROGRAM};
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (!file_beside_self(places[i], path, PATH_MAX) && access(path, X_OK) == 0)
-			return 0;
-	return -ENOENT;
-}
-
-static json_t *request_json(const struct capture *capture, int stacks_fd)
+static json_t *request_json(const struct capture *capture, int stacks_fd, int codes_fd)
 {
 	json_t *modules = json_array(), *mappings = json_array();
 
@@ -55,14 +44,14 @@ static json_t *request_json(const struct capture *capture, int stacks_fd)
 					    (json_int_t)mapping->start, (json_int_t)mapping->end,
 					    (json_int_t)mapping->offset));
 	}
-	return json_pack("{s:i, s:o, s:o}", "stacks", stacks_fd, "modules", modules, "mappings",
-			 mappings);
+	return json_pack("{s:i, s:i, s:o, s:o}", "stacks", stacks_fd, "codes", codes_fd, "modules",
+			 modules, "mappings", mappings);
 }
 
-static int write_request(const struct capture *capture, int stacks_fd)
+static int write_request(const struct capture *capture, int stacks_fd, int codes_fd)
 {
 	_cleanup_close_ int fd = memfd_create("request", MFD_CLOEXEC);
-	json_t *request = fd < 0 ? NULL : request_json(capture, stacks_fd);
+	json_t *request = fd < 0 ? NULL : request_json(capture, stacks_fd, codes_fd);
 	int r = request ? json_dumpfd(request, fd, JSON_COMPACT) : -1;
 
 	json_decref(request);
@@ -71,12 +60,12 @@ static int write_request(const struct capture *capture, int stacks_fd)
 	return TAKE_FD(fd);
 }
 
-static int write_stacks(const struct capture *capture)
+/* A file with these bytes in it. -ENOMEM. */
+static int write_things(const char *name, const void *things, size_t size)
 {
-	_cleanup_close_ int fd = memfd_create("stacks", MFD_CLOEXEC);
-	size_t size = capture->recording->stack_count * sizeof(*capture->raws);
+	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
 
-	if (fd < 0 || write(fd, capture->raws, size) != (ssize_t)size)
+	if (fd < 0 || (size && write(fd, things, size) != (ssize_t)size))
 		return -ENOMEM;
 	return TAKE_FD(fd);
 }
@@ -115,11 +104,11 @@ static void on_end(void *userdata)
 }
 
 static int start_helper(struct symbolizer *symbolizer, uv_loop_t *loop, const char *path,
-			int request_fd, int stacks_fd)
+			int request_fd, int stacks_fd, int codes_fd)
 {
 	const struct capture *capture = symbolizer->capture;
 	size_t count = capture->recording->module_count;
-	_cleanup_free_ int *kept = calloc(count + 1, sizeof(*kept));
+	_cleanup_free_ int *kept = calloc(count + 2, sizeof(*kept));
 	char *const argv[] = {(char[]){PROGRAM}, NULL};
 
 	if (!kept)
@@ -127,6 +116,7 @@ static int start_helper(struct symbolizer *symbolizer, uv_loop_t *loop, const ch
 	for (size_t i = 0; i < count; i++)
 		kept[i] = capture->files[i].fd;
 	kept[count] = stacks_fd;
+	kept[count + 1] = codes_fd;
 	return helper_start(&symbolizer->helper, &(const struct helper_config){
 							 .loop = loop,
 							 .path = path,
@@ -134,7 +124,7 @@ static int start_helper(struct symbolizer *symbolizer, uv_loop_t *loop, const ch
 							 .in = request_fd,
 							 .out = symbolizer->answer_fd,
 							 .kept_fds = kept,
-							 .kept_count = count + 1,
+							 .kept_count = count + 2,
 							 .patience_ms = PATIENCE_MS,
 							 .on_done = on_done,
 							 .on_end = on_end,
@@ -144,16 +134,21 @@ static int start_helper(struct symbolizer *symbolizer, uv_loop_t *loop, const ch
 
 static int start(struct symbolizer *symbolizer, uv_loop_t *loop, const char *path)
 {
-	_cleanup_close_ int stacks_fd = write_stacks(symbolizer->capture);
-	_cleanup_close_ int request_fd =
-		stacks_fd < 0 ? stacks_fd : write_request(symbolizer->capture, stacks_fd);
+	const struct capture *capture = symbolizer->capture;
+	_cleanup_close_ int stacks_fd = write_things(
+		"stacks", capture->raws, capture->recording->stack_count * sizeof(*capture->raws));
+	_cleanup_close_ int codes_fd = write_things("codes", capture->codes,
+						    capture->code_count * sizeof(*capture->codes));
+	_cleanup_close_ int request_fd = stacks_fd < 0 || codes_fd < 0
+						 ? -ENOMEM
+						 : write_request(capture, stacks_fd, codes_fd);
 
 	if (request_fd < 0)
 		return request_fd;
 	symbolizer->answer_fd = memfd_create("answer", MFD_CLOEXEC);
 	return symbolizer->answer_fd < 0
 		       ? -errno
-		       : start_helper(symbolizer, loop, path, request_fd, stacks_fd);
+		       : start_helper(symbolizer, loop, path, request_fd, stacks_fd, codes_fd);
 }
 
 struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, symbolizer_fn done,
@@ -161,11 +156,11 @@ struct symbolizer *symbolizer_start(uv_loop_t *loop, struct capture *capture, sy
 {
 	struct symbolizer *symbolizer;
 	char path[PATH_MAX];
-	int r = find_program(path);
+	int r = helper_find(PROGRAM, path);
 
 	if (r) {
-		capture->recording->trouble = PROGRAM " is not installed beside apoptosis, or in "
-						      "../libexec";
+		capture->recording->trouble = PROGRAM
+			" is not installed beside apoptosis, or in " APO_LIBEXEC;
 		return NULL;
 	}
 	symbolizer = calloc(1, sizeof(*symbolizer));

@@ -35,6 +35,7 @@ static bool take_location(const struct recording *recording, const json_t *item,
 		.offset = (uint64_t)json_integer_value(json_object_get(item, "offset")),
 		.module = module >= 0 && (size_t)module < recording->module_count ? (uint32_t)module
 										  : RECORDING_NONE,
+		.is_script = json_is_true(json_object_get(item, "script")),
 		.functions = calloc(count + 1, sizeof(*ret->functions)),
 	};
 	if (!ret->functions)

@@ -37,7 +37,7 @@ void airbag_tell_refused(struct airbag *airbag, uint64_t cgroup_id, uint64_t unt
 		.refused_until_ns = until_ns,
 	};
 
-	source_set_loan(airbag->lender.source, cgroup_id, &loan);
+	lender_tell(&airbag->lender, cgroup_id, &loan);
 }
 
 /* --- preparing ----------------------------------------------------------------------------- */
@@ -63,7 +63,7 @@ static void tell_impossible(struct airbag *airbag, uint64_t cgroup_id)
 		.impossible = 1,
 	};
 
-	source_set_loan(airbag->lender.source, cgroup_id, &loan);
+	lender_tell(&airbag->lender, cgroup_id, &loan);
 }
 
 /* 0, or why this limit cannot be raised. */
@@ -512,7 +512,7 @@ void airbag_forget(struct airbag *airbag, uint64_t cgroup_id)
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bags_find(&airbag->bags, cgroup_id);
 	if (!bag || !is_raised(bag))
-		source_set_loan(airbag->lender.source, cgroup_id, NULL);
+		lender_tell(&airbag->lender, cgroup_id, NULL);
 	pthread_mutex_unlock(&airbag->mutex);
 }
 

@@ -39,8 +39,9 @@ struct airbag;
 
 struct airbag_config {
 	const struct cgroup_tree *tree;
-	struct source *source; /* the kernel side is told of each loan */
-	int proc_fd;	       /* open /proc, kept by the caller */
+	struct source
+		*source; /* the kernel side is told of each loan; NULL: there is none, see lends */
+	int proc_fd;	 /* open /proc, kept by the caller */
 	uint64_t page_bytes;
 	bool lends; /* some policy does: else it only puts back what an earlier instance left */
 };
@@ -100,6 +101,8 @@ bool airbag_prepare(struct airbag *airbag, const char *rel);
 void airbag_forget(struct airbag *airbag, uint64_t cgroup_id);
 
 struct loan_facts airbag_loan(struct airbag *airbag, uint64_t cgroup_id);
+/* How often a limit was raised, silently or for a trip, or found raised. */
+uint64_t airbag_raises(struct airbag *airbag);
 /*
  * For a trip that an earlier instance has left open: what it left raised stays so as long as the grace. One
  * release, if there is any.

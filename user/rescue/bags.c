@@ -44,6 +44,7 @@ void bags_set_state(struct bags *bags, struct bag *bag, enum bag_state state)
 		bag->next_raised = bags->raised;
 		bags->raised = bag;
 		bags->raised_count++;
+		bags->raises++;
 	} else if (bag->state != BAG_READY && state == BAG_READY) {
 		while (*link != bag)
 			link = &(*link)->next_raised;

@@ -52,7 +52,8 @@ struct bags {
 	struct bag *buckets[BAG_BUCKETS];
 	struct bag *raised; /* all that are not ready: few, of thousands */
 	size_t raised_count;
-	size_t added; /* in all */
+	uint64_t raises; /* how many became that, in all */
+	size_t added;	 /* in all */
 };
 
 /* NULL: it is not open. */

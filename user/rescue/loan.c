@@ -39,6 +39,11 @@ static int read_loan(const struct lender *lender, const struct loan *loan,
 	return r ?: are_ours(entry, now) ? 0 : -ECANCELED;
 }
 
+int lender_tell(const struct lender *lender, uint64_t cgroup_id, const struct apo_loan *loan)
+{
+	return lender->source ? source_set_loan(lender->source, cgroup_id, loan) : 0;
+}
+
 static uint64_t pages_of(const struct lender *lender, uint64_t bytes)
 {
 	return bytes == UINT64_MAX ? APO_UNLIMITED : bytes / lender->page_bytes;
@@ -59,7 +64,7 @@ static int tell_kernel(const struct lender *lender, const struct loan *loan,
 		.was_all = loan->was_all,
 	};
 
-	return source_set_loan(lender->source, entry->cgroup_id, &told);
+	return lender_tell(lender, entry->cgroup_id, &told);
 }
 
 int loan_tell(const struct lender *lender, const struct loan *loan)
@@ -184,7 +189,7 @@ int loan_raise(const struct lender *lender, struct loan *loan, uint64_t add_byte
 
 void loan_end(const struct lender *lender, const struct loan *loan)
 {
-	source_set_loan(lender->source, loan->cgroup_id, NULL);
+	lender_tell(lender, loan->cgroup_id, NULL);
 	journal_remove(lender->journal_fd, loan->dirfd, loan->cgroup_id);
 	journal_disclaim(loan->dirfd);
 }

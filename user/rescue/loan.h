@@ -19,9 +19,10 @@
 /* Who lends, and where. */
 struct lender {
 	const struct cgroup_tree *tree;
-	struct source *source; /* the kernel side is told of each loan */
-	int proc_fd;	       /* open /proc, kept by the caller */
-	int journal_fd;	       /* of runtime_dir_open() */
+	struct source *
+		source; /* the kernel side is told of each loan; NULL: there is none, nothing is lent */
+	int proc_fd;	/* open /proc, kept by the caller */
+	int journal_fd; /* of runtime_dir_open() */
 	uint64_t page_bytes;
 };
 
@@ -32,6 +33,9 @@ struct loan {
 	bool was_all;	   /* there is no more to lend */
 	uint64_t rearm_ns; /* see struct apo_loan */
 };
+
+/* Tells the kernel side what holds for a limit; loan NULL: nothing. 0 or -errno. */
+int lender_tell(const struct lender *lender, uint64_t cgroup_id, const struct apo_loan *loan);
 
 /*
  * Raises the limit by that. -EEXIST: another instance lends to this cgroup. -EALREADY: there is a loan that

@@ -103,18 +103,40 @@ static void tell_over(struct airbag *airbag, const struct bag *bag)
 	pthread_mutex_lock(&airbag->mutex);
 }
 
+/* All who were signalled have ended, and nobody who is left was warned. */
+static bool may_rearm(const struct bag *bag)
+{
+	return bag->is_for_trip && !bag->open_trips && !bag->is_rearmed;
+}
+
+/*
+ * Others, or what the dead have left behind, are beyond the limit. To put it back now would have one of them killed
+ * unwarned: first whoever grows is signalled, once.
+ */
+static void rearm(struct airbag *airbag, struct bag *bag)
+{
+	bag->is_rearmed = true;
+	bag->loan.rearm_ns = clock_ns(CLOCK_MONOTONIC);
+	bag->deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), 0);
+	loan_tell(&airbag->lender, &bag->loan);
+}
+
 /* Called with the mutex, which is given up while the kernel reclaims. by_force: it is the last chance. */
 static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
 {
 	struct loan loan = bag->loan;
-	bool is_owed = bag->is_owed, has_time = bag->deadline_ns == UINT64_MAX && !by_force;
+	bool is_owed = bag->is_owed;
+	bool is_gentle = !is_owed && !by_force;
+	bool has_time = is_gentle && clock_ns(CLOCK_BOOTTIME) < bag->deadline_ns;
+	/* What counts as reclaimable may not be, and v2 kills where v1 refuses. */
+	bool rearms = is_gentle && cgroup_tree_version(airbag->lender.tree) == 2 && may_rearm(bag);
 	int r;
 
 	bags_set_state(&airbag->bags, bag, BAG_GOING_BACK);
 	pthread_mutex_unlock(&airbag->mutex);
-	r = is_owed    ? pay_back(airbag, &loan)
-	    : has_time ? put_back_gently(airbag, &loan)
-		       : loan_put_back(&airbag->lender, loan.dirfd, &loan.entry);
+	r = is_owed		 ? pay_back(airbag, &loan)
+	    : has_time || rearms ? put_back_gently(airbag, &loan)
+				 : loan_put_back(&airbag->lender, loan.dirfd, &loan.entry);
 	pthread_mutex_lock(&airbag->mutex);
 	if (is_owed) { /* no trip joins it: nobody else has changed what it is raised to */
 		bag->loan.entry.raised = loan.entry.raised;
@@ -126,11 +148,15 @@ static void put_back(struct airbag *airbag, struct bag *bag, bool by_force)
 		break;
 	case LENDING_REFUSED:
 		bags_set_state(&airbag->bags, bag, BAG_RAISED);
-		if (has_time)
-			break;
-		bag->is_owed = true;
-		airbag_tell_refused(airbag, bag->loan.cgroup_id, UINT64_MAX);
-		complain(bag, r);
+		if (has_time) { /* reclaim takes its time, and does not succeed at once */
+			bag->least_ns = lending_least_ns(clock_ns(CLOCK_BOOTTIME), false);
+		} else if (rearms) {
+			rearm(airbag, bag);
+		} else {
+			bag->is_owed = true;
+			airbag_tell_refused(airbag, bag->loan.cgroup_id, UINT64_MAX);
+			complain(bag, r);
+		}
 		break;
 	case LENDING_ENDED:
 		end(airbag, bag);
@@ -154,14 +180,16 @@ static struct found look_at(const struct airbag *airbag, const struct bag *bag)
 		.cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN),
 	};
 	struct cgroup_memory memory;
-	uint64_t need_bytes;
+	uint64_t need_bytes, stays_bytes;
 
 	if (bag->is_owed || !loan_is_in_force(&airbag->lender, &bag->loan) ||
 	    cgroup_memory_read(airbag->lender.tree, bag->loan.dirfd, &memory))
 		return (struct found){.is_over = true};
 	need_bytes = sat_sub(memory.usage_bytes, memory.file_bytes);
+	/* Nothing is reclaimed while somebody shuts down: it would slow him down, or be in vain. */
+	stays_bytes = bag->open_trips ? memory.usage_bytes : need_bytes;
 	return (struct found){
-		.is_over = lending_may_end(&lent, need_bytes, clock_ns(CLOCK_BOOTTIME)),
+		.is_over = lending_may_end(&lent, stays_bytes, clock_ns(CLOCK_BOOTTIME)),
 		.is_passed = need_bytes > lent.limit_bytes,
 	};
 }
@@ -182,18 +210,6 @@ static void note_passed(struct bag *bag, bool is_passed)
 	} else if (*deadline_ns == UINT64_MAX) {
 		*deadline_ns = lending_deadline_ns(now_ns, 0);
 	}
-}
-
-/*
- * All who were signalled have ended, and others, or what the dead have left behind, are beyond the limit.
- * To put it back now would have one of them killed unwarned: first whoever grows is signalled, once.
- */
-static void rearm(struct airbag *airbag, struct bag *bag)
-{
-	bag->is_rearmed = true;
-	bag->loan.rearm_ns = clock_ns(CLOCK_MONOTONIC);
-	bag->deadline_ns = lending_deadline_ns(clock_ns(CLOCK_BOOTTIME), 0);
-	loan_tell(&airbag->lender, &bag->loan);
 }
 
 static void warn_once(struct airbag *airbag)
@@ -253,8 +269,7 @@ unsigned int airbag_check(struct airbag *airbag)
 		found = look_at(airbag, &seen);
 		pthread_mutex_lock(&airbag->mutex);
 		if (bag->state == BAG_RAISED && bag->open_trips <= seen.open_trips) {
-			if (found.is_over && found.is_passed && bag->is_for_trip &&
-			    !bag->open_trips && !bag->is_rearmed)
+			if (found.is_over && found.is_passed && may_rearm(bag))
 				rearm(airbag, bag);
 			else if (found.is_over)
 				put_back(airbag, bag, false);
@@ -379,4 +394,14 @@ void airbag_settle(struct airbag *airbag)
 		put_back(airbag, raised.bags[i], true);
 	pthread_mutex_unlock(&airbag->mutex);
 	free(raised.bags);
+}
+
+uint64_t airbag_raises(struct airbag *airbag)
+{
+	uint64_t raises;
+
+	pthread_mutex_lock(&airbag->mutex);
+	raises = airbag->bags.raises;
+	pthread_mutex_unlock(&airbag->mutex);
+	return raises;
 }

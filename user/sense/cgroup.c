@@ -205,6 +205,13 @@ struct cgroup_tree *cgroup_tree_free(struct cgroup_tree *tree)
 	return NULL;
 }
 
+uint64_t cgroup_tree_root_id(const struct cgroup_tree *tree)
+{
+	uint64_t id;
+
+	return cgroup_id(tree->fd, &id) ? 0 : id;
+}
+
 int cgroup_tree_version(const struct cgroup_tree *tree)
 {
 	return tree->memory->version;

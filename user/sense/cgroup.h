@@ -40,6 +40,9 @@ static inline void cgroup_tree_freep(struct cgroup_tree **tree)
 /* 1 or 2. */
 int cgroup_tree_version(const struct cgroup_tree *tree);
 
+/* The id of the cgroup that is "/"; 0: it cannot be told. */
+uint64_t cgroup_tree_root_id(const struct cgroup_tree *tree);
+
 /* Mount point, "/sys/fs/cgroup/memory". Owned by the tree. */
 const char *cgroup_tree_mount(const struct cgroup_tree *tree);
 

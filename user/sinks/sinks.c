@@ -40,14 +40,51 @@ void sinks_open_history(struct sinks *sinks, const char *path)
 		log_warn("no history is kept: %s, ignoring", strerror(-r));
 }
 
+void sinks_open_metrics(struct sinks *sinks, const char *path)
+{
+	int r = metrics_file_new(&sinks->metrics, path);
+
+	if (r)
+		log_warn("no metrics are written: %s, ignoring", strerror(-r));
+}
+
 void sinks_close_history(struct sinks *sinks)
 {
 	sinks->history = history_sink_free(sinks->history);
 }
 
+void sinks_open_notifier(struct sinks *sinks, uv_loop_t *loop, const struct notifier_config *config)
+{
+	int r = config->command || config->url ? notifier_new(&sinks->notifier, loop, config) : 0;
+
+	if (r)
+		log_warn("no hooks are run: %s, ignoring", strerror(-r));
+	r = config->watch_fd >= 0 ? pressure_new(&sinks->pressure, loop, config->watch_fd) : 0;
+	if (r)
+		log_warn("nobody is told when memory gets scarce: %s, ignoring", strerror(-r));
+	sinks->only_watchers = config->only_watchers;
+}
+
+void sinks_close_notifier(struct sinks *sinks)
+{
+	sinks->notifier = notifier_free(sinks->notifier);
+	sinks->pressure = pressure_free(sinks->pressure);
+}
+
+void sinks_end_notifier(const struct sinks *sinks)
+{
+	if (sinks->notifier)
+		notifier_end(sinks->notifier);
+}
+
+bool sinks_are_busy(const struct sinks *sinks)
+{
+	return sinks->notifier && notifier_is_busy(sinks->notifier);
+}
+
 static int print_incident(FILE *file, const void *incident)
 {
-	return event_line(file, incident, false);
+	return event_message(file, incident);
 }
 
 static int print_comeback(FILE *file, const void *event)
@@ -55,7 +92,7 @@ static int print_comeback(FILE *file, const void *event)
 	return comeback_line(file, event, false);
 }
 
-/* The line that people see, without colour and line break. */
+/* A line without colour and line break. */
 static int line_of(const void *event, int (*print)(FILE *file, const void *event), char **ret)
 {
 	_cleanup_free_ char *text = NULL;
@@ -119,16 +156,24 @@ void sinks_comeback(struct sinks *sinks, const struct comeback_event *event)
 		lines_comeback(&sinks->lines, event);
 }
 
-static void remember(struct sinks *sinks, const struct incident *incident)
+/* The name of the guard of the limit; NULL: it has none. */
+static const char *guard_of(const struct sinks *sinks, const struct incident *incident)
 {
 	const struct policy_subject subject = {.cgroup = incident->limit_cgroup};
 	const struct guard *guard = subject.cgroup && sinks->policies
 					    ? policy_set_find(sinks->policies, &subject)
 					    : NULL;
-	struct history_row row = history_row(incident, policy_set_name(guard));
+
+	return policy_set_name(guard);
+}
+
+static void remember(struct sinks *sinks, const struct incident *incident)
+{
+	struct history_row row = history_row(incident, guard_of(sinks, incident));
 
 	if (sinks->history)
 		history_sink_add(sinks->history, &row);
+	measures_close(&sinks->measures, &row);
 	if (sinks->recent_count == STATUS_RECENT) {
 		sinks->recent_count--;
 		memmove(sinks->recent, sinks->recent + 1, sinks->recent_count * sizeof(row));
@@ -140,13 +185,25 @@ void sinks_incident(struct sinks *sinks, const struct incident *incident)
 {
 	bool in_journal = false;
 
+	if (incident->verdict == VERDICT_OPEN && incident->rule == APO_RULE_WARN) {
+		if (sinks->pressure) /* before anybody who may take his time */
+			pressure_tell(sinks->pressure);
+		if (sinks->only_watchers)
+			return;
+	}
 	sinks_file(sinks, incident);
-	if (incident->verdict != VERDICT_OPEN) {
+	if (incident->verdict == VERDICT_OPEN) {
+		measures_open(&sinks->measures, incident->rule);
+	} else {
 		remember(sinks, incident);
 		in_journal = tell_system(sinks, incident);
 	}
 	if (!is_in_lines(sinks, in_journal))
 		lines_incident(&sinks->lines, incident);
+	if (sinks->on_incident)
+		sinks->on_incident(sinks->userdata);
+	if (sinks->notifier)
+		notifier_tell(sinks->notifier, incident, guard_of(sinks, incident));
 }
 
 void sinks_ready(struct sinks *sinks, const struct ready *ready)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who hears of incidents. Each sink is a module: report_dir, termination, journald, lines; here is which
+ * Who hears of incidents. Each sink is a module: report_dir, termination, journald, lines, notifier, pressure; here is
+ * which
  * of them hear of what, and in which order. Part of the slow path. Nothing waits for a reader, and a
  * failure to write is logged and changes nothing else.
  */
@@ -14,14 +15,26 @@
 #include "output/comeback.h"
 #include "sinks/history_sink.h"
 #include "sinks/lines.h"
+#include "sinks/metrics_file.h"
+#include "sinks/notifier.h"
+#include "sinks/pressure.h"
 
 struct sinks {
 	struct lines lines;
 	int report_dirfd;			  /* of report_dir_open(); -1: no files */
 	struct history_sink *history;		  /* NULL: none is kept */
+	struct notifier *notifier;		  /* NULL: no hooks */
+	struct pressure *pressure;		  /* NULL: nobody can watch */
+	bool only_watchers;			  /* hear of warnings */
 	const struct policy_set *policies;	  /* borrowed */
 	struct history_row recent[STATUS_RECENT]; /* the last verdicts, the oldest first */
 	size_t recent_count;
+	struct measures measures;
+	struct metrics_file *metrics; /* NULL: none are written */
+	const char *metrics_unserved; /* see struct status_self */
+	/* After each trip, warning, verdict and OOM kill; NULL: nobody wants to know. */
+	void (*on_incident)(void *userdata);
+	void *userdata;
 	bool terminates; /* what happens to our command is the end of a container, perhaps */
 };
 
@@ -32,14 +45,26 @@ struct sinks {
 int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted);
 /* The file of the history. What goes wrong is logged. */
 void sinks_open_history(struct sinks *sinks, const char *path);
+/* The file of the metrics, likewise. */
+void sinks_open_metrics(struct sinks *sinks, const char *path);
 /* What it has been given is written first. */
 void sinks_close_history(struct sinks *sinks);
+
+/* Hooks and who watches, if they are wanted. What goes wrong is logged. */
+void sinks_open_notifier(struct sinks *sinks, uv_loop_t *loop,
+			 const struct notifier_config *config);
+/* What runs is killed: before the loop is closed. */
+void sinks_close_notifier(struct sinks *sinks);
+/* From now on hooks that wait or run have some seconds; whether there are any. */
+void sinks_end_notifier(const struct sinks *sinks);
+bool sinks_are_busy(const struct sinks *sinks);
 
 void sinks_ready(struct sinks *sinks, const struct ready *ready);
 void sinks_status(struct sinks *sinks, const struct status *status);
 /*
  * A trip, warning, verdict or OOM kill. One that is closed becomes a file first, then the termination
- * message, then a message in the journal; then comes its line, unless the journal would have it twice.
+ * message, then a message in the journal; then comes its line, unless the journal would have it twice. Hooks
+ * are told last.
  */
 void sinks_incident(struct sinks *sinks, const struct incident *incident);
 /* The loan of a closed incident is over: its file says so. */

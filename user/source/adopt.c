@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "source/maps.h"
 #include "source/pins.h"
@@ -21,25 +22,26 @@ static int open_pin(const char *dir, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* As long as somebody is: keys that come and go meanwhile are no loss, who is new is signalled by neither. */
-int adopt_signalled(const struct maps *maps, const char *dir)
+/* The key is a pid in every version. As long as somebody is: keys that come and go meanwhile are no loss, who is new
+ * is signalled by neither. */
+int adopt_signalled(const struct maps *maps, const char *dir, bool is_known)
 {
 	_cleanup_close_ int fd = open_pin(dir, PIN_SIGNALLED);
 	struct bpf_map_info info = {};
-	struct apo_signalled entry;
+	struct apo_signalled entry = {.time_ns = clock_ns(CLOCK_MONOTONIC)};
 	uint32_t size = sizeof(info), key, next, *before = NULL;
 
 	if (fd < 0)
 		return fd;
 	if (bpf_obj_get_info_by_fd(fd, &info, &size))
 		return -errno;
-	if (info.value_size != sizeof(entry) || info.key_size != sizeof(key))
+	if (info.key_size != sizeof(key) || (is_known && info.value_size != sizeof(entry)))
 		return -EPROTO;
 	for (uint32_t i = 0; i < info.max_entries && !bpf_map_get_next_key(fd, before, &next);
 	     i++) {
 		key = next;
 		before = &key;
-		if (!bpf_map_lookup_elem(fd, &key, &entry))
+		if (!is_known || !bpf_map_lookup_elem(fd, &key, &entry))
 			maps_add(maps, MAP_SIGNALLED, &key, &entry);
 	}
 	return 0;

@@ -23,11 +23,14 @@
 /* There are about so many usage samples, however many CPUs write them. */
 #define USAGE_SAMPLES_MAX 16384U
 #define USAGE_SAMPLES_PER_CPU_MIN 64U
-#define STACKS_MAX 512	      /* of 8 KiB each */
+#define STACKS_MAX 512	      /* of 9 KiB each */
 #define PROCESSES_PER_CPU 512 /* four times what a CPU may keep to itself */
+#define PYTHONS_MAX 1024      /* processes */
+#define PYTHON_CODES_MAX 512  /* of 5 KiB each */
 #define WEIGHTS_MAX 8192      /* a stack in a spike */
 
-static int bridge_log(enum libbpf_print_level level, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static int bridge_log(enum libbpf_print_level level,
+							    const char *fmt, va_list args)
 {
 	/* libbpf's own words help developers only; ours say what to do. */
 	(void)level;
@@ -105,6 +108,9 @@ static int size_maps(const struct bpf_object *object, const struct source_config
 		{"stack_queue", true, .times = STACKS_MAX * 2},
 		{"weights", true, .times = WEIGHTS_MAX},
 		{"weight_queue", true, .times = WEIGHTS_MAX * 2},
+		{"pythons", true, .times = PYTHONS_MAX},
+		{"python_codes", true, .times = PYTHON_CODES_MAX},
+		{"python_code_queue", true, .times = PYTHON_CODES_MAX * 2},
 	};
 	int r = 0;
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
 
 enum map_id {			 /* key -> value, as user space knows it */
 	      MAP_POLICIES = 0,	 /* __u32 id -> struct apo_policy */
@@ -29,6 +29,8 @@ enum map_id {			 /* key -> value, as user space knows it */
 	      MAP_STATS,	 /* see maps_counters() */
 	      MAP_STACKS,	 /* __u64 hash -> struct apo_stack */
 	      MAP_WEIGHTS,	 /* struct apo_weight_key -> struct apo_weight */
+	      MAP_PYTHONS,	 /* __u32 tgid -> struct apo_python */
+	      MAP_PYTHON_CODES,	 /* struct apo_python_code_key -> struct apo_python_code */
 	      MAP_USAGE_SAMPLES, /* see maps_usage_samples() */
 	      MAP_RECORDS,	 /* ring buffer of the slow path */
 	      MAP_URGENT,	 /* ring buffer of the responder */

@@ -18,10 +18,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/util.h"
 
-/* Of the maps that are pinned: counts when one of them changes. */
+/* Of the maps that are pinned: counts when one of them changes. A test has a program of the next. */
+#ifndef FORMAT
 #define FORMAT "1-"
+#endif
 #define NAME_SIZE 32
 
 struct pins {
@@ -162,22 +165,21 @@ static int each_other(const char *dir, const char *own,
 }
 
 struct each {
-	void (*fn)(const char *dir, void *userdata);
+	void (*fn)(const char *dir, bool is_known, void *userdata);
 	void *userdata;
 };
 
 static void visit(const char *dir, const char *name, void *userdata)
 {
 	const struct each *each = userdata;
-	_cleanup_free_ char *path = strncmp(name, FORMAT, strlen(FORMAT)) == 0 ? join(dir, name)
-									       : NULL;
+	_cleanup_free_ char *path = join(dir, name);
 
 	if (path)
-		each->fn(path, each->userdata);
+		each->fn(path, text_starts_with(name, FORMAT), each->userdata);
 }
 
-void pins_each_earlier(const struct pins *pins, void (*fn)(const char *dir, void *userdata),
-		       void *userdata)
+void pins_each_earlier(const struct pins *pins,
+		       void (*fn)(const char *dir, bool is_known, void *userdata), void *userdata)
 {
 	struct each each = {fn, userdata};
 

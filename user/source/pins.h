@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct pins;
@@ -29,11 +30,11 @@ int pins_add(const struct pins *pins, const char *name, int fd);
 void pins_drop(const struct pins *pins, const char *name);
 
 /*
- * Calls fn for the directory of each earlier instance, whose maps are what this version takes them for; its path
- * lives as long as the call.
+ * Calls fn for the directory of each earlier instance; its path lives as long as the call. is_known: its maps are
+ * what this version takes them for. Of all versions PIN_SIGNALLED has pids of 32 bits for its keys.
  */
-void pins_each_earlier(const struct pins *pins, void (*fn)(const char *dir, void *userdata),
-		       void *userdata);
+void pins_each_earlier(const struct pins *pins,
+		       void (*fn)(const char *dir, bool is_known, void *userdata), void *userdata);
 /* Removes what earlier instances have left, of whatever version. Returns how many these were. */
 size_t pins_remove_earlier(const struct pins *pins);
 /* The same where no instance runs: all below dir. -errno where that cannot be read; -ENOENT: it is not there. */

@@ -79,6 +79,7 @@ int source_new(struct source **ret, const struct source_config *config)
 	keep(source, config->pin_dir);
 	source->cpu_ids = config->cpu_ids;
 	source->ticks_stop = config->ticks_stop;
+	maps_settings(source->maps)->root_cgroup = config->root_cgroup;
 	maps_settings(source->maps)->profiling = config->profiling;
 	maps_settings(source->maps)->growth_attached = 1; /* is about to be */
 	malloc_trim(0); /* parsing the kernel's BTF took tens of MiB */
@@ -159,12 +160,12 @@ int source_cost(struct source *source, struct status_cost *ret)
 
 static int deliver(void *userdata, void *data, size_t size);
 
-static void adopt(const char *dir, void *userdata)
+static void adopt(const char *dir, bool is_known, void *userdata)
 {
 	struct source *source = userdata;
-	int r = adopt_signalled(source->maps, dir);
+	int r = adopt_signalled(source->maps, dir, is_known);
 
-	if (!r)
+	if (!r && is_known)
 		r = adopt_records(dir, deliver, &source->on_record);
 	if (r)
 		log_warn("cannot read what an earlier apoptosis has left in %s: %s, ignoring", dir,
@@ -315,8 +316,8 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 
 void source_unguard_cgroup(struct source *source, uint64_t cgroup_id)
 {
-	maps_delete(source->maps, MAP_GUARD_CGROUPS, &cgroup_id);
-	maps_recall_grants(source->maps);
+	if (!maps_delete(source->maps, MAP_GUARD_CGROUPS, &cgroup_id))
+		maps_recall_grants(source->maps);
 }
 
 void source_tell_cgroups(struct source *source)
@@ -481,6 +482,25 @@ int source_weights(struct source *source, struct apo_weight_key **ret_keys, stru
 int source_stack(struct source *source, uint64_t key, struct apo_stack *ret)
 {
 	return maps_get(source->maps, MAP_STACKS, &key, ret);
+}
+
+int source_python_code(struct source *source, const struct apo_python_code_key *key,
+		       struct apo_python_code *ret)
+{
+	return maps_get(source->maps, MAP_PYTHON_CODES, key, ret);
+}
+
+int source_set_python(struct source *source, uint32_t tgid, const struct apo_python *python)
+{
+	return python ? maps_put(source->maps, MAP_PYTHONS, &tgid, python)
+		      : maps_delete(source->maps, MAP_PYTHONS, &tgid);
+}
+
+uint32_t source_python_version(struct source *source, uint32_t tgid)
+{
+	struct apo_python python;
+
+	return maps_get(source->maps, MAP_PYTHONS, &tgid, &python) ? 0 : python.version;
 }
 
 int source_usage_samples(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,

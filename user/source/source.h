@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
 #include "core/hooks.h"
 #include "core/profiles.h"
 #include "core/protection.h"
@@ -26,6 +26,7 @@
 struct source;
 
 struct source_config {
+	uint64_t root_cgroup; /* id of the cgroup that paths begin at */
 	bool memcg_v1;
 	bool may_swap;	   /* vm.swappiness is not 0 */
 	bool profiling;	   /* stacks of what grows, and samples of usage */
@@ -161,6 +162,13 @@ void source_drop_gap(struct source *source, const struct apo_gap_key *key);
 int source_weights(struct source *source, struct apo_weight_key **ret_keys, struct apo_weight **ret,
 		   size_t *ret_n);
 int source_stack(struct source *source, uint64_t key, struct apo_stack *ret);
+/* -ENOENT: there is none, or none any more. */
+int source_python_code(struct source *source, const struct apo_python_code_key *key,
+		       struct apo_python_code *ret);
+/* That a process runs CPython, from now on until it ends; NULL: that it does not. */
+int source_set_python(struct source *source, uint32_t tgid, const struct apo_python *python);
+/* As in apo_python; 0: it was not said that it runs any. */
+uint32_t source_python_version(struct source *source, uint32_t tgid);
 int source_usage_samples(struct source *source, uint64_t limit_cgroup, uint64_t from_ns,
 			 struct apo_usage_sample **ret, size_t *ret_n);
 

@@ -203,6 +203,59 @@ const char *code_build_id(struct code *code, uint64_t address)
 	return file && file->build_id[0] ? file->build_id : NULL;
 }
 
+/* --- symbols and data ---------------------------------------------------------------------- */
+
+static bool has_symbol(Dwfl_Module *module, const char *name, uint64_t *ret_address)
+{
+	int count = dwfl_module_getsymtab(module);
+
+	for (int i = 1; i < count; i++) {
+		GElf_Sym symbol;
+		GElf_Addr address;
+		const char *found =
+			dwfl_module_getsym_info(module, i, &symbol, &address, NULL, NULL, NULL);
+
+		if (found && symbol.st_shndx != SHN_UNDEF && strcmp(found, name) == 0) {
+			*ret_address = address;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool code_symbol(struct code *code, const char *name, uint64_t *ret_address)
+{
+	report(code);
+	for (size_t i = 0; i < code->count; i++)
+		if (has_symbol(code->files[i].module, name, ret_address))
+			return true;
+	return false;
+}
+
+bool code_data(struct code *code, uint64_t address, void *ret, size_t size)
+{
+	const struct file *file = file_at(code, address);
+	GElf_Addr bias = 0;
+	Elf *elf = file ? dwfl_module_getelf(file->module, &bias) : NULL;
+	GElf_Phdr segment;
+	uint64_t at = address - bias;
+
+	for (int i = 0; elf && gelf_getphdr(elf, i, &segment); i++) {
+		Elf_Data *data;
+
+		if (segment.p_type != PT_LOAD || at < segment.p_vaddr ||
+		    at - segment.p_vaddr > sat_sub(segment.p_filesz, size))
+			continue;
+		data = elf_getdata_rawchunk(elf, (int64_t)(segment.p_offset + at - segment.p_vaddr),
+					    size, ELF_T_BYTE);
+		if (!data || data->d_size < size)
+			return false;
+		memcpy(ret, data->d_buf, size);
+		return true;
+	}
+	return false;
+}
+
 /* --- unwinding ----------------------------------------------------------------------------- */
 
 static pid_t next_thread(Dwfl *dwfl, void *userdata, void **ret_thread)

@@ -4,13 +4,17 @@
  * report. It is a program of its own because files and memory of the profiled program are hostile
  * input: it opens them, gives up every privilege, and only then reads them.
  *
- * In:  {"stacks": FD, "modules": [{"fd": FD, "kind": "elf" | "perf-map"}, ...],
+ * In:  {"stacks": FD, "codes": FD, "modules": [{"fd": FD, "kind": "elf" | "perf-map"}, ...],
  *       "mappings": [[MODULE, START, END, OFFSET], ...]}, the executable ones by address.
- *      Descriptors are inherited: a file of struct apo_stack, and path descriptors (-1: none).
+ *      Descriptors are inherited: a file of struct apo_stack, one of struct
+ *      apo_python_code, and path descriptors (-1: none).
  * Out: {"modules": [{"build_id": .., "error": ..}, ...],
- *       "locations": [{"address": .., "module": .., "offset": ..,
+ *       "locations": [{"address": .., "module": .., "offset": .., "script": true | false,
  *                      "functions": [{"name": .., "source": .., "line": ..}, ...]}, ...],
  *       "stacks": [[LOCATION, ...], ...]}, innermost first.
+ *
+ * Or, with "interpreter": NAME in place of the files, the name of a file that CPython may be in. Out: a
+ * struct apo_python, or nothing: it is in none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +29,12 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "symbols/privileges.h"
+#include "symbols/python.h"
 #include "symbols/symbols.h"
 
 #define MODULES_MAX 256
 #define STACKS_MAX 4096
+#define CODES_MAX 4096
 /* The daemon takes no more (profile/symbols_reply.c); a report holds 4 MiB. */
 #define NAMES_BYTES_MAX (4UL << 20) /* places beyond that get none */
 #define PLACES_MAX 16384
@@ -59,7 +65,10 @@ static struct mapping *mappings;
 static size_t mapping_count;
 static struct code *code;
 static const struct module *perf_module;
-static int stacks_fd;
+static int stacks_fd, codes_fd;
+static struct apo_python_code *codes; /* by address */
+static size_t code_count;
+static const char *interpreter; /* NULL: names are asked for */
 
 static int fail(const char *what)
 {
@@ -72,6 +81,13 @@ static int fail(const char *what)
 static uint64_t number_at(const json_t *array, size_t index)
 {
 	return (uint64_t)json_integer_value(json_array_get(array, index));
+}
+
+static int fd_of(const json_t *object, const char *name)
+{
+	const json_t *fd = json_object_get(object, name);
+
+	return json_is_integer(fd) ? (int)json_integer_value(fd) : -1;
 }
 
 /* Opens the file, deleted or not, that a path descriptor keeps. */
@@ -102,7 +118,9 @@ static bool read_request(const json_t *request)
 	const json_t *list = json_object_get(request, "mappings"), *item;
 	size_t i;
 
-	stacks_fd = (int)json_integer_value(json_object_get(request, "stacks"));
+	stacks_fd = fd_of(request, "stacks");
+	codes_fd = fd_of(request, "codes");
+	interpreter = json_string_value(json_object_get(request, "interpreter"));
 	module_count =
 		MIN(json_array_size(json_object_get(request, "modules")), (size_t)MODULES_MAX);
 	json_array_foreach (json_object_get(request, "modules"), i, item) {
@@ -124,20 +142,20 @@ static bool read_request(const json_t *request)
 	return mappings;
 }
 
-static struct apo_stack *read_stacks(size_t *ret_count)
+/* What an inherited file holds of things that large, `most` at most. NULL: there is no memory for it. */
+static void *read_things(int fd, size_t size, size_t most, size_t *ret_count)
 {
 	struct stat info;
-	struct apo_stack *stacks;
+	void *things;
 	ssize_t n;
 
 	*ret_count = 0;
-	if (fstat(stacks_fd, &info))
-		return NULL;
-	*ret_count = MIN((size_t)info.st_size / sizeof(*stacks), (size_t)STACKS_MAX);
-	stacks = calloc(*ret_count + 1, sizeof(*stacks));
-	n = stacks ? pread(stacks_fd, stacks, *ret_count * sizeof(*stacks), 0) : 0;
-	*ret_count = n > 0 ? (size_t)n / sizeof(*stacks) : 0;
-	return stacks;
+	if (fd >= 0 && fstat(fd, &info) == 0)
+		*ret_count = MIN((size_t)info.st_size / size, most);
+	things = calloc(*ret_count + 1, size);
+	n = things && *ret_count ? pread(fd, things, *ret_count * size, 0) : 0;
+	*ret_count = n > 0 ? (size_t)n / size : 0;
+	return things;
 }
 
 /* --- what it may take ---------------------------------------------------------------------- */
@@ -172,11 +190,11 @@ static bool give_up_privileges(void)
 		.answer_bytes = ANSWER_BYTES_MAX,
 		.cpu_s = CPU_S,
 	};
-	int kept[MODULES_MAX + 3] = {STDOUT_FILENO, STDERR_FILENO, stacks_fd};
+	int kept[MODULES_MAX + 4] = {STDOUT_FILENO, STDERR_FILENO, stacks_fd, codes_fd};
 
 	for (size_t i = 0; i < module_count; i++)
-		kept[3 + i] = modules[i].fd;
-	return privileges_close_others(kept, 3 + module_count) && privileges_drop(&bounds);
+		kept[4 + i] = modules[i].fd;
+	return privileges_close_others(kept, 4 + module_count) && privileges_drop(&bounds);
 }
 
 /* --- the work ------------------------------------------------------------------------------ */
@@ -247,13 +265,34 @@ static void open_modules(void)
 	}
 }
 
+static int by_code_address(const void *a, const void *b)
+{
+	const struct apo_python_code *one = a, *other = b;
+
+	return one->address < other->address ? -1 : one->address > other->address;
+}
+
+static void find_python(const struct frame *frame, struct symbol_list *ret)
+{
+	static struct apo_python_code key;
+	const struct apo_python_code *found;
+
+	key.address = frame->address;
+	found = bsearch(&key, codes, code_count, sizeof(*codes), by_code_address);
+	ret->count = found != NULL;
+	if (found)
+		python_name(found, frame->at, &ret->symbols[0]);
+}
+
 static void find(const struct frame *frame, struct symbol_list *ret)
 {
 	uint64_t address = frame->address - frame->is_return, offset;
 	const struct module *module = module_at(address, &offset);
 
 	*ret = (struct symbol_list){};
-	if (module && module->is_perf_map)
+	if (frame->is_python)
+		find_python(frame, ret);
+	else if (module && module->is_perf_map)
 		ret->count = in_perf_map(address, &ret->symbols[0]);
 	else
 		code_find(code, frame, ret);
@@ -265,7 +304,9 @@ static int by_address(const void *a, const void *b)
 
 	if (one->address != other->address)
 		return one->address < other->address ? -1 : 1;
-	return one->is_return - other->is_return;
+	if (one->at != other->at)
+		return one->at < other->at ? -1 : 1;
+	return (one->is_return - other->is_return) * 2 + one->is_python - other->is_python;
 }
 
 /* Every place once, sorted. */
@@ -366,6 +407,8 @@ static json_t *locations_json(const struct frame *places, size_t count)
 		const struct module *module = module_at(address, &offset);
 		json_t *object = json_object();
 
+		if (places[i].is_python)
+			module = NULL;
 		find(&places[i], &found);
 		if (!have_room(&found, &room))
 			found.count = 0;
@@ -373,6 +416,7 @@ static json_t *locations_json(const struct frame *places, size_t count)
 		json_object_set_new(object, "module",
 				    json_integer(module ? (json_int_t)(module - modules) : -1));
 		json_object_set_new(object, "offset", json_integer((json_int_t)offset));
+		json_object_set_new(object, "script", json_boolean(places[i].is_python));
 		json_object_set_new(object, "functions", functions_json(&found));
 		json_array_append_new(list, object);
 	}
@@ -399,6 +443,28 @@ static json_t *stacks_json(const struct stack *stacks, size_t count, const struc
 	return list;
 }
 
+/* With -X perf each of CPython's functions has a piece of machine code of its own, which says nothing new. */
+static size_t drop_trampolines(struct frame frames[FRAMES_MAX], size_t count)
+{
+	static struct symbol symbol;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (frames[i].is_python || !in_perf_map(frames[i].address - 1, &symbol) ||
+		    !text_starts_with(symbol.function, "py::"))
+			frames[kept++] = frames[i];
+	return kept;
+}
+
+static size_t find_frames(const struct apo_stack *raw, struct frame frames[FRAMES_MAX])
+{
+	size_t count = code_unwind(code, raw, is_code, NULL, frames);
+
+	if (!raw->python_count)
+		return count;
+	return drop_trampolines(frames, python_merge(code, raw, frames, count));
+}
+
 static json_t *make_reply(const struct apo_stack *raw, size_t count)
 {
 	struct stack *stacks = calloc(count + 1, sizeof(*stacks));
@@ -410,7 +476,7 @@ static json_t *make_reply(const struct apo_stack *raw, size_t count)
 		return NULL;
 	open_modules();
 	for (size_t i = 0; i < count; i++)
-		stacks[i].count = code_unwind(code, &raw[i], is_code, NULL, stacks[i].frames);
+		stacks[i].count = find_frames(&raw[i], stacks[i].frames);
 	places = collect_some(stacks, count, &place_count);
 	if (!places)
 		return NULL;
@@ -419,27 +485,51 @@ static json_t *make_reply(const struct apo_stack *raw, size_t count)
 			 stacks_json(stacks, count, places, place_count));
 }
 
-int main(void)
+static int answer_names(void)
 {
-	const struct sched_param none = {.sched_priority = 0};
 	struct apo_stack *stacks;
-	json_t *request, *reply;
+	json_t *reply;
 	size_t count;
 
-	/* Runs only where nothing else does: the shutdown comes first. */
-	sched_setscheduler(0, SCHED_IDLE, &none);
-	request = json_loadf(stdin, 0, NULL);
-	if (!request)
-		return fail("bad request: it is started by apoptosis, for a report");
-	if (!read_request(request))
-		return fail("out of memory");
-	if (!give_up_privileges())
-		return fail("cannot give up privileges: looking at nothing");
-	stacks = read_stacks(&count);
-	reply = stacks ? make_reply(stacks, count) : NULL;
+	stacks = read_things(stacks_fd, sizeof(*stacks), STACKS_MAX, &count);
+	codes = read_things(codes_fd, sizeof(*codes), CODES_MAX, &code_count);
+	if (codes)
+		qsort(codes, code_count, sizeof(*codes), by_code_address);
+	reply = stacks && codes ? make_reply(stacks, count) : NULL;
 	if (!reply)
 		return fail("out of memory");
 	if (json_dumpf(reply, stdout, JSON_COMPACT) || fflush(stdout))
 		return fail("cannot write the answer");
 	return 0;
+}
+
+static int answer_interpreter(void)
+{
+	struct apo_python found;
+
+	code = code_new();
+	if (!code)
+		return fail("out of memory");
+	open_modules();
+	if (python_find(code, interpreter, &found) &&
+	    write(STDOUT_FILENO, &found, sizeof(found)) != sizeof(found))
+		return fail("cannot write the answer");
+	return 0;
+}
+
+int main(void)
+{
+	const struct sched_param none = {.sched_priority = 0};
+	json_t *request = json_loadf(stdin, 0, NULL);
+
+	if (!request)
+		return fail("bad request: it is started by apoptosis, for a report");
+	if (!read_request(request))
+		return fail("out of memory");
+	/* Names are for who reads the report: the shutdown comes first. What the interpreter is, is asked before. */
+	if (!interpreter)
+		sched_setscheduler(0, SCHED_IDLE, &none);
+	if (!give_up_privileges())
+		return fail("cannot give up privileges: looking at nothing");
+	return interpreter ? answer_interpreter() : answer_names();
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "apoptosis/abi.h"
+#include "apoptosis/abi_profile.h"
 
 #define SYMBOL_NAME_MAX 512 /* bytes, with the NUL; longer names are cut */
 #define SYMBOL_DEPTH 32	    /* functions inlined into each other at one address */
@@ -36,8 +36,10 @@ struct symbol_list {
 };
 
 struct frame {
-	uint64_t address;
-	bool is_return; /* the place is the call just before the address */
+	uint64_t address; /* of the instruction; of a code object of CPython */
+	bool is_return;	  /* the place is the call just before the address */
+	bool is_python;
+	uint32_t at; /* in that code object */
 };
 
 /* The code of one process: the ELF files mapped in it, at their addresses. */
@@ -58,6 +60,12 @@ bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const 
  * there is no file.
  */
 const char *code_build_id(struct code *code, uint64_t address);
+
+/* Where a symbol of that name is, in the first file that has one; false: in none. */
+bool code_symbol(struct code *code, const char *name, uint64_t *ret_address);
+
+/* What a file holds for an address: data as it is before the program runs. False: not all of it is in a file. */
+bool code_data(struct code *code, uint64_t address, void *ret, size_t size);
 
 /*
  * Unwinds a stack into frames, innermost first: by unwind tables where the code has some, else by

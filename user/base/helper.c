@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "profile/helper.h"
+#include "base/helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/loop.h"
 #include "base/util.h"
 
@@ -20,6 +22,59 @@ struct helper {
 	uv_timer_t *timer;
 	bool is_done;
 };
+
+/* --- those that were freed before they ended ----------------------------------------------- */
+
+/*
+ * A process that is killed takes a moment to end, or for ever. Nobody waits for it then, and what has ended and is not
+ * waited for stays in the table of processes: each start and each end of a helper looks whether they have.
+ */
+#define LEFT_MAX 64 /* one too many is forgotten */
+
+static int left[LEFT_MAX]; /* pidfds */
+static size_t left_count;
+
+/* Also where somebody else has waited for it. */
+static bool has_ended(int pidfd)
+{
+	siginfo_t info = {};
+
+	return waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) || info.si_pid;
+}
+
+static void reap_left(void)
+{
+	for (size_t i = left_count; i-- > 0;) {
+		if (!has_ended(left[i]))
+			continue;
+		close(left[i]);
+		left[i] = left[--left_count];
+	}
+}
+
+/* Takes it. */
+static void leave(int pidfd)
+{
+	if (!has_ended(pidfd) && left_count < LEFT_MAX)
+		left[left_count++] = pidfd;
+	else
+		close(pidfd);
+}
+
+/* --- the whole ----------------------------------------------------------------------------- */
+
+int helper_find(const char *program, char path[PATH_MAX])
+{
+	const char *const directories[] = {"", APO_LIBEXEC "/"};
+	char place[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		snprintf(place, sizeof(place), "%s%s", directories[i], program);
+		if (!file_beside_self(place, path, PATH_MAX) && access(path, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
 
 static void keep_fd(posix_spawn_file_actions_t *actions, int fd)
 {
@@ -37,7 +92,7 @@ static void set_standard_fd(posix_spawn_file_actions_t *actions, int fd, int sta
 
 static int spawn(const struct helper_config *config, pid_t *ret)
 {
-	char *const envp[] = {NULL};
+	char *const nothing[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
@@ -55,15 +110,16 @@ static int spawn(const struct helper_config *config, pid_t *ret)
 	set_standard_fd(&actions, config->in, STDIN_FILENO);
 	set_standard_fd(&actions, config->out, STDOUT_FILENO);
 	set_standard_fd(&actions, -1, STDERR_FILENO);
-	r = -posix_spawn(ret, config->path, &actions, &attributes, config->argv, envp);
+	r = -posix_spawn(ret, config->path, &actions, &attributes, config->argv,
+			 config->envp ? config->envp : nothing);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	return r;
 }
 
-static void kill_it(const struct helper *helper)
+void helper_signal(const struct helper *helper, int signal)
 {
-	syscall(SYS_pidfd_send_signal, helper->pidfd, SIGKILL, NULL, 0);
+	syscall(SYS_pidfd_send_signal, helper->pidfd, signal, NULL, 0);
 }
 
 static void done(struct helper *helper, bool in_time)
@@ -93,7 +149,7 @@ static void on_patience(uv_timer_t *timer)
 {
 	struct helper *helper = timer->data;
 
-	kill_it(helper);
+	helper_signal(helper, SIGKILL);
 	done(helper, false);
 }
 
@@ -115,6 +171,7 @@ int helper_start(struct helper **ret, const struct helper_config *config)
 
 	if (!helper)
 		return -ENOMEM;
+	reap_left();
 	*helper = (struct helper){.config = *config, .pidfd = -1};
 	r = spawn(config, &pid);
 	if (!r) {
@@ -135,16 +192,15 @@ int helper_start(struct helper **ret, const struct helper_config *config)
 
 struct helper *helper_free(struct helper *helper)
 {
+	reap_left();
 	if (!helper)
 		return NULL;
 	loop_poll_drop(helper->poll); /* before what it polls is closed */
 	loop_timer_drop(helper->timer);
 	if (helper->pidfd >= 0) {
-		kill_it(helper);
-		/* Unless run has; and without waiting for one that cannot end. */
-		waitid(P_PIDFD, (id_t)helper->pidfd, &(siginfo_t){}, WEXITED | WNOHANG);
+		helper_signal(helper, SIGKILL);
+		leave(helper->pidfd);
 	}
-	close_fd(helper->pidfd);
 	free(helper);
 	return NULL;
 }

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""allocate.py KIND: a service that has its state, says so, waits for SIGUSR1, is calm for a while and then grows,
+by one line, until SIGTERM.
+
+The line that allocates ends with the comment "here: KIND"."""
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+READY_FD = 9
+STATE_BYTES = 20 << 20
+
+stopping = False
+rows = []
+
+
+def on_term(_number, _frame):
+    global stopping
+    stopping = True
+
+
+def remember_row():
+    rows.append(bytearray(b"x" * 65536))  # here: loop thread asyncio
+
+
+def grow():
+    while not stopping:
+        remember_row()
+
+
+class Leak:
+    def handle(self):
+        rows.append(list(range(20000)))  # here: leak
+        time.sleep(0.005)
+
+
+def leak():
+    service = Leak()
+    while not stopping:
+        service.handle()
+
+
+def weigh(number):
+    return bytearray(b"x" * 65536)  # here: callback
+
+
+def callback():
+    """C calls Python in the midst of a call by Python, again and again."""
+    while not stopping:
+        rows.append(sorted(range(16), key=weigh))
+        rows.append(list(map(weigh, range(16))))
+
+
+def parse_reply(text):
+    return json.loads(text)  # here: json
+
+
+def parse():
+    text = "[" + "[],{}," * 100000 + "0]"
+    while not stopping:
+        rows.append(parse_reply(text))
+
+
+def thread():
+    worker = threading.Thread(target=grow, daemon=True)
+    worker.start()
+    while not stopping:
+        time.sleep(0.01)
+
+
+async def answer():
+    while not stopping:
+        remember_row()
+        await asyncio.sleep(0)
+
+
+async def serve():
+    await asyncio.gather(answer(), answer())
+
+
+KINDS = {
+    "loop": grow,
+    "thread": thread,
+    "asyncio": lambda: asyncio.run(serve()),
+    "json": parse,
+    "leak": leak,
+    "callback": callback,
+}
+
+
+def main():
+    signal.signal(signal.SIGTERM, on_term)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    rows.append(b"x" * STATE_BYTES)
+    os.write(READY_FD, b"r")
+    signal.sigwait({signal.SIGUSR1})
+    time.sleep(1.5)
+    KINDS[sys.argv[1]]()
+
+
+main()

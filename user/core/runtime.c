@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/runtime.h"
+
+#include <fnmatch.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/util.h"
+
+/* Patterns as of fnmatch(3), without flags: "*" takes slashes. NULL at the end. */
+struct row {
+	const char *name;
+	const char *const *files;     /* names of files, or paths if there is a slash in it */
+	const char *const *functions; /* as they are demangled */
+	const char *const *sources;   /* paths of source files */
+	const char *const *others; /* functions and sources that are the program's all the same */
+	const char *const *signs;  /* functions that only this runtime has */
+};
+
+#define PATTERNS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct row rows[RUNTIMES] = {
+	[RUNTIME_C] =
+		{
+			.name = "the C library",
+			.files = PATTERNS("libc.so.*", "libc-2.*.so", "ld-linux*.so.*", "ld-2.*.so",
+					  "ld-musl-*", "libm.so.*", "libpthread*.so.*", "[[]vdso]",
+					  "[[]vsyscall]"),
+			.functions = PATTERNS(
+				"malloc", "calloc", "realloc", "reallocarray", "free",
+				"posix_memalign", "aligned_alloc", "memalign", "valloc", "pvalloc",
+				"memset", "memcpy", "memmove", "mempcpy", "__mem*", "__str*",
+				"__wmem*", "strdup", "strndup", "_int_malloc", "_int_realloc",
+				"_int_free", "_int_memalign", "_mid_memalign", "sysmalloc*",
+				"systrim*", "malloc_consolidate", "unlink_chunk*", "tcache_*",
+				"alloc_perturb", "new_heap", "grow_heap", "arena_get2*",
+				"ptmalloc_init*", "__libc_*", "__GI_*", "__morecore", "brk",
+				"__brk", "sbrk", "__sbrk", "mmap", "mmap64", "__mmap*", "mremap",
+				"__mremap", "madvise", "__madvise", "clear_page*", "_start",
+				"_init", "_dl_*", "start_thread", "clone", "__clone*", "clone3",
+				"_IO_*", "asprintf", "vasprintf", "__vasprintf*", "getline",
+				"getdelim"),
+		},
+	[RUNTIME_ALLOCATOR] =
+		{
+			.name = "an allocator",
+			.files = PATTERNS("libjemalloc.*", "libtcmalloc*", "libmimalloc*",
+					  "libsnmalloc*", "librpmalloc*"),
+			.functions = PATTERNS("je_*", "tc_*", "mi_*", "_mi_*", "tcmalloc::*",
+					      "snmalloc::*", "rpmalloc*", "rprealloc*"),
+		},
+	[RUNTIME_CPP] =
+		{
+			.name = "the C++ library",
+			.files = PATTERNS("libstdc++.so.*", "libc++.so.*",
+					  "libc++abi.so.*", "libgcc_s.so.*"),
+			.functions = PATTERNS("operator new*", "operator delete*", "std::*",
+					      "__gnu_cxx::*", "__cxxabiv1::*", "__cxa_*",
+					      "_Unwind_*", "_GLOBAL__sub_*",
+					      "__static_initialization_*"),
+			.sources = PATTERNS("/usr/include/c++/*", "/usr/lib/llvm*/include/c++/*"),
+		},
+	[RUNTIME_RUST] =
+		{
+			.name = "Rust's library",
+			/* Implementations ("<u32 as core::fmt::Display>::fmt"): is_rust_library(). */
+			.functions = PATTERNS("core::*", "alloc::*", "std::*", "hashbrown::*",
+					      "__rust_*", "__rdl_*", "__rg_*", "rust_begin_unwind",
+					      "lang_start*", "rust_oom", "backtrace::*",
+					      "rustc_demangle::*"),
+			.sources =
+				PATTERNS("/rustc/*/library/*", "*/lib/rustlib/src/rust/library/*"),
+		},
+	[RUNTIME_GO] =
+		{
+			.name = "Go's runtime",
+			/* The rest of its library: is_go_library(). */
+			.functions = PATTERNS("runtime.*", "runtime/*", "_rt0_*",
+					      "crosscall*", "_cgo_*", "x_cgo_*"),
+			.signs = PATTERNS("runtime.*"),
+		},
+	[RUNTIME_ERLANG] = {.name = "Erlang's VM", .files = PATTERNS("beam.smp", "beam")},
+	[RUNTIME_LUA] =
+		{
+			.name = "Lua",
+			.files = PATTERNS("lua", "lua5*", "luajit*", "liblua*"),
+		},
+	[RUNTIME_PERL] = {.name = "Perl", .files = PATTERNS("perl", "perl5*", "libperl.so*")},
+	[RUNTIME_PHP] = {.name = "PHP", .files = PATTERNS("php*", "libphp*")},
+	[RUNTIME_RUBY] = {.name = "Ruby", .files = PATTERNS("ruby*", "libruby*")},
+	[RUNTIME_NET] = {.name = ".NET", .files = PATTERNS("libcoreclr.so", "libclr*.so")},
+	[RUNTIME_JVM] =
+		{
+			.name = "the JVM",
+			.files = PATTERNS("libjvm.so", "libjava.so", "libjimage.so", "libzip.so",
+					  "libj9*.so"),
+			/* As perf-map-agent, async-profiler and jcmd write them; its stubs. */
+			.functions =
+				PATTERNS("Ljava/*", "Ljavax/*", "Ljdk/*", "Lsun/*", "java/*",
+					 "javax/*", "jdk/*", "sun/*", "* java.*(*", "* javax.*(*",
+					 "* jdk.*(*", "* sun.*(*", "Interpreter", "call_stub",
+					 "StubRoutines*", "* adapters", "vtable stub*",
+					 "itable stub*", "*_slow Runtime1 stub", "nmethod stub*"),
+		},
+	[RUNTIME_V8] =
+		{
+			.name = "V8",
+			.files = PATTERNS("node", "nodejs", "libnode.so.*", "libv8*"),
+			.functions = PATTERNS("v8::*", "node::*", "cppgc::*", "heap::base::*",
+					      "Builtin:*", "Builtins_*", "BytecodeHandler:*",
+					      "Stub:*", "RegExp:*", "* node:*"),
+		},
+	[RUNTIME_PYTHON] =
+		{
+			.name = "CPython",
+			.files =
+				PATTERNS("libpython*", "python3*", "*/lib/python3.*/lib-dynload/*"),
+			.functions = PATTERNS("_Py*", "Py*", "pymalloc_*", "py::<frozen*",
+					      "py::*:<frozen *", "py::*:*/lib/python3.*/*"),
+			.sources = PATTERNS("<frozen *", "*/lib/python3.*/*",
+					    "*/lib/python3[0-9]*.zip/*"),
+			.others = PATTERNS("*/site-packages/*", "*/dist-packages/*"),
+			.signs = PATTERNS("_PyEval_EvalFrameDefault*"),
+		},
+};
+
+static bool matches(const char *const patterns[], const char *text)
+{
+	for (size_t i = 0; patterns && text && patterns[i]; i++)
+		if (fnmatch(patterns[i], text, 0) == 0)
+			return true;
+	return false;
+}
+
+const char *runtime_name(enum runtime runtime)
+{
+	return rows[runtime].name;
+}
+
+enum runtime runtime_of_file(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	const char *name = slash ? slash + 1 : path;
+
+	for (enum runtime i = RUNTIME_NONE; i < RUNTIMES; i++)
+		if (matches(rows[i].files, name) || matches(rows[i].files, path))
+			return i;
+	return RUNTIME_NONE;
+}
+
+bool runtime_owns_files(enum runtime runtime)
+{
+	return rows[runtime].files;
+}
+
+enum runtime runtime_of_sign(const char *function)
+{
+	for (enum runtime i = RUNTIME_NONE; i < RUNTIMES; i++)
+		if (matches(rows[i].signs, function))
+			return i;
+	return RUNTIME_NONE;
+}
+
+/*
+ * Go's names begin with the path of their package. The standard library's has no dot in its first
+ * part, and a program's own code is in "main" or below a domain.
+ */
+static bool is_go_library(const char *name)
+{
+	size_t part = strcspn(name, "/");
+	bool in_path = name[part] == '/';
+
+	if (strncmp(name, "main.", 5) == 0)
+		return false;
+	return !in_path || !memchr(name, '.', part);
+}
+
+/* A path within Rust's own crates; a name without any path is a primitive type or a parameter. */
+static bool is_rust_path(const char *path, size_t length)
+{
+	static const char *const crates[] = {"core::", "alloc::", "std::", "hashbrown::"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(crates); i++)
+		if (length >= strlen(crates[i]) && !strncmp(path, crates[i], strlen(crates[i])))
+			return true;
+	return !memmem(path, length, "::", 2);
+}
+
+/* Where the angle bracket that the name begins with is closed, and its " as ", if there is one; -1: no such place. */
+static void find_parts(const char *name, ptrdiff_t *ret_as, ptrdiff_t *ret_end)
+{
+	size_t depth = 0;
+
+	*ret_as = *ret_end = -1;
+	for (const char *c = name; *c; c++) {
+		if (strchr("<([", *c))
+			depth++;
+		else if (strchr(")]", *c) || (*c == '>' && c[-1] != '-'))
+			depth--;
+		else if (depth == 1 && *ret_as < 0 && strncmp(c, " as ", 4) == 0)
+			*ret_as = c - name;
+		if (depth == 0) {
+			*ret_end = c - name;
+			return;
+		}
+	}
+}
+
+/* References are of the crate of what they refer to; slices, tuples and pointers are Rust's. */
+static bool is_rust_type(const char *type, size_t length)
+{
+	static const char *const prefixes[] = {"&", "mut ", "dyn "};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		size_t prefix = strlen(prefixes[i]);
+
+		if (length > prefix && strncmp(type, prefixes[i], prefix) == 0) {
+			type += prefix;
+			length -= prefix;
+		}
+	}
+	return strchr("*[(!", *type) || is_rust_path(type, MIN(length, strcspn(type, "<")));
+}
+
+/*
+ * "<TYPE as TRAIT>::method", or "<TYPE>::method". An implementation is in the crate of the type or in
+ * that of the trait: if both are Rust's, it is Rust's. So it is of traits of alloc, which are
+ * implemented there for all types that have another.
+ */
+static bool is_rust_library(const char *name)
+{
+	ptrdiff_t as, end;
+	const char *trait;
+
+	if (name[0] != '<')
+		return false;
+	find_parts(name, &as, &end);
+	if (end < 0)
+		return false;
+	if (as < 0)
+		return is_rust_type(name + 1, (size_t)end - 1);
+	trait = name + as + strlen(" as ");
+	if (strncmp(trait, "alloc::", 7) == 0)
+		return true;
+	return is_rust_type(name + 1, (size_t)as - 1) &&
+	       is_rust_path(trait, MIN((size_t)(name + end - trait), strcspn(trait, "<")));
+}
+
+static bool is_of(enum runtime runtime, const char *function, const char *source)
+{
+	const struct row *row = &rows[runtime];
+
+	return (matches(row->functions, function) || matches(row->sources, source)) &&
+	       !matches(row->others, function) && !matches(row->others, source);
+}
+
+enum runtime runtime_of_function(enum runtime file, const char *function, const char *source)
+{
+	if (file == RUNTIME_GO && is_go_library(function))
+		return RUNTIME_GO;
+	for (enum runtime i = RUNTIME_NONE; i < RUNTIMES; i++)
+		if (is_of(i, function, source))
+			return i;
+	return is_rust_library(function) ? RUNTIME_RUST : RUNTIME_NONE;
+}
+
+enum runtime runtime_of_script(const char *source)
+{
+	const struct row *row = &rows[RUNTIME_PYTHON];
+
+	return matches(row->sources, source) && !matches(row->others, source) ? RUNTIME_PYTHON
+									      : RUNTIME_NONE;
+}
