@@ -153,6 +153,8 @@ struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *
 #define live_start(cgroup_, ...)                                         \
 	live_spawn_argv(&(const struct live_spawn){.cgroup = (cgroup_)}, \
 			(const char *const[]){__VA_ARGS__, (const char *)NULL})
+/* The directory of a user, with the tool and the victim in it: he reaches neither the build nor the test's directory. */
+const char *live_home(uid_t user);
 /* Waits for all of it: exit and end of output. */
 void live_wait_exit(struct live_process *process);
 /* Waits for the byte a victim writes at --mark, --max or --burst. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -234,6 +235,18 @@ static void take_status(struct live_process *process)
 {
 	if (!process->exited && waitpid(process->pid, &process->status, WNOHANG) == process->pid)
 		process->exited = true;
+}
+
+const char *live_home(uid_t user)
+{
+	const char *dir = live_path("home"), *tool = getenv("APOPTOSIS");
+
+	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
+	live_wait_exit(live_start(NULL, "/bin/cp", live_workload("victim"), tool, dir));
+	live_check(chown(dir, user, user) == 0 && chmod(live_format("%s/victim", dir), 0755) == 0 &&
+			   chmod(live_format("%s/apoptosis", dir), 0755) == 0,
+		   "%s: %m", dir);
+	return dir;
 }
 
 void live_pump(uint64_t deadline_ns, const char *waiting_for)

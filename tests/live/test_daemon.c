@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/util.h"
 #include "events.h"
 
 TestSuite(daemon, .init = live_setup, .fini = live_teardown, .timeout = 600);
@@ -133,6 +134,38 @@ Test(daemon, who_asks_for_a_guard_has_it)
 	live_stop(guard);
 }
 
+/* Slow enough that what it has become is known before it is in need. */
+static struct live_process *users_victim(const struct live_cgroup *cgroup, uid_t user,
+					 const char *name)
+{
+	static const char *const copy = "test -e other || cp victim other; exec ./%s --state "
+					"state --result result --handle-int --rate 50";
+	const char *dir = live_home(user);
+	const struct live_spawn spec = {.cgroup = cgroup, .user = user, .directory = dir};
+
+	return live_spawn_argv(&spec, (const char *const[]){"/bin/sh", "-ec",
+							    live_format(copy, name), NULL});
+}
+
+/* By what the main process is called and whose it is, and only if it is both. */
+Test(daemon, main_process_and_its_user_have_a_guard)
+{
+	static const struct {
+		uid_t user;
+		const char *name, *signal;
+	} cases[] = {{12345, "victim", "INT"}, {12345, "other", "TERM"}, {54321, "victim", "TERM"}};
+	struct live_process *guard = live_daemon("[guard a]\ncommand = victi?\nuid = 7 12345\n"
+						 "signal = INT\n");
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct live_cgroup *cgroup = live_cgroup(NULL, "service", LIMIT);
+
+		expect_saved_by(guard, users_victim(cgroup, cases[i].user, cases[i].name), cgroup,
+				cases[i].signal);
+	}
+	live_stop(guard);
+}
+
 Test(daemon, thousand_cgroups_come_and_go_beside_it)
 {
 	struct live_process *guard = live_daemon("[guard many]\ncgroup = *-many*\nsignal = INT\n");
@@ -145,6 +178,48 @@ Test(daemon, thousand_cgroups_come_and_go_beside_it)
 	}
 	expect_signal(guard, NULL, "many", "INT");
 	live_check(json_array_size(live_member(live_stop(guard), "gaps")) == 0, "there are gaps");
+}
+
+static json_t *document_of(const char *const args[], int code);
+
+static json_t *rehearsal_of(const char *which, const char *file)
+{
+	json_t *said = document_of(
+		(const char *const[]){"trip", "--dry-run", which, "-c", file, "--json", NULL}, 0);
+
+	live_expect_text(said, "guard", "ints");
+	live_expect_int(said, "limit.lends_bytes", LIMIT / 2);
+	live_expect_text(said, "target.signal", "INT");
+	return said;
+}
+
+/* What is rehearsed is what is done: for a process, or the largest below a cgroup, by the guard that is for it. */
+Test(daemon, trip_is_as_it_was_rehearsed)
+{
+	const char *text = "[guard ints]\ncgroup = *-rehearsed\nsignal = INT\nairbag-max = 50%\n"
+			   "[guard none]\ncgroup = *-none\nenabled = no\n";
+	const char *file = config_file(text);
+	struct live_cgroup *cgroup = live_cgroup(NULL, "rehearsed", LIMIT);
+	struct live_cgroup *inner = live_cgroup(cgroup, "inner", 0);
+	struct live_cgroup *none = live_cgroup(NULL, "none", LIMIT);
+	const struct live_spawn spec = {.cgroup = inner, .wants_stdin = true};
+	struct live_process *large = live_victim(inner, "--max", "20M", "--hold");
+	struct live_process *victim =
+		live_victim_argv(&spec, (const char *const[]){"--handle-int", "--rate", "100",
+							      "--wait-stdin", NULL});
+	struct live_process *guard, *tool;
+
+	live_wait_ready(large);
+	live_expect_int(rehearsal_of(cgroup->rel, file), "target.pid", large->pid);
+	live_expect_int(rehearsal_of(live_format("%d", (int)victim->pid), file), "target.pid",
+			victim->pid);
+	guard = live_daemon(text);
+	live_release(victim);
+	expect_saved_by(guard, victim, cgroup, "INT");
+	tool = live_tool("trip", "--dry-run", none->rel, "-c", file);
+	live_check(live_exit_code(tool) == 3, "it ends with %d", live_exit_code(tool));
+	live_wait_output(tool, 1, "is not guarded: enabled = no of [guard none]");
+	live_stop(guard);
 }
 
 static void expect_refused(const char *text, const char *named)

@@ -171,6 +171,30 @@ Test(lending, hostile_tenant_gets_what_the_operator_allows)
 	expect_bounded("16M", 80 * MIB);
 }
 
+/* One stays near its limit, and has its loan: what is left of the sum is for the other. */
+Test(lending, loans_together_are_within_what_the_operator_allows)
+{
+	const uint64_t most = 96 * MIB;
+	struct live_cgroup *slice = live_cgroup(NULL, "slice", 1024 * MIB);
+	struct live_cgroup *first = live_cgroup(slice, "first", LIMIT);
+	struct live_cgroup *other = live_cgroup(slice, "other", LIMIT);
+	struct live_process *guard =
+		live_watch("--airbag", "auto", "--lend-max", "96M", "--cgroup", slice->rel);
+	struct live_process *borrower = live_borrower(first, LIMIT);
+	uint64_t lent = live_limit(first) - LIMIT;
+	json_t *verdict =
+		live_expect_victim_saved(guard, live_victim(other, "--rate", "200"), other);
+
+	live_check(lent >= LIMIT / 8, "it was lent %" PRIu64, lent);
+	live_check(lent + (uint64_t)live_int(verdict, "airbag.raised_bytes") <= most,
+		   "%" PRIu64 " and %" JSON_INTEGER_FORMAT " were lent", lent,
+		   live_int(verdict, "airbag.raised_bytes"));
+	live_expect_ended_as_told(borrower);
+	live_expect_limit_back(first, LIMIT);
+	live_expect_limit_back(other, LIMIT);
+	live_stop(guard);
+}
+
 /*
  * Who was signalled has ended, and what it has written to tmpfs stays: need is still beyond the limit. It
  * is not taken back from under the next to grow, who is signalled and shuts down in time.

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -17,19 +16,6 @@ TestSuite(unaided, .init = live_setup, .fini = live_teardown, .timeout = 300);
 #define USER 12345
 #define LIMIT (128 * MIB)
 #define CANNOT 3
-
-/* A user reaches neither the build nor the test's directory. */
-static const char *make_home(void)
-{
-	const char *dir = live_path("home"), *tool = getenv("APOPTOSIS");
-
-	live_check(mkdir(dir, 0700) == 0, "mkdir %s: %m", dir);
-	live_wait_exit(live_start(NULL, "/bin/cp", live_workload("victim"), tool, dir));
-	live_check(chown(dir, USER, USER) == 0 && chmod(live_format("%s/victim", dir), 0755) == 0 &&
-			   chmod(live_format("%s/apoptosis", dir), 0755) == 0,
-		   "%s: %m", dir);
-	return dir;
-}
 
 /* ./apoptosis run OPTIONS -- ./victim ARGUMENTS */
 static struct live_process *users_run(const char *dir, const struct live_cgroup *cgroup,
@@ -60,7 +46,7 @@ Test(unaided, command_is_told_in_time)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
 		struct live_cgroup *cgroup = live_cgroup(NULL, "entrypoint", LIMIT);
-		const char *dir = make_home();
+		const char *dir = live_home(USER);
 		struct live_process *run = users_run(dir, cgroup, "--reserve 40%",
 						     live_format("--rate %s --max 256M", rates[i]));
 
@@ -78,7 +64,7 @@ Test(unaided, command_is_told_in_time)
 Test(unaided, command_below_its_line_is_left_alone)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "entrypoint", LIMIT);
-	const char *dir = make_home();
+	const char *dir = live_home(USER);
 	struct live_process *run = users_run(dir, cgroup, "", "--rate 0 --max 96M");
 
 	live_check(live_exit_code(run) == 0, "status %d", live_exit_code(run));
@@ -89,7 +75,7 @@ Test(unaided, command_below_its_line_is_left_alone)
 Test(unaided, command_that_does_not_end_is_ended)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "entrypoint", LIMIT);
-	const char *dir = make_home();
+	const char *dir = live_home(USER);
 	struct live_process *run = users_run(dir, cgroup, "--reserve 40% --grace 100ms",
 					     "--deaf --rate 20 --max 100M --hold");
 
@@ -102,7 +88,7 @@ Test(unaided, command_that_does_not_end_is_ended)
 Test(unaided, command_that_is_back_above_its_line_is_not_ended)
 {
 	struct live_cgroup *cgroup = live_cgroup(NULL, "entrypoint", LIMIT);
-	const char *dir = make_home();
+	const char *dir = live_home(USER);
 	struct live_process *run =
 		users_run(dir, cgroup, "--reserve 40% --grace 2s",
 			  "--deaf --rate 100 --sawtooth 16M:100M --cycles 1 --hold-ms 3000");
@@ -115,7 +101,7 @@ Test(unaided, command_that_is_back_above_its_line_is_not_ended)
 /* Nothing is there to guard, and the command runs. */
 Test(unaided, command_without_a_limit_runs)
 {
-	const char *dir = make_home();
+	const char *dir = live_home(USER);
 	struct live_process *run = users_run(dir, NULL, "", "--max 8M");
 
 	live_check(live_exit_code(run) == 0, "status %d", live_exit_code(run));
@@ -127,7 +113,7 @@ Test(unaided, command_is_refused_where_that_is_asked_for)
 	struct live_cgroup *cgroup = live_cgroup(NULL, "entrypoint", LIMIT);
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		const char *dir = make_home();
+		const char *dir = live_home(USER);
 		struct live_process *run = users_run(dir, cgroup, options[i], "--max 1M");
 
 		live_check(live_exit_code(run) == CANNOT, "status %d", live_exit_code(run));

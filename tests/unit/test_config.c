@@ -144,21 +144,51 @@ Test(config, who_is_not_to_be_guarded)
 	cr_expect(guard_of("/b")->is_enabled);
 }
 
-/* As a runtime and the owners of cgroups say it: a cgroup, what is known of it, and what it asks for. */
-static unsigned int looks;
+Test(config, sections_about_one_thing_are_keys_of_the_defaults)
+{
+	const struct options *options;
 
-static void look(const char *cgroup, struct workload *ret, void *userdata)
+	add("a.conf", "[lending]\nlimit-max = 50%\nhost-max = 2G\n"
+		      "[reports]\ndir = /r\nkeep = 9\nsize = 2M\n"
+		      "[history]\nfile = /h\nrows = 77\n");
+	finish();
+	cr_expect_str_eq(complaints, "");
+	options = config_options(config);
+	cr_expect_eq(options->policy.airbag_max_permyriad, 5000);
+	cr_expect_eq(options->lend_max_bytes, 2048ULL << 20);
+	cr_expect_str_eq(options->report_dir, "/r");
+	cr_expect_eq(options->report_keep, 9);
+	cr_expect_eq(options->report_size_bytes, 2ULL << 20);
+	cr_expect_str_eq(options->history, "/h");
+	cr_expect_eq(options->history_rows, 77);
+}
+
+Test(config, what_is_said_last_counts_whatever_its_section_is_called)
+{
+	add("a.conf", "[reports]\ndir = /first\n");
+	add("b.conf", "[defaults]\nreport-dir = /last\n");
+	finish();
+	cr_expect_str_eq(config_options(config)->report_dir, "/last");
+}
+
+/* As a runtime and the owners of cgroups say it: a cgroup, what is known of it, and what it asks for. */
+static unsigned int looks, looked_for;
+
+static void look(const char *cgroup, unsigned int parts, struct workload *ret, void *userdata)
 {
 	static char *labels[] = {"tier=front", "app=shop"};
 
 	(void)userdata;
 	looks++;
+	looked_for |= parts;
 	if (!strcmp(cgroup, "/pods/web"))
 		workload_copy(&(const struct workload){.container = "nginx",
 						       .pod = "web-7d9",
 						       .pod_namespace = "shop",
 						       .labels = labels,
-						       .label_count = ARRAY_SIZE(labels)},
+						       .label_count = ARRAY_SIZE(labels),
+						       .command = "nginx",
+						       .uid = "33"},
 			      ret);
 	else if (!strncmp(cgroup, "/asks/", strlen("/asks/")))
 		workload_copy(&(const struct workload){.wish = (char *)cgroup + strlen("/asks/"),
@@ -181,6 +211,11 @@ Test(config, who_is_known_by_more_than_a_path)
 		{"label = app", false},
 		{"label = app=db", false},
 		{"cgroup = /pods/*\npod = *", true},
+		{"command = redis* ngin?", true},
+		{"command = redis*", false},
+		{"uid = 1 33", true},
+		{"uid = 3", false},
+		{"uid = 33\ncommand = php*", false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -227,6 +262,14 @@ Test(config, nobody_is_asked_of_workloads_where_paths_are_enough)
 	config_look_with(config, look, NULL);
 	name_of("/asks/a");
 	cr_expect_eq(looks, 0);
+	end();
+	make();
+	looked_for = 0;
+	add("a.conf", "[guard a]\ncommand = b\n");
+	finish();
+	config_look_with(config, look, NULL);
+	name_of("/asks/a");
+	cr_expect_eq(looked_for, WORKLOAD_PROCESS);
 }
 
 Test(config, what_is_below_a_cgroup_has_its_guard)
@@ -274,10 +317,21 @@ Test(config, each_mistake_has_its_place_and_what_to_give_instead)
 		 "name or number of a signal that a process can handle, such as TERM\n"},
 		{"[guard a]\nsignal = TERM\n",
 		 "a.conf:2: [guard a]: it is for nobody: give cgroup, unit, slice, container, "
-		 "namespace, pod, label or selectable\n"},
+		 "namespace, pod, label, command, uid or selectable\n"},
+		{"[guard a]\nuid = www-data\n", "a.conf:2: [guard a] uid 'www-data': give numbers "
+						"of users, as id -u prints them\n"},
 		{"[gaurd a]\ncgroup = /a\n", "a.conf:2: [gaurd a] cgroup '/a': there is no such "
-					     "section: give [defaults] or [guard "
-					     "NAME]\n"},
+					     "section: give [defaults], [guard "
+					     "NAME], [lending], [reports] or [history]\n"},
+		{"[reports]\nkeeps = 9\n",
+		 "a.conf:2: [reports] keeps '9': there is no such key; the nearest is keep\n"},
+		{"[reports]\nsignal = TERM\n",
+		 "a.conf:2: [reports] signal 'TERM': there is no such key\n"},
+		{"[history]\nrows = 0\n",
+		 "a.conf:2: [history] rows '0': give a number from 1 to 100000000\n"},
+		{"[lending]\nhost-max = 4\n",
+		 "a.conf:2: [lending] host-max '4': a unit is missing (K, M, G or T; B for bytes); "
+		 "give a size such as 4G, or a percent of the machine's memory up to 100%\n"},
 		{"cgroup = /a\n", "a.conf:1: cgroup '/a': it is in no section: begin with "
 				  "[defaults] or [guard NAME]\n"},
 		{"[guard a b]\ncgroup = /a\n", "a.conf:2: [guard a b] cgroup '/a': a name has up "

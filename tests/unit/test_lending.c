@@ -56,10 +56,23 @@ Test(lending, the_host_gives_half_of_what_it_can_spare_and_has_not_lent)
 	const uint64_t beyond = spare(3072 * MIB);
 
 	cr_expect_eq(spare(1000 * MIB), 0);
-	cr_expect_eq(lending_host_bytes(&automatic, beyond, 0), beyond / 2);
-	cr_expect_eq(lending_host_bytes(&automatic, beyond, 1024 * MIB), (beyond - 1024 * MIB) / 2);
-	cr_expect_eq(lending_host_bytes(&automatic, beyond, 9000 * MIB), 0);
-	cr_expect_eq(lending_host_bytes(&fixed, beyond, 1024 * MIB), beyond - 1024 * MIB);
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, UINT64_MAX, 0), beyond / 2);
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, UINT64_MAX, 1024 * MIB),
+		     (beyond - 1024 * MIB) / 2);
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, UINT64_MAX, 9000 * MIB), 0);
+	cr_expect_eq(lending_host_bytes(&fixed, beyond, UINT64_MAX, 1024 * MIB),
+		     beyond - 1024 * MIB);
+}
+
+Test(lending, what_the_operator_lets_be_lent_in_all_is_the_most)
+{
+	const uint64_t beyond = spare(3072 * MIB);
+
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, 100 * MIB, 0), 100 * MIB);
+	cr_expect_eq(lending_host_bytes(&automatic, beyond, 100 * MIB, 70 * MIB), 30 * MIB);
+	cr_expect_eq(lending_host_bytes(&fixed, beyond, 100 * MIB, 100 * MIB), 0);
+	cr_expect_eq(lending_host_bytes(&fixed, beyond, 100 * MIB, 101 * MIB), 0);
+	cr_expect_eq(lending_host_bytes(&automatic, 80 * MIB, 100 * MIB, 0), 40 * MIB);
 }
 
 Test(lending, two_hundred_that_ask_at_once_never_get_more_than_there_is)
@@ -68,7 +81,8 @@ Test(lending, two_hundred_that_ask_at_once_never_get_more_than_there_is)
 	uint64_t lent = 0, last = UINT64_MAX;
 
 	for (int i = 0; i < 200; i++) {
-		uint64_t given = MIN(64 * MIB, lending_host_bytes(&automatic, beyond, lent));
+		uint64_t given =
+			MIN(64 * MIB, lending_host_bytes(&automatic, beyond, UINT64_MAX, lent));
 
 		cr_expect_leq(given, last);
 		last = given;

@@ -432,6 +432,10 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 {"1", "--dry-run"},
 		 "unknown option '--dry-run': it is one of apoptosis watch, see apoptosis rss "
 		 "--help"},
+		{COMMAND_TRIP, {"/a"}, "a trip is only rehearsed: give --dry-run"},
+		{COMMAND_TRIP,
+		 {"--dry-run"},
+		 "nothing to rehearse for: give a CGROUP or a PID, see apoptosis trip --help"},
 		{COMMAND_DOCTOR, {"now"}, "unexpected argument 'now', see apoptosis doctor --help"},
 	};
 

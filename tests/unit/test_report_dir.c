@@ -65,12 +65,12 @@ Test(reports, the_oldest_go_when_there_are_too_many_or_they_are_too_large)
 	put("0000000000000002.json", "1234567890", 2);
 	put("0000000000000003.json", "1234567890", 3);
 	put("mine", "1234567890", 0);
-	report_dir_prune(fixture_root(), 3, 30);
+	report_dir_prune(fixture_root(), &(const struct report_bounds){3, 30});
 	cr_expect(is_there("0000000000000001.json"));
-	report_dir_prune(fixture_root(), 2, 30);
+	report_dir_prune(fixture_root(), &(const struct report_bounds){2, 30});
 	cr_expect_not(is_there("0000000000000001.json"));
 	cr_expect(is_there("0000000000000002.json"));
-	report_dir_prune(fixture_root(), 2, 19);
+	report_dir_prune(fixture_root(), &(const struct report_bounds){2, 19});
 	cr_expect_not(is_there("0000000000000002.json"));
 	cr_expect(is_there("0000000000000003.json"));
 	cr_expect(is_there("mine"));
@@ -89,6 +89,8 @@ static json_t *read_report(void)
 	return json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 }
 
+static const struct report_bounds many = {.files = 1000, .bytes = 64 << 20};
+
 static const char *reason_of(const json_t *report)
 {
 	return json_string_value(json_object_get(report, "reason"));
@@ -100,14 +102,14 @@ Test(reports, a_file_is_private_and_what_was_found_out_since_replaces_it)
 	json_t *report;
 	struct stat info;
 
-	report_dir_write(fixture_root(), &first);
+	report_dir_write(fixture_root(), &first, &many);
 	cr_assert_eq(fstatat(fixture_root(), "00000000000000ab.json", &info, 0), 0);
 	cr_expect_eq(info.st_mode, S_IFREG | 0600);
 	report = read_report();
 	cr_expect_str_eq(reason_of(report), "first");
 	cr_expect_str_eq(json_string_value(json_object_get(report, "id")), "00000000000000ab");
 	json_decref(report);
-	report_dir_write(fixture_root(), &second);
+	report_dir_write(fixture_root(), &second, &many);
 	report = read_report();
 	cr_expect_str_eq(reason_of(report), "second");
 	json_decref(report);
@@ -136,7 +138,7 @@ Test(reports, what_is_found_out_later_is_added_to_a_file)
 
 	report_dir_amend(fixture_root(), 0xab, &amendment);
 	cr_expect(!is_there("00000000000000ab.json"));
-	report_dir_write(fixture_root(), &incident);
+	report_dir_write(fixture_root(), &incident, &many);
 	report_dir_amend(fixture_root(), 0xab, &amendment);
 	report = read_report();
 	cr_expect_str_eq(reason_of(report), "first");
@@ -171,7 +173,7 @@ Test(reports, a_file_that_cannot_be_written_changes_nothing_else)
 
 	put("0000000000000001.json", "older", 1);
 	fixture_file("00000000000000ab.json/in", "the way");
-	report_dir_write(fixture_root(), &incident);
+	report_dir_write(fixture_root(), &incident, &many);
 	cr_expect(is_there("0000000000000001.json"));
 	cr_expect(is_there("00000000000000ab.json/in"));
 	cr_expect_eq(count_names(), 2);

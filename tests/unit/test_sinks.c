@@ -39,7 +39,7 @@ Test(sinks, what_is_open_is_a_line_and_no_file)
 Test(sinks, what_is_closed_is_a_file_where_files_are_asked_for)
 {
 	const struct incident incident = {.id = 1, .reason = "", .verdict = VERDICT_SAVED};
-	struct sinks sinks = {.report_dirfd = -1};
+	struct sinks sinks = {.report_dirfd = -1, .report_bounds = {.files = 9, .bytes = 1 << 20}};
 
 	sinks_file(&sinks, &incident);
 	cr_expect_eq(count_reports(), 0);

@@ -227,6 +227,10 @@ void common_engine_config(const struct options *options, FILE *out, struct engin
 		.restarts = options->restarts && !options->policy.dry_run,
 		.profiles = options->profiles,
 		.no_profiles = options->no_profiles,
+		.report_bounds = {.files = options->report_keep,
+				  .bytes = options->report_size_bytes},
 		.accounts = options->accounts,
+		.lend_max_bytes = options->lend_max_bytes,
+		.lend_max_permyriad = options->lend_max_permyriad,
 	};
 }

@@ -217,6 +217,8 @@ static int run(struct daemon *daemon)
 	config.pin_dir = pin_dir_of(daemon);
 	config.mode = "daemon";
 	config.history = history_of(daemon);
+	config.history_rows = daemon->options->history_rows
+				      ?: configured.history_rows ?: HISTORY_ROWS_DEFAULT;
 	config.views = (struct views_config){
 		.has_control = true,
 		.control_group = daemon->control_group,

@@ -27,6 +27,11 @@
 	    "show what would be done for a process, and why",                                      \
 	    "Shows whose limit binds a process, whether it could be raised, who would be "         \
 	    "signalled when it grows, with which signal, and why. Does nothing.")                  \
+	ROW(TRIP, trip, "trip", "--dry-run CGROUP|PID [-c FILE]",                                  \
+	    "rehearse a trip: who would be told, by the configuration",                            \
+	    "Shows what the daemon would do if the largest process of a cgroup, or this one, "     \
+	    "grew beyond its limit now: by whose guard, how much would be lent, who would be "     \
+	    "signalled, with which signal, and why. Does nothing.")                                \
 	ROW(REPORT, report, "report", "[latest | list | ID | FILE] [OPTIONS]",                     \
 	    "show what happened, from the reports",                                                \
 	    "Shows one report of --report-dir, or lists all of them, the latest last. One report " \

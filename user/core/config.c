@@ -47,7 +47,7 @@ struct config {
 	size_t mistakes;
 	config_look_fn look; /* NULL: nobody knows of workloads */
 	void *look_userdata;
-	bool needs_look; /* a guard is for more than a path shows */
+	unsigned int needs_look; /* WORKLOAD_*: guards are for more than a path shows */
 };
 
 /* --- a set --------------------------------------------------------------------------------- */
@@ -166,10 +166,11 @@ static const char *wrong_with_title(const char *title)
 	const char *name = title + strlen(GUARD);
 	size_t length;
 
-	if (!strcmp(title, DEFAULTS))
+	if (!strcmp(title, DEFAULTS) || config_is_topic(title))
 		return NULL;
 	if (!text_starts_with(title, GUARD))
-		return *title ? "there is no such section: give [defaults] or [guard NAME]"
+		return *title ? "there is no such section: give [defaults], [guard NAME], "
+				"[lending], [reports] or [history]"
 			      : "it is in no section: begin with [defaults] or [guard NAME]";
 	length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 	return length && !name[length] && length < CONFIG_NAME_LEN
@@ -177,22 +178,39 @@ static const char *wrong_with_title(const char *title)
 		       : "a name has up to 63 letters, digits, and -_.";
 }
 
+/* Whether it is one, *key and *title as in [defaults] then; what is said of one that is none is in *ret_error. */
+static bool find_in_topic(const char **title, const char **key, char **ret_error)
+{
+	const char *means = config_topic_key(*title, *key), *nearest;
+
+	if (!means) {
+		nearest = config_topic_guess(*title, *key);
+		text_refuse(ret_error, "there is no such key%s%s",
+			    nearest ? "; the nearest is " : "", nearest ?: "");
+		return false;
+	}
+	*title = DEFAULTS;
+	*key = means;
+	return true;
+}
+
 static void on_key(const struct ini_key *at, void *userdata)
 {
 	struct reader *reader = userdata;
 	struct value value = {.file = reader->file, .line = at->line};
-	const char *wrong = wrong_with_title(at->section);
+	const char *title = at->section, *key = at->key, *wrong = wrong_with_title(title);
 	_cleanup_free_ char *error = NULL;
 	struct section *section;
 
-	if (!wrong && config_check_key(strcmp(at->section, DEFAULTS) != 0, at->key, at->value,
-				       &value.key, &error))
+	if (!wrong &&
+	    ((config_is_topic(title) && !find_in_topic(&title, &key, &error)) ||
+	     config_check_key(strcmp(title, DEFAULTS) != 0, key, at->value, &value.key, &error)))
 		wrong = error ?: "out of memory";
 	if (wrong) {
 		complain(reader, reader->file, at, wrong);
 		return;
 	}
-	section = section_of(reader->config, at->section);
+	section = section_of(reader->config, title);
 	value.text = section ? strdup(at->value) : NULL;
 	if (!value.text || put_value(section, &value))
 		reader->no_memory = true;
@@ -288,12 +306,14 @@ static bool is_for_somebody(const struct section *section)
 }
 
 /* Containers by id are in paths, and by name are not. */
-static bool needs_look(const struct section *section)
+static unsigned int needs_look(const struct section *section)
 {
+	unsigned int parts = says_yes(section, "selectable") ? WORKLOAD_DECLARED : 0;
+
 	for (size_t i = CONFIG_CONTAINER; i < CONFIG_MATCHES; i++)
 		if (find_value(section, config_matches[i]))
-			return true;
-	return says_yes(section, "selectable");
+			parts |= i < CONFIG_COMMAND ? WORKLOAD_DECLARED : WORKLOAD_PROCESS;
+	return parts;
 }
 
 /* What is wrong with a guard as a whole; NULL: nothing is. */
@@ -301,8 +321,7 @@ static const char *wrong_with_guard(const struct config *config, const struct se
 {
 	if (!is_for_somebody(section))
 		return "it is for nobody: give cgroup, unit, slice, container, namespace, pod, "
-		       "label or "
-		       "selectable";
+		       "label, command, uid or selectable";
 	_Static_assert(CONFIG_GUARDS_MAX == 63, "the text says so");
 	return config->guard_count == CONFIG_GUARDS_MAX ? "there are too many guards: 63 may be"
 							: NULL;
@@ -438,7 +457,7 @@ static void subject_new(const struct config *config, const char *cgroup, struct 
 	slice_from_cgroup(cgroup, &ret->slice);
 	container_id_from_cgroup(cgroup, &ret->id);
 	if (config->look && config->needs_look)
-		config->look(cgroup, &ret->workload, config->look_userdata);
+		config->look(cgroup, config->needs_look, &ret->workload, config->look_userdata);
 }
 
 static void subject_clear(struct subject *subject)
@@ -476,6 +495,10 @@ static bool fits_subject(enum config_match match, const char *globs, const struc
 		return fits(globs, workload->pod);
 	case CONFIG_LABEL:
 		return fits_label(globs, workload);
+	case CONFIG_COMMAND:
+		return fits(globs, workload->command);
+	case CONFIG_UID:
+		return fits(globs, workload->uid);
 	case CONFIG_MATCHES:
 		break;
 	}

@@ -58,10 +58,12 @@ size_t config_guards(const struct config *config);
 const struct config_guard *config_guard(const struct config *config, size_t index);
 
 /*
- * Who knows of what runs in cgroups: what is looked for is in *ret, which is empty before, and owned by the caller
- * after it. Is asked only where a guard is for more than a path shows. NULL, as at first: nobody.
+ * Who knows of what runs in cgroups: of that the parts (WORKLOAD_*) are in *ret, which is empty before, and owned by
+ * the caller after it. Is asked only where a guard is for more than a path shows, and only for what guards go by. NULL,
+ * as at first: nobody.
  */
-typedef void (*config_look_fn)(const char *cgroup, struct workload *ret, void *userdata);
+typedef void (*config_look_fn)(const char *cgroup, unsigned int parts, struct workload *ret,
+			       void *userdata);
 void config_look_with(struct config *config, config_look_fn look, void *userdata);
 
 /*

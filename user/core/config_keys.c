@@ -34,11 +34,25 @@ static int check_yes_or_no(const char *value)
 }
 
 const char *const config_matches[CONFIG_MATCHES] = {
-	[CONFIG_CGROUP] = "cgroup",	  [CONFIG_UNIT] = "unit",
-	[CONFIG_SLICE] = "slice",	  [CONFIG_CONTAINER] = "container",
-	[CONFIG_NAMESPACE] = "namespace", [CONFIG_POD] = "pod",
+	[CONFIG_CGROUP] = "cgroup",
+	[CONFIG_UNIT] = "unit",
+	[CONFIG_SLICE] = "slice",
+	[CONFIG_CONTAINER] = "container",
+	[CONFIG_NAMESPACE] = "namespace",
+	[CONFIG_POD] = "pod",
 	[CONFIG_LABEL] = "label",
+	[CONFIG_COMMAND] = "command",
+	[CONFIG_UID] = "uid",
 };
+
+/* A name would be for nobody, and never be noticed. */
+static int check_match(const char *match, const char *value, char **ret_error)
+{
+	if (strcmp(match, config_matches[CONFIG_UID]) != 0 ||
+	    !value[strspn(value, "0123456789 \t")])
+		return 0;
+	return text_refuse(ret_error, "give numbers of users, as id -u prints them");
+}
 
 _Static_assert(CONFIG_PRIORITY_MAX == 1000, "the range says so");
 
@@ -52,6 +66,42 @@ static const struct own_key {
 	{"enabled", check_yes_or_no, "yes or no"},
 	{"selectable", check_yes_or_no, "yes or no"},
 };
+
+static const struct topic {
+	const char *section, *key;
+	const char *means; /* in [defaults] */
+} topics[] = {
+	{"lending", "limit-max", "airbag-max"}, {"lending", "host-max", "lend-max"},
+	{"reports", "dir", "report-dir"},	{"reports", "keep", "report-keep"},
+	{"reports", "size", "report-size"},	{"history", "file", "history"},
+	{"history", "rows", "history-rows"},
+};
+
+bool config_is_topic(const char *section)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(topics); i++)
+		if (!strcmp(section, topics[i].section))
+			return true;
+	return false;
+}
+
+const char *config_topic_key(const char *section, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(topics); i++)
+		if (!strcmp(section, topics[i].section) && !strcmp(key, topics[i].key))
+			return topics[i].means;
+	return NULL;
+}
+
+const char *config_topic_guess(const char *section, const char *key)
+{
+	struct text_guess guess = {.word = key};
+
+	for (size_t i = 0; i < ARRAY_SIZE(topics); i++)
+		if (!strcmp(section, topics[i].section))
+			text_guess_offer(&guess, topics[i].key);
+	return guess.nearest;
+}
 
 /* What may be said in a section. */
 static bool takes_option(const struct option_row *row, bool is_guard)
@@ -147,5 +197,7 @@ int config_check_key(bool is_guard, const char *key, const char *value, const ch
 	*ret_key = row ? row->key : own ? own->name : match;
 	if (row)
 		return check_option(row, value, ret_error);
+	if (match)
+		return check_match(match, value, ret_error);
 	return own && own->check(value) ? text_refuse(ret_error, "give %s", own->range) : 0;
 }

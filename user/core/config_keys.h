@@ -21,10 +21,21 @@ enum config_match {
 	CONFIG_CONTAINER, /* by id or name */
 	CONFIG_NAMESPACE, /* of Kubernetes; this and what follows is not in a path */
 	CONFIG_POD,
-	CONFIG_LABEL, /* "key=value" */
+	CONFIG_LABEL,	/* "key=value" */
+	CONFIG_COMMAND, /* of the main process */
+	CONFIG_UID,	/* of that; numbers, no globs */
 	CONFIG_MATCHES,
 };
 extern const char *const config_matches[CONFIG_MATCHES];
+
+/*
+ * Sections of the daemon as a whole, each about one thing, whose keys are those of [defaults] by shorter names: the key
+ * there. NULL: there is none. Whether there is such a section: config_is_topic().
+ */
+bool config_is_topic(const char *section);
+const char *config_topic_key(const char *section, const char *key);
+/* The key of such a section that is like this one; NULL: none is. */
+const char *config_topic_guess(const char *section, const char *key);
 
 /*
  * Whether a section takes that; the key as it is kept in *ret_key, static. 0; -EINVAL with what is wrong and what to

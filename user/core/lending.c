@@ -58,11 +58,14 @@ uint64_t lending_trip_bytes(const struct policy *policy, uint64_t limit_bytes,
 	return MAX(sat_mul(rate_bytes_s, AUTO_S), limit_bytes / AUTO_LEAST_PART);
 }
 
-uint64_t lending_host_bytes(const struct policy *policy, uint64_t spare_bytes, uint64_t lent_bytes)
+uint64_t lending_host_bytes(const struct policy *policy, uint64_t spare_bytes, uint64_t most_bytes,
+			    uint64_t lent_bytes)
 {
 	uint64_t left = sat_sub(spare_bytes, lent_bytes);
 
-	return policy->airbag == AIRBAG_AUTO ? left / 2 : left;
+	if (policy->airbag == AIRBAG_AUTO)
+		left /= 2;
+	return MIN(left, sat_sub(most_bytes, lent_bytes));
 }
 
 /* Negative: more is used than the limit allows. */

@@ -45,9 +45,10 @@ uint64_t lending_trip_bytes(const struct policy *policy, uint64_t limit_bytes,
 
 /*
  * What the host gives of that: auto takes half at most of what it can spare beyond what is lent already,
- * used or not.
+ * used or not; and nothing is lent beyond most_bytes in all.
  */
-uint64_t lending_host_bytes(const struct policy *policy, uint64_t spare_bytes, uint64_t lent_bytes);
+uint64_t lending_host_bytes(const struct policy *policy, uint64_t spare_bytes, uint64_t most_bytes,
+			    uint64_t lent_bytes);
 
 /* One of the limits between a process and the root, as a loan finds it. */
 struct lending_level {

@@ -10,7 +10,8 @@
 #define GUARDING (BIT(COMMAND_WATCH) | BIT(COMMAND_RUN))
 #define DECIDING (GUARDING | BIT(COMMAND_EXPLAIN))
 #define EVERY ((1U << COMMANDS) - 1)
-#define CONFIGURED (BIT(COMMAND_CHECK_CONFIG) | BIT(COMMAND_CONFIG) | BIT(COMMAND_DAEMON))
+#define CONFIGURED \
+	(BIT(COMMAND_CHECK_CONFIG) | BIT(COMMAND_CONFIG) | BIT(COMMAND_DAEMON) | BIT(COMMAND_TRIP))
 #define POLICY OPTION_OF_POLICY
 
 static const struct option_row rows[] = {
@@ -91,6 +92,12 @@ static const struct option_row rows[] = {
 	{"--airbag-max", 0, "airbag-max", "SIZE|PERCENT",
 	 "a size such as 512M, or a percent of the limit up to 100%", "100%", DECIDING | POLICY,
 	 "With --airbag auto, the most by which a limit is ever raised.", option_set_airbag_max},
+	{"--lend-max", 0, "lend-max", "SIZE|PERCENT",
+	 "a size such as 4G, or a percent of the machine's memory up to 100%", NULL, GUARDING,
+	 "The most by which all limits together are ever raised at a time. Unless given, it is "
+	 "what "
+	 "the machine can spare.",
+	 option_set_lend_max},
 	{"--brake", 0, "brake", "auto|off", "auto or off", "auto", GUARDING | POLICY,
 	 "When the signal is taken and no more can be lent, slow down what uses up the rest: by "
 	 "memory.high on cgroup v2, in the page fault on v1.",
@@ -115,7 +122,7 @@ static const struct option_row rows[] = {
 	 "limits go. Unless given, it is four times the cgroups that there are at the start, and "
 	 "4096 at least.",
 	 option_set_accounts},
-	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING | POLICY,
+	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING | POLICY | BIT(COMMAND_TRIP),
 	 "Decide and report, but send no signal and lend nothing.", option_set_dry_run},
 	{"--config", 'c', NULL, "FILE", "the path of a file", NULL, CONFIGURED,
 	 "Read this file, and no other. Unless told, apoptosis.conf of the first of "
@@ -157,16 +164,24 @@ static const struct option_row rows[] = {
 	 option_set_pprof},
 	{"--report-dir", 0, "report-dir", "DIR", "the path of a directory, or off", NULL,
 	 GUARDING | BIT(COMMAND_REPORT) | BIT(COMMAND_BUGREPORT),
-	 "The directory of reports, a JSON file for each incident; of more than 1000 or 64 MiB the "
-	 "oldest go. Unless told, root's are in /var/lib/apoptosis/reports, or where that cannot "
+	 "The directory of reports, a JSON file for each incident. Unless told, root's are in "
+	 "/var/lib/apoptosis/reports, or where that cannot "
 	 "be written in /run/apoptosis/reports, and nobody else has any. Who allocated is recorded "
 	 "only where DIR is named: what grows fast pays for it.",
 	 option_set_report_dir},
+	{"--report-keep", 0, "report-keep", "N", "a number from 1 to 1000000", "1000", GUARDING,
+	 "Of more reports than this the oldest go.", option_set_report_keep},
+	{"--report-size", 0, "report-size", "SIZE", "a size such as 64M", "64M", GUARDING,
+	 "Of reports that are larger together the oldest go.", option_set_report_size},
 	{"--history", 0, "history", "FILE|off", "the whole path of a file, or off", NULL,
 	 BIT(COMMAND_DAEMON) | BIT(COMMAND_HISTORY),
 	 "Where the daemon keeps a row for each verdict, for years. Unless told, history.db in "
 	 "/var/lib/apoptosis.",
 	 option_set_history},
+	{"--history-rows", 0, "history-rows", "N", "a number from 1 to 100000000", NULL,
+	 BIT(COMMAND_DAEMON),
+	 "Of more verdicts than this the oldest go. Unless given, 100000, which take some 20 MiB.",
+	 option_set_history_rows},
 	{"--metrics-textfile", 0, "metrics-textfile", "FILE|off",
 	 "the whole path of a file, or off", NULL, BIT(COMMAND_WATCH) | BIT(COMMAND_DAEMON),
 	 "Write metrics for Prometheus to this file every 15s and soon after each incident, as the "

@@ -16,6 +16,9 @@
 #define LIMIT_MIN_BYTES (1024ULL * 1024)
 
 #define EXIT_STATUS_MAX 255
+#define REPORT_KEEP_MOST 1000000U
+#define REPORT_SIZE_LEAST_BYTES (1024ULL * 1024)
+#define HISTORY_ROWS_MOST 100000000U
 
 static bool is_off(const char *value)
 {
@@ -293,17 +296,55 @@ const char *option_signal_meant(option_set_fn *set, const char *value)
 	return colon ? parse_signal_guess(colon + 1) : NULL;
 }
 
-int option_set_accounts(struct options *o, const char *value, const char **ret_why)
+/* From 1 to most. */
+static int set_count(uint32_t *ret, uint32_t most, const char *value)
 {
-	uint64_t accounts;
-	int r = parse_u64(value, &accounts);
+	uint64_t count;
+	int r = parse_u64(value, &count);
 
-	(void)ret_why;
-	if (!r && (!accounts || accounts > ROOM_MOST))
+	if (!r && (!count || count > most))
 		r = -ERANGE;
 	if (!r)
-		o->accounts = (uint32_t)accounts;
+		*ret = (uint32_t)count;
 	return r;
+}
+
+int option_set_accounts(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return set_count(&o->accounts, ROOM_MOST, value);
+}
+
+int option_set_lend_max(struct options *o, const char *value, const char **ret_why)
+{
+	return set_size_or_percent(&o->lend_max_bytes, &o->lend_max_permyriad, value,
+				   "that lends nothing; --airbag off says so", ret_why);
+}
+
+int option_set_report_keep(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return set_count(&o->report_keep, REPORT_KEEP_MOST, value);
+}
+
+int option_set_report_size(struct options *o, const char *value, const char **ret_why)
+{
+	uint64_t bytes = 0;
+	int r = parse_size_with_unit(value, &bytes, ret_why);
+
+	if (!r && bytes < REPORT_SIZE_LEAST_BYTES) {
+		*ret_why = "one report may have 1M";
+		r = -EINVAL;
+	}
+	if (!r)
+		o->report_size_bytes = bytes;
+	return r;
+}
+
+int option_set_history_rows(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return set_count(&o->history_rows, HISTORY_ROWS_MOST, value);
 }
 
 /* A path, or off: then there is none. */

@@ -212,6 +212,10 @@ static int parse_operand(const char *word, struct options *o, char **ret_error)
 		o->shows = true;
 		return 0;
 	}
+	if (o->command == COMMAND_TRIP && !o->subject) {
+		o->subject = word;
+		return 0;
+	}
 	if ((o->command != COMMAND_RSS && o->command != COMMAND_EXPLAIN) || o->pid)
 		return refuse_word(ret_error, o->command, "unexpected argument", word);
 	if (parse_pid(word, &o->pid) >= 0)
@@ -322,6 +326,13 @@ static int check_together(const struct options *o, char **ret_error)
 		return text_refuse(ret_error, "no shell: give bash, zsh or fish");
 	if (o->command == COMMAND_CONFIG && !o->shows)
 		return text_refuse(ret_error, "nothing to do: give show, see apoptosis %s --help",
+				   name);
+	if (o->command == COMMAND_TRIP && !o->policy.dry_run)
+		return text_refuse(ret_error, "a trip is only rehearsed: give --dry-run");
+	if (o->command == COMMAND_TRIP && !o->subject)
+		return text_refuse(ret_error,
+				   "nothing to rehearse for: give a CGROUP or a PID, see apoptosis "
+				   "%s --help",
 				   name);
 	if ((o->command == COMMAND_RSS || o->command == COMMAND_EXPLAIN) && o->pid == 0)
 		return text_refuse(ret_error, "no process: give a PID, see apoptosis %s --help",

@@ -64,7 +64,7 @@ struct options {
 
 	const char *config;  /* the only file of the configuration; NULL: the usual ones */
 	bool shows;	     /* config show */
-	const char *subject; /* config show --effective: a cgroup or a PID; NULL: none */
+	const char *subject; /* config show --effective, trip: a cgroup or a PID; NULL: none */
 
 	struct policy policy;	   /* of what is guarded */
 	const char *pin_dir;	   /* where programs outlive the daemon; NULL: the default place */
@@ -72,8 +72,14 @@ struct options {
 	bool detach_all;	   /* daemon: only that */
 	const char *control_group; /* who may ask for the status beside root; NULL: nobody */
 	uint32_t accounts;	   /* room for those of so many limits; 0 = by the machine */
-	const char *profiles;	   /* directory; NULL: the default ones */
-	bool no_profiles;	   /* --profiles off */
+	uint64_t lend_max_bytes;   /* of all loans at a time; 0 = see the next */
+	uint32_t
+		lend_max_permyriad; /* of the machine's memory; 0 too = no more than it can spare */
+	uint32_t report_keep;	    /* reports, at most */
+	uint64_t report_size_bytes; /* of them all, at most */
+	uint32_t history_rows;	    /* at most; 0 = as many as there are unless told */
+	const char *profiles;	    /* directory; NULL: the default ones */
+	bool no_profiles;	    /* --profiles off */
 	bool json;
 	const char *history;	      /* the file of verdicts; NULL: the default one */
 	bool no_history;	      /* --history off */

@@ -15,6 +15,8 @@ void workload_clear(struct workload *workload)
 	free(workload->pod);
 	free(workload->pod_namespace);
 	free(workload->wish);
+	free(workload->command);
+	free(workload->uid);
 	*workload = (struct workload){};
 }
 
@@ -32,7 +34,9 @@ int workload_copy(const struct workload *workload, struct workload *ret)
 	is_whole = copy_text(workload->container, &ret->container) &&
 		   copy_text(workload->pod, &ret->pod) &&
 		   copy_text(workload->pod_namespace, &ret->pod_namespace) &&
-		   copy_text(workload->wish, &ret->wish);
+		   copy_text(workload->wish, &ret->wish) &&
+		   copy_text(workload->command, &ret->command) &&
+		   copy_text(workload->uid, &ret->uid);
 	ret->labels = calloc(workload->label_count + 1, sizeof(*ret->labels));
 	while (is_whole && ret->labels && ret->label_count < workload->label_count) {
 		is_whole = copy_text(workload->labels[ret->label_count],

@@ -280,6 +280,20 @@ static void prepare_airbag(struct airbag *airbag, void *userdata)
 	}
 }
 
+/* UINT64_MAX: what the machine can spare. */
+static uint64_t lend_most_bytes(const struct engine *engine)
+{
+	const struct engine_config *config = &engine->config;
+	uint64_t total_bytes, available_bytes;
+
+	if (config->lend_max_bytes)
+		return config->lend_max_bytes;
+	if (!config->lend_max_permyriad ||
+	    machine_memory_read(engine->host.proc_fd, &total_bytes, &available_bytes))
+		return UINT64_MAX;
+	return total_bytes / PERMYRIAD * config->lend_max_permyriad;
+}
+
 static int start_rescue(struct engine *engine)
 {
 	const struct rescue_config config = {
@@ -287,6 +301,7 @@ static int start_rescue(struct engine *engine)
 		.policies = guards_policies(engine->guards),
 		.profiles = engine->profiles,
 		.page_bytes = engine->host.page_bytes,
+		.lend_most_bytes = lend_most_bytes(engine),
 		.tree = engine->host.tree,
 		.proc_fd = engine->host.proc_fd,
 		.initial_pid_ns = engine->host.initial_pid_ns,
@@ -411,11 +426,12 @@ static int start(struct engine *engine)
 int engine_start(struct engine *engine, const struct engine_events *events)
 {
 	int r = sinks_open_reports(&engine->sinks, engine->config.report_dir,
-				   engine->config.wants_reports);
+				   engine->config.wants_reports, &engine->config.report_bounds);
 
 	engine->sinks.policies = guards_policies(engine->guards);
 	if (!r && engine->config.history)
-		sinks_open_history(&engine->sinks, engine->config.history);
+		sinks_open_history(&engine->sinks, engine->config.history,
+				   engine->config.history_rows);
 	if (!r && !engine->config.no_profiles)
 		r = profile_files_read(engine->config.profiles, &engine->profiles);
 	if (r)
@@ -510,7 +526,8 @@ void engine_return(struct engine *engine)
 {
 	views_return(&engine->views);
 	if (engine->config.history)
-		sinks_open_history(&engine->sinks, engine->config.history);
+		sinks_open_history(&engine->sinks, engine->config.history,
+				   engine->config.history_rows);
 	source_return(engine->source);
 	service_is_ready(&engine->service);
 }

@@ -25,6 +25,7 @@
 #include "engine/views.h"
 #include "sense/cgroup.h"
 #include "sinks/notifier.h"
+#include "sinks/report_dir.h"
 
 struct engine;
 
@@ -35,14 +36,18 @@ struct engine_config {
 	bool is_wrapper;  /* `run`: verdicts also go to the termination message of a container */
 	const char *mode; /* "pid", "cgroup", "all", "run": for the ready event; static */
 	const char *report_dir; /* NULL: no reports; borrowed */
+	struct report_bounds report_bounds;
 	/* It was named. Else there are none where it cannot be written, and nobody records who allocates. */
 	bool wants_reports;
 	const char *profiles; /* their directory; NULL: those that are installed; borrowed */
 	bool no_profiles;
-	bool restarts;	     /* --then restart */
-	const char *pin_dir; /* where programs outlive us; NULL: nowhere; borrowed */
-	uint32_t accounts;   /* room for those of so many limits; 0: by the machine */
-	const char *history; /* the file of verdicts; NULL: none; borrowed */
+	bool restarts;		     /* --then restart */
+	const char *pin_dir;	     /* where programs outlive us; NULL: nowhere; borrowed */
+	uint32_t accounts;	     /* room for those of so many limits; 0: by the machine */
+	const char *history;	     /* the file of verdicts; NULL: none; borrowed */
+	uint32_t history_rows;	     /* at most */
+	uint64_t lend_max_bytes;     /* of all loans at a time; 0: see the next */
+	uint32_t lend_max_permyriad; /* of the machine's memory; 0 too: no more than it can spare */
 	struct views_config
 		views; /* its control_fd: engine_leave() of the program before this one */
 	struct notifier_config notifier; /* hooks */

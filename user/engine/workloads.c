@@ -2,6 +2,7 @@
 #include "engine/workloads.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "core/container_id.h"
+#include "rescue/leader.h"
 #include "sense/container.h"
 
 #define KEPT 512 /* containers: as many as metrics are about */
@@ -23,7 +25,7 @@ struct kept {
 
 struct workloads {
 	const struct cgroup_tree *tree;
-	int root_fd;
+	int root_fd, proc_fd;
 	struct kept kept[KEPT];
 	size_t next;
 };
@@ -36,7 +38,9 @@ struct workloads *workloads_new(const struct cgroup_tree *tree)
 		return NULL;
 	workloads->tree = tree;
 	workloads->root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return workloads->root_fd < 0 ? workloads_free(workloads) : workloads;
+	workloads->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return workloads->root_fd < 0 || workloads->proc_fd < 0 ? workloads_free(workloads)
+								: workloads;
 }
 
 static void forget(struct kept *kept)
@@ -53,6 +57,7 @@ struct workloads *workloads_free(struct workloads *workloads)
 	for (size_t i = 0; i < KEPT; i++)
 		forget(&workloads->kept[i]);
 	close_fd(workloads->root_fd);
+	close_fd(workloads->proc_fd);
 	free(workloads);
 	return NULL;
 }
@@ -149,18 +154,37 @@ void workloads_names(struct workloads *workloads, const char *cgroup, struct wor
 	workload_copy(&names, ret);
 }
 
-void workloads_look(const char *cgroup, struct workload *ret, void *userdata)
+static void look_at_declared(struct workloads *workloads, const char *cgroup, struct workload *ret)
 {
-	struct workloads *workloads = userdata;
 	const struct workload *known = container_of_cgroup(workloads, cgroup);
-	char *asked;
+	char *asked = asked_by_attribute(workloads->tree, cgroup);
 
 	if (known)
 		workload_copy(known, ret);
-	asked = asked_by_attribute(workloads->tree, cgroup);
 	if (asked) {
 		free(ret->wish);
 		ret->wish = asked;
 		ret->wished = "attribute " WORKLOADS_ATTRIBUTE;
 	}
+}
+
+static void look_at_process(const struct workloads *workloads, const char *cgroup,
+			    struct workload *ret)
+{
+	_cleanup_proc_info_ struct proc_info *leader = NULL;
+	char uid[16];
+
+	if (leader_of_cgroup(workloads->tree, workloads->proc_fd, cgroup, &leader))
+		return;
+	snprintf(uid, sizeof(uid), "%u", leader->uid);
+	ret->command = TAKE_PTR(leader->comm);
+	ret->uid = strdup(uid);
+}
+
+void workloads_look(const char *cgroup, unsigned int parts, struct workload *ret, void *userdata)
+{
+	if (parts & WORKLOAD_DECLARED)
+		look_at_declared(userdata, cgroup, ret);
+	if (parts & WORKLOAD_PROCESS)
+		look_at_process(userdata, cgroup, ret);
 }

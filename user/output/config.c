@@ -75,6 +75,8 @@ static void print_workload(FILE *file, const struct config_covered *covered, con
 	print_known(file, "pod", workload->pod);
 	for (size_t i = 0; i < workload->label_count; i++)
 		print_known(file, i ? "" : "labels", workload->labels[i]);
+	print_known(file, "command", workload->command);
+	print_known(file, "uid", workload->uid);
 	if (wish)
 		fprintf(file, "asks for  %s, by its %s%s\n", wish, workload->wished,
 			guard && !strcmp(guard, workload->wish)
@@ -166,6 +168,8 @@ json_t *config_covered_json(const struct config *config, const struct config_cov
 	r |= json_object_set_new(object, "namespace", json_text(workload->pod_namespace));
 	r |= json_object_set_new(object, "pod", json_text(workload->pod));
 	r |= json_object_set_new(object, "labels", labels_json(workload));
+	r |= json_object_set_new(object, "command", json_text(workload->command));
+	r |= json_object_set_new(object, "uid", json_text(workload->uid));
 	r |= json_object_set_new(object, "asks_for", json_text(workload->wish));
 	r |= json_object_set_new(object, "asks_by", json_text(workload->wished));
 	return json_finish(object, r);

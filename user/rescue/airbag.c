@@ -125,13 +125,6 @@ struct chain {
 	size_t binding; /* the one that binds */
 };
 
-uint64_t airbag_lent_bytes(const struct bag *bag)
-{
-	return is_raised(bag) ? sat_sub(loan_limit_bytes(&bag->loan.entry.raised),
-					loan_limit_bytes(&bag->loan.entry.before))
-			      : 0;
-}
-
 /* Room below a limit and, on v1, below that of memory and swap together, as one level. */
 static int read_level(const struct airbag *airbag, const struct bag *bag,
 		      const struct policy *policy, struct lending_level *ret)
@@ -150,8 +143,8 @@ static int read_level(const struct airbag *airbag, const struct bag *bag,
 		return r;
 	room_bytes =
 		MIN(sat_sub(now.memory_bytes, used_bytes), sat_sub(now.memsw_bytes, both_bytes));
-	ret->limit_bytes = loan_limit_bytes(is_raised(bag) ? &entry->before : &now);
-	ret->lent_bytes = airbag_lent_bytes(bag);
+	ret->limit_bytes = loan_limit_bytes(bag_is_raised(bag) ? &entry->before : &now);
+	ret->lent_bytes = bag_lent_bytes(bag);
 	ret->used_bytes = sat_sub(sat_add(ret->limit_bytes, ret->lent_bytes), room_bytes);
 	ret->most_bytes = bag->is_owed ? 0 : policy_lends_bytes(policy, ret->limit_bytes);
 	return 0;
@@ -189,7 +182,7 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 		loan_raise_again(&airbag->lender, &bag->loan);
 		bags_set_state(&airbag->bags, bag, BAG_RAISED); /* though no more may come of it */
 	}
-	if (is_raised(bag))
+	if (bag_is_raised(bag))
 		r = loan_raise_further(&airbag->lender, &bag->loan, add_bytes);
 	else
 		r = loan_raise(&airbag->lender, &bag->loan, add_bytes);
@@ -206,20 +199,10 @@ static int raise_bag(struct airbag *airbag, struct bag *bag, const struct policy
 		bag->deadline_ns = UINT64_MAX;
 	}
 	bags_set_state(&airbag->bags, bag, BAG_RAISED);
-	bag->most_bytes = MAX(bag->most_bytes, airbag_lent_bytes(bag));
+	bag->most_bytes = MAX(bag->most_bytes, bag_lent_bytes(bag));
 	bag->least_ns = lending_least_ns(clock_ns(CLOCK_BOOTTIME), false);
 	bag->policy = *policy;
 	return 0;
-}
-
-/* What is lent below a limit that is raised as well is of that limit's loan, as far as that goes. */
-static void add_lent(struct bag *bag, void *userdata)
-{
-	uint64_t *sum = userdata, above = 0;
-
-	for (const struct bag *b = bag->above; b; b = b->above)
-		above = MAX(above, airbag_lent_bytes(b));
-	*sum = sat_add(*sum, sat_sub(airbag_lent_bytes(bag), above));
 }
 
 /* What is raised already, and was all: the kernel side hears of it. */
@@ -228,7 +211,7 @@ static void note_all(const struct airbag *airbag, struct bag *bag, bool was_all)
 	bool is_new = was_all && !bag->loan.was_all;
 
 	bag->loan.was_all = was_all;
-	if (is_new && is_raised(bag))
+	if (is_new && bag_is_raised(bag))
 		loan_tell(&airbag->lender, &bag->loan);
 }
 
@@ -241,14 +224,14 @@ static int lend(struct airbag *airbag, const struct policy *policy, uint64_t mor
 		struct chain *chain)
 {
 	struct bag *binding = chain->bags[chain->binding];
-	uint64_t total_bytes, available_bytes, host_bytes, lent = 0;
+	uint64_t total_bytes, available_bytes, host_bytes;
 	bool was_all = false;
 	int r = machine_memory_read(airbag->lender.proc_fd, &total_bytes, &available_bytes);
 
 	if (r)
 		return r;
-	bags_each_raised(&airbag->bags, add_lent, &lent);
-	host_bytes = lending_host_bytes(policy, lending_spare(total_bytes, available_bytes), lent);
+	host_bytes = lending_host_bytes(policy, lending_spare(total_bytes, available_bytes),
+					airbag->most_bytes, bags_lent_bytes(&airbag->bags));
 	r = lending_plan(chain->levels, chain->n, MIN(more_bytes, host_bytes),
 			 airbag->lender.page_bytes, chain->add, &was_all);
 	note_all(airbag, binding, r == -ENOMEM || was_all || more_bytes > host_bytes);
@@ -300,12 +283,12 @@ static int lend_more(struct airbag *airbag, const struct policy *policy,
 	uint64_t limit_bytes = chain->levels[chain->binding].limit_bytes;
 	uint64_t rate_bytes_s = growth->rate_bytes_s;
 
-	if (is_raised(bag) && clock_ns(CLOCK_BOOTTIME) >= bag->deadline_ns)
+	if (bag_is_raised(bag) && clock_ns(CLOCK_BOOTTIME) >= bag->deadline_ns)
 		return 0;
-	if (is_raised(bag) && bag->open_trips)
+	if (bag_is_raised(bag) && bag->open_trips)
 		return lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s),
 			    chain);
-	if (is_raised(bag) && !growth->is_stalled)
+	if (bag_is_raised(bag) && !growth->is_stalled)
 		return 0;
 	return lend(airbag, policy, lending_first_bytes(policy, limit_bytes, rate_bytes_s), chain);
 }
@@ -348,7 +331,7 @@ void airbag_lend(struct airbag *airbag, const struct airbag_growth *growth,
 	}
 	note_shortage(airbag, r);
 	bag = bags_find(&airbag->bags, growth->limit_cgroup);
-	if (r && !is_denied(airbag, r) && (!bag || !is_raised(bag)))
+	if (r && !is_denied(airbag, r) && (!bag || !bag_is_raised(bag)))
 		airbag_tell_refused(airbag, growth->limit_cgroup,
 				    clock_ns(CLOCK_MONOTONIC) + REFUSED_NS);
 	pthread_mutex_unlock(&airbag->mutex);
@@ -367,7 +350,7 @@ static void set_deadline(struct bag *bag, uint64_t deadline_ns)
 static void hold_bag(struct airbag *airbag, struct bag *bag, uint64_t deadline_ns,
 		     struct airbag_levels *ret)
 {
-	if (!is_raised(bag))
+	if (!bag_is_raised(bag))
 		return;
 	if (bag->state == BAG_GOING_BACK) {
 		loan_raise_again(&airbag->lender, &bag->loan);
@@ -403,7 +386,7 @@ static int lend_for_trip(struct airbag *airbag, const struct policy *policy, uin
 	if (!lending_allowed(airbag->debts, bag->path_hash, now_ns))
 		return -EAGAIN;
 	r = lend(airbag, policy, lending_trip_bytes(policy, limit_bytes, rate_bytes_s), chain);
-	if (r == -ENOMEM && is_raised(bag))
+	if (r == -ENOMEM && bag_is_raised(bag))
 		r = 0;
 	if (!r)
 		lending_take(airbag->debts, bag->path_hash, now_ns);
@@ -511,7 +494,7 @@ void airbag_forget(struct airbag *airbag, uint64_t cgroup_id)
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bags_find(&airbag->bags, cgroup_id);
-	if (!bag || !is_raised(bag))
+	if (!bag || !bag_is_raised(bag))
 		lender_tell(&airbag->lender, cgroup_id, NULL);
 	pthread_mutex_unlock(&airbag->mutex);
 }
@@ -536,7 +519,7 @@ uint64_t airbag_limit_before(struct airbag *airbag, uint64_t cgroup_id)
 
 	pthread_mutex_lock(&airbag->mutex);
 	bag = bags_find(&airbag->bags, cgroup_id);
-	if (bag && is_raised(bag))
+	if (bag && bag_is_raised(bag))
 		before_bytes = loan_limit_bytes(&bag->loan.entry.before);
 	pthread_mutex_unlock(&airbag->mutex);
 	return before_bytes;
@@ -562,6 +545,7 @@ int airbag_new(struct airbag **ret, const struct airbag_config *config)
 	airbag->lender.source = config->source;
 	airbag->lender.proc_fd = config->proc_fd;
 	airbag->lender.page_bytes = config->page_bytes;
+	airbag->most_bytes = config->most_bytes;
 	/* The responder may wait for the slow path, which then runs at its priority. */
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);

@@ -43,6 +43,8 @@ struct airbag_config {
 		*source; /* the kernel side is told of each loan; NULL: there is none, see lends */
 	int proc_fd;	 /* open /proc, kept by the caller */
 	uint64_t page_bytes;
+	uint64_t
+		most_bytes; /* of all loans at a time; UINT64_MAX: no more than the host can spare */
 	bool lends; /* some policy does: else it only puts back what an earlier instance left */
 };
 

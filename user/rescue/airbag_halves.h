@@ -12,6 +12,7 @@
 
 struct airbag {
 	struct lender lender;  /* its journal_fd may be -errno */
+	uint64_t most_bytes;   /* of all loans */
 	pthread_mutex_t mutex; /* of all below */
 	struct bags bags;
 	struct debt debts[LENDING_DEBTS];
@@ -22,13 +23,6 @@ struct airbag {
 	int wake_fd; /* eventfd */
 };
 
-static inline bool is_raised(const struct bag *bag)
-{
-	return bag->state != BAG_READY;
-}
-
-/* By how much its limit is raised. */
-uint64_t airbag_lent_bytes(const struct bag *bag);
 /* Its last loan. */
 struct loan_facts airbag_loan_of(const struct bag *bag);
 

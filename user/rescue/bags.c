@@ -61,6 +61,31 @@ void bags_each_raised(const struct bags *bags, void (*fn)(struct bag *bag, void 
 		fn(bag, userdata);
 }
 
+uint64_t bag_lent_bytes(const struct bag *bag)
+{
+	return bag_is_raised(bag) ? sat_sub(loan_limit_bytes(&bag->loan.entry.raised),
+					    loan_limit_bytes(&bag->loan.entry.before))
+				  : 0;
+}
+
+/* What is lent below a limit that is raised as well is of that limit's loan, as far as that goes. */
+static void add_lent(struct bag *bag, void *userdata)
+{
+	uint64_t *sum = userdata, above = 0;
+
+	for (const struct bag *b = bag->above; b; b = b->above)
+		above = MAX(above, bag_lent_bytes(b));
+	*sum = sat_add(*sum, sat_sub(bag_lent_bytes(bag), above));
+}
+
+uint64_t bags_lent_bytes(const struct bags *bags)
+{
+	uint64_t sum = 0;
+
+	bags_each_raised(bags, add_lent, &sum);
+	return sum;
+}
+
 static void bag_close(struct bags *bags, struct bag *bag)
 {
 	struct bag **link = bucket_of(bags, bag->loan.cgroup_id);

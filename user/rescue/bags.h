@@ -56,6 +56,15 @@ struct bags {
 	size_t added;	 /* in all */
 };
 
+static inline bool bag_is_raised(const struct bag *bag)
+{
+	return bag->state != BAG_READY;
+}
+
+/* By how much its limit is raised; and by how much all are, what each of nested ones is raised by once. */
+uint64_t bag_lent_bytes(const struct bag *bag);
+uint64_t bags_lent_bytes(const struct bags *bags);
+
 /* NULL: it is not open. */
 struct bag *bags_find(const struct bags *bags, uint64_t cgroup_id);
 

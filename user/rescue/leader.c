@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "sense/proc.h"
@@ -63,21 +64,17 @@ static int look_at_process(const struct cgroup_tree *tree, int proc_fd, pid_t pi
 	return r;
 }
 
-int leader_find(const struct cgroup_tree *tree, int proc_fd, pid_t pid, const struct apo_task *task,
-		pid_t *ret, uint64_t *ret_start_boottime_ns)
+/* Of the processes of a cgroup. */
+static int find_leader(const struct cgroup_tree *tree, int proc_fd, const char *rel,
+		       uint32_t ns_level, struct proc_info **ret)
 {
-	uint32_t level = LEVEL_UNKNOWN;
+	_cleanup_proc_info_ struct proc_info *leader = NULL;
 	_cleanup_free_ pid_t *pids = NULL;
-	_cleanup_free_ char *rel = NULL;
 	_cleanup_close_ int dirfd = -1;
 	uint64_t best = UINT64_MAX;
 	size_t n;
-	int r = look_at_process(tree, proc_fd, pid, task, &level, &rel);
+	int r = cgroup_open(tree, rel, &dirfd);
 
-	if (r)
-		r = cgroup_path_of_id(tree, task->cgroup_id, &rel);
-	if (!r)
-		r = cgroup_open(tree, rel, &dirfd);
 	if (!r)
 		r = cgroup_procs(dirfd, &pids, &n);
 	if (r)
@@ -88,12 +85,40 @@ int leader_find(const struct cgroup_tree *tree, int proc_fd, pid_t pid, const st
 
 		if (proc_info_read(proc_fd, pids[i], &candidate))
 			continue;
-		rank = leader_rank(candidate, level, pids, n);
+		rank = leader_rank(candidate, ns_level, pids, n);
 		if (rank < best) {
 			best = rank;
-			*ret = pids[i];
-			*ret_start_boottime_ns = candidate->start_boottime_ns;
+			proc_info_free(leader);
+			leader = TAKE_PTR(candidate);
 		}
 	}
-	return best == UINT64_MAX ? -ESRCH : 0;
+	if (!leader)
+		return -ESRCH;
+	*ret = TAKE_PTR(leader);
+	return 0;
+}
+
+int leader_find(const struct cgroup_tree *tree, int proc_fd, pid_t pid, const struct apo_task *task,
+		pid_t *ret, uint64_t *ret_start_boottime_ns)
+{
+	_cleanup_proc_info_ struct proc_info *leader = NULL;
+	_cleanup_free_ char *rel = NULL;
+	uint32_t level = LEVEL_UNKNOWN;
+	int r = look_at_process(tree, proc_fd, pid, task, &level, &rel);
+
+	if (r)
+		r = cgroup_path_of_id(tree, task->cgroup_id, &rel);
+	if (!r)
+		r = find_leader(tree, proc_fd, rel, level, &leader);
+	if (r)
+		return r;
+	*ret = leader->pid;
+	*ret_start_boottime_ns = leader->start_boottime_ns;
+	return 0;
+}
+
+int leader_of_cgroup(const struct cgroup_tree *tree, int proc_fd, const char *rel,
+		     struct proc_info **ret)
+{
+	return strcmp(rel, "/") == 0 ? -ESRCH : find_leader(tree, proc_fd, rel, LEVEL_UNKNOWN, ret);
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "sense/cgroup.h"
+#include "sense/proc.h"
 #include "sense/pidref.h"
 
 /*
@@ -15,3 +16,11 @@
  */
 int leader_find(const struct cgroup_tree *tree, int proc_fd, pid_t pid, const struct apo_task *task,
 		pid_t *ret, uint64_t *ret_start_boottime_ns);
+
+/*
+ * The main process of a cgroup by its path: the init of a PID namespace that is not the host's, else the oldest whose
+ * parent is outside of the cgroup. Freed by the caller. The root, in which nothing belongs together, has none. -ESRCH:
+ * none.
+ */
+int leader_of_cgroup(const struct cgroup_tree *tree, int proc_fd, const char *rel,
+		     struct proc_info **ret);

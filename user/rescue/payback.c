@@ -296,7 +296,7 @@ void payback_keep(struct airbag *airbag, struct bag *bag)
 	bag->is_for_trip = true;
 	bag->was_braked = loan_is_braked(&bag->loan.entry);
 	bag->entered_ns = bag->over_ns = 0;
-	bag->most_bytes = airbag_lent_bytes(bag);
+	bag->most_bytes = bag_lent_bytes(bag);
 	bag->least_ns = lending_least_ns(now_ns, false);
 	bag->deadline_ns = lending_deadline_ns(now_ns, 0);
 }
@@ -330,7 +330,7 @@ static void recover(uint64_t cgroup_id, void *userdata)
 	struct bag *bag;
 	int r = bags_open(&airbag->bags, lender->tree, cgroup_id, &bag);
 
-	if (!r && is_raised(bag))
+	if (!r && bag_is_raised(bag))
 		return; /* found by its file before, and now by its mark */
 	if (!r)
 		r = journal_claim(bag->loan.dirfd);

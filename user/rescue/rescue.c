@@ -16,6 +16,7 @@ int rescue_start(struct rescue *rescue, const struct rescue_config *config)
 		.source = config->source,
 		.proc_fd = config->proc_fd,
 		.page_bytes = config->page_bytes,
+		.most_bytes = config->lend_most_bytes,
 		.lends = any_lends(config->policies),
 	};
 	struct keeper_config keeper = {.tree = config->tree, .proc_fd = config->proc_fd};

@@ -29,8 +29,9 @@ struct rescue_config {
 	const struct profiles *profiles;
 	int proc_fd;
 	uint64_t page_bytes;
-	bool initial_pid_ns;  /* pids of the kernel side are ours */
-	bool may_lock_memory; /* CAP_IPC_LOCK: beyond any limit on locked memory */
+	uint64_t lend_most_bytes; /* as airbag_config's most_bytes */
+	bool initial_pid_ns;	  /* pids of the kernel side are ours */
+	bool may_lock_memory;	  /* CAP_IPC_LOCK: beyond any limit on locked memory */
 	/* Opens limits before a trip, so that failures show at the start, and before there are other threads. */
 	void (*prepare)(struct airbag *airbag, void *userdata);
 	void *userdata;

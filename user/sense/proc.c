@@ -23,6 +23,7 @@ enum stat_field {
 	STAT_FLAGS = 9,
 	STAT_THREADS = 20,
 	STAT_START = 22,
+	STAT_RSS = 24,
 };
 
 static void closedirp(DIR **dir)
@@ -229,6 +230,11 @@ int proc_start_ticks(int proc_fd, pid_t pid, uint64_t *ret)
 	if (r == 0)
 		*ret = ticks;
 	return r;
+}
+
+int proc_resident_pages(int proc_fd, pid_t pid, uint64_t *ret)
+{
+	return read_stat_number(proc_fd, pid, STAT_RSS, ret);
 }
 
 bool proc_is_kernel_thread(int proc_fd, pid_t pid)

@@ -57,6 +57,9 @@ int proc_cmdline_read(int pid_dirfd, char **ret);
  */
 int proc_start_ticks(int proc_fd, pid_t pid, uint64_t *ret);
 
+/* Its resident memory, within the batch of the kernel's counters. */
+int proc_resident_pages(int proc_fd, pid_t pid, uint64_t *ret);
+
 /*
  * What sending `signal` (1 to 64) to the process would do. APO_DISP_UNKNOWN: it is gone, cannot be
  * read, or no signal. A signal counts as blocked if every thread blocks it (of the first 4096);

@@ -200,12 +200,13 @@ static int run(sqlite3_stmt *statement, const char **ret_why)
 	return r;
 }
 
-int history_db_add(struct history_db *db, const struct history_row *row, const char **ret_why)
+int history_db_add(struct history_db *db, const struct history_row *row, uint32_t rows_max,
+		   const char **ret_why)
 {
 	int r = result(bind_row(db->insert, row), ret_why) ?: run(db->insert, ret_why);
 
 	if (!r)
-		r = result(sqlite3_bind_int64(db->prune, 1, HISTORY_ROWS_MAX), ret_why);
+		r = result(sqlite3_bind_int64(db->prune, 1, rows_max), ret_why);
 	return r ?: run(db->prune, ret_why);
 }
 

@@ -23,6 +23,7 @@ struct history_sink {
 	struct worker worker;
 	struct outbox rows;
 	char *path;
+	uint32_t rows_max;
 	const char *trouble;   /* atomic */
 	struct history_db *db; /* the thread's; NULL: not open */
 };
@@ -48,7 +49,7 @@ static void write_row(struct history_sink *sink, const struct history_row *row)
 	int r = sink->db ? 0 : history_db_open(&sink->db, sink->path, true, &why);
 
 	if (!r)
-		r = history_db_add(sink->db, row, &why);
+		r = history_db_add(sink->db, row, sink->rows_max, &why);
 	if (r)
 		sink->db = history_db_close(sink->db);
 	set_trouble(sink, r ? why : NULL);
@@ -87,7 +88,7 @@ static int start(struct history_sink *sink, const char *path)
 			 ?: worker_start(&sink->worker, STACK_BYTES, work, sink);
 }
 
-int history_sink_new(struct history_sink **ret, const char *path)
+int history_sink_new(struct history_sink **ret, const char *path, uint32_t rows_max)
 {
 	struct history_sink *sink = calloc(1, sizeof(*sink));
 	int r;
@@ -96,6 +97,7 @@ int history_sink_new(struct history_sink **ret, const char *path)
 		return -ENOMEM;
 	sink->worker = WORKER_NONE;
 	sink->rows = OUTBOX_NONE;
+	sink->rows_max = rows_max;
 	r = start(sink, path);
 	if (r)
 		sink = history_sink_free(sink);

@@ -10,7 +10,7 @@
 struct history_sink;
 
 /* path: copied. 0 or -errno. Whether the file can be written shows later: history_sink_trouble(). */
-int history_sink_new(struct history_sink **ret, const char *path);
+int history_sink_new(struct history_sink **ret, const char *path, uint32_t rows_max);
 /* What it has been given is written first. Takes NULL. Returns NULL. */
 struct history_sink *history_sink_free(struct history_sink *sink);
 

@@ -149,7 +149,7 @@ int report_dir_list(int dirfd, struct report_file **ret, size_t *ret_count)
 	return 0;
 }
 
-void report_dir_prune(int dirfd, size_t keep, uint64_t keep_bytes)
+void report_dir_prune(int dirfd, const struct report_bounds *bounds)
 {
 	_cleanup_free_ struct report_file *files = NULL;
 	uint64_t bytes = 0;
@@ -159,7 +159,7 @@ void report_dir_prune(int dirfd, size_t keep, uint64_t keep_bytes)
 		return;
 	for (size_t i = 0; i < count; i++)
 		bytes = sat_add(bytes, files[i].size_bytes);
-	for (size_t i = 0; i < count && (count - i > keep || bytes > keep_bytes); i++) {
+	for (size_t i = 0; i < count && (count - i > bounds->files || bytes > bounds->bytes); i++) {
 		unlinkat(dirfd, files[i].name, 0);
 		bytes = sat_sub(bytes, files[i].size_bytes);
 	}
@@ -191,7 +191,8 @@ static bool write_document(int dirfd, const char *name, json_t *document)
 	return !r;
 }
 
-void report_dir_write(int dirfd, const struct incident *incident)
+void report_dir_write(int dirfd, const struct incident *incident,
+		      const struct report_bounds *bounds)
 {
 	json_t *object = incident_json(incident, event_name(incident));
 	json_t *recording = incident->recording ? recording_json(incident) : NULL;
@@ -201,7 +202,7 @@ void report_dir_write(int dirfd, const struct incident *incident)
 		object = json_finish(object, -1);
 	name_of(incident->id, name);
 	if (write_document(dirfd, name, object))
-		report_dir_prune(dirfd, REPORTS_KEEP, REPORTS_KEEP_BYTES);
+		report_dir_prune(dirfd, bounds);
 }
 
 void report_dir_amend(int dirfd, uint64_t id, const struct amendment *amendment)

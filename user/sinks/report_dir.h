@@ -16,8 +16,12 @@
 /* Where that cannot be written, as below a root that is read-only: what happened last is known until reboot. */
 #define REPORTS_DIR_VOLATILE_PARENT "/run/apoptosis"
 #define REPORTS_DIR_VOLATILE REPORTS_DIR_VOLATILE_PARENT "/reports"
-#define REPORTS_KEEP 1000 /* files */
-#define REPORTS_KEEP_BYTES (64ULL * 1024 * 1024)
+
+/* What is kept. */
+struct report_bounds {
+	size_t files;
+	uint64_t bytes;
+};
 
 struct report_file {
 	char name[24]; /* "0123456789abcdef.json" */
@@ -40,7 +44,8 @@ const char *report_dir_default(void);
  * Writes the file of a closed incident (mode 0600), anew if it is there, and prunes to what is kept. A
  * failure is logged, and leaves an older file as it was.
  */
-void report_dir_write(int dirfd, const struct incident *incident);
+void report_dir_write(int dirfd, const struct incident *incident,
+		      const struct report_bounds *bounds);
 
 /* Writes it into the file of an incident, if that is still there. As above. */
 void report_dir_amend(int dirfd, uint64_t id, const struct amendment *amendment);
@@ -49,4 +54,4 @@ void report_dir_amend(int dirfd, uint64_t id, const struct amendment *amendment)
 int report_dir_list(int dirfd, struct report_file **ret, size_t *ret_count);
 
 /* Removes the oldest, until there are at most so many files and bytes. */
-void report_dir_prune(int dirfd, size_t keep, uint64_t keep_bytes);
+void report_dir_prune(int dirfd, const struct report_bounds *bounds);

@@ -10,15 +10,16 @@
 #include "base/util.h"
 #include "output/event.h"
 #include "sinks/journald.h"
-#include "sinks/report_dir.h"
 #include "sinks/termination.h"
 
-int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted)
+int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted,
+		       const struct report_bounds *bounds)
 {
 	int r = !dir	    ? 0
 		: is_wanted ? report_dir_open(dir, &sinks->report_dirfd)
 			    : report_dir_open_default(&sinks->report_dirfd);
 
+	sinks->report_bounds = *bounds;
 	if (!r)
 		return 0;
 	if (is_wanted) {
@@ -32,9 +33,9 @@ int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted)
 	return 0;
 }
 
-void sinks_open_history(struct sinks *sinks, const char *path)
+void sinks_open_history(struct sinks *sinks, const char *path, uint32_t rows_max)
 {
-	int r = history_sink_new(&sinks->history, path);
+	int r = history_sink_new(&sinks->history, path, rows_max);
 
 	if (r)
 		log_warn("no history is kept: %s, ignoring", strerror(-r));
@@ -127,7 +128,7 @@ static bool tell_system(const struct sinks *sinks, const struct incident *incide
 void sinks_file(const struct sinks *sinks, const struct incident *incident)
 {
 	if (sinks->report_dirfd >= 0 && incident->verdict != VERDICT_OPEN)
-		report_dir_write(sinks->report_dirfd, incident);
+		report_dir_write(sinks->report_dirfd, incident, &sinks->report_bounds);
 }
 
 void sinks_payback(const struct sinks *sinks, uint64_t id, const struct loan_facts *loan)

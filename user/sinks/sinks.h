@@ -18,10 +18,12 @@
 #include "sinks/metrics_file.h"
 #include "sinks/notifier.h"
 #include "sinks/pressure.h"
+#include "sinks/report_dir.h"
 
 struct sinks {
 	struct lines lines;
-	int report_dirfd;			  /* of report_dir_open(); -1: no files */
+	int report_dirfd; /* of report_dir_open(); -1: no files */
+	struct report_bounds report_bounds;
 	struct history_sink *history;		  /* NULL: none is kept */
 	struct notifier *notifier;		  /* NULL: no hooks */
 	struct pressure *pressure;		  /* NULL: nobody can watch */
@@ -42,9 +44,10 @@ struct sinks {
  * The directory of reports (NULL: none are kept). One that is wanted, and cannot be written, is an error; else there
  * are none then, which is logged. The exit status.
  */
-int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted);
+int sinks_open_reports(struct sinks *sinks, const char *dir, bool is_wanted,
+		       const struct report_bounds *bounds);
 /* The file of the history. What goes wrong is logged. */
-void sinks_open_history(struct sinks *sinks, const char *path);
+void sinks_open_history(struct sinks *sinks, const char *path, uint32_t rows_max);
 /* The file of the metrics, likewise. */
 void sinks_open_metrics(struct sinks *sinks, const char *path);
 /* What it has been given is written first. */
