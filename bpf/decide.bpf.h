@@ -99,7 +99,7 @@ static __always_inline __u64 first_line(const struct apo_reading *reading)
 }
 
 /* Many times what attaching takes. Longer, and each burst of some MiB that is given back would count. */
-#define ARM_FORECAST_NS (NSEC_PER_SEC / 10)
+#define ARM_FORECAST_NS (NSEC_PER_SEC / 32)
 
 /*
  * Whether growth in single faults may matter for a limit before long: half full, near its line, or going there

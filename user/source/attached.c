@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "source/arming.h"
@@ -16,9 +17,11 @@
 #include "source/maps.h"
 #include "source/pins.h"
 
-/* What a CPU can fill between two timer ticks and until the growth trigger is attached, bytes. */
-#define TICK_GROWTH_BYTES (80UL << 20)
-#define TICK_GROWTH_CPUS 16U /* more of them share the memory's own speed */
+/* What a CPU can fill. */
+#define GROWTH_BYTES_S (8ULL << 30)
+#define GROWTH_CPUS 16U /* more of them share the memory's own speed */
+/* Many times what attaching takes. */
+#define ATTACH_NS (2 * NSEC_PER_MSEC)
 
 struct attached {
 	struct attached_config config;
@@ -93,6 +96,14 @@ static void show_sleep(void)
 	nanosleep(&shortest, NULL);
 }
 
+/* What all CPUs can fill between two timer ticks and until the growth trigger is attached. */
+static uint64_t tick_growth_bytes(const struct attached_config *config)
+{
+	uint64_t bytes_s = MIN(config->cpu_ids, GROWTH_CPUS) * GROWTH_BYTES_S;
+
+	return bytes_s / NSEC_PER_USEC * (clock_tick_ns() + ATTACH_NS) / NSEC_PER_MSEC;
+}
+
 /*
  * Where charges are seen, or else ticks that never stop, these find in time that a limit is armed: then the
  * growth trigger need not be there all the time.
@@ -108,8 +119,8 @@ static int let_go_of_growth(struct attached *attached)
 	if (!sees_charges && (config->ticks_stop || !attached->used[row_of("on_tick")]))
 		return 0;
 	if (!sees_charges)
-		maps_settings(config->maps)->arm_pages = MIN(config->cpu_ids, TICK_GROWTH_CPUS) *
-							 TICK_GROWTH_BYTES / sysconf(_SC_PAGESIZE);
+		maps_settings(config->maps)->arm_pages =
+			tick_growth_bytes(config) / (uint64_t)sysconf(_SC_PAGESIZE);
 	attached->links[row] = NULL;
 	r = arming_new(&attached->arming,
 		       &(const struct arming_config){.maps = config->maps,
