@@ -14,8 +14,9 @@
 
 #include "base/util.h"
 
-static void become_child(const struct group *group, int output_fd, pid_t parent)
+static void become_child(const struct group *group, int output_fd, int start_fd, pid_t parent)
 {
+	uint64_t start_ns;
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -28,9 +29,13 @@ static void become_child(const struct group *group, int output_fd, pid_t parent)
 		_exit(98);
 	if (output_fd >= 0 && dup2(output_fd, STDOUT_FILENO) < 0)
 		_exit(98);
+	start_ns = now_ns();
+	if (write(start_fd, &start_ns, sizeof(start_ns)) != sizeof(start_ns))
+		_exit(98);
 }
 
-static struct child *child_new(pid_t pid, int output_fd)
+/* Waits until it is in its group. */
+static struct child *child_new(pid_t pid, int output_fd, const int start_fds[2])
 {
 	struct child *child = calloc(1, sizeof(*child));
 
@@ -38,6 +43,11 @@ static struct child *child_new(pid_t pid, int output_fd)
 		fail("cannot fork: %s", strerror(errno));
 	if (!child)
 		fail("out of memory");
+	close(start_fds[1]);
+	if (read(start_fds[0], &child->start_ns, sizeof(child->start_ns)) !=
+	    sizeof(child->start_ns))
+		child->start_ns = now_ns(); /* it has failed, as its status says */
+	close(start_fds[0]);
 	child->pid = pid;
 	child->output_fd = output_fd;
 	child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -49,16 +59,16 @@ static struct child *child_new(pid_t pid, int output_fd)
 struct child *child_exec(const struct group *group, const char *errors, const char *const argv[])
 {
 	pid_t parent = getpid(), pid;
-	int fds[2];
+	int fds[2], start_fds[2];
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0 || pipe2(start_fds, O_CLOEXEC) < 0)
 		fail("pipe: %s", strerror(errno));
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		int null = open("/dev/null", O_RDONLY | O_CLOEXEC), error_fd;
 
-		become_child(group, fds[1], parent);
+		become_child(group, fds[1], start_fds[1], parent);
 		/* As who starts services has it: a shell in the background ignores them for the bench. */
 		signal(SIGINT, SIG_DFL);
 		signal(SIGQUIT, SIG_DFL);
@@ -72,20 +82,23 @@ struct child *child_exec(const struct group *group, const char *errors, const ch
 	}
 	close_fd(fds[1]);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	return child_new(pid, fds[0]);
+	return child_new(pid, fds[0], start_fds);
 }
 
 struct child *child_fork(const struct group *group, int (*body)(void *arg), void *arg)
 {
 	pid_t parent = getpid(), pid;
+	int start_fds[2];
 
+	if (pipe2(start_fds, O_CLOEXEC) < 0)
+		fail("pipe: %s", strerror(errno));
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		become_child(group, -1, parent);
+		become_child(group, -1, start_fds[1], parent);
 		_exit(body(arg));
 	}
-	return child_new(pid, -1);
+	return child_new(pid, -1, start_fds);
 }
 
 static void collect(struct child *child)

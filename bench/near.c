@@ -107,10 +107,9 @@ static struct run run_once(struct near *near, const struct subject *subject, uin
 {
 	struct group *group = group_new(near->bench, near->parent, subject->name, limit);
 	double sent = signals_sent(near);
-	uint64_t start = now_ns();
 	struct child *child = subjects_start(near->subjects, group, "near", subject->name, NULL);
 	bool ended = child_wait(child, RUN_MS);
-	struct run run = {.ms = (double)(now_ns() - start) / 1e6};
+	struct run run = {.ms = (double)(now_ns() - child->start_ns) / 1e6};
 
 	run.killed = group_oom_kills(near->bench, group) > 0;
 	run.signalled = signals_sent(near) > sent || (ended && child_code(child) == 128 + SIGTERM);

@@ -106,10 +106,9 @@ static double run_once(struct whole *whole, const struct subject *subject, enum 
 {
 	struct group *parent = how == OTHER ? whole->plain : whole->guarded;
 	struct group *group = group_new(whole->bench, parent, subject->name, LIMIT_BYTES);
-	uint64_t start = now_ns();
 	struct child *child = subjects_start(whole->subjects, group, "near", subject->name, NULL);
 	bool ended = child_wait(child, RUN_MS);
-	double ms = (double)(now_ns() - start) / 1e6;
+	double ms = (double)(now_ns() - child->start_ns) / 1e6;
 	bool done = ended && child_code(child) == 0;
 
 	child_free(child);
