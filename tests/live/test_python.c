@@ -150,6 +150,17 @@ Test(python, line_that_parses_json)
 	expect_found_by_both("json", "parse_reply");
 }
 
+/* A package in C, which Debian's interpreter alone has. */
+Test(python, line_that_calls_numpy)
+{
+	struct live_process *tool = live_start(NULL, "/usr/bin/python3", "-c", "import numpy");
+
+	live_wait_exit(tool);
+	if (live_exit_code(tool))
+		live_skip("numpy", "it is not installed");
+	expect_found((const char *const[]){"/usr/bin/python3", NULL}, "numpy", "fill_array");
+}
+
 Test(python, line_of_a_slow_leak)
 {
 	expect_found_by_both("leak", "Leak.handle");

@@ -432,6 +432,9 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 {"1", "--dry-run"},
 		 "unknown option '--dry-run': it is one of apoptosis watch, see apoptosis rss "
 		 "--help"},
+		{COMMAND_REPORT,
+		 {"latest", "--since", "1d"},
+		 "--since is for a list: give report list"},
 		{COMMAND_TRIP, {"/a"}, "a trip is only rehearsed: give --dry-run"},
 		{COMMAND_TRIP,
 		 {"--dry-run"},

@@ -8,6 +8,8 @@
 #include "base/util.h"
 #include "output/report_facts.h"
 
+static unsigned int columns = 1000; /* so that no part is split */
+
 static char *page_of(const char *json)
 {
 	json_t *document = json_loads(json, 0, NULL);
@@ -16,7 +18,7 @@ static char *page_of(const char *json)
 	FILE *file = open_memstream(&text, &size);
 
 	cr_assert_not_null(document, "%s", json);
-	cr_assert_eq(report_text(file, document, &(struct terminal){}), 0);
+	cr_assert_eq(report_text(file, document, &(struct terminal){.columns = columns}), 0);
 	fclose(file);
 	json_decref(document);
 	return text;
@@ -59,6 +61,15 @@ Test(report, a_page_is_exactly_this)
 		text,
 		"saved: api, shut down and exited with status 0\n"
 		"\n"
+		"api (pid 42) in cgroup /a needed 1.0 MiB of its limit of 4.0 MiB and grew by "
+		"1.0 MiB/s: the limit was 2.0 s away. api (pid ?) was sent SIGTERM, and its "
+		"handler ran 54 us after the line was crossed. The limit was raised by 1.0 MiB for "
+		"the shutdown, which used 4.0 KiB of that. It exited with status 0, 12.0 ms after "
+		"the signal.\n"
+		"\n"
+		"Nothing is broken. The shutdown needed lent memory; if it comes again, find out "
+		"what allocates, or give the cgroup a higher limit.\n"
+		"\n"
 		"  when      2026-01-31T12:00:00Z (00aa)\n"
 		"  process   42 (7 in its container): api -x\n"
 		"  cgroup    /a\n"
@@ -74,10 +85,7 @@ Test(report, a_page_is_exactly_this)
 		"  raised    / by 4.0 KiB\n"
 		"  lent      for 2.5 s, paid back at 2026-01-31T12:00:03Z\n"
 		"  end       exit 0, 12.0 ms after the signal\n"
-		"  kernel    OOM kills 0 before, 0 after; charges at the limit 1, 2\n"
-		"\n"
-		"Nothing is broken. The shutdown needed lent memory; if it comes again, find out "
-		"what allocates, or give the cgroup a higher limit.\n",
+		"  kernel    OOM kills 0 before, 0 after; charges at the limit 1, 2\n",
 		"%s", text);
 }
 
@@ -223,6 +231,38 @@ static void expect_summary(const char *json, const char *expected)
 
 	cr_expect_str_eq(text, expected, "%s", text);
 	json_decref(document);
+}
+
+/* Between words, those of a fact below its first; a longer word stays whole. */
+Test(report, lines_fit_a_terminal)
+{
+	static const unsigned int widths[] = {0, 60, 132};
+	_cleanup_free_ char *long_word = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		_cleanup_free_ char *text = NULL;
+
+		columns = widths[i];
+		text = page_of(SAVED);
+		for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
+			cr_expect_leq(strcspn(line, "\n"), columns ?: 80, "%s", text);
+	}
+	columns = 60;
+	expect_part(SAVED, "\n  airbag    1.0 MiB, there after 300 us; 4.0 KiB of it used;\n"
+			   "            brake held\n");
+	long_word = page_of("{\"process\":{\"comm\":\"a\",\"cgroup\":\"/0123456789/0123456789/"
+			    "0123456789/0123456789/0123456789/0123456789\"}}");
+	cr_expect_not_null(strstr(long_word, "\n/0123456789/0123456789/0123456789/0123456789/"
+					     "0123456789/0123456789\nneeded ?"),
+			   "%s", long_word);
+}
+
+Test(report, a_summary_says_whether_it_is_up_again)
+{
+	expect_summary("{\"after\":{\"outcome\":\"restarted\",\"unit\":\"a.service\","
+		       "\"up_after_ms\":1200}}",
+		       "? (pid ?) in cgroup ? needed ? of its limit of ?. a.service was up again "
+		       "after 1.2 s.");
 }
 
 Test(report, a_summary_is_a_paragraph)

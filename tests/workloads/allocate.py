@@ -12,6 +12,9 @@ import sys
 import threading
 import time
 
+if sys.argv[1] == "numpy":
+    import numpy
+
 READY_FD = 9
 STATE_BYTES = 20 << 20
 
@@ -56,6 +59,15 @@ def callback():
         rows.append(list(map(weigh, range(16))))
 
 
+def fill_array():
+    rows.append(numpy.arange(1 << 16))  # here: numpy
+
+
+def fill():
+    while not stopping:
+        fill_array()
+
+
 def parse_reply(text):
     return json.loads(text)  # here: json
 
@@ -88,6 +100,7 @@ KINDS = {
     "thread": thread,
     "asyncio": lambda: asyncio.run(serve()),
     "json": parse,
+    "numpy": fill,
     "leak": leak,
     "callback": callback,
 }

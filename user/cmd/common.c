@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -34,6 +35,14 @@ static const char *set_variable(const char *name)
 	return value && *value ? value : NULL;
 }
 
+/* 0: standard output is none. */
+static unsigned int columns_of_terminal(void)
+{
+	struct winsize size;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? 0 : size.ws_col;
+}
+
 /* By the variables of setlocale(3), so that the locale need not be installed. */
 struct terminal common_terminal(void)
 {
@@ -43,6 +52,7 @@ struct terminal common_terminal(void)
 	return (struct terminal){
 		.colour = isatty(STDOUT_FILENO) && !set_variable("NO_COLOR"),
 		.unicode = strcasestr(locale, "UTF-8") || strcasestr(locale, "utf8"),
+		.columns = columns_of_terminal(),
 	};
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -134,6 +135,14 @@ static int show(int dirfd, const char *name, const char *what, const struct opti
 	return status;
 }
 
+static bool is_since(const struct report_file *file, uint64_t since_ns)
+{
+	uint64_t written_ns =
+		(uint64_t)file->written.tv_sec * NSEC_PER_SEC + (uint64_t)file->written.tv_nsec;
+
+	return !since_ns || written_ns >= sat_sub(clock_ns(CLOCK_REALTIME), since_ns);
+}
+
 /* A file that cannot be read is logged and passed over: it may be in the writing. */
 static int list(int dirfd, const struct report_file *files, size_t count,
 		const struct options *options)
@@ -143,8 +152,11 @@ static int list(int dirfd, const struct report_file *files, size_t count,
 
 	for (size_t i = 0; i < count && !r; i++) {
 		const char *why = NULL;
-		json_t *document = load(dirfd, files[i].name, &why);
+		json_t *document;
 
+		if (!is_since(&files[i], options->since_ns))
+			continue;
+		document = load(dirfd, files[i].name, &why);
 		if (!document) {
 			log_warn("cannot read %s: %s, ignoring", files[i].name, why);
 			continue;
@@ -157,13 +169,35 @@ static int list(int dirfd, const struct report_file *files, size_t count,
 	return common_written(r);
 }
 
+/* The file of an ID, of which the first digits are enough. NULL: none, or more than one, which is logged. */
+static const char *find_id(const struct report_file *files, size_t count, const char *id)
+{
+	_cleanup_free_ char *shown = text_escape_line(id);
+	const char *found = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!text_starts_with(files[i].name, id))
+			continue;
+		found = files[i].name;
+		n++;
+	}
+	if (n == 1)
+		return found;
+	if (n)
+		log_error("%zu reports begin with '%s': give more of the ID", n, shown ?: "?");
+	else
+		log_error("there is no report '%s': give an ID of apoptosis report list, or a file",
+			  shown ?: "?");
+	return NULL;
+}
+
 int cmd_report(int argc, char **argv)
 {
 	_cleanup_free_ struct report_file *files = NULL;
 	_cleanup_close_ int dirfd = -1;
 	struct options options;
-	const char *dir, *what;
-	char name[32];
+	const char *dir, *what, *name;
 	size_t count = 0;
 	int r, status = common_options(COMMAND_REPORT, argc, argv, &options);
 
@@ -190,6 +224,6 @@ int cmd_report(int argc, char **argv)
 			  dir);
 		return EXIT_USAGE;
 	}
-	snprintf(name, sizeof(name), "%.16s.json", what);
-	return show(dirfd, name, what, &options);
+	name = find_id(files, count, what);
+	return name ? show(dirfd, name, what, &options) : EXIT_USAGE;
 }

@@ -57,6 +57,8 @@ struct place {
 	bool is_by_sign; /* the file by what is in it: it has the program's own code, too */
 	bool is_sign;
 	size_t function; /* the innermost of the program's own; SIZE_MAX: none */
+	bool is_script;
+	bool is_package; /* that function is of one that was installed */
 };
 
 /* What a module is of. */
@@ -88,7 +90,8 @@ static void find_origins(const struct recording *recording, struct origin *ret)
 	}
 }
 
-static struct place place_of(const struct recording_location *location, struct origin origin)
+static struct place place_of(const struct recording *recording,
+			     const struct recording_location *location, struct origin origin)
 {
 	enum runtime file = origin.runtime;
 	struct place place = {
@@ -96,6 +99,9 @@ static struct place place_of(const struct recording_location *location, struct o
 		.is_by_sign = origin.is_by_sign,
 		.is_sign = sign_of(location) != RUNTIME_NONE,
 		.function = SIZE_MAX,
+		.is_script = location->is_script,
+		.is_package = location->module < recording->module_count &&
+			      runtime_is_package(recording->modules[location->module].path),
 	};
 
 	for (size_t i = 0; i < location->function_count; i++) {
@@ -108,6 +114,8 @@ static struct place place_of(const struct recording_location *location, struct o
 		place.runtime = MAX(place.runtime, runtime);
 		if (function->name && !runtime) {
 			place.function = i;
+			if (location->is_script)
+				place.is_package = runtime_is_package_script(function->source);
 			break;
 		}
 	}
@@ -122,12 +130,16 @@ static bool has_sign(const struct place *places, const struct recording_stack *s
 	return false;
 }
 
-/* All of a file that has a runtime linked in is that runtime's only where that runs: the rest is the program's own. */
+/*
+ * All of a file that has a runtime linked in is that runtime's only where that runs: the rest is the program's own. Of
+ * a script that calls a package the script is to blame, whatever the package does, be it in C; else the package's own
+ * script, or what it has in C.
+ */
 static struct recording_owner owner_of(const struct place *places,
 				       const struct recording_stack *stack)
 {
 	bool is_running = has_sign(places, stack);
-	uint32_t unnamed = RECORDING_NONE;
+	uint32_t unnamed = RECORDING_NONE, package = RECORDING_NONE;
 	enum runtime runtime = RUNTIME_NONE;
 
 	for (size_t i = 0; i < stack->count; i++) {
@@ -136,7 +148,12 @@ static struct recording_owner owner_of(const struct place *places,
 
 		if (runtime_owns_files(place->file) && (!place->is_by_sign || is_running)) {
 			runtime = MAX(runtime, place->file);
-		} else if (place->function != SIZE_MAX) {
+		} else if (place->function != SIZE_MAX && place->is_package) {
+			if (package == RECORDING_NONE ||
+			    (place->is_script && !places[package].is_script))
+				package = index;
+		} else if (place->function != SIZE_MAX &&
+			   (package == RECORDING_NONE || place->is_script)) {
 			return (struct recording_owner){index, place->function, RUNTIME_NONE};
 		} else if (place->runtime) {
 			runtime = MAX(runtime, place->runtime);
@@ -144,6 +161,8 @@ static struct recording_owner owner_of(const struct place *places,
 			unnamed = index;
 		}
 	}
+	if (package != RECORDING_NONE)
+		return (struct recording_owner){package, places[package].function, RUNTIME_NONE};
 	return (struct recording_owner){
 		.location = unnamed,
 		.runtime = unnamed == RECORDING_NONE ? runtime : RUNTIME_NONE,
@@ -163,9 +182,10 @@ int recording_owners(const struct recording *recording, struct recording_owner *
 	for (size_t i = 0; i < recording->location_count; i++) {
 		const struct recording_location *location = &recording->locations[i];
 
-		places[i] = place_of(location, location->module < recording->module_count
-						       ? origins[location->module]
-						       : (struct origin){RUNTIME_NONE, false});
+		places[i] = place_of(recording, location,
+				     location->module < recording->module_count
+					     ? origins[location->module]
+					     : (struct origin){RUNTIME_NONE, false});
 	}
 	for (size_t i = 0; i < recording->stack_count; i++)
 		ret[i] = owner_of(places, &recording->stacks[i]);

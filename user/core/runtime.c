@@ -271,3 +271,13 @@ enum runtime runtime_of_script(const char *source)
 	return matches(row->sources, source) && !matches(row->others, source) ? RUNTIME_PYTHON
 									      : RUNTIME_NONE;
 }
+
+bool runtime_is_package(const char *path)
+{
+	return path && matches(rows[RUNTIME_PYTHON].others, path);
+}
+
+bool runtime_is_package_script(const char *source)
+{
+	return runtime_is_package(source) || (source && fnmatch("*/bin/*", source, 0) == 0);
+}

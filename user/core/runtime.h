@@ -49,3 +49,10 @@ enum runtime runtime_of_function(enum runtime file, const char *function, const 
 
 /* Whose a function of an interpreted language is, which may have any name. */
 enum runtime runtime_of_script(const char *source);
+
+/*
+ * Whether a file of code, or a script, is of a package that was installed: somebody else's, mostly. So is a script that
+ * is a command, which only starts what it has been installed with. May be NULL.
+ */
+bool runtime_is_package(const char *path);
+bool runtime_is_package_script(const char *source);

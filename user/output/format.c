@@ -2,9 +2,11 @@
 #include "output/format.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/parse.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "core/hooks.h"
 
@@ -168,4 +170,45 @@ int file_result(FILE *file)
 		r = -EIO; /* of an earlier write, whose errno is gone */
 	clearerr(file);
 	return r;
+}
+
+#define COLUMNS_DEFAULT 80U
+#define COLUMNS_LEAST 40U
+
+unsigned int terminal_columns(const struct terminal *terminal)
+{
+	return MAX(terminal->columns ?: COLUMNS_DEFAULT, COLUMNS_LEAST);
+}
+
+/* Of the valid UTF-8 in s, its first length bytes. */
+static unsigned int count_characters(const char *s, size_t length)
+{
+	unsigned int count = 0;
+
+	for (size_t at = 0; at < length; count++)
+		at += MAX(text_utf8_sequence(s + at, NULL), 1U);
+	return count;
+}
+
+void print_wrapped(FILE *file, const struct terminal *terminal, unsigned int column,
+		   const char *text)
+{
+	unsigned int width = terminal_columns(terminal), at = column;
+
+	while (*(text += strspn(text, " "))) {
+		size_t length = strcspn(text, " ");
+		unsigned int wide = count_characters(text, length);
+
+		if (at > column && at + 1 + wide > width) {
+			fprintf(file, "\n%*s", (int)column, "");
+			at = column;
+		} else if (at > column) {
+			fputc(' ', file);
+			at++;
+		}
+		fwrite(text, 1, length, file);
+		at += wide;
+		text += length;
+	}
+	fputc('\n', file);
 }

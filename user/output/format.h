@@ -42,7 +42,18 @@ const char *kind_name(enum apo_kind kind);
 struct terminal {
 	bool colour;
 	bool unicode;
+	unsigned int columns; /* 0: it is none */
 };
+
+/* How many a line may have: 80 where it is no terminal, 40 at least. */
+unsigned int terminal_columns(const struct terminal *terminal);
+
+/*
+ * Prints words, which blanks keep apart, in lines of at most so many characters. Of the first line `column` are taken
+ * already, the others begin with as many blanks. A longer word has a line of its own. With a newline at the end.
+ */
+void print_wrapped(FILE *file, const struct terminal *terminal, unsigned int column,
+		   const char *text);
 
 /* Writes the word between the colour and its end, or bare. */
 void print_coloured(FILE *file, bool colour, const char *code, const char *word);

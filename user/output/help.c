@@ -6,28 +6,9 @@
 #include "core/option_table.h"
 #include "output/format.h"
 
-#define WIDTH 80
 #define INDENT 28 /* column of the help texts */
 
-/* Breaks text at blanks. The cursor is at column; further lines begin at indent. */
-static void print_wrapped(FILE *file, const char *text, size_t column, size_t indent)
-{
-	while (*text) {
-		size_t word = strcspn(text, " ");
-		bool first = column == indent;
-
-		if (!first && column + 1 + word > WIDTH) {
-			fprintf(file, "\n%*s", (int)indent, "");
-			column = indent;
-			first = true;
-		}
-		fprintf(file, "%s%.*s", first ? "" : " ", (int)word, text);
-		column += word + (first ? 0 : 1);
-		text += word;
-		text += strspn(text, " ");
-	}
-	fputc('\n', file);
-}
+static const struct terminal paper; /* 80 columns */
 
 static void print_option(FILE *file, const struct option_row *row)
 {
@@ -43,7 +24,7 @@ static void print_option(FILE *file, const struct option_row *row)
 		fprintf(file, "%-*s", INDENT, head);
 	else
 		fprintf(file, "%s\n%*s", head, INDENT, "");
-	print_wrapped(file, text, INDENT, INDENT);
+	print_wrapped(file, &paper, INDENT, text);
 }
 
 int help_program(FILE *file)
@@ -51,10 +32,9 @@ int help_program(FILE *file)
 	fputs("Usage: apoptosis COMMAND [OPTIONS]\n"
 	      "       apoptosis help [COMMAND] | version\n\n",
 	      file);
-	print_wrapped(file,
+	print_wrapped(file, &paper, 0,
 		      "Catches a memory spike in the kernel and asks the process to shut down "
-		      "before the OOM killer ends it.",
-		      0, 0);
+		      "before the OOM killer ends it.");
 	fputs("\nCommands:\n", file);
 	for (enum command c = COMMAND_WATCH; c < COMMANDS; c++) {
 		const struct command_info *info = command_info(c);
@@ -73,7 +53,7 @@ int help_command(FILE *file, enum command command)
 
 	rows = options_rows(&count);
 	fprintf(file, "Usage: apoptosis %s %s\n\n", info->name, info->synopsis);
-	print_wrapped(file, info->details, 0, 0);
+	print_wrapped(file, &paper, 0, info->details);
 	fputs("\nOptions:\n", file);
 	for (size_t i = 0; i < count; i++) {
 		if (rows[i].commands & (1U << command))

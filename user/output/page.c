@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "output/format.h"
+#include "output/report.h"
 #include "output/report_facts.h"
 
 /* page.html as a string constant, made by the Makefile. */
@@ -13,6 +14,7 @@ static const char page[] =
 #include "output/page.html.h"
 	;
 
+#define PLAIN "@TEXT@"
 #define PLACE "@REPORT@"
 
 /*
@@ -33,20 +35,52 @@ static void write_json(FILE *file, const char *json)
 	}
 }
 
+static void write_escaped(FILE *file, const char *text)
+{
+	for (; *text; text++) {
+		if (strchr("<>&", *text))
+			fprintf(file, "&#%u;", (unsigned int)(unsigned char)*text);
+		else
+			fputc(*text, file);
+	}
+}
+
+/* What a browser without the script shows: the report as text. */
+static int write_text(FILE *file, const json_t *document)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+	int r = memory ? report_text(memory, document, &(struct terminal){.unicode = true})
+		       : -ENOMEM;
+
+	if (memory && fclose(memory) && !r)
+		r = -ENOMEM;
+	if (!r)
+		write_escaped(file, text);
+	return r;
+}
+
 int page_write(FILE *file, const json_t *document)
 {
-	const char *place = strstr(page, PLACE);
+	const char *plain = strstr(page, PLAIN), *place = strstr(page, PLACE);
 	_cleanup_free_ char *summary = report_summary(document), *json = NULL;
 	json_t *data = json_pack("{s:O, s:o, s:o, s:s, s:s}", "report", (json_t *)document, "facts",
 				 report_facts(document), "missing", report_missing(document),
 				 "advice", report_advice(document), "summary", summary ?: "");
+	int r;
 
 	if (data)
 		json = json_dumps(data, JSON_COMPACT);
 	json_decref(data);
-	if (!json || !place)
+	if (!json || !plain || !place)
 		return -ENOMEM;
-	fwrite(page, 1, (size_t)(place - page), file);
+	fwrite(page, 1, (size_t)(plain - page), file);
+	r = write_text(file, document);
+	if (r)
+		return r;
+	plain += strlen(PLAIN);
+	fwrite(plain, 1, (size_t)(place - plain), file);
 	write_json(file, json);
 	fputs(place + strlen(PLACE), file);
 	return file_result(file);

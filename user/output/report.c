@@ -2,6 +2,7 @@
 #include "output/report.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/parse.h"
@@ -13,9 +14,9 @@
 #include "output/plot.h"
 #include "output/report_facts.h"
 
-#define TOP_MAX 8	  /* functions */
-#define TOP_LEAST 0.005	  /* of all; below that a function explains nothing */
-#define FUNCTION_WIDTH 90 /* characters; names of templates are longer than a screen */
+#define TOP_MAX 8	    /* functions */
+#define TOP_LEAST 0.005	    /* of all; below that a function explains nothing */
+#define FUNCTION_WIDTH 90UL /* characters; names of templates are longer than a screen */
 
 static bool is_report(const json_t *document)
 {
@@ -47,59 +48,99 @@ static void print_verdict(FILE *file, const json_t *document, bool colour, int w
 	print_coloured(file, colour, code, word);
 }
 
-static void print_facts(FILE *file, const json_t *facts)
+#define FACT_COLUMN 12
+
+static void print_facts(FILE *file, const json_t *facts, const struct terminal *terminal)
 {
 	const json_t *fact;
 	size_t i;
 
-	json_array_foreach (facts, i, fact)
-		fprintf(file, "  %-10s%s\n", json_string_value(json_array_get(fact, 0)),
-			json_string_value(json_array_get(fact, 1)));
+	fputc('\n', file);
+	json_array_foreach (facts, i, fact) {
+		fprintf(file, "  %-10s", json_string_value(json_array_get(fact, 0)));
+		print_wrapped(file, terminal, FACT_COLUMN,
+			      json_string_value(json_array_get(fact, 1)));
+	}
+}
+
+/* Who needed what, what was done, how that ended, whose line it is; and what to do. */
+static void print_answer(FILE *file, const json_t *document, const char *summary,
+			 const struct terminal *terminal)
+{
+	const char *advice = report_advice(document);
+
+	print_verdict(file, document, terminal->colour, 0);
+	document_print(file, document, ": %t, %t\n\n", PATHS("process.comm", "reason"));
+	print_wrapped(file, terminal, 0, summary);
+	if (!*advice)
+		return;
+	fputc('\n', file);
+	print_wrapped(file, terminal, 0, advice);
 }
 
 /* --- who allocated ------------------------------------------------------------------------- */
 
-/* Prints a name, cut at a character where it is too long for a line. */
-static void print_function(FILE *file, const char *raw)
+#define OWNER_COLUMN 22UL
+
+/* A name, cut at a character where it is longer than so many. NULL: no memory. Freed by the caller. */
+static char *cut_name(const char *raw, size_t most)
 {
-	_cleanup_free_ char *safe = text_escape_line(raw);
-	const char *rest = safe ?: "?";
+	char *safe = text_escape_line(raw), *end = safe;
+	_cleanup_free_ char *whole = NULL;
+	char *cut;
 
-	for (size_t i = 0; *rest; i++) {
-		size_t length = text_utf8_sequence(rest, NULL);
-
-		if (i == FUNCTION_WIDTH) {
-			fputs("...", file);
-			return;
+	for (size_t i = 0; end && *end; i++) {
+		if (i == most) {
+			*end = '\0';
+			whole = safe;
+			return asprintf(&cut, "%s...", whole) < 0 ? NULL : cut;
 		}
-		fwrite(rest, 1, length, file);
-		rest += length;
+		end += MAX(text_utf8_sequence(end, NULL), 1U);
 	}
+	return safe;
 }
 
-static void print_owner(FILE *file, const json_t *owner)
+/* What there is of where it is: "python3.11 itself", "/srv/c.c:7", "libc.so.6+0x96c98". As above. */
+static char *place_of(const json_t *owner)
 {
-	const char *function = document_text(owner, "function");
-	const char *runtime = document_text(owner, "runtime");
 	_cleanup_free_ char *place = document_place(document_text(owner, "module"),
 						    document_text(owner, "offset"), NULL);
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	if (document_text(owner, "runtime"))
+		document_print(file, owner, "%t itself", PATHS("runtime"));
+	else if (document_text(owner, "source"))
+		document_print(file, owner, "%t:%n", PATHS("source", "line"));
+	else
+		fputs(place ?: "?", file);
+	if (fclose(file) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Where it is has a line of its own if the first has no room for it. */
+static void print_owner(FILE *file, const json_t *owner, const struct terminal *terminal)
+{
+	size_t room = terminal_columns(terminal) - OWNER_COLUMN - strlen("...");
+	const char *function = document_text(owner, "function");
+	_cleanup_free_ char *name = function ? cut_name(function, MIN(room, FUNCTION_WIDTH)) : NULL;
+	_cleanup_free_ char *raw = place_of(owner), *place = cut_name(raw ?: "?", FUNCTION_WIDTH);
 	uint64_t bytes = (uint64_t)MAX(json_integer_value(document_at(owner, "bytes")), 0);
 	char size[20];
 
 	format_size(size, sizeof(size), bytes);
 	fprintf(file, "  %5.1f %%  %9s  ", 100 * json_number_value(document_at(owner, "share")),
 		size);
-	if (function) {
-		print_function(file, function);
-		fputs("  ", file);
-	}
-	if (runtime)
-		document_print(file, owner, "%t itself", PATHS("runtime"));
-	else if (document_text(owner, "source"))
-		document_print(file, owner, "%t:%n", PATHS("source", "line"));
-	else
-		print_function(file, place ?: "?");
-	fputc('\n', file);
+	if (name && strlen(name) + strlen("  ") + strlen(place ?: "?") <= room + strlen("..."))
+		fprintf(file, "%s  ", name);
+	else if (name)
+		fprintf(file, "%s\n%*s", name, (int)OWNER_COLUMN, "");
+	fprintf(file, "%s\n", place ?: "?");
 }
 
 static void print_owners(FILE *file, const json_t *document, const struct terminal *terminal)
@@ -116,11 +157,12 @@ static void print_owners(FILE *file, const json_t *document, const struct termin
 		double share = json_number_value(document_at(owner, "share"));
 
 		if (i < TOP_MAX && (i == 0 || share >= TOP_LEAST))
-			print_owner(file, owner);
+			print_owner(file, owner, terminal);
 	}
 }
 
-static void print_missing(FILE *file, const json_t *document, const json_t *missing)
+static void print_missing(FILE *file, const json_t *document, const json_t *missing,
+			  const struct terminal *terminal)
 {
 	const json_t *text;
 	size_t i;
@@ -131,7 +173,7 @@ static void print_missing(FILE *file, const json_t *document, const json_t *miss
 		return;
 	fputc('\n', file);
 	json_array_foreach (missing, i, text)
-		fprintf(file, "%s\n", json_string_value(text));
+		print_wrapped(file, terminal, 0, json_string_value(text));
 }
 
 /* --- pages and rows ------------------------------------------------------------------------ */
@@ -139,17 +181,14 @@ static void print_missing(FILE *file, const json_t *document, const json_t *miss
 int report_text(FILE *file, const json_t *document, const struct terminal *terminal)
 {
 	json_t *facts = report_facts(document), *missing = report_missing(document);
-	const char *advice = report_advice(document);
-	int r = facts && missing ? 0 : -ENOMEM;
+	_cleanup_free_ char *summary = report_summary(document);
+	int r = facts && missing && summary ? 0 : -ENOMEM;
 
-	print_verdict(file, document, terminal->colour, 0);
-	document_print(file, document, ": %t, %t\n\n", PATHS("process.comm", "reason"));
-	print_facts(file, facts);
+	print_answer(file, document, summary ?: "", terminal);
 	print_owners(file, document, terminal);
+	print_facts(file, facts, terminal);
 	plot_timeline(file, document, terminal->unicode);
-	print_missing(file, document, missing);
-	if (*advice)
-		fprintf(file, "\n%s\n", advice);
+	print_missing(file, document, missing, terminal);
 	json_decref(facts);
 	json_decref(missing);
 	return r ?: file_result(file);

@@ -338,6 +338,16 @@ static void tell_owner(FILE *file, const json_t *document)
 	fputc('.', file);
 }
 
+/* Of a service of systemd. */
+static void tell_comeback(FILE *file, const json_t *document)
+{
+	if (document_is_text(document, "after.outcome", "restarted"))
+		document_print(file, document, " %t was up again after %m.",
+			       PATHS("after.unit", "after.up_after_ms"));
+	else if (document_text(document, "after.outcome"))
+		document_print(file, document, " %t: %t.", PATHS("after.unit", "after.outcome"));
+}
+
 char *report_summary(const json_t *document)
 {
 	char *text = NULL;
@@ -360,6 +370,7 @@ char *report_summary(const json_t *document)
 	fputc('.', file);
 	tell_action(file, document);
 	tell_end(file, document);
+	tell_comeback(file, document);
 	tell_owner(file, document);
 	if (fclose(file) == 0)
 		return text;
