@@ -8,11 +8,13 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -184,6 +186,35 @@ void pins_each_earlier(const struct pins *pins,
 	struct each each = {fn, userdata};
 
 	each_other(pins->dir, pins->name, visit, &each);
+}
+
+/* By its last descriptor a link ends at once; by its name alone some time after. */
+static void detach_other(const char *dir, const char *name, void *userdata)
+{
+	_cleanup_free_ char *own = join(dir, name);
+	DIR *files = own ? opendir(own) : NULL;
+	const struct dirent *entry;
+
+	(void)userdata;
+	while (files && (entry = readdir(files))) {
+		_cleanup_free_ char *path = join(own, entry->d_name);
+		int fd;
+
+		if (!path || entry->d_name[0] == '.' || !strcmp(entry->d_name, PIN_SIGNALLED) ||
+		    !strcmp(entry->d_name, PIN_RECORDS))
+			continue;
+		fd = bpf_obj_get(path);
+		unlink(path);
+		close_fd(fd);
+	}
+	if (files)
+		closedir(files);
+}
+
+void pins_detach_earlier(const struct pins *pins)
+{
+	each_other(pins->dir, pins->name, detach_other, NULL);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); /* an RCU grace period */
 }
 
 static void remove_other(const char *dir, const char *name, void *userdata)

@@ -182,8 +182,12 @@ void source_replace_earlier(struct source *source)
 {
 	size_t n;
 
+	if (!source->pins)
+		return;
+	/* Whom they have signalled while ours were there already is in their maps, and nowhere else. */
+	pins_detach_earlier(source->pins);
 	source_adopt(source);
-	n = source->pins ? pins_remove_earlier(source->pins) : 0;
+	n = pins_remove_earlier(source->pins);
 	if (n)
 		log_info("took over from an earlier apoptosis, whose programs have guarded until "
 			 "now");

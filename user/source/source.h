@@ -97,7 +97,7 @@ int source_attach(struct source *source, struct trigger_names *ret);
  * source_on_record(), what nobody has read. Before attaching, so that nobody is signalled twice.
  */
 void source_adopt(struct source *source);
-/* After attaching: the rest of that; then those programs go. */
+/* After attaching: those programs go, and what they have recorded until then is read, too. */
 void source_replace_earlier(struct source *source);
 /* We end, and the programs stay: they are to do by themselves what they would leave to us. */
 void source_leave(struct source *source);
