@@ -70,15 +70,16 @@ static __always_inline bool may_brake(const struct check *check, const struct ap
 }
 
 /*
- * Whether the running process shuts down: a brake before that would only make it come later. On v2, where a
- * handler tells the responder at once, so does this the first time.
+ * Whether the running process shuts down: a brake before that would only make it come later, but for a thread that
+ * leaves the signal to another, which may wait for a CPU meanwhile. On v2, where a handler tells the responder at once,
+ * so does this the first time.
  */
 static __always_inline bool has_taken_signal(struct apo_signalled *entry)
 {
 	if (entry->delivered_ns || entry->taken)
 		return true;
 	if (!signal_was_waited_for(entry))
-		return false;
+		return memcg_v1 && entry->generated_ns && signal_is_blocked_here(entry->signal);
 	entry->taken = 1;
 	if (!memcg_v1)
 		request_bare(APO_REC_BRAKE, entry->limit_cgroup, entry->policy, 0, 0, 0);

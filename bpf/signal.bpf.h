@@ -104,6 +104,14 @@ static __always_inline bool signal_was_waited_for(const struct apo_signalled *en
 	return !(pending >> ((entry->signal - 1) & 63) & 1);
 }
 
+/* Whether the running thread leaves that signal to others. */
+static __always_inline bool signal_is_blocked_here(__u32 signal)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, blocked.sig[0]) >> ((signal - 1) & 63) & 1;
+}
+
 /*
  * Sends what signal_choose() chooses to a process, as kill(2) would. -ENOSYS: the kernel
  * cannot, -ESRCH: it is gone. *ret_signal is 0 where no signal would help; then nothing is sent.
