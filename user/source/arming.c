@@ -20,7 +20,6 @@
 #define ARMING_STACK (256UL * 1024) /* bytes */
 #define ARMING_PRIORITY 49	    /* SCHED_FIFO: after the responder, before everybody else */
 #define HOLD_NS (10 * NSEC_PER_SEC) /* attached for so long after a limit was armed last */
-#define START_NS (NSEC_PER_SEC / 4) /* and after the start, unless one is armed by then */
 
 struct arming {
 	struct arming_config config;
@@ -111,8 +110,7 @@ int arming_new(struct arming **ret, const struct arming_config *config, struct b
 		return -ENOMEM;
 	}
 	*arming = (struct arming){.config = *config, .link = link, .worker = WORKER_NONE};
-	maps_settings(config->maps)->armed_ns =
-		sat_sub(clock_ns(CLOCK_MONOTONIC), HOLD_NS - START_NS);
+	maps_settings(config->maps)->armed_ns = clock_ns(CLOCK_MONOTONIC);
 	tell_kernel(arming, true);
 	r = worker_open(&arming->worker, "arming");
 	if (!r)
