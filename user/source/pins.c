@@ -81,26 +81,37 @@ int pins_new(struct pins **ret, const char *dir)
 	return 0;
 }
 
-/* One instance's, with what is in it. */
-static void remove_dir(const char *dir, const char *name)
+/* What is in one instance's directory goes, and that with it, but for maps that are kept. */
+static void remove_dir(const char *dir, const char *name, bool keeps_maps)
 {
-	_cleanup_free_ char *path = join(dir, name);
-	DIR *files = path ? opendir(path) : NULL;
+	_cleanup_free_ char *own = join(dir, name);
+	DIR *files = own ? opendir(own) : NULL;
 	const struct dirent *entry;
 
-	while (files && (entry = readdir(files)))
-		unlinkat(dirfd(files), entry->d_name, 0);
+	while (files && (entry = readdir(files))) {
+		_cleanup_free_ char *path = join(own, entry->d_name);
+		bool is_map = !strcmp(entry->d_name, PIN_SIGNALLED) ||
+			      !strcmp(entry->d_name, PIN_RECORDS);
+		int fd;
+
+		if (!path || entry->d_name[0] == '.' || (is_map && keeps_maps))
+			continue;
+		/* By its last descriptor a link ends at once; by its name alone some time after. */
+		fd = bpf_obj_get(path);
+		unlink(path);
+		close_fd(fd);
+	}
 	if (files)
 		closedir(files);
-	if (path)
-		rmdir(path);
+	if (own)
+		rmdir(own);
 }
 
 struct pins *pins_free(struct pins *pins)
 {
 	if (!pins)
 		return NULL;
-	remove_dir(pins->dir, pins->name);
+	remove_dir(pins->dir, pins->name, false);
 	free(pins->dir);
 	free(pins);
 	return NULL;
@@ -188,27 +199,10 @@ void pins_each_earlier(const struct pins *pins,
 	each_other(pins->dir, pins->name, visit, &each);
 }
 
-/* By its last descriptor a link ends at once; by its name alone some time after. */
 static void detach_other(const char *dir, const char *name, void *userdata)
 {
-	_cleanup_free_ char *own = join(dir, name);
-	DIR *files = own ? opendir(own) : NULL;
-	const struct dirent *entry;
-
 	(void)userdata;
-	while (files && (entry = readdir(files))) {
-		_cleanup_free_ char *path = join(own, entry->d_name);
-		int fd;
-
-		if (!path || entry->d_name[0] == '.' || !strcmp(entry->d_name, PIN_SIGNALLED) ||
-		    !strcmp(entry->d_name, PIN_RECORDS))
-			continue;
-		fd = bpf_obj_get(path);
-		unlink(path);
-		close_fd(fd);
-	}
-	if (files)
-		closedir(files);
+	remove_dir(dir, name, true);
 }
 
 void pins_detach_earlier(const struct pins *pins)
@@ -220,7 +214,7 @@ void pins_detach_earlier(const struct pins *pins)
 static void remove_other(const char *dir, const char *name, void *userdata)
 {
 	(void)userdata;
-	remove_dir(dir, name);
+	remove_dir(dir, name, false);
 }
 
 size_t pins_remove_earlier(const struct pins *pins)

@@ -504,6 +504,8 @@ uint32_t source_python_version(struct source *source, uint32_t tgid)
 {
 	struct apo_python python;
 
+	if (!maps_settings(source->maps)->profiling)
+		return 0; /* one look for each process */
 	return maps_get(source->maps, MAP_PYTHONS, &tgid, &python) ? 0 : python.version;
 }
 
