@@ -217,7 +217,7 @@ Test(daemon, trip_is_as_it_was_rehearsed)
 	live_release(victim);
 	expect_saved_by(guard, victim, cgroup, "INT");
 	tool = live_tool("trip", "--dry-run", none->rel, "-c", file);
-	live_check(live_exit_code(tool) == 3, "it ends with %d", live_exit_code(tool));
+	live_check(live_exit_code(tool) == 2, "it ends with %d", live_exit_code(tool));
 	live_wait_output(tool, 1, "is not guarded: enabled = no of [guard none]");
 	live_stop(guard);
 }

@@ -323,6 +323,8 @@ Test(config, each_mistake_has_its_place_and_what_to_give_instead)
 		{"[gaurd a]\ncgroup = /a\n", "a.conf:2: [gaurd a] cgroup '/a': there is no such "
 					     "section: give [defaults], [guard "
 					     "NAME], [lending], [reports] or [history]\n"},
+		{"[defaults]\nwebhok = https://host/token\n",
+		 "a.conf:2: [defaults] webhok: there is no such key; the nearest is webhook\n"},
 		{"[reports]\nkeeps = 9\n",
 		 "a.conf:2: [reports] keeps '9': there is no such key; the nearest is keep\n"},
 		{"[reports]\nsignal = TERM\n",

@@ -176,9 +176,9 @@ int helper_start(struct helper **ret, const struct helper_config *config)
 	r = spawn(config, &pid);
 	if (!r) {
 		r = watch(helper, pid);
-		if (r) { /* ours alone: nobody else has waited for it */
+		if (r && helper->pidfd < 0) { /* ours alone: nobody else has waited for it */
 			kill(pid, SIGKILL);
-			waitpid(pid, NULL, WNOHANG);
+			waitpid(pid, NULL, 0);
 		}
 	}
 	if (r) {

@@ -35,7 +35,7 @@ int cmd_check_config(int argc, char **argv)
 	status = common_config(&options, tell, mistakes, &config);
 	if (!status && common_group(&options, config, tell, mistakes, &group))
 		status = EXIT_USAGE;
-	if (config && common_notifier(config_options(config), tell, mistakes, &notifier))
+	if (config && common_notifier(config_options(config), true, tell, mistakes, &notifier))
 		status = EXIT_USAGE;
 	if (mistakes)
 		status = common_written(json_write_line_new(stdout, json_pack("{s:o}", "mistakes",

@@ -145,10 +145,10 @@ static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
 	return 0;
 }
 
-int common_notifier(const struct options *options, config_complain_fn complain, void *userdata,
-		    struct notifier_config *ret)
+int common_notifier(const struct options *options, bool as_root, config_complain_fn complain,
+		    void *userdata, struct notifier_config *ret)
 {
-	bool is_root = geteuid() == 0;
+	bool is_root = as_root || geteuid() == 0;
 	const char *name = options->hook_user ?: is_root ? "nobody" : NULL;
 	_cleanup_free_ char *line = NULL;
 	int r = 0;
@@ -172,6 +172,29 @@ int common_notifier(const struct options *options, config_complain_fn complain, 
 		(complain ?: log_mistake)(line, userdata);
 	}
 	return r ? -ENOENT : 0;
+}
+
+int common_explain_refused(pid_t pid, int error)
+{
+	switch (error) {
+	case -ESRCH:
+		log_error("no process %d: give the pid of a running process", pid);
+		return EXIT_USAGE;
+	case -EPERM:
+		log_error("process %d is never signalled: the init of the machine, a kernel "
+			  "thread, or "
+			  "this one",
+			  pid);
+		return EXIT_USAGE;
+	case -ENODEV:
+		log_error(
+			"the memory controller is not mounted: mount cgroup2 on /sys/fs/cgroup (or "
+			"the v1 memory hierarchy)");
+		return EXIT_CANNOT;
+	default:
+		log_error("cannot look at process %d: %s", pid, strerror(-error));
+		return EXIT_RUNTIME;
+	}
 }
 
 static void on_signal(const struct signalfd_siginfo *info, void *userdata)

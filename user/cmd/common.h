@@ -32,16 +32,19 @@ int common_group(const struct options *options, const struct config *config,
 		 config_complain_fn complain, void *userdata, gid_t *ret);
 
 /*
- * Which hooks are run, and as whom. A user that is not there, or cannot be had, is told `complain`: -ENOENT, and there
- * are none.
+ * Which hooks are run, and as whom. A user that is not there, or cannot be had by who we are (as_root: by root), is told
+ * `complain`: -ENOENT, and there are none.
  */
-int common_notifier(const struct options *options, config_complain_fn complain, void *userdata,
-		    struct notifier_config *ret);
+int common_notifier(const struct options *options, bool as_root, config_complain_fn complain,
+		    void *userdata, struct notifier_config *ret);
 
 /* What standard output is, as the environment tells: colour where NO_COLOR is not set. */
 struct terminal common_terminal(void);
 /* The exit status after writing to standard output: 0 or -errno was the result of it, which is logged. */
 int common_written(int r);
+
+/* The exit status where nothing can be said of a process, by the error of explain(), which is logged. */
+int common_explain_refused(pid_t pid, int error);
 
 struct engine_config;
 

@@ -64,7 +64,8 @@ static int read_config(struct daemon *daemon, bool is_reload, char **ret_mistake
 	if (!status &&
 	    (common_group(daemon->options, config, on_mistake, ret_mistake,
 			  &daemon->control_group) |
-	     common_notifier(config_options(config), on_mistake, ret_mistake, &daemon->notifier)) &&
+	     common_notifier(config_options(config), false, on_mistake, ret_mistake,
+			     &daemon->notifier)) &&
 	    is_reload)
 		status = EXIT_USAGE;
 	if (status)

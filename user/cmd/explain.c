@@ -20,30 +20,6 @@ static int print(const struct explanation *explanation, const struct options *op
 		       : explain_text(stdout, explanation, &options->policy);
 }
 
-/* Says what is wrong; the exit status. */
-static int refuse(pid_t pid, int error)
-{
-	switch (error) {
-	case -ESRCH:
-		log_error("no process %d: give the pid of a running process", pid);
-		return EXIT_USAGE;
-	case -EPERM:
-		log_error("process %d is never signalled: the init of the machine, a kernel "
-			  "thread, or "
-			  "this one",
-			  pid);
-		return EXIT_USAGE;
-	case -ENODEV:
-		log_error(
-			"the memory controller is not mounted: mount cgroup2 on /sys/fs/cgroup (or "
-			"the v1 memory hierarchy)");
-		return EXIT_CANNOT;
-	default:
-		log_error("cannot look at process %d: %s", pid, strerror(-error));
-		return EXIT_RUNTIME;
-	}
-}
-
 int cmd_explain(int argc, char **argv)
 {
 	struct explanation explanation = {};
@@ -57,7 +33,8 @@ int cmd_explain(int argc, char **argv)
 	if (status)
 		return status;
 	r = explain(options.pid, &options.policy, profiles, &explanation);
-	status = r ? refuse(options.pid, r) : common_written(print(&explanation, &options));
+	status = r ? common_explain_refused(options.pid, r)
+		   : common_written(print(&explanation, &options));
 	explanation_clear(&explanation);
 	profiles_free(profiles);
 	return status;

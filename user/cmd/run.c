@@ -355,7 +355,7 @@ int cmd_run(int argc, char **argv)
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	common_engine_config(&options, stderr, &config);
-	if (common_notifier(&options, NULL, NULL, &config.notifier))
+	if (common_notifier(&options, false, NULL, NULL, &config.notifier))
 		return EXIT_USAGE;
 	config.mode = "run";
 	config.is_wrapper = true;

@@ -62,10 +62,11 @@ static uint64_t oom_kills_of(const struct poller *poller)
 	return events.oom_kills;
 }
 
-/* What is looked at, said once. */
-static void begin(struct poller *poller)
+/* What is looked at, said once. The exit status, if a policy does not fit the limit. */
+static int begin(struct poller *poller)
 {
 	_cleanup_cgroup_limit_ struct cgroup_limit limit = {};
+	_cleanup_free_ char *error = NULL;
 	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	poller->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -76,7 +77,11 @@ static void begin(struct poller *poller)
 		log_warn("'%s' runs unguarded: no memory limit can be seen here; "
 			 "--require-protection refuses to start it",
 			 poller->options->argv[0]);
-		return;
+		return 0;
+	}
+	if (policy_check_limit(&poller->options->policy, limit.limit_bytes, &error)) {
+		log_error("%s", error ?: "out of memory");
+		return EXIT_USAGE;
 	}
 	poller->polling.reserve_bytes = policy_reserve_bytes(
 		&poller->options->policy, limit.limit_bytes, (uint64_t)sysconf(_SC_PAGESIZE));
@@ -86,6 +91,7 @@ static void begin(struct poller *poller)
 		 " MiB of headroom, and too late where it grows faster; no loan, no report. "
 		 "apoptosis doctor says what is missing; --require-protection refuses to start it",
 		 poller->options->argv[0], poller->polling.reserve_bytes >> 20);
+	return 0;
 }
 
 /* --- telling ------------------------------------------------------------------------------- */
@@ -242,12 +248,13 @@ int run_polling(const struct options *options, const sigset_t *mask)
 
 	if (r)
 		log_error("cannot take signals: %s", strerror(-r));
-	begin(&poller);
-	if (!r && !options->no_profiles)
+	status = r ? EXIT_RUNTIME : begin(&poller);
+	if (!status && !options->no_profiles)
 		profile_files_read(options->profiles, &poller.profiles);
-	status = r ? EXIT_RUNTIME
-		   : wrapped_prepare(&poller.command, &(const struct wrapped_start){
-							      .argv = options->argv, .mask = mask});
+	if (!status)
+		status = wrapped_prepare(&poller.command,
+					 &(const struct wrapped_start){.argv = options->argv,
+								       .mask = mask});
 	if (!status) {
 		pidref_open(poller.proc_fd, poller.command.pid, 0, &poller.process);
 		status = wrapped_let_go(&poller.command);

@@ -76,17 +76,22 @@ static json_t *document_of(const struct config_guard *guard, const struct explan
 			   json_object_set_new(document, "guard", json_text(guard->name)));
 }
 
+/* The exit status. */
 static int rehearse(const struct covered *covered, pid_t pid, const struct config_guard *guard,
 		    const struct profiles *profiles, bool json)
 {
 	struct explanation explanation = {};
-	int r = explain(pid, &guard->policy, profiles, &explanation);
+	int r = explain(pid, &guard->policy, profiles, &explanation), status;
 
-	if (!r)
-		r = json ? json_write_line_new(stdout, document_of(guard, &explanation))
-			 : print_text(covered, guard, &explanation);
+	if (r)
+		status = common_explain_refused(pid, r);
+	else if (json)
+		status = common_written(
+			json_write_line_new(stdout, document_of(guard, &explanation)));
+	else
+		status = common_written(print_text(covered, guard, &explanation));
 	explanation_clear(&explanation);
-	return r;
+	return status;
 }
 
 /* The exit status. */
@@ -96,30 +101,23 @@ static int run(const struct covered *covered, const struct options *options)
 	const struct config_guard *guard = config_guard(covered->config, covered->facts.guard);
 	pid_t pid = covered->pid ?: find_largest(covered);
 	struct profiles *profiles = NULL;
-	int status, r;
+	int status;
 
 	if (!guard->is_enabled) {
 		log_error("%s is not guarded: enabled = no of [guard %s]", covered->cgroup,
 			  guard->name);
-		return EXIT_CANNOT;
+		return EXIT_USAGE;
 	}
 	if (!pid) {
-		log_error("no process is in %s or below it: nobody would be told", covered->cgroup);
-		return EXIT_CANNOT;
+		log_error("no process is in %s or below it: give a cgroup that has some, or a PID",
+			  covered->cgroup);
+		return EXIT_USAGE;
 	}
 	status = configured->no_profiles ? 0 : profile_files_read(configured->profiles, &profiles);
-	if (status)
-		return status;
-	r = rehearse(covered, pid, guard, profiles, options->json);
+	if (!status)
+		status = rehearse(covered, pid, guard, profiles, options->json);
 	profiles_free(profiles);
-	if (r == -ESRCH || r == -EPERM) {
-		log_error("process %d %s", pid,
-			  r == -ESRCH ? "has ended meanwhile: try again"
-				      : "is never signalled: the init of the machine, a kernel "
-					"thread, or this one");
-		return EXIT_CANNOT;
-	}
-	return common_written(r);
+	return status;
 }
 
 int cmd_trip(int argc, char **argv)

@@ -31,7 +31,7 @@ int cmd_watch(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	common_engine_config(&options, stdout, &config);
-	if (common_notifier(&options, NULL, NULL, &config.notifier))
+	if (common_notifier(&options, false, NULL, NULL, &config.notifier))
 		return EXIT_USAGE;
 	config.mode = guard_mode_name(options.mode);
 	config.views.metrics_textfile = options.metrics_textfile;

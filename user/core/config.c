@@ -145,11 +145,10 @@ struct reader {
 static void complain(struct reader *reader, const char *file, const struct ini_key *at,
 		     const char *wrong)
 {
-	const struct option_row *row = at->key ? config_option(at->key, false) : NULL;
 	struct ini_key shown = *at;
 	_cleanup_free_ char *line = NULL;
 
-	if (row && (row->commands & OPTION_SECRET))
+	if (at->key && config_is_secret(at->key))
 		shown.value = NULL;
 	line = ini_complaint(file, &shown, wrong);
 

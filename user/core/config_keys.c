@@ -56,7 +56,7 @@ static int check_match(const char *match, const char *value, char **ret_error)
 
 _Static_assert(CONFIG_PRIORITY_MAX == 1000, "the range says so");
 
-/* Keys of a guard that are no options, nor say for whom it is. */
+/* Keys of a guard that are no options, nor globs that say for whom it is. */
 static const struct own_key {
 	const char *name;
 	int (*check)(const char *value);
@@ -161,6 +161,14 @@ static const char *nearest_key(const char *key, bool is_guard)
 	for (size_t i = 0; is_guard && i < ARRAY_SIZE(own_keys); i++)
 		text_guess_offer(&guess, own_keys[i].name);
 	return guess.nearest;
+}
+
+bool config_is_secret(const char *key)
+{
+	const char *meant = nearest_key(key, false); /* itself, if it is one */
+	const struct option_row *row = meant ? config_option(meant, false) : NULL;
+
+	return row && (row->commands & OPTION_SECRET);
 }
 
 static int refuse_key(const char *key, bool is_guard, char **ret_error)

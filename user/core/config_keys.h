@@ -44,6 +44,9 @@ const char *config_topic_guess(const char *section, const char *key);
 int config_check_key(bool is_guard, const char *key, const char *value, const char **ret_key,
 		     char **ret_error);
 
+/* Whether the value of a key, or of the one that it is most like, is a secret. */
+bool config_is_secret(const char *key);
+
 /* The option of a key that a section takes; NULL: it is none. */
 const struct option_row *config_option(const char *key, bool is_guard);
 /* The index-th option that a guard may have; NULL: there are not so many. */

@@ -32,7 +32,8 @@ static const struct option_row rows[] = {
 	 "try again. Any other status of CMD is passed on, and so is its 0 with off.",
 	 option_set_exit_on_trip},
 	{"--require-protection", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_RUN),
-	 "Do not run CMD where the kernel side cannot be loaded. Without this it runs all the "
+	 "Do not run CMD where the kernel side cannot be loaded, or no limit is in force. Without "
+	 "this it runs all the "
 	 "same, and "
 	 "the memory of its limit is looked at every 2 ms to 1 s instead: late for fast spikes.",
 	 option_set_require_protection},

@@ -90,7 +90,8 @@ struct recording_owner {
 /*
  * The function that each stack's memory is put down to, in the order of the stacks: the innermost one
  * that is not part of an allocator, a libc or a language's runtime (core/runtime.h), because a
- * programmer can change that one. Where there is no such function, it is the innermost place without
+ * programmer can change that one. That of an installed package only where there is none of the program's
+ * own, a script's before what is in C. Where there is no such function, it is the innermost place without
  * a name outside of their files; else the runtime, as a whole: its functions say nothing to who has
  * to change the program. -ENOMEM.
  */

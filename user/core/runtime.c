@@ -266,15 +266,12 @@ enum runtime runtime_of_function(enum runtime file, const char *function, const 
 
 enum runtime runtime_of_script(const char *source)
 {
-	const struct row *row = &rows[RUNTIME_PYTHON];
-
-	return matches(row->sources, source) && !matches(row->others, source) ? RUNTIME_PYTHON
-									      : RUNTIME_NONE;
+	return is_of(RUNTIME_PYTHON, NULL, source) ? RUNTIME_PYTHON : RUNTIME_NONE;
 }
 
 bool runtime_is_package(const char *path)
 {
-	return path && matches(rows[RUNTIME_PYTHON].others, path);
+	return matches(rows[RUNTIME_PYTHON].others, path);
 }
 
 bool runtime_is_package_script(const char *source)

@@ -525,6 +525,7 @@ int engine_leave(struct engine *engine)
 void engine_return(struct engine *engine)
 {
 	views_return(&engine->views);
+	sinks_return_notifier(&engine->sinks);
 	if (engine->config.history)
 		sinks_open_history(&engine->sinks, engine->config.history,
 				   engine->config.history_rows);

@@ -22,24 +22,26 @@
 struct exporter {
 	struct exporter_config config;
 	uv_timer_t *timer;
-	bool is_soon; /* the timer is set for an incident */
-	struct freshness freshness;
+	bool is_soon;		       /* the timer is set for an incident */
+	struct freshness freshness;    /* of the file */
 	struct metrics_server *server; /* NULL: nobody is answered */
 	char *answer;		       /* the last one */
-	char unserved[256];	       /* why there is no server */
+	struct freshness answer_freshness;
+	char unserved[256]; /* why there is no server */
 };
 
 static void on_timer(uv_timer_t *timer);
 
 /* NULL: it cannot be had, which is logged. */
-static char *read_text(struct exporter *exporter, enum metrics_place place)
+static char *read_text(const struct exporter *exporter, enum metrics_place place,
+		       struct freshness *ret)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	char *text = overview_metrics(exporter->config.overview, place);
 
 	if (!text)
 		log_warn("cannot read the accounts for metrics, ignoring");
-	exporter->freshness = freshness_since(now_ns);
+	*ret = freshness_since(now_ns);
 	return text;
 }
 
@@ -55,7 +57,7 @@ static void set_timer(struct exporter *exporter, uint64_t ms)
 static void on_timer(uv_timer_t *timer)
 {
 	struct exporter *exporter = timer->data;
-	char *text = read_text(exporter, METRICS_AMONG_OTHERS);
+	char *text = read_text(exporter, METRICS_AMONG_OTHERS, &exporter->freshness);
 
 	if (text)
 		metrics_file_put(exporter->config.sinks->metrics, text);
@@ -96,9 +98,9 @@ static char *on_request(void *userdata)
 	struct exporter *exporter = userdata;
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
-	if (!exporter->answer || !freshness_holds(&exporter->freshness, PART, now_ns)) {
+	if (!exporter->answer || !freshness_holds(&exporter->answer_freshness, PART, now_ns)) {
 		free(exporter->answer);
-		exporter->answer = read_text(exporter, METRICS_ALONE);
+		exporter->answer = read_text(exporter, METRICS_ALONE, &exporter->answer_freshness);
 	}
 	return exporter->answer ? strdup(exporter->answer) : NULL;
 }

@@ -335,7 +335,7 @@ static void print_end(FILE *file, const struct incident *incident)
 		fprintf(file, "%sexited %d", comma, incident->exit.code);
 	else if (!reason || incident->exit.signal != SIGKILL)
 		fprintf(file, "%sended by SIG%s", comma, signal_name(incident->exit.signal));
-	else
+	else if (incident->signal_ns && incident->exit_ns)
 		fputc(',', file);
 	if (incident->signal_ns && incident->exit_ns) {
 		format_duration(span, sizeof(span),

@@ -13,6 +13,9 @@
 
 #define PROGRAM "apoptosis-symbols"
 #define PATIENCE_MS 10000
+#define RUNNING_MAX 2 /* anybody may be called like an interpreter */
+
+static unsigned int running;
 
 struct interpreter_search {
 	interpreter_search_fn done;
@@ -65,9 +68,10 @@ static void on_done(bool in_time, void *userdata)
 {
 	struct interpreter_search *search = userdata;
 	struct apo_python found;
+	bool is_found = in_time &&
+			pread(search->answer_fd, &found, sizeof(found), 0) == sizeof(found);
 
-	if (in_time && pread(search->answer_fd, &found, sizeof(found), 0) == sizeof(found))
-		search->done(&found, search->userdata);
+	search->done(is_found ? &found : NULL, search->userdata);
 }
 
 static int start(struct interpreter_search *search, uv_loop_t *loop, const char *path,
@@ -101,11 +105,12 @@ struct interpreter_search *interpreter_search(uv_loop_t *loop, const struct snap
 	struct interpreter_search *search;
 	char path[PATH_MAX];
 
-	if (file_fd < 0 || helper_find(PROGRAM, path))
+	if (running == RUNNING_MAX || file_fd < 0 || helper_find(PROGRAM, path))
 		return NULL;
 	search = calloc(1, sizeof(*search));
 	if (!search)
 		return NULL;
+	running++;
 	*search = (struct interpreter_search){.done = done, .userdata = userdata, .answer_fd = -1};
 	return start(search, loop, path, mapping, file_fd) ? interpreter_search_drop(search)
 							   : search;
@@ -115,6 +120,7 @@ struct interpreter_search *interpreter_search_drop(struct interpreter_search *se
 {
 	if (!search)
 		return NULL;
+	running--;
 	helper_free(search->helper);
 	close_fd(search->answer_fd);
 	free(search);

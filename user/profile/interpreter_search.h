@@ -12,10 +12,10 @@
 
 struct interpreter_search;
 
-/* The start of the process is left out. Nobody is told where there is none. */
+/* The start of the process is left out. NULL: there is none, or none that is understood. */
 typedef void (*interpreter_search_fn)(const struct apo_python *found, void *userdata);
 
-/* NULL: it runs no file that is called like one, or nobody can be asked. */
+/* NULL: it runs no file that is called like one, or nobody can be asked: two searches may run at a time. */
 struct interpreter_search *interpreter_search(uv_loop_t *loop, const struct snapshot *snapshot,
 					      interpreter_search_fn done, void *userdata);
 /* Without an answer, if there was none yet. Takes NULL. Returns NULL. */

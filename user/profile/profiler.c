@@ -309,6 +309,8 @@ static void on_kept_end(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	uv_poll_stop(poll);
+	/* The kernel side has forgotten it by now, but for what was said of it since. */
+	source_set_python(kept->profiler->config.source, kept->tgid, NULL);
 	uv_timer_start(kept->timer, on_kept_timer, LINGER_MS, 0);
 }
 
@@ -335,9 +337,12 @@ static void on_interpreter(const struct apo_python *found, void *userdata)
 {
 	struct kept *kept = userdata;
 	struct source *source = kept->profiler->config.source;
-	struct apo_python python = *found;
+	struct apo_python python;
 
 	kept->search = interpreter_search_drop(kept->search);
+	if (!found)
+		return;
+	python = *found;
 	python.start_boottime_ns = kept->start_boottime_ns;
 	if (!source_set_python(source, kept->tgid, &python) && pidref_exited(&kept->process))
 		source_set_python(source, kept->tgid, NULL);
@@ -347,6 +352,7 @@ static void on_kept_inspected(struct inspected *found, void *userdata)
 {
 	struct kept *kept = userdata;
 	struct profiler *profiler = kept->profiler;
+	bool is_searched = false;
 
 	kept->inspection = NULL;
 	if (!(found->parts & INSPECTION_NAMES))
@@ -354,15 +360,19 @@ static void on_kept_inspected(struct inspected *found, void *userdata)
 	kept->snapshot = found->snapshot;
 	found->snapshot = SNAPSHOT_NONE;
 	profiler->kept_fds += kept->snapshot.file_count;
-	kept->search =
-		interpreter_search(profiler->config.loop, &kept->snapshot, on_interpreter, kept);
 	/* Of the same process: libraries may have come since, code been compiled. */
 	for (struct kept *other = kept->next, *next; other; other = next) {
 		next = other->next;
-		if (other->tgid == kept->tgid &&
-		    other->start_boottime_ns == kept->start_boottime_ns)
+		if (other->tgid != kept->tgid ||
+		    other->start_boottime_ns != kept->start_boottime_ns)
+			continue;
+		is_searched |= other->search != NULL;
+		if (!other->search)
 			drop(other);
 	}
+	if (!is_searched && !source_python_version(profiler->config.source, kept->tgid))
+		kept->search = interpreter_search(profiler->config.loop, &kept->snapshot,
+						  on_interpreter, kept);
 	while (profiler->kept_count > KEPT_MAX ||
 	       (profiler->kept_fds > profiler->kept_fds_max && profiler->kept_count > 1))
 		drop_oldest(profiler);

@@ -370,6 +370,11 @@ void notifier_end(struct notifier *notifier)
 	uv_timer_start(notifier->end, on_end_over, END_MS, 0);
 }
 
+void notifier_return(struct notifier *notifier)
+{
+	uv_timer_stop(notifier->end);
+}
+
 bool notifier_is_busy(const struct notifier *notifier)
 {
 	return notifier->hook.queue.items || notifier->web.queue.items;

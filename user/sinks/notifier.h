@@ -35,4 +35,6 @@ void notifier_tell(struct notifier *notifier, const struct incident *incident, c
 
 /* We are about to end: what waits and what runs has only so much time from now on as one command has. */
 void notifier_end(struct notifier *notifier);
+/* It does not end after all. */
+void notifier_return(struct notifier *notifier);
 bool notifier_is_busy(const struct notifier *notifier);

@@ -78,6 +78,12 @@ void sinks_end_notifier(const struct sinks *sinks)
 		notifier_end(sinks->notifier);
 }
 
+void sinks_return_notifier(const struct sinks *sinks)
+{
+	if (sinks->notifier)
+		notifier_return(sinks->notifier);
+}
+
 bool sinks_are_busy(const struct sinks *sinks)
 {
 	return sinks->notifier && notifier_is_busy(sinks->notifier);

@@ -60,6 +60,8 @@ void sinks_open_notifier(struct sinks *sinks, uv_loop_t *loop,
 void sinks_close_notifier(struct sinks *sinks);
 /* From now on hooks that wait or run have some seconds; whether there are any. */
 void sinks_end_notifier(const struct sinks *sinks);
+/* It was no end. */
+void sinks_return_notifier(const struct sinks *sinks);
 bool sinks_are_busy(const struct sinks *sinks);
 
 void sinks_ready(struct sinks *sinks, const struct ready *ready);

@@ -81,8 +81,15 @@ int pins_new(struct pins **ret, const char *dir)
 	return 0;
 }
 
-/* What is in one instance's directory goes, and that with it, but for maps that are kept. */
-static void remove_dir(const char *dir, const char *name, bool keeps_maps)
+/* What is read once more when the other programs have ended; and who ends meanwhile is to be taken out of it. */
+static bool is_kept_longer(const char *name)
+{
+	return !strcmp(name, PIN_SIGNALLED) || !strcmp(name, PIN_RECORDS) ||
+	       !strcmp(name, "on_exit");
+}
+
+/* One instance's directory, with what is in it; or only what is not kept longer. */
+static void remove_dir(const char *dir, const char *name, bool is_last)
 {
 	_cleanup_free_ char *own = join(dir, name);
 	DIR *files = own ? opendir(own) : NULL;
@@ -90,11 +97,9 @@ static void remove_dir(const char *dir, const char *name, bool keeps_maps)
 
 	while (files && (entry = readdir(files))) {
 		_cleanup_free_ char *path = join(own, entry->d_name);
-		bool is_map = !strcmp(entry->d_name, PIN_SIGNALLED) ||
-			      !strcmp(entry->d_name, PIN_RECORDS);
 		int fd;
 
-		if (!path || entry->d_name[0] == '.' || (is_map && keeps_maps))
+		if (!path || entry->d_name[0] == '.' || (!is_last && is_kept_longer(entry->d_name)))
 			continue;
 		/* By its last descriptor a link ends at once; by its name alone some time after. */
 		fd = bpf_obj_get(path);
@@ -103,7 +108,7 @@ static void remove_dir(const char *dir, const char *name, bool keeps_maps)
 	}
 	if (files)
 		closedir(files);
-	if (own)
+	if (own && is_last)
 		rmdir(own);
 }
 
@@ -111,7 +116,7 @@ struct pins *pins_free(struct pins *pins)
 {
 	if (!pins)
 		return NULL;
-	remove_dir(pins->dir, pins->name, false);
+	remove_dir(pins->dir, pins->name, true);
 	free(pins->dir);
 	free(pins);
 	return NULL;
@@ -202,7 +207,7 @@ void pins_each_earlier(const struct pins *pins,
 static void detach_other(const char *dir, const char *name, void *userdata)
 {
 	(void)userdata;
-	remove_dir(dir, name, true);
+	remove_dir(dir, name, false);
 }
 
 void pins_detach_earlier(const struct pins *pins)
@@ -214,7 +219,7 @@ void pins_detach_earlier(const struct pins *pins)
 static void remove_other(const char *dir, const char *name, void *userdata)
 {
 	(void)userdata;
-	remove_dir(dir, name, false);
+	remove_dir(dir, name, true);
 }
 
 size_t pins_remove_earlier(const struct pins *pins)

@@ -36,8 +36,9 @@ void pins_drop(const struct pins *pins, const char *name);
 void pins_each_earlier(const struct pins *pins,
 		       void (*fn)(const char *dir, bool is_known, void *userdata), void *userdata);
 /*
- * Ends the programs of earlier instances; their maps stay, to be read once more: none of these programs runs any longer
- * when this returns, except where the kernel cannot be asked to wait for that.
+ * Ends the programs of earlier instances, but for the one that takes processes that end out of PIN_SIGNALLED; the maps
+ * stay, to be read once more. None of these programs runs any longer when this returns, except where the kernel cannot
+ * be asked to wait for that.
  */
 void pins_detach_earlier(const struct pins *pins);
 /* Removes what earlier instances have left, of whatever version. Returns how many these were. */

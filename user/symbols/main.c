@@ -167,7 +167,7 @@ static void *read_things(int fd, size_t size, size_t most, size_t *ret_count)
 
 /*
  * As much as the files call for, which is little but for very large ones, and at most a quarter of the
- * machine: two of these programs may run. A sparse file counts as what it holds.
+ * machine: two of these programs may run, and two that look for an interpreter. A sparse file counts as what it holds.
  */
 static uint64_t memory_bytes(void)
 {
