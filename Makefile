@@ -127,7 +127,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 systemdtest packagetest support-table demo bench check check-arm64 fmt \
+.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 vmbench systemdtest oomdtest packagetest support-table demo bench check check-arm64 fmt \
 	install uninstall deb dist clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols $(B)/apoptosis-post
@@ -141,12 +141,14 @@ help:
 	@echo 'make htmltest   the page of report --html, in headless Chromium; pictures in build/html'
 	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
 	@echo 'make systemdtest  services that spike on a machine that systemd runs, emulated, two minutes'
+	@echo 'make oomdtest   services that systemd-oomd is about to kill, on a machine of the newest systemd, emulated, minutes'
+	@echo 'make vmbench    the cost of a page fault in instructions, on an emulated machine: KERNEL=7.x-v2 BENCHFLAGS=--help'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
 	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
 	@echo 'make fuzz       every parser of bytes that others write: FUZZ_SECONDS=60 for each, TARGETS="maps code"'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
-	@echo 'make bench      latency, save rate, near misses, real programs, services, cost, whole programs, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
+	@echo 'make bench      latency, save rate, near misses, real programs, services, pressure, cost, whole programs, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
 	@echo 'make fmt        format the C files'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX): BINDIR, LIBEXECDIR, MANDIR, DOCDIR; uninstall takes it away again'
 	@echo 'make deb        a Debian package, in $(TOP)/deb; make dist: the source, as a tarball in $(TOP)/dist'
@@ -340,8 +342,14 @@ htmltest: $(B)/apoptosis | $(TOP)/.deps-html
 vmtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/apoptosis-post $(TOP)/tests/live $(WORKLOADS) | $(TOP)/.deps-vm
 	$(Q)TESTS='$(TESTS)' JOBS='$(JOBS)' REPEAT='$(REPEAT)' tests/vm/run $(KERNEL)
 
+vmbench: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/apoptosis-post $(TOP)/tests/live $(TOP)/bench/runner $(WORKLOADS) | $(TOP)/.deps-vm
+	$(Q)BENCHFLAGS='$(BENCHFLAGS)' tests/vm/bench $(KERNEL)
+
 systemdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim | $(TOP)/.deps-vm
 	$(Q)tests/vm/systemd
+
+oomdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim | $(TOP)/.deps-vm
+	$(Q)tests/vm/oomd
 
 packagetest: $(TOP)/workloads/victim | $(TOP)/.deps-package $(TOP)/.deps-vm
 	$(Q)tests/vm/package '$(VERSION)'

@@ -139,7 +139,7 @@ static void report(struct run *run)
 	for (size_t i = 0; i < ARRAY_SIZE(spikes); i++) {
 		struct row *row = &run->rows[i];
 
-		if (run->bench->only && !strstr(spikes[i].name, run->bench->only))
+		if (!is_wanted(run->bench, spikes[i].name))
 			continue;
 		printf("  %-35s   %3u/%-3u   %3u/%-3u   %9.1f %10.1f   %9.0f %10.0f   %u\n",
 		       spikes[i].label, row->saved[BARE], run->runs[BARE], row->saved[AIRBAG],
@@ -192,7 +192,7 @@ void airbag_run(struct bench *bench)
 		run.tool = tool_start(bench, run.parent, options[guard]);
 		for (size_t i = 0; i < ARRAY_SIZE(spikes); i++)
 			for (unsigned int k = 0; k < run.runs[guard]; k++)
-				if (!bench->only || strstr(spikes[i].name, bench->only))
+				if (is_wanted(bench, spikes[i].name))
 					spike_once(&run, i, guard);
 		run.tool = tool_stop(run.tool);
 	}

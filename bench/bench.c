@@ -109,6 +109,20 @@ void pin_to(unsigned int cpu)
 		fail("cannot run on CPU %u: %s", cpu, strerror(errno));
 }
 
+bool is_wanted(const struct bench *bench, const char *name)
+{
+	const char *part = bench->only;
+
+	while (part && *part) {
+		size_t length = strcspn(part, ",");
+
+		if (length && memmem(name, strlen(name), part, length))
+			return true;
+		part += length + (part[length] == ',');
+	}
+	return !bench->only;
+}
+
 unsigned int repeats(const struct bench *bench, unsigned int full, unsigned int quick)
 {
 	if (bench->repetitions)

@@ -28,7 +28,7 @@ struct bench {
 	bool reports;		  /* guards record who allocates */
 	bool anyway;		  /* measure cost although others are on the tracepoint */
 	unsigned int repetitions; /* 0: each section's own default */
-	const char *only;	  /* part of the name of the rows wanted; NULL: all */
+	const char *only;	  /* parts of the names of the rows wanted, by commas; NULL: all */
 	struct cgroup_tree *tree;
 	char *root; /* rel of the cgroup all others are made in */
 	char *dir;  /* for files; on whatever the temporary directory is on */
@@ -56,6 +56,8 @@ void sleep_ms(unsigned int ms);
 void machine_settle(void);
 /* Pins the calling thread. */
 void pin_to(unsigned int cpu);
+/* Whether the row of that name is: of a section that has rows. */
+bool is_wanted(const struct bench *bench, const char *name);
 /* How often to repeat something whose default is `full`, or `quick` with QUICK=1. */
 unsigned int repeats(const struct bench *bench, unsigned int full, unsigned int quick);
 
@@ -82,6 +84,7 @@ void airbag_run(struct bench *bench);
 void near_run(struct bench *bench);
 void real_run(struct bench *bench);
 void services_run(struct bench *bench);
+void pressure_run(struct bench *bench);
 void cost_run(struct bench *bench);
 void whole_run(struct bench *bench);
 void idle_run(struct bench *bench);

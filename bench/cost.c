@@ -104,6 +104,15 @@ static size_t row_of(const char *name)
 	fail("no row %s", name);
 }
 
+/* Whether a row that is wanted has these programs. */
+static bool needed(const struct bench *bench, enum kind kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].kind == kind && is_wanted(bench, rows[i].name))
+			return true;
+	return false;
+}
+
 /* Whether programs of others would be measured too. */
 static bool disturbed(const struct bench *bench, const struct programs *ours)
 {
@@ -192,6 +201,18 @@ static void family_make(struct cost *cost, struct family *family, unsigned int c
 		sleep_ms(10);
 }
 
+static struct programs *take_empty(void)
+{
+	struct empty_bpf *empty = empty_bpf__open_and_load();
+	struct programs *programs;
+
+	if (!empty)
+		fail("cannot load the empty program: %s", strerror(errno));
+	programs = programs_of_fd(bpf_program__fd(empty->progs.empty));
+	empty_bpf__destroy(empty);
+	return programs;
+}
+
 static void take_all(struct cost *cost, const char **ret_bpftrace_reason)
 {
 	struct bench *bench = cost->bench;
@@ -200,18 +221,21 @@ static void take_all(struct cost *cost, const char **ret_bpftrace_reason)
 		"--reserve", "16M",	     "--airbag",
 		"off",	     "--report-dir", text("%s/reports", bench->dir),
 		NULL};
-	struct empty_bpf *empty = empty_bpf__open_and_load();
 
-	if (!empty)
-		fail("cannot load the empty program: %s", strerror(errno));
-	cost->programs[EMPTY] = programs_of_fd(bpf_program__fd(empty->progs.empty));
-	empty_bpf__destroy(empty);
-	cost->programs[GUARD] = take_apoptosis(cost, cost->guarded, options);
+	if (needed(bench, EMPTY))
+		cost->programs[EMPTY] = take_empty();
+	if (needed(bench, GUARD) || needed(bench, UNARMED))
+		cost->programs[GUARD] = take_apoptosis(cost, cost->guarded, options);
 	/* The same, but for the one that is not attached while no limit is armed. */
-	cost->programs[UNARMED] = programs_without(cost->programs[GUARD], "on_rss_stat");
-	cost->programs[RECORDED] = take_apoptosis(cost, cost->guarded, recording);
-	cost->programs[BPFTRACE] = take_bpftrace(ret_bpftrace_reason);
+	if (needed(bench, UNARMED))
+		cost->programs[UNARMED] = programs_without(cost->programs[GUARD], "on_rss_stat");
+	if (needed(bench, RECORDED))
+		cost->programs[RECORDED] = take_apoptosis(cost, cost->guarded, recording);
+	if (needed(bench, BPFTRACE))
+		cost->programs[BPFTRACE] = take_bpftrace(ret_bpftrace_reason);
 	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		if (!needed(bench, FAMILIES + i))
+			continue;
 		family_make(cost, &cost->families[i], children[i]);
 		cost->programs[FAMILIES + i] =
 			take_apoptosis(cost, cost->families[i].parent, options);
@@ -259,16 +283,18 @@ static bool measure(struct cost *cost, const struct row *row, struct programs *p
 	return false;
 }
 
-static struct programs *programs_for(const struct cost *cost, const struct row *row)
+static struct programs *programs_for(const struct cost *cost, size_t i)
 {
-	return faulter_has(cost->faulter, row->work) ? cost->programs[row->kind] : NULL;
+	return is_wanted(cost->bench, rows[i].name) && faulter_has(cost->faulter, rows[i].work)
+		       ? cost->programs[rows[i].kind]
+		       : NULL;
 }
 
 /* Nothing, the row, nothing: the difference to the mean of its neighbours. */
 static void compare(struct cost *cost, size_t i)
 {
 	const struct row *row = &rows[i];
-	struct programs *programs = programs_for(cost, row);
+	struct programs *programs = programs_for(cost, i);
 	double before, during, after;
 	bool measured;
 
@@ -291,7 +317,7 @@ static void compare(struct cost *cost, size_t i)
 static void account(struct cost *cost, size_t i)
 {
 	const struct row *row = &rows[i];
-	struct programs *programs = programs_for(cost, row);
+	struct programs *programs = programs_for(cost, i);
 	const struct program *program;
 	struct program_times before, after;
 	double runs, ns;
@@ -320,9 +346,10 @@ static void account(struct cost *cost, size_t i)
  */
 static void elsewhere(struct cost *cost, const char *row_name, const char *name, const char *label)
 {
-	const struct row *row = &rows[row_of(row_name)];
-	struct programs *programs = cost->programs[row->kind];
-	const struct program *program = programs_find(programs, name);
+	size_t i = row_of(row_name);
+	const struct row *row = &rows[i];
+	struct programs *programs = programs_for(cost, i);
+	const struct program *program = programs ? programs_find(programs, name) : NULL;
 	struct program_times before, after;
 	double ns;
 
@@ -331,7 +358,7 @@ static void elsewhere(struct cost *cost, const char *row_name, const char *name,
 	enter(cost, row);
 	programs_attach(programs);
 	before = program_times(program);
-	for (unsigned int i = 0; i < SWITCHES; i++)
+	for (unsigned int n = 0; n < SWITCHES; n++)
 		faulter_measure(cost->faulter, WORK_PAGES, 1);
 	after = program_times(program);
 	programs_detach(programs);
@@ -389,6 +416,11 @@ static void print_row(struct cost *cost, size_t i)
 				      "run_ns", samples_median(run), "slices", (int)added->n));
 }
 
+static bool measured(const struct cost *cost, const char *name)
+{
+	return cost->added[row_of(name)].n > 0;
+}
+
 static void print_target(const char *what, double ratio, double target)
 {
 	printf("  Target: %s at most %.2f: %.3f, %s.\n", what, target, ratio,
@@ -397,44 +429,58 @@ static void print_target(const char *what, double ratio, double target)
 
 static void print_targets(struct cost *cost)
 {
-	double far = times_bare(cost, row_of("guarded"));
-	double alone = times_bare(cost, row_of("family_0"));
+	bool far = measured(cost, "guarded");
 
-	print_target("no limit armed, times a fault with nothing attached,",
-		     times_bare(cost, row_of("unarmed")), 1.01);
-	print_target("guarded far, times a fault with the empty program,",
-		     times_empty(cost, row_of("guarded")), 1.05);
-	print_target("16 MiB before the line, times far from it,",
-		     times_bare(cost, row_of("guarded_16")) / far, 1.25);
-	print_target("guarded far while cgroups come and go, times without,",
-		     times_empty(cost, row_of("guarded_churn")) /
-			     times_empty(cost, row_of("guarded")),
-		     1.02);
-	print_target("500 children, times none,", times_bare(cost, row_of("family_500")) / alone,
-		     1.3);
+	if (measured(cost, "unarmed"))
+		print_target("no limit armed, times a fault with nothing attached,",
+			     times_bare(cost, row_of("unarmed")), 1.01);
+	if (far && measured(cost, "empty"))
+		print_target("guarded far, times a fault with the empty program,",
+			     times_empty(cost, row_of("guarded")), 1.05);
+	if (far && measured(cost, "guarded_16"))
+		print_target("16 MiB before the line, times far from it,",
+			     times_bare(cost, row_of("guarded_16")) /
+				     times_bare(cost, row_of("guarded")),
+			     1.25);
+	if (far && measured(cost, "guarded_churn"))
+		print_target("guarded far while cgroups come and go, times without,",
+			     times_empty(cost, row_of("guarded_churn")) /
+				     times_empty(cost, row_of("guarded")),
+			     1.02);
+	if (measured(cost, "family_0") && measured(cost, "family_500"))
+		print_target("500 children, times none,",
+			     times_bare(cost, row_of("family_500")) /
+				     times_bare(cost, row_of("family_0")),
+			     1.3);
 }
 
 static void report(struct cost *cost, const char *bpftrace_reason)
 {
+	size_t slices = 0;
+
 	printf("\nCost of a page fault (anonymous, of 4 KiB but where it says so), or of a context "
 	       "switch\n\n");
 	printf("  %-31s %8s %8s  %20s %6s   %6s  %s\n", "", "bare ns", "added", "quartiles  ",
 	       "x bare", "x empty", " in program");
 	json_object_set_new(cost->bench->json, "cost", json_object());
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (programs_for(cost, &rows[i]))
+		if (programs_for(cost, i))
 			print_row(cost, i);
-		else
+		else if (is_wanted(cost->bench, rows[i].name))
 			printf("  %-31s not measured: %s\n", rows[i].label,
 			       rows[i].kind == BPFTRACE ? bpftrace_reason : "no huge pages here");
 	elsewhere(cost, "unguarded", "on_tick", "timer, unguarded process");
 	elsewhere(cost, "guarded", "on_tick", "timer, guarded process");
 	elsewhere(cost, "unguarded", "on_switch", "context switch, unguarded");
 	elsewhere(cost, "guarded", "on_switch", "context switch, guarded");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		slices = MAX(slices, cost->added[i].n);
 	printf("\n  added: wall time per fault against nothing attached; medians of %zu paired "
-	       "slices, %.2f events per fault.\n  in program: the kernel's run time statistics "
+	       "slices.\n  in program: the kernel's run time statistics "
 	       "per run, its two clock reads included.\n",
-	       cost->added[0].n, samples_median(&cost->events));
+	       slices);
+	if (cost->events.n)
+		printf("  %.2f events per fault.\n", samples_median(&cost->events));
 	if (cost->blocked)
 		printf("  Not finished: another program stayed on the tracepoint.\n");
 	if (cost->disturbed)
@@ -453,6 +499,8 @@ static void done(struct cost *cost)
 	group_free(cost->bench, cost->guarded);
 	group_sweep(cost->bench->tree, cost->churned->rel);
 	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		if (!cost->families[i].parent)
+			continue;
 		child_free(cost->families[i].filler);
 		group_free(cost->bench, cost->families[i].own);
 		group_free(cost->bench, cost->families[i].filled);

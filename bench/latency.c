@@ -297,7 +297,7 @@ void latency_run(struct bench *bench)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct outcome outcome = {.missed = 0};
 
-		if (bench->only && !strstr(rows[i].name, bench->only))
+		if (!is_wanted(bench, rows[i].name))
 			continue;
 		for (unsigned int repeat = 0; repeat < n; repeat++)
 			grow_once(&latency, &rows[i], &outcome);

@@ -289,7 +289,7 @@ void near_run(struct bench *bench)
 	near.subjects = subjects_new(bench, text("%s/program", bench->subjects));
 	print_header();
 	for (size_t i = 0; i < ARRAY_SIZE(subjects); i++)
-		if (!bench->only || strstr(subjects[i].name, bench->only))
+		if (is_wanted(bench, subjects[i].name))
 			subject_run(&near, &subjects[i]);
 	guard_turn(&near, false);
 	print_sum(&near);

@@ -105,7 +105,7 @@ static void run_once(struct real *real, size_t index, enum guard guard)
 
 static bool wanted(const struct real *real, size_t index)
 {
-	return !real->bench->only || strstr(subjects[index].name, real->bench->only);
+	return is_wanted(real->bench, subjects[index].name);
 }
 
 static void print_row(struct real *real, size_t index, json_t *json)

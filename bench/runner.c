@@ -27,10 +27,10 @@ static const struct section {
 	const char *name;
 	void (*run)(struct bench *bench);
 } sections[] = {
-	{"latency", latency_run}, {"save", save_run},	{"airbag", airbag_run},
-	{"near", near_run},	  {"real", real_run},	{"services", services_run},
-	{"cost", cost_run},	  {"whole", whole_run}, {"idle", idle_run},
-	{"fleet", fleet_run},
+	{"latency", latency_run},   {"save", save_run},	  {"airbag", airbag_run},
+	{"near", near_run},	    {"real", real_run},	  {"services", services_run},
+	{"pressure", pressure_run}, {"cost", cost_run},	  {"whole", whole_run},
+	{"idle", idle_run},	    {"fleet", fleet_run},
 };
 
 struct arguments {
@@ -43,10 +43,12 @@ static void usage(void)
 {
 	puts("Usage: runner [options]\n\n"
 	     "  --quick          fewer repetitions: some ten minutes\n"
-	     "  --sections LIST  of latency,save,airbag,near,real,services,cost,whole,idle,fleet\n"
-	     "                   (all)\n"
+	     "  --sections LIST  of "
+	     "latency,save,airbag,near,real,services,pressure,cost,whole,idle,\n"
+	     "                   fleet (all)\n"
 	     "  --repeat N       repetitions of everything\n"
-	     "  --only TEXT      of all but cost and idle, rows with TEXT in their name\n"
+	     "  --only LIST      of all but idle and fleet, rows with a part of LIST in their "
+	     "name\n"
 	     "  --reports        with --report-dir: who allocates is recorded\n"
 	     "  --anyway         cost, although other programs are on the tracepoint\n"
 	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");

@@ -248,7 +248,7 @@ static bool wanted(const struct save *save, const struct spike *spike)
 {
 	if (strcmp(spike->name, "file_read") == 0 && is_memory(save->bench->dir))
 		return false;
-	return !save->bench->only || strstr(spike->name, save->bench->only);
+	return is_wanted(save->bench, spike->name);
 }
 
 static void prepare_files(struct save *save)

@@ -137,7 +137,7 @@ static void run_once(struct run *run, size_t index, enum stop stop, size_t load)
 
 static bool wanted(const struct run *run, size_t index)
 {
-	return !run->bench->only || strstr(services[index].name, run->bench->only);
+	return is_wanted(run->bench, services[index].name);
 }
 
 static void print_row(struct run *run, size_t index, json_t *json)

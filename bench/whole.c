@@ -189,7 +189,7 @@ void whole_run(struct bench *bench)
 	       "", "alone,", "guarded, no limit", "guarded, another", "not guarded, but", "spread",
 	       "", "ms", "armed", "armed", "another armed", "alone");
 	for (size_t i = 0; i < ARRAY_SIZE(subjects); i++)
-		if (!bench->only || strstr(subjects[i].name, bench->only))
+		if (is_wanted(bench, subjects[i].name))
 			subject_run(&whole, &subjects[i], repeats(bench, 7, 2));
 	printf("\n  Ratios of medians to that alone; spread: of the quartiles of that.\n"
 	       "  Target: at most %.2f: ",

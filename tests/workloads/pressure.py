@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""pressure.py CACHE WORK [nobody|sd-event]: a program with a cache of so many MiB, which then takes WORK MiB for its work.
+"""pressure.py CACHE WORK [nobody|sd-event|stdin]: a program with a cache of so many MiB, which then takes WORK MiB for its work.
 
 It follows systemd's protocol: $MEMORY_PRESSURE_WATCH is a socket, to which $MEMORY_PRESSURE_WRITE is written, if it is set,
 and on which something to read means that memory is getting scarce. Then it drops its cache, once. At its end it prints a
-line, {"event": "done", "told": how often, "dropped": MiB, "work": MiB}.
+line, {"event": "done", "told": how often, "dropped": MiB, "work": MiB, "heard_ns": when first, CLOCK_MONOTONIC}.
 
 nobody    it becomes that user before it connects
+stdin     it says "watching" when it is connected, and waits for a byte on its standard input
 sd-event  the protocol is that of libsystemd itself, by sd_event_add_memory_pressure(3). Exits with 77 where that is not
           there, or is older than 254; $LIBSYSTEMD names another one.
 """
@@ -19,6 +20,7 @@ import select
 import socket
 import stat
 import sys
+import time
 
 MIB = 1 << 20
 STEP_MS = 10  # for a MiB of work
@@ -89,12 +91,17 @@ if how == ["nobody"]:
     os.setgid(65534)
     os.setuid(65534)
 watch = SdEvent() if how == ["sd-event"] else Socket()
-told = dropped = 0
+if how == ["stdin"]:
+    print("watching", flush=True)
+    sys.stdin.buffer.read(1)
+told = dropped = heard_ns = 0
 cache, work = take(cache_mib), []
 while len(work) < work_mib:
     work.append(take(1))
     told += watch.wait(STEP_MS)
     if told and cache:
+        heard_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         cache.close()
         cache, dropped = None, cache_mib
-print(json.dumps({"event": "done", "told": told, "dropped": dropped, "work": len(work)}), flush=True)
+print(json.dumps({"event": "done", "told": told, "dropped": dropped, "work": len(work),
+                  "heard_ns": heard_ns}), flush=True)
