@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "memcg.bpf.h"
+#include "host.bpf.h"
 
 /* --- whose policy -------------------------------------------------------------------------- */
 
@@ -312,6 +312,18 @@ static __always_inline void spike_begin(struct check *check, struct process *pro
 	process->spike_hidden_pages = hidden_pages(process);
 }
 
+#define HOST_FILLING_SHIFT 4 /* most machines are half full: of theirs a 16th is to be left */
+
+/* Whether a limit is half full: what grows in it, and how, may soon matter. */
+static __always_inline bool is_filling(const struct check *check, const struct limit *limit)
+{
+	__u64 most = check->reading.limit_pages;
+
+	if (check->is_host)
+		return check->reading.headroom_pages < (__s64)(most >> HOST_FILLING_SHIFT);
+	return limit->shared.need_pages >= most / 2;
+}
+
 /*
  * Updates whether this process is in a spike, and since when. A process is in a spike while it
  * grows fast, and while its limit is half full. A spike begins anew when a calm process starts to
@@ -325,7 +337,7 @@ static __always_inline void spike_update(struct check *check, struct limit *limi
 	bool fast = process->score_pages >= (__s64)(most >> SPIKE_SHIFT);
 	__s64 level = process->spike_level_pages, base = process->spike_base_pages;
 
-	if (!fast && limit->shared.need_pages < most / 2)
+	if (!fast && !is_filling(check, limit))
 		process->spike_ns = 0;
 	else if (!process->spike_ns || (fast && process->calm) ||
 		 2 * process->owned_pages < level + base)
@@ -472,6 +484,7 @@ static __noinline struct process *process_update(struct check *check, struct lim
 	__builtin_memcpy(process->shared.rss_pages, rss, sizeof(rss));
 	if (rss_total(rss) > process->shared.peak_pages)
 		process->shared.peak_pages = rss_total(rss);
+	process->weight = check->is_host ? host_weight(check->owner) : HOST_WEIGHT;
 	return process;
 }
 
@@ -528,9 +541,15 @@ static __always_inline bool is_stalled(const struct check *check, struct process
 #define OWNED_SHIFT 4
 
 /* Rank among the growers: recent growth, and a sixteenth of all it owns. */
+static __always_inline __s64 rank_of(const struct process *process, __s64 score_pages)
+{
+	return (__u64)(score_pages + ((__u64)process->owned_pages >> OWNED_SHIFT)) *
+	       process->weight / HOST_WEIGHT;
+}
+
 static __always_inline __s64 process_rank(const struct process *process)
 {
-	return process->score_pages + ((__u64)process->owned_pages >> OWNED_SHIFT);
+	return rank_of(process, process->score_pages);
 }
 
 /* The rank of the process that was on top, as it is now; 0: it has exited. */
@@ -538,8 +557,7 @@ static __always_inline __s64 top_rank(const struct check *check, const struct li
 {
 	const struct process *top = bpf_map_lookup_elem(&processes, &limit->top_tgid);
 
-	return top ? decay(top->score_pages, since(check->now, top->shared.last_ns)) +
-			       ((__u64)top->owned_pages >> OWNED_SHIFT)
+	return top ? rank_of(top, decay(top->score_pages, since(check->now, top->shared.last_ns)))
 		   : 0;
 }
 

@@ -219,7 +219,7 @@ static __always_inline void request_wanted(struct check *check, struct limit *li
 	if (decision->wants & WANT_PREPARE)
 		limit->prepared = request_bare(APO_REC_PREPARE, id, check->policy, 0, 0, 0);
 	if (decision->wants & WANT_TELL && limit_tell(id))
-		limit->told = 1 + (limit->shared.need_pages >= check->reading.limit_pages / 2);
+		limit->told = 1 + is_filling(check, limit);
 	if (decision->wants & WANT_REFRESH)
 		request_bare(APO_REC_REFRESH, id, check->policy, 0, 0, 0);
 	if (decision->wants & WANT_AIRBAG)

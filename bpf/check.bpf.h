@@ -53,6 +53,7 @@ struct check {
 	__u8 process_policy; /* id of the process's own */
 	bool is_covered;  /* a guard covers the limit, so that all processes below have accounts */
 	bool is_stranger; /* nobody guards the process: it is seen for those who share its limit */
+	bool is_host;	  /* the limit is the machine's own memory */
 	bool in_fault;	  /* the owner's process is running: it can be signalled from here */
 	bool in_spike;	  /* its growth is sampled */
 	__u8 loan;	  /* LOAN_..., of the limit */
@@ -61,7 +62,7 @@ struct check {
 	struct apo_reading reading;
 	__s64 room_pages; /* headroom below limits as they are raised */
 	struct decision decision;
-} __attribute__((aligned(64)));
+} __attribute__((aligned(CACHE_LINE)));
 
 /*
  * By CPU and purpose, which is the trigger or one of these: a tick can interrupt a fault, and no program
@@ -74,9 +75,10 @@ enum check_purpose {
 	CHECK_PURPOSES,
 };
 
+OWN_LINES(sizeof(struct check));
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* not mapped: it aligns checks to cache lines */
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct check);
 	__uint(max_entries, CHECK_PURPOSES); /* times the CPU count, by user space */

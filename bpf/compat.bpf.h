@@ -98,7 +98,12 @@ struct mem_cgroup___now {
 struct mem_cgroup___v1 {
 	int swappiness;
 };
-enum node_stat_item { NR_SLAB_RECLAIMABLE_B = 5 };
+enum node_stat_item {
+	NR_INACTIVE_FILE = 2,
+	NR_ACTIVE_FILE = 3,
+	NR_SLAB_RECLAIMABLE_B = 5,
+	NR_KERNEL_MISC_RECLAIMABLE = 34,
+};
 
 #pragma clang attribute pop
 

@@ -109,8 +109,8 @@ static __always_inline bool is_armed(const struct check *check, const struct lim
 {
 	__s64 left = check->reading.headroom_pages - (__s64)check->reading.reserve_pages;
 
-	return limit->shared.need_pages >= check->reading.limit_pages / 2 ||
-	       left < (__s64)settings.arm_pages || forecast_of(limit, left) < ARM_FORECAST_NS;
+	return is_filling(check, limit) || left < (__s64)settings.arm_pages ||
+	       forecast_of(limit, left) < ARM_FORECAST_NS;
 }
 
 /* --- decisions ----------------------------------------------------------------------------- */
@@ -133,6 +133,14 @@ static __always_inline bool in_cooldown(const struct limit *limit, __u32 tgid,
 static __always_inline bool untouchable(__u32 tgid)
 {
 	return tgid <= 1 || tgid == settings.self_tgid;
+}
+
+/* Its growth never counts, nor is it signalled for it: where the machine's memory binds. */
+static __always_inline bool is_spared(__u32 tgid)
+{
+	const struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+
+	return process && !process->weight;
 }
 
 /* It was killed, by the OOM killer for example, or exits: a signal would be too late. */
@@ -168,6 +176,12 @@ static __always_inline __u32 policy_of_account(const struct check *check, __u32 
 									    : check->process_policy;
 }
 
+/* Who is preferred where the machine's memory binds need not grow: it is enough that its end is some help. */
+static __always_inline bool is_preferred(const struct process *process, __u64 line)
+{
+	return process && process->weight > HOST_WEIGHT && process->owned_pages > (__s64)line;
+}
+
 /*
  * Whether the process with the highest rank among the accounts may be the grower: where the check's
  * process has grown it too must have, and where no guard covers the limit one without an account may
@@ -176,8 +190,9 @@ static __always_inline __u32 policy_of_account(const struct check *check, __u32 
 static __always_inline bool top_grew(const struct check *check, const struct limit *limit,
 				     bool mine, __u64 line)
 {
-	return (check->is_covered && !mine) ||
-	       grew(limit, bpf_map_lookup_elem(&processes, &limit->top_tgid), 0, line);
+	const struct process *top = bpf_map_lookup_elem(&processes, &limit->top_tgid);
+
+	return (check->is_covered && !mine) || is_preferred(top, line) || grew(limit, top, 0, line);
 }
 
 /*
@@ -202,7 +217,7 @@ static __always_inline __u32 grower_choose(struct check *check, struct limit *li
 	} else if (!mine && (!check->is_covered || room_of(&check->reading) >= (__s64)(line / 2))) {
 		return 0;
 	}
-	if (untouchable(tgid))
+	if (untouchable(tgid) || is_spared(tgid))
 		return 0;
 	return tgid == check->tgid && is_dying(check->owner) ? 0 : tgid;
 }
@@ -266,6 +281,8 @@ static __always_inline bool refresh_wait(struct check *check, struct limit *limi
 	__u64 reserve = first_line(&check->reading), flight;
 	__s64 room = room_of(&check->reading);
 
+	if (check->is_host) /* its statistics do not lag */
+		return false;
 	if (since(check->now, limit->refresh_ns) >= REFRESH_NS) {
 		limit->refresh_ns = check->now;
 		flight = (__u64)BPF_CORE_READ(owner, signal, nr_threads) * FLIGHT_PAGES;
@@ -383,7 +400,7 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 	if (check->loan & LOAN_STALLED && check->reading.lent_pages)
 		ask_for_loan(check, limit, decision);
 	line = reserve >> (level & 31);
-	if (any_gaps && refresh_wide(check, limit, process))
+	if (any_gaps && !check->is_host && refresh_wide(check, limit, process))
 		decision->wants |= WANT_REFRESH;
 	if (room >= (__s64)(2 * reserve + reserve / 2))
 		return;
@@ -417,7 +434,7 @@ static __always_inline void trip_decide(struct check *check, struct limit *limit
 static __always_inline void decide(struct check *check, struct limit *limit,
 				   struct process *process, const struct apo_policy *policy)
 {
-	__u32 is_half_full = limit->shared.need_pages >= check->reading.limit_pages / 2;
+	__u32 is_half_full = is_filling(check, limit);
 	struct decision *decision = &check->decision;
 
 	if (is_half_full && !limit->prepared && policy->flags & APO_POLICY_AIRBAG)

@@ -118,7 +118,7 @@ __noinline int request_emit(__u32 key, __u32 wanted, __u32 flags)
 	request->signal = wanted;
 	request->rule = decision->rule;
 	request->rate_pages_s = limit->shared.rate_pages_s;
-	request->flags = flags;
+	request->flags = flags | (check->is_host ? APO_REQUEST_HOST : 0);
 	request->swap_pages = check->reading.swap_pages;
 	request->reserve_pages = check->reading.reserve_pages;
 	request->args_len = request->pad = 0;

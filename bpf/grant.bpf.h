@@ -85,6 +85,8 @@ __noinline int usage_grants_forget(__u64 memcg_address)
 
 /* --- how much ------------------------------------------------------------------------------ */
 
+#define HOST_GRANT_SHIFT 3 /* all cgroups of a CPU may have one there, and not one alone */
+
 /*
  * How far this process may grow before the next check. A grant is for one CPU; the grants of all
  * CPUs that lately worked for the limit add up to half the distance to the line. When the distance has
@@ -118,7 +120,7 @@ static __always_inline __u64 grant_pages(struct check *check, struct limit *limi
 	} else if ((__u64)left > limit->grant_base_pages) {
 		limit->grant_base_pages = left;
 	}
-	return (__u64)left / (2 * bits_of(cpus));
+	return (__u64)left / (2 * bits_of(cpus)) >> (check->is_host ? HOST_GRANT_SHIFT : 0);
 }
 
 /*

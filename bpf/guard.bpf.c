@@ -32,18 +32,18 @@ static __always_inline bool check_begin(struct check *check)
 		return false;
 	check->process_policy = check->policy = policy_of_process(memcg, check->tgid);
 	check->is_stranger = check->policy >= APO_MAX_POLICIES;
-	if (check->is_stranger && !shares_with_guard((__u64)memcg))
+	if (check->is_stranger && !shares_with_guard((__u64)memcg) && !host_is_limit())
 		return false;
-	if (!memcg_read(check, memcg))
+	if (!limits_read(check, memcg))
 		return false;
-	if (check->is_stranger) {
+	if (check->is_stranger && !check->is_host) {
 		above = bpf_map_lookup_elem(&guard_above, &check->reading.limit_cgroup);
 		if (!above)
 			return false;
 		check->policy = *above;
 	}
 	check->cgroup_id = memcg_id(memcg);
-	policy = policy_of_limit((__u64)check->binding);
+	policy = check->is_host ? settings.host_policy : policy_of_limit((__u64)check->binding);
 	check->is_covered = policy < APO_MAX_POLICIES;
 	if (check->is_covered)
 		check->policy = policy;
@@ -124,12 +124,19 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 purpose, __u32 events)
 
 /* --- the triggers -------------------------------------------------------------------------- */
 
-/* User space runs it once by BPF_PROG_TEST_RUN, in its own context, before anything attaches. */
+/*
+ * User space runs it by BPF_PROG_TEST_RUN, in its own context, before anything attaches: at first, and once it has said
+ * what is available of the machine's memory.
+ */
 SEC("raw_tp")
 int prepare(void *ctx)
 {
+	struct mem_cgroup *memcg = memcg_of_task((void *)bpf_get_current_task());
+
 	settings.self_tgid = bpf_get_current_pid_tgid() >> 32;
 	offsets_find();
+	if (settings.host_available_pages && memcg)
+		host_calibrate((__u64)memcg);
 	return 0;
 }
 
@@ -180,6 +187,14 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	return 0;
 }
 
+/* The root cgroup, to which nothing is charged, stands for the machine. */
+static __always_inline __u64 usage_of(struct mem_cgroup *memcg)
+{
+	if (host_is_limit() && !memcg_above((__u64)memcg))
+		return settings.host_pages - host_free(host_pages((__u64)memcg));
+	return BPF_CORE_READ(memcg, memory.usage.counter);
+}
+
 /* A check of the running process, if its cgroup has grown since the last one on this CPU. */
 static __always_inline void check_usage(struct task_struct *task, __u32 trigger)
 {
@@ -196,7 +211,7 @@ static __always_inline void check_usage(struct task_struct *task, __u32 trigger)
 	if (!memcg)
 		return;
 	grant = usage_grant_of(bpf_get_smp_processor_id(), (__u64)memcg);
-	usage = BPF_CORE_READ(memcg, memory.usage.counter);
+	usage = usage_of(memcg);
 	if (!grant ||
 	    (grant->memcg == (__u64)memcg && grant->recalled == recalls_of(grant->recall) &&
 	     usage <= grant->check_at_pages))
@@ -503,9 +518,9 @@ int BPF_PROG(on_mark_victim, struct task_struct *victim)
 	struct apo_signalled *entry;
 
 	own = memcg ? policy_of_process(memcg, tgid) : APO_POLICY_NONE;
-	if (own >= APO_MAX_POLICIES || !check || !memcg_read(check, memcg))
+	if (own >= APO_MAX_POLICIES || !check || !limits_read(check, memcg))
 		return 0;
-	id = policy_of_limit((__u64)check->binding);
+	id = check->is_host ? settings.host_policy : policy_of_limit((__u64)check->binding);
 	if (id >= APO_MAX_POLICIES)
 		id = own;
 	policy = policy_by_id(id);

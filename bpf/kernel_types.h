@@ -46,6 +46,23 @@ struct css_set {
 	struct cgroup_subsys_state *subsys[16];
 };
 
+enum zone_stat_item { NR_FREE_PAGES = 0 };
+
+struct zone {
+	atomic_long_t managed_pages;
+	unsigned long present_pages;
+	atomic_long_t vm_stat[1];
+};
+
+struct pglist_data {
+	struct zone node_zones[1];
+	atomic_long_t vm_stat[1];
+};
+
+struct lruvec {
+	struct pglist_data *pgdat;
+};
+
 enum cgroup_subsys_id { memory_cgrp_id = 4 };
 
 enum pid_type { PIDTYPE_PID, PIDTYPE_TGID };
@@ -67,7 +84,9 @@ struct page_counter {
 	struct page_counter *parent;
 };
 
-struct mem_cgroup_per_node;
+struct mem_cgroup_per_node {
+	struct lruvec lruvec;
+};
 
 struct mem_cgroup {
 	struct cgroup_subsys_state css;
@@ -137,6 +156,7 @@ struct signal_struct {
 	int nr_threads;
 	unsigned int flags;
 	int group_exit_code;
+	short oom_score_adj;
 };
 
 struct sched_entity {

@@ -11,6 +11,13 @@
 
 #define NSEC_PER_SEC 1000000000ULL
 
+/*
+ * What a CPU writes at each event or check is in lines of its own: a whole number of them for each CPU, in arrays that
+ * are BPF_F_MMAPABLE for that, since these begin with a page.
+ */
+#define CACHE_LINE 64
+#define OWN_LINES(bytes) _Static_assert((bytes) % CACHE_LINE == 0, "CPUs share a cache line")
+
 /* --- settings ------------------------------------------------------------------------------ */
 
 /* Facts about the machine, set by user space before the programs are loaded. */
@@ -24,7 +31,8 @@ const volatile __u32 pages_per_event = 1;
 /* Usage samples in the ring of each CPU. */
 const volatile __u32 usage_samples_per_cpu = 1;
 
-struct apo_settings settings SEC(".data.settings") = {.guard_all = APO_POLICY_NONE};
+struct apo_settings settings SEC(".data.settings") = {.guard_all = APO_POLICY_NONE,
+						      .host_policy = APO_POLICY_NONE};
 
 /* --- policies and guards ------------------------------------------------------------------- */
 
@@ -76,6 +84,15 @@ struct {
 	__type(value, __u32);
 	__uint(max_entries, APO_MAX_POLICIES *APO_MAX_DEPTH);
 } guard_above SEC(".maps");
+
+/* Commands whose growth counts for more or less where the machine's memory binds: thousandths. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct apo_profiled_key);
+	__type(value, __u32);
+	__uint(max_entries, 256);
+} host_weights SEC(".maps");
 
 /* By policy: the largest process that is guarded by it, whom the kernel would kill. */
 struct {
@@ -147,6 +164,8 @@ struct process {
 	__u32 ran_pid;		  /* that thread */
 	__u32 stall_pid;	  /* the one that is watched */
 	__u32 is_met;		  /* 1: user space was told of its first spike */
+	__u32 weight;		  /* of its growth among that of others, thousandths */
+	__u32 pad;
 };
 /*
  * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128
@@ -187,8 +206,10 @@ struct subtree_sum {
 };
 #define SUBTREE_SUMS_SHIFT 5
 #define SUBTREE_SUMS_PER_CPU (1 << SUBTREE_SUMS_SHIFT)
+OWN_LINES(SUBTREE_SUMS_PER_CPU * sizeof(struct subtree_sum));
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct subtree_sum);
 	__uint(max_entries, SUBTREE_SUMS_PER_CPU); /* times the CPU count, by user space */
@@ -261,9 +282,10 @@ struct slot {
 	__u32 pad;
 	__s64 check_at_pages[APO_KINDS];
 };
+OWN_LINES(sizeof(struct slot));
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* not mapped: it aligns slots to cache lines */
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct slot);
 	__uint(max_entries, 1); /* set to the CPU count by user space */
@@ -282,8 +304,10 @@ struct usage_grant {
 };
 #define USAGE_GRANTS_SHIFT 6
 #define USAGE_GRANTS_PER_CPU (1 << USAGE_GRANTS_SHIFT)
+OWN_LINES(USAGE_GRANTS_PER_CPU * sizeof(struct usage_grant));
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct usage_grant);
 	__uint(max_entries, USAGE_GRANTS_PER_CPU); /* times the CPU count, by user space */

@@ -236,7 +236,7 @@ __noinline int walk_level(__u32 key, __u64 memcg_address, __u64 swap_pages)
 	reading->usage_pages = usage;
 	reading->reclaimable_pages = reclaimable;
 	reading->swap_pages = swap;
-	reading->swap_binds = swap_binds;
+	reading->limit_kind = swap_binds ? APO_LIMIT_BOTH : APO_LIMIT_MEMORY;
 	return 0;
 }
 

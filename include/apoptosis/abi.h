@@ -128,8 +128,14 @@ struct apo_settings {
 	__u64 arm_asked_ns; /* when the growth trigger was last asked for */
 	__u64 sleeper_function; /* of timers that wake who sleeps; 0: not known yet */
 	__u64 root_cgroup;	/* id of the cgroup that paths begin at */
+	/* The machine's own memory as one more limit, of the root cgroup: if there is a policy for it. */
+	__u64 host_pages;	    /* of the machine */
+	__u64 host_available_pages; /* when its policy was set */
+	__s64 host_kept_pages; /* by which what is free or can be dropped was more; the kernel side's */
+	__u32 host_policy;     /* APO_POLICY_NONE: it is no limit */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct apo_settings) == 104, "apo_settings is ABI");
+_Static_assert(sizeof(struct apo_settings) == 136, "apo_settings is ABI");
 
 /*
  * What the responder says of a limit, key: cgroup id. It is there before the limit is raised, and until it
@@ -150,6 +156,13 @@ struct apo_loan {
 };
 _Static_assert(sizeof(struct apo_loan) == 56, "apo_loan is ABI");
 
+/* What a binding limit is one of. */
+enum apo_limit_kind {
+	APO_LIMIT_MEMORY = 0,
+	APO_LIMIT_BOTH = 1, /* v1's limit of memory and swap together */
+	APO_LIMIT_HOST = 2, /* the machine's own memory */
+};
+
 /* The state of the binding limit as one check found it. */
 struct apo_reading {
 	__u64 limit_cgroup;	 /* id (kernfs inode) of the cgroup whose limit binds */
@@ -159,7 +172,7 @@ struct apo_reading {
 	__u64 swap_pages;	 /* room left in swap for this cgroup */
 	__s64 headroom_pages;	 /* limit - (usage - reclaimable) + swap; may be negative */
 	__u64 reserve_pages;	 /* the line in force; 0: the limit itself, which is raised */
-	__u32 swap_binds;	 /* 1: the v1 memory+swap limit binds, not the memory limit */
+	__u32 limit_kind;	 /* enum apo_limit_kind */
 	__u32 lent_pages;	 /* room beyond the headroom, by limits that are raised */
 };
 _Static_assert(sizeof(struct apo_reading) == 64, "apo_reading is ABI");
@@ -226,6 +239,8 @@ enum apo_rule {
 	APO_RULE_RESERVE = 1,  /* headroom < reserve */
 	APO_RULE_FORECAST = 2, /* headroom / rate < forecast, level already high */
 	APO_RULE_WARN = 3,     /* need / limit passed the warn level */
+	APO_RULE_OOMD = 4,     /* of user space: systemd-oomd is about to kill all of the cgroup */
+	APO_RULES,
 };
 
 /* Who sent the signal, or why nobody did. */
@@ -276,6 +291,8 @@ enum apo_request_flag {
 	APO_REQUEST_STALLED =
 		4, /* with AIRBAG: page cache has no room beside need, which is below the limit */
 	APO_REQUEST_GRACE = 8, /* a trip: who is signalled for it has a grace, which ends */
+	APO_REQUEST_ALL = 32,  /* with SIGNAL: all of the cgroup, whatever the policy's target */
+	APO_REQUEST_HOST = 16, /* with GRACE: the limit is the machine's own memory */
 };
 
 /*

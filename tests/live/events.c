@@ -127,6 +127,16 @@ struct live_process *live_daemon(const char *text)
 	return guard;
 }
 
+void live_reload(struct live_process *guard)
+{
+	size_t before = live_count_events(guard, "ready", 0);
+	uint64_t deadline = live_deadline();
+
+	live_signal(guard, SIGHUP);
+	while (live_count_events(guard, "ready", 0) == before)
+		live_pump(deadline, "it to be ready again");
+}
+
 size_t live_count_links(const struct live_process *process, const char *line)
 {
 	const char *path = live_format("/proc/%d/fdinfo", (int)process->pid);

@@ -20,6 +20,8 @@ struct live_process *live_watch_argv(const char *const args[]);
 void live_write_config(const char *path, const char *text);
 /* Starts `apoptosis daemon` with one, and waits until it is ready. */
 struct live_process *live_daemon(const char *text);
+/* Has a daemon read its configuration anew, and waits until it is ready again. */
+void live_reload(struct live_process *guard);
 /* The same for a cgroup, with `--airbag auto`. */
 struct live_process *live_watch_lending(const struct live_cgroup *cgroup);
 /* Starts `apoptosis run --json ARGS...` in the cgroup (may be NULL) and waits until it is ready. */

@@ -11,6 +11,7 @@
  * Environment: APOPTOSIS (build/apoptosis), APOPTOSIS_WORKLOADS or WORKLOADS (build/workloads),
  * APO_LIVE_DIR (build/live; must be on a disk for the tests of the page cache), APO_REPEAT (3),
  * APO_LIVE_SKIPS (features whose absence may skip a test, separated by commas; unset: any),
+ * APO_LIVE_DISPOSABLE (set: the machine may run out of memory),
  * APO_SLOWNESS (1; how much slower than hardware an emulated machine is).
  */
 #pragma once

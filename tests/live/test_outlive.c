@@ -188,16 +188,6 @@ Test(outlive, no_save_is_lost_to_a_daemon_that_is_killed_all_the_time)
 
 /* --- reading the configuration anew -------------------------------------------------------- */
 
-static void reload(struct live_process *guard)
-{
-	size_t before = live_count_events(guard, "ready", 0);
-	uint64_t deadline = live_deadline();
-
-	live_signal(guard, SIGHUP);
-	while (live_count_events(guard, "ready", 0) == before)
-		live_pump(deadline, "it to be ready again");
-}
-
 static void expect_signal(struct live_process *guard, const struct live_cgroup *cgroup,
 			  const char *signal)
 {
@@ -219,7 +209,7 @@ Test(outlive, configuration_is_read_anew)
 	for (unsigned int i = 1; i <= 2 * live_repeat(); i++) {
 		say(&world, live_format("[guard victim]\ncgroup = *-victim\nsignal = %s\n",
 					signals[i % 2]));
-		reload(guard);
+		live_reload(guard);
 		live_check(kept(&world) == 1, "%u instances are kept", kept(&world));
 		expect_signal(guard, cgroup, signals[i % 2]);
 	}
@@ -251,7 +241,7 @@ Test(outlive, no_save_is_lost_to_a_reload)
 		struct live_process *victim =
 			live_victim(cgroup, "--rate", live_format("%u", 100 + 100 * (i % 8)));
 
-		reload(guard);
+		live_reload(guard);
 		expect_saved(victim, cgroup);
 		live_expect_text(live_event(guard, "verdict", victim->pid), "verdict", "saved");
 		live_expect_limit_back(cgroup, LIMIT);
@@ -302,7 +292,7 @@ static void expect_calm(struct storm *storm)
 	const struct world *world = &storm->world;
 	uint64_t deadline = live_deadline();
 
-	reload(storm->guard);
+	live_reload(storm->guard);
 	while (kept(world) != 1)
 		live_pump(deadline, "what others have left to be removed");
 	for (unsigned int i = 0; i < ARRAY_SIZE(storm->cgroups); i++)

@@ -143,3 +143,57 @@ Test(pressure, strangers_are_not_let_in)
 	*strrchr(address.sun_path, '/') = '\0';
 	live_check(access(address.sun_path, F_OK), "%s is left", address.sun_path);
 }
+
+/* --- the daemon's -------------------------------------------------------------------------- */
+
+static struct live_process *watcher(const struct live_cgroup *cgroup, const char *cache,
+				    const char *work)
+{
+	return live_start(cgroup, live_python(), live_workload("pressure.py"), cache, work);
+}
+
+static json_t *end_of(struct live_process *process)
+{
+	live_wait_exit(process);
+	live_check(live_exit_code(process) == 0, "it ended with %d", live_exit_code(process));
+	return done_of(process);
+}
+
+/* Each hears of its own limits, also of one above it; nobody of those of others. */
+Test(pressure, workloads_of_the_daemon_hear_of_their_own_limits)
+{
+	const char *path = live_format("%s/socket", live_path("watch"));
+	struct live_process *guard = live_daemon(live_format("pressure-socket = %s\n", path));
+	struct live_cgroup *pod = live_cgroup(NULL, "pod", 128 * MIB);
+	struct live_cgroup *inner = live_cgroup(pod, "inner", 0);
+	struct live_process *one, *other;
+
+	setenv("MEMORY_PRESSURE_WATCH", path, 1);
+	other = watcher(live_cgroup(NULL, "other", 512 * MIB), CACHE, "200");
+	one = watcher(inner, CACHE, WORK);
+	live_expect_int(end_of(one), "dropped", strtol(CACHE, NULL, 10));
+	live_expect_int(end_of(other), "told", 0);
+	live_check(!live_count_events(guard, "trip", 0), "somebody was told to stop");
+	live_check(!live_count_events(guard, "warn", 0), "warnings are for whoever asked for them");
+	live_stop(guard);
+	live_check(access(path, F_OK) != 0, "the socket is left");
+}
+
+Test(pressure, who_watches_stays_connected_over_a_reload)
+{
+	const char *path = live_format("%s/socket", live_path("watch"));
+	struct live_process *guard = live_daemon(live_format("pressure-socket = %s\n", path));
+	struct live_cgroup *pod = live_cgroup(NULL, "pod", 128 * MIB);
+	struct live_process *one;
+
+	setenv("MEMORY_PRESSURE_WATCH", path, 1);
+	one = live_spawn_argv(&(const struct live_spawn){.cgroup = pod, .wants_stdin = true},
+			      (const char *const[]){live_python(), live_workload("pressure.py"),
+						    CACHE, WORK, "stdin", NULL});
+	live_wait_output(one, 0, "watching\n");
+	live_reload(guard);
+	live_release(one);
+	live_expect_int(end_of(one), "dropped", strtol(CACHE, NULL, 10));
+	live_check(!live_count_events(guard, "trip", 0), "somebody was told to stop");
+	live_stop(guard);
+}

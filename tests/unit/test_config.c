@@ -322,7 +322,7 @@ Test(config, each_mistake_has_its_place_and_what_to_give_instead)
 						"of users, as id -u prints them\n"},
 		{"[gaurd a]\ncgroup = /a\n", "a.conf:2: [gaurd a] cgroup '/a': there is no such "
 					     "section: give [defaults], [guard "
-					     "NAME], [lending], [reports] or [history]\n"},
+					     "NAME], [host], [lending], [reports] or [history]\n"},
 		{"[defaults]\nwebhok = https://host/token\n",
 		 "a.conf:2: [defaults] webhok: there is no such key; the nearest is webhook\n"},
 		{"[reports]\nkeeps = 9\n",
@@ -381,7 +381,91 @@ Test(config, no_more_guards_than_there_can_be_policies)
 	finish();
 	cr_expect_eq(config_guards(config), CONFIG_GUARDS_MAX + 1);
 	cr_expect_str_eq(complaints,
-			 "a.conf:2: [guard g63]: there are too many guards: 63 may be\n");
+			 "a.conf:2: [guard g62]: there are too many guards: 62 may be\n");
+}
+
+Test(config, where_memory_is_watched_there_is_a_level_unless_one_is_given)
+{
+	add("a.conf", "[defaults]\npressure-socket = /run/x\n"
+		      "[guard a]\ncgroup = /a\nwarn = 60%\n[guard b]\ncgroup = /b\nwarn = off\n"
+		      "[guard c]\ncgroup = /c\n");
+	finish();
+	cr_expect_str_empty(complaints);
+	cr_expect_eq(guard_of("/a")->policy.warn_permyriad, 6000);
+	cr_expect(!guard_of("/a")->policy.warn_is_default);
+	cr_expect_eq(guard_of("/b")->policy.warn_permyriad, 0);
+	cr_expect_eq(guard_of("/c")->policy.warn_permyriad, 8000);
+	cr_expect(guard_of("/c")->policy.warn_is_default);
+	cr_expect_eq(guard_of("/d")->policy.warn_permyriad, 8000);
+}
+
+Test(config, the_machines_memory_is_guarded_where_anything_is_said_of_it)
+{
+	const struct config_guard *host;
+
+	add("a.conf", "[defaults]\nforecast = 1s\n[host]\nreserve = 256M\nprefer = cc1 java*\n");
+	add("b.conf", "[guard web]\ncgroup = /web\n");
+	finish();
+	cr_expect_str_empty(complaints);
+	cr_assert_eq(config_host(config), config_guards(config));
+	host = config_guard(config, config_host(config));
+	cr_expect_str_eq(host->name, "host");
+	cr_expect_eq(host->policy.reserve_bytes, 256 << 20);
+	cr_expect_eq(host->policy.forecast_ns, 1000000000);
+	cr_expect_eq(host->policy.airbag, AIRBAG_OFF);
+	cr_expect_str_eq(config_host_prefers(config), "cc1 java*");
+	cr_expect_null(config_host_avoids(config));
+	cr_expect_str_eq(name_of("/"), "none");
+	cr_expect_eq(config_guard(config, 0)->policy.reserve_bytes, 0);
+}
+
+Test(config, the_machines_memory_is_left_alone_unless_anything_is_said_of_it)
+{
+	add("a.conf", "[defaults]\nforecast = 1s\n");
+	finish();
+	cr_expect_eq(config_host(config), 0);
+	config_free(config);
+	make();
+	add("a.conf", "[host]\nreserve = 256M\n");
+	add("b.conf", "[host]\nenabled = no\n");
+	finish();
+	cr_expect_str_empty(complaints);
+	cr_expect_eq(config_host(config), 0);
+}
+
+Test(config, what_is_said_of_the_machines_memory_is_checked)
+{
+	static const struct {
+		const char *line, *wrong;
+	} cases[] = {
+		{"signal = INT", "signal 'INT': it is of guards: the machine's memory is not lent, "
+				 "and who is signalled, and how, is for [defaults] and [guard "
+				 "NAME] to say"},
+		{"airbag = auto", "airbag 'auto': it is of guards: the machine's memory is not "
+				  "lent, and who is signalled, and how, is for [defaults] and "
+				  "[guard NAME] to say"},
+		{"report-dir = /x",
+		 "report-dir '/x': it is of the whole daemon: give it in [defaults]"},
+		{"priority = 1", "priority '1': it is of one guard: give it in [guard NAME]"},
+		{"preferr = a", "preferr 'a': there is no such key; the nearest is prefer"},
+		{"avoid = a*b", "avoid 'a*b': give names of commands of up to 15 characters, as in "
+				"/proc/PID/comm, or beginnings such as java*"},
+		{"avoid = sixteen-letters-", "avoid 'sixteen-letters-': give names of commands of "
+					     "up to 15 characters, as in /proc/PID/comm, or "
+					     "beginnings such as java*"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[128], wanted[512];
+
+		config_free(config);
+		make();
+		snprintf(text, sizeof(text), "[host]\n%s\n", cases[i].line);
+		snprintf(wanted, sizeof(wanted), "a.conf:2: [host] %s\n", cases[i].wrong);
+		add("a.conf", text);
+		finish();
+		cr_expect_str_eq(complaints, wanted);
+	}
 }
 
 Test(config, what_others_wrote_is_shown_as_one_line)

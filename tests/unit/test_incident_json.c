@@ -107,7 +107,7 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"handled\",\"signalled\":1},"
 		"\"memory\":{\"need_bytes\":241172480,\"usage_bytes\":251658240,"
 		"\"reclaimable_bytes\":10485760,\"swap_room_bytes\":0,\"limit_bytes\":268435456,"
-		"\"limit_cgroup\":\"/docker\",\"headroom_bytes\":-4096,"
+		"\"limit_cgroup\":\"/docker\",\"limit_kind\":\"memory\",\"headroom_bytes\":-4096,"
 		"\"reserve_bytes\":26214400,\"rate_bytes_per_s\":851443712,\"forecast_ms\":80.5,"
 		"\"rss_bytes\":{\"file\":1,\"anon\":2,\"swap\":3,\"shmem\":4},"
 		"\"peak_need_bytes\":270532608,\"least_headroom_bytes\":-8192},"
@@ -150,7 +150,8 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"cmdline\":null,\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"
 		"\"unit\":null,\"user_unit\":null,\"disposition\":\"unknown\",\"signalled\":0},"
 		"\"memory\":{\"need_bytes\":0,\"usage_bytes\":0,\"reclaimable_bytes\":0,"
-		"\"swap_room_bytes\":0,\"limit_bytes\":null,\"limit_cgroup\":null,"
+		"\"swap_room_bytes\":0,\"limit_bytes\":null,\"limit_cgroup\":null,\"limit_kind\":"
+		"\"memory\","
 		"\"headroom_bytes\":0,\"reserve_bytes\":0,\"rate_bytes_per_s\":null,"
 		"\"forecast_ms\":null,\"rss_bytes\":null,\"peak_need_bytes\":null,"
 		"\"least_headroom_bytes\":null},"
@@ -226,7 +227,8 @@ Test(incident_json, of_a_trip_whose_record_was_lost_memory_and_action_are_null)
 		strstr(text,
 		       "\"memory\":{\"need_bytes\":null,\"usage_bytes\":null,"
 		       "\"reclaimable_bytes\":null,\"swap_room_bytes\":null,"
-		       "\"limit_bytes\":1048576,\"limit_cgroup\":null,\"headroom_bytes\":null,"
+		       "\"limit_bytes\":1048576,\"limit_cgroup\":null,\"limit_kind\":null,"
+		       "\"headroom_bytes\":null,"
 		       "\"reserve_bytes\":null,\"rate_bytes_per_s\":null,\"forecast_ms\":null,"
 		       "\"rss_bytes\":null,\"peak_need_bytes\":null,"
 		       "\"least_headroom_bytes\":null},\"faults\":null,"),

@@ -27,7 +27,10 @@ static void begin(struct scene *scene)
 
 	cr_assert_eq(pressure_socket_open(directories, &scene->socket), 0);
 	uv_loop_init(&scene->loop);
-	cr_assert_eq(pressure_new(&scene->pressure, &scene->loop, scene->socket.fd), 0);
+	cr_assert_eq(pressure_new(&scene->pressure,
+				  &(const struct pressure_config){.loop = &scene->loop,
+								  .fd = scene->socket.fd}),
+		     0);
 }
 
 static void end(struct scene *scene)
@@ -75,17 +78,17 @@ Test(pressure, each_who_watches_gets_one_byte_for_each_word)
 	other = join(&scene);
 	go_round(&scene);
 	cr_expect_eq(hear(one), 0);
-	pressure_tell(scene.pressure);
+	pressure_tell(scene.pressure, "/some/cgroup");
 	cr_expect_eq(hear(one), 1);
-	pressure_tell(scene.pressure);
+	pressure_tell(scene.pressure, "/some/cgroup");
 	cr_expect_eq(hear(one), 1);
 	cr_expect_eq(hear(other), 2);
 	close(one);
 	go_round(&scene);
-	pressure_tell(scene.pressure);
+	pressure_tell(scene.pressure, "/some/cgroup");
 	cr_expect_eq(hear(other), 1);
 	close(other);
-	pressure_tell(scene.pressure); /* to one who is gone, before that is seen */
+	pressure_tell(scene.pressure, "/some/cgroup"); /* to one who is gone, before that is seen */
 	go_round(&scene);
 	end(&scene);
 }
@@ -101,7 +104,7 @@ Test(pressure, who_never_reads_is_not_waited_for)
 	other = join(&scene);
 	go_round(&scene);
 	for (int i = 0; i < 100000; i++) {
-		pressure_tell(scene.pressure);
+		pressure_tell(scene.pressure, "/some/cgroup");
 		heard += hear(other);
 	}
 	cr_expect_eq(heard, 100000);
@@ -121,7 +124,7 @@ Test(pressure, what_they_write_is_discarded_within_a_bound)
 	fd = join(&scene);
 	cr_assert_eq(send(fd, "some 200000 1000000", 19, MSG_NOSIGNAL), 19);
 	go_round(&scene);
-	pressure_tell(scene.pressure);
+	pressure_tell(scene.pressure, "/some/cgroup");
 	cr_expect_eq(hear(fd), 1);
 	cr_assert_gt(send(fd, text, sizeof(text), MSG_NOSIGNAL), 0);
 	go_round(&scene);
@@ -142,7 +145,7 @@ Test(pressure, of_too_many_the_last_are_not_let_in)
 		uv_run(&scene.loop, UV_RUN_NOWAIT);
 	}
 	go_round(&scene);
-	pressure_tell(scene.pressure);
+	pressure_tell(scene.pressure, "/some/cgroup");
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		let_in += hear(fds[i]) == 1;
 	cr_expect_eq(let_in, 256);

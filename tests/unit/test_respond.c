@@ -267,6 +267,15 @@ Test(respond, all_are_signalled_and_one_result_ends_them)
 	cr_expect_eq(world.results[2].trip_id, TRIP);
 }
 
+Test(respond, all_may_be_asked_for_whatever_the_policy_says)
+{
+	struct apo_request asked = world_request(PLAIN);
+
+	asked.flags |= APO_REQUEST_ALL;
+	world_expect("", &asked,
+		     "each of 70\n" ONE_OF_ALL(100) ONE_OF_ALL(200) ONE_OF_ALL(300) NOBODY);
+}
+
 Test(respond, of_all_a_warning_is_for_those_who_handle_it)
 {
 	struct apo_request warn = world_warning(TO_ALL);
@@ -474,6 +483,10 @@ Test(respond, a_grower_that_the_kernel_side_signalled_has_the_grace_of_its_polic
 	cr_expect_eq(world.grace.swap_bytes, 3 * PAGE);
 	cr_expect_eq(world.grace.ample_bytes, 2 * PAGE);
 	cr_expect_eq(world.grace.process.start_boottime_ns, GROWER + 1);
+	cr_expect(!world.grace.is_host);
+	trip.flags |= APO_REQUEST_HOST;
+	world_expect("of the machine", &trip, GROWER_IS_HELD "grant 100 3s\n");
+	cr_expect(world.grace.is_host);
 }
 
 Test(respond, so_has_whoever_was_signalled_in_its_place)

@@ -44,7 +44,8 @@ Test(status_json, ready_of_a_guard)
 			 ",\"mode\":\"cgroup\",\"pid\":42,\"version\":\"0.1.0\","
 			 "\"guard\":{\"cgroup\":\"/a\\nb\",\"cgroup_id\":77,"
 			 "\"limit_bytes\":268435456,\"limit_cgroup\":\"/a\",\"lends\":true,"
-			 "\"reserve_bytes\":26214400},\"triggers\":[\"growth\",\"reclaim\"],"
+			 "\"reserve_bytes\":26214400},\"host\":false,"
+			 "\"triggers\":[\"growth\",\"reclaim\"],"
 			 "\"self\":{\"memory_locked\":true,\"realtime\":true,"
 			 "\"descriptors_max\":65536,\"limits_max\":4096}}\n",
 			 "%s", text);
@@ -56,6 +57,7 @@ Test(status_json, ready_of_all_and_of_run)
 			      .mode = "all",
 			      .pid = 42,
 			      .version = "0.1.0",
+			      .guards_host = true,
 			      .triggers = {1, {"tick"}},
 			      .child = 43};
 	_cleanup_free_ char *text = json_line(ready_json(&ready));
@@ -63,7 +65,7 @@ Test(status_json, ready_of_all_and_of_run)
 	cr_expect_str_eq(text,
 			 "{\"event\":\"ready\",\"schema\":1," TIME
 			 ",\"mode\":\"all\",\"pid\":42,\"version\":\"0.1.0\",\"guard\":null,"
-			 "\"triggers\":[\"tick\"],\"self\":{\"memory_locked\":false,"
+			 "\"host\":true,\"triggers\":[\"tick\"],\"self\":{\"memory_locked\":false,"
 			 "\"realtime\":false,\"descriptors_max\":0,\"limits_max\":0},"
 			 "\"child\":43}\n",
 			 "%s", text);
@@ -83,20 +85,23 @@ Test(status_json, ready_in_words)
 	ready.limit_bytes = APO_UNLIMITED;
 	cr_expect_eq(ready_text(file, &ready), 0);
 	ready.has_guard = false;
+	ready.guards_host = true;
 	ready.self.is_locked = ready.self.is_realtime = false;
 	ready.triggers = (struct trigger_names){3, {"growth", "tick", "reclaim"}};
 	cr_expect_eq(ready_text(file, &ready), 0);
 	fclose(file);
-	cr_expect_str_eq(text,
-			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, raised when it "
-			 "is nearly reached; triggers: growth reclaim\n"
-			 "12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, reserve 25.0 "
-			 "MiB; triggers: growth reclaim\n"
-			 "12:00:00.000Z ready    guarding /a\\nb: limit unlimited, reserve 25.0 "
-			 "MiB; triggers: growth reclaim\n"
-			 "12:00:00.000Z ready    guarding every limited cgroup; triggers: growth "
-			 "tick reclaim; memory not locked; responder not in real time\n",
-			 "%s", text);
+	cr_expect_str_eq(
+		text,
+		"12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, raised when it "
+		"is nearly reached; triggers: growth reclaim\n"
+		"12:00:00.000Z ready    guarding /a\\nb: limit 256.0 MiB, reserve 25.0 "
+		"MiB; triggers: growth reclaim\n"
+		"12:00:00.000Z ready    guarding /a\\nb: limit unlimited, reserve 25.0 "
+		"MiB; triggers: growth reclaim\n"
+		"12:00:00.000Z ready    guarding every limited cgroup and the machine's own "
+		"memory; triggers: growth "
+		"tick reclaim; memory not locked; responder not in real time\n",
+		"%s", text);
 }
 
 static struct status_limit limits[] = {

@@ -160,6 +160,24 @@ Test(verdict, sigkill_without_oom_kill_is_somebody_elses)
 	expect(i, VERDICT_TOO_LATE, "ended in a way not known, perhaps by the kernel's OOM killer");
 }
 
+Test(verdict, what_systemd_oomd_kills_in_the_end_was_told_too_late)
+{
+	struct incident i = ended_by(SIGKILL);
+
+	i.rule = APO_RULE_OOMD;
+	i.least_headroom_bytes = INT64_MAX; /* no limit is near: it goes by pressure */
+	expect(i, VERDICT_TOO_LATE,
+	       "killed by systemd-oomd during its shutdown: PrekillHookTimeoutSec= says how long "
+	       "it waits");
+	i.delivered_ns = 0;
+	expect(i, VERDICT_TOO_LATE,
+	       "killed by systemd-oomd, which waits PrekillHookTimeoutSec= for the shutdown");
+	i = exited(0);
+	i.rule = APO_RULE_OOMD;
+	i.least_headroom_bytes = INT64_MAX;
+	expect(i, VERDICT_SAVED, "shut down and exited with status 0");
+}
+
 Test(verdict, an_oom_mark_on_a_process_already_ending_does_not_undo_the_save)
 {
 	struct incident i = ended_by(SIGTERM);

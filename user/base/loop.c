@@ -21,6 +21,11 @@ uv_timer_t *loop_timer_new(uv_loop_t *loop, void *data)
 
 uv_poll_t *loop_poll_new(uv_loop_t *loop, int fd, uv_poll_cb callback, void *data)
 {
+	return loop_poll_new_of(loop, fd, UV_READABLE, callback, data);
+}
+
+uv_poll_t *loop_poll_new_of(uv_loop_t *loop, int fd, int events, uv_poll_cb callback, void *data)
+{
 	uv_poll_t *poll = calloc(1, sizeof(*poll));
 
 	if (!poll)
@@ -30,7 +35,7 @@ uv_poll_t *loop_poll_new(uv_loop_t *loop, int fd, uv_poll_cb callback, void *dat
 		return NULL;
 	}
 	poll->data = data;
-	if (uv_poll_start(poll, UV_READABLE, callback))
+	if (uv_poll_start(poll, events, callback))
 		return loop_poll_drop(poll);
 	return poll;
 }

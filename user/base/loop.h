@@ -17,6 +17,9 @@ uv_timer_t *loop_timer_new(uv_loop_t *loop, void *data);
  */
 uv_poll_t *loop_poll_new(uv_loop_t *loop, int fd, uv_poll_cb callback, void *data);
 
+/* The same for other events of uv_poll_start(). */
+uv_poll_t *loop_poll_new_of(uv_loop_t *loop, int fd, int events, uv_poll_cb callback, void *data);
+
 /* Take NULL. Return NULL. */
 uv_timer_t *loop_timer_drop(uv_timer_t *timer);
 uv_poll_t *loop_poll_drop(uv_poll_t *poll);

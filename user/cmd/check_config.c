@@ -42,8 +42,9 @@ int cmd_check_config(int argc, char **argv)
 									      mistakes)))
 				 ?: status;
 	if (!status)
-		log_info("the configuration is good: %zu guards, and what they are not for",
-			 config_guards(config) - 1);
+		log_info("the configuration is good: %zu guards, and what they are not for%s",
+			 config_guards(config) - 1,
+			 config_host(config) ? ", and the machine's own memory" : "");
 	config_free(config);
 	return status;
 }

@@ -153,7 +153,7 @@ int common_notifier(const struct options *options, bool as_root, config_complain
 	_cleanup_free_ char *line = NULL;
 	int r = 0;
 
-	*ret = (struct notifier_config){.uid = geteuid(), .gid = getegid(), .watch_fd = -1};
+	*ret = (struct notifier_config){.uid = geteuid(), .gid = getegid()};
 	if (!options->hook && !options->webhook)
 		return 0;
 	if (name)
@@ -265,5 +265,6 @@ void common_engine_config(const struct options *options, FILE *out, struct engin
 		.accounts = options->accounts,
 		.lend_max_bytes = options->lend_max_bytes,
 		.lend_max_permyriad = options->lend_max_permyriad,
+		.pressure = {.fd = -1},
 	};
 }

@@ -19,11 +19,14 @@
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/leftovers.h"
+#include "engine/manager.h"
 #include "engine/only_one.h"
+#include "engine/prekill.h"
 #include "sinks/history_db.h"
 #include "source/source.h"
 
 #define CONTROL_FD "APOPTOSIS_CONTROL_FD"
+#define WATCHERS "APOPTOSIS_WATCHERS"
 #define DELETED " (deleted)" /* the kernel's mark */
 
 struct daemon {
@@ -32,9 +35,12 @@ struct daemon {
 	gid_t control_group;
 	struct notifier_config notifier;
 	char **argv;	    /* with which it is started anew, */
-	char **environment; /* in this environment, with this one, */
+	char **environment; /* in this environment, with these variables of ours at its end: */
+	size_t own_variables;
 	char control_fd[40];
-	int inherited_fd;    /* the control socket; -1: none */
+	char *watchers;	  /* and this one */
+	int inherited_fd; /* the control socket; -1: none */
+	char *inherited_watchers;
 	char path[PATH_MAX]; /* from this file, which may be another by then */
 };
 
@@ -76,16 +82,20 @@ static int read_config(struct daemon *daemon, bool is_reload, char **ret_mistake
 
 /* --- reading the configuration anew -------------------------------------------------------- */
 
-/* For the next program. */
-static void name_control_fd(struct daemon *daemon, int fd)
+/* For the next program: the control socket, and who watches memory. */
+static void name_descriptors(struct daemon *daemon, int control_fd, const char *watchers)
 {
 	char **last = daemon->environment;
 
-	snprintf(daemon->control_fd, sizeof(daemon->control_fd), CONTROL_FD "=%d", fd);
-	while (last && *last && *last != daemon->control_fd)
-		last++;
-	if (last)
-		*last = daemon->control_fd;
+	snprintf(daemon->control_fd, sizeof(daemon->control_fd), CONTROL_FD "=%d", control_fd);
+	free(daemon->watchers);
+	if (!watchers || asprintf(&daemon->watchers, WATCHERS "=%s", watchers) < 0)
+		daemon->watchers = NULL;
+	if (!last)
+		return;
+	last += daemon->own_variables;
+	last[0] = daemon->control_fd;
+	last[1] = daemon->watchers;
 }
 
 /* That of the program before this one, in this process. -1: there is none. */
@@ -107,8 +117,9 @@ static int inherited_control_fd(void)
 static void reload(struct engine *engine, void *userdata)
 {
 	struct daemon *daemon = userdata;
-	_cleanup_free_ char *mistake = NULL;
+	_cleanup_free_ char *mistake = NULL, *watchers = NULL;
 	struct daemon next = {.options = daemon->options};
+	int control_fd;
 
 	if (read_config(&next, true, &mistake)) {
 		log_error("the configuration stays as it was");
@@ -117,7 +128,8 @@ static void reload(struct engine *engine, void *userdata)
 	}
 	config_free(next.config);
 	log_info("starting anew with the configuration of now");
-	name_control_fd(daemon, engine_leave(engine));
+	control_fd = engine_leave(engine, &watchers);
+	name_descriptors(daemon, control_fd, watchers);
 	execve(daemon->path, daemon->argv, daemon->environment);
 	execve("/proc/self/exe", daemon->argv, daemon->environment);
 	log_error("cannot start anew: %s", strerror(errno));
@@ -125,20 +137,22 @@ static void reload(struct engine *engine, void *userdata)
 }
 
 /*
- * Variables that are taken out of the environment stay in the copy, but for that of the control socket, which is
- * another one each time.
+ * Variables that are taken out of the environment stay in the copy, but for those of descriptors, which are others each
+ * time: there is room for them at its end.
  */
-static char **copy_environment(void)
+static char **copy_environment(size_t *ret_count)
 {
 	size_t count = 0;
 	char **copy;
 
 	unsetenv(CONTROL_FD);
+	unsetenv(WATCHERS);
 	while (environ[count])
 		count++;
-	copy = calloc(count + 2, sizeof(*copy));
+	copy = calloc(count + 3, sizeof(*copy));
 	if (copy)
 		memcpy(copy, environ, count * sizeof(*copy));
+	*ret_count = count;
 	return copy;
 }
 
@@ -152,7 +166,9 @@ static void remember_start(struct daemon *daemon, char **argv)
 		daemon->path[strlen(daemon->path) - strlen(DELETED)] = '\0';
 	daemon->argv = argv - 1; /* the program's name is before the command's */
 	daemon->inherited_fd = inherited_control_fd();
-	daemon->environment = copy_environment();
+	if (getenv(WATCHERS))
+		daemon->inherited_watchers = strdup(getenv(WATCHERS));
+	daemon->environment = copy_environment(&daemon->own_variables);
 }
 
 /* --- the command --------------------------------------------------------------------------- */
@@ -187,6 +203,17 @@ static const char *metrics_listen_of(const struct daemon *daemon)
 	return (is_told ? daemon->options : config_options(daemon->config))->metrics_listen;
 }
 
+/* Where it was not named there need not be any systemd. */
+static const char *oomd_dir_of(const struct daemon *daemon)
+{
+	bool is_told = daemon->options->oomd_hook || daemon->options->no_oomd_hook;
+	const struct options *options = is_told ? daemon->options : config_options(daemon->config);
+
+	if (options->oomd_hook || options->no_oomd_hook)
+		return options->oomd_hook;
+	return manager_systemctl() ? PREKILL_DIR_DEFAULT : NULL;
+}
+
 static int detach_all(const char *pin_dir)
 {
 	int r = leftovers_remove(pin_dir);
@@ -206,11 +233,32 @@ static int add(struct guards *guards, void *userdata)
 	return guards_add_config(guards, daemon->config);
 }
 
+static const char *pressure_socket_of(const struct daemon *daemon)
+{
+	bool is_told = daemon->options->pressure_socket || daemon->options->no_pressure_socket;
+
+	return (is_told ? daemon->options : config_options(daemon->config))->pressure_socket;
+}
+
+/* The guard is as good without. */
+static void open_pressure(const struct daemon *daemon, struct pressure_socket *socket)
+{
+	const char *path = pressure_socket_of(daemon);
+	int r = path ? pressure_socket_open_at(path, socket) : 0;
+
+	if (r)
+		log_warn("workloads will not hear when memory gets scarce: cannot make %s: %s, "
+			 "ignoring",
+			 path, strerror(-r));
+}
+
 static int run(struct daemon *daemon)
 {
+	struct pressure_socket watch = PRESSURE_SOCKET_NONE;
 	struct options configured = *config_options(daemon->config);
 	struct common_guard guard = {.add = add, .reload = reload, .userdata = daemon};
 	struct engine_config config;
+	int status;
 
 	configured.json |= daemon->options->json;
 	configured.verbosity = daemon->options->verbosity;
@@ -227,8 +275,17 @@ static int run(struct daemon *daemon)
 		.metrics_textfile = metrics_textfile_of(daemon),
 		.metrics_listen = metrics_listen_of(daemon),
 	};
+	config.oomd_dir = oomd_dir_of(daemon);
 	config.notifier = daemon->notifier;
-	return common_guard(&config, &guard);
+	open_pressure(daemon, &watch);
+	config.pressure = (struct pressure_config){
+		.fd = watch.fd,
+		.is_for_all = true,
+		.watchers = daemon->inherited_watchers,
+	};
+	status = common_guard(&config, &guard);
+	pressure_socket_close(&watch);
+	return status;
 }
 
 int cmd_daemon(int argc, char **argv)
@@ -247,5 +304,7 @@ int cmd_daemon(int argc, char **argv)
 		status = options.detach_all ? detach_all(pin_dir_of(&daemon)) : run(&daemon);
 	config_free(daemon.config);
 	free(daemon.environment);
+	free(daemon.watchers);
+	free(daemon.inherited_watchers);
 	return status;
 }

@@ -303,13 +303,11 @@ static bool may_fall_back(const struct options *options, int status)
 
 /* --- who can give memory back -------------------------------------------------------------- */
 
-#define WATCH_PERMYRIAD 8000 /* of the limit: a fifth is left to grow while caches are dropped */
-
 /*
  * Lets the command hear of warnings. Not if somebody else has said what it is to watch, /dev/null for nothing, or if
  * warnings are off. Where they were not asked for, others do not hear of them.
  */
-static void offer_watch(struct run *run, struct options *options, struct notifier_config *config)
+static void offer_watch(struct run *run, struct options *options, struct pressure_config *config)
 {
 	const char *const directories[] = {"/run", getenv("XDG_RUNTIME_DIR") ?: "/tmp", "/tmp",
 					   NULL};
@@ -326,11 +324,11 @@ static void offer_watch(struct run *run, struct options *options, struct notifie
 		return;
 	}
 	unsetenv(PRESSURE_WRITE);
-	config->watch_fd = run->watch.fd;
+	config->fd = run->watch.fd;
 	if (options->warn_given)
 		return;
-	config->only_watchers = policy->warn_is_default = true;
-	policy->warn_permyriad = WATCH_PERMYRIAD;
+	policy->warn_is_default = true;
+	policy->warn_permyriad = PRESSURE_PERMYRIAD;
 }
 
 /* There is nobody to tell any more, or nobody was to be had who would. */
@@ -359,7 +357,7 @@ int cmd_run(int argc, char **argv)
 		return EXIT_USAGE;
 	config.mode = "run";
 	config.is_wrapper = true;
-	offer_watch(&run, &options, &config.notifier);
+	offer_watch(&run, &options, &config.pressure);
 	status = engine_new(&run.engine, &config);
 	if (!status) {
 		status = guard_and_run(&run);

@@ -13,36 +13,21 @@
 #include "core/config_keys.h"
 #include "core/container_id.h"
 #include "core/ini_file.h"
+#include "core/sections.h"
 #include "core/unit.h"
 
 #define BLANKS " \t"
 #define CONFIG_LINE_MAX 256 /* of the parser's, with its NUL: longer than it takes */
 #define DEFAULTS "defaults"
 #define GUARD "guard "
-
-/* As it was written. */
-struct value {
-	const char *key;
-	char *text;
-	const char *file; /* the config's */
-	unsigned int line;
-};
-
-struct section {
-	char *title; /* "defaults", "guard web" */
-	struct value *values;
-	size_t count;
-	struct value place; /* where it was named last, for what is wrong with all of it */
-};
+#define HOST "host"
 
 struct config {
-	char **files;
-	size_t file_count;
-	struct section *sections;
-	size_t count;
+	struct sections sections;
 	struct config_guard *guards;
 	const struct section **guard_sections; /* by guard */
 	size_t guard_count;
+	bool has_host; /* its guard is behind these */
 	struct options options;
 	size_t mistakes;
 	config_look_fn look; /* NULL: nobody knows of workloads */
@@ -61,75 +46,11 @@ struct config *config_free(struct config *config)
 {
 	if (!config)
 		return NULL;
-	for (size_t i = 0; i < config->count; i++) {
-		for (size_t j = 0; j < config->sections[i].count; j++)
-			free(config->sections[i].values[j].text);
-		free(config->sections[i].values);
-		free(config->sections[i].title);
-	}
-	for (size_t i = 0; i < config->file_count; i++)
-		free(config->files[i]);
-	free(config->files);
-	free(config->sections);
+	sections_clear(&config->sections);
 	free(config->guards);
 	free(config->guard_sections);
 	free(config);
 	return NULL;
-}
-
-static const struct value *find_value(const struct section *section, const char *key)
-{
-	for (size_t i = 0; section && i < section->count; i++)
-		if (!strcmp(section->values[i].key, key))
-			return &section->values[i];
-	return NULL;
-}
-
-static struct section *find_section(const struct config *config, const char *title)
-{
-	for (size_t i = 0; i < config->count; i++)
-		if (!strcmp(config->sections[i].title, title))
-			return &config->sections[i];
-	return NULL;
-}
-
-/* Its section, made if it was not named before; NULL: no memory. */
-static struct section *section_of(struct config *config, const char *title)
-{
-	struct section *found = find_section(config, title), *more;
-	char *copy;
-
-	if (found)
-		return found;
-	more = reallocarray(config->sections, config->count + 1, sizeof(*more));
-	if (!more)
-		return NULL;
-	config->sections = more;
-	copy = strdup(title);
-	if (!copy)
-		return NULL;
-	more[config->count] = (struct section){.title = copy};
-	return &more[config->count++];
-}
-
-/* Takes the text, also when it fails. */
-static int put_value(struct section *section, const struct value *value)
-{
-	struct value *found = (struct value *)find_value(section, value->key), *more;
-
-	if (found) {
-		free(found->text);
-		*found = *value;
-		return 0;
-	}
-	more = reallocarray(section->values, section->count + 1, sizeof(*more));
-	if (!more) {
-		free(value->text);
-		return -ENOMEM;
-	}
-	section->values = more;
-	more[section->count++] = *value;
-	return 0;
 }
 
 /* --- files --------------------------------------------------------------------------------- */
@@ -165,11 +86,11 @@ static const char *wrong_with_title(const char *title)
 	const char *name = title + strlen(GUARD);
 	size_t length;
 
-	if (!strcmp(title, DEFAULTS) || config_is_topic(title))
+	if (!strcmp(title, DEFAULTS) || !strcmp(title, HOST) || config_is_topic(title))
 		return NULL;
 	if (!text_starts_with(title, GUARD))
 		return *title ? "there is no such section: give [defaults], [guard NAME], "
-				"[lending], [reports] or [history]"
+				"[host], [lending], [reports] or [history]"
 			      : "it is in no section: begin with [defaults] or [guard NAME]";
 	length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 	return length && !name[length] && length < CONFIG_NAME_LEN
@@ -193,28 +114,34 @@ static bool find_in_topic(const char **title, const char **key, char **ret_error
 	return true;
 }
 
+static enum config_section kind_of(const char *title)
+{
+	return !strcmp(title, DEFAULTS) ? CONFIG_OF_DEFAULTS
+	       : !strcmp(title, HOST)	? CONFIG_OF_HOST
+					: CONFIG_OF_GUARD;
+}
+
 static void on_key(const struct ini_key *at, void *userdata)
 {
 	struct reader *reader = userdata;
-	struct value value = {.file = reader->file, .line = at->line};
+	struct section_value value = {.file = reader->file, .line = at->line};
 	const char *title = at->section, *key = at->key, *wrong = wrong_with_title(title);
 	_cleanup_free_ char *error = NULL;
 	struct section *section;
 
-	if (!wrong &&
-	    ((config_is_topic(title) && !find_in_topic(&title, &key, &error)) ||
-	     config_check_key(strcmp(title, DEFAULTS) != 0, key, at->value, &value.key, &error)))
+	if (!wrong && ((config_is_topic(title) && !find_in_topic(&title, &key, &error)) ||
+		       config_check_key(kind_of(title), key, at->value, &value.key, &error)))
 		wrong = error ?: "out of memory";
 	if (wrong) {
 		complain(reader, reader->file, at, wrong);
 		return;
 	}
-	section = section_of(reader->config, title);
+	section = sections_of(&reader->config->sections, title);
 	value.text = section ? strdup(at->value) : NULL;
-	if (!value.text || put_value(section, &value))
+	if (!value.text || section_put(section, &value))
 		reader->no_memory = true;
 	else
-		section->place = (struct value){.file = value.file, .line = value.line};
+		section->place = (struct section_value){.file = value.file, .line = value.line};
 }
 
 static void on_mistake(unsigned int line, const char *wrong, void *userdata)
@@ -224,24 +151,12 @@ static void on_mistake(unsigned int line, const char *wrong, void *userdata)
 	complain(reader, reader->file, &(const struct ini_key){.line = line}, wrong);
 }
 
-static const char *keep_name(struct config *config, const char *file)
-{
-	char **more = reallocarray(config->files, config->file_count + 1, sizeof(*more));
-	char *copy = more ? strdup(file) : NULL;
-
-	if (more)
-		config->files = more;
-	if (copy)
-		config->files[config->file_count++] = copy;
-	return copy;
-}
-
 int config_add(struct config *config, const char *file, const char *text,
 	       config_complain_fn complain_fn, void *userdata)
 {
 	struct reader reader = {
 		.config = config,
-		.file = keep_name(config, file),
+		.file = sections_keep_file(&config->sections, file),
 		.complain = complain_fn,
 		.userdata = userdata,
 	};
@@ -271,7 +186,8 @@ static int apply(const struct section *section, struct options *options, char **
 	int r = 0;
 
 	for (size_t i = 0; !r && section && i < section->count; i++) {
-		const struct option_row *row = config_option(section->values[i].key, false);
+		const struct option_row *row =
+			config_option(section->values[i].key, CONFIG_OF_DEFAULTS);
 
 		if (row)
 			r = options_set_key(options, row, section->values[i].text, ret_error);
@@ -284,33 +200,35 @@ static int make_options(const struct config *config, const struct section *secti
 			struct options *ret, char **ret_error)
 {
 	return options_defaults(COMMAND_WATCH, ret, ret_error)
-		       ?: apply(find_section(config, DEFAULTS), ret, ret_error)
+		       ?: apply(sections_find(&config->sections, DEFAULTS), ret, ret_error)
 		       ?: apply(section, ret, ret_error)
 		       ?: policy_check(&ret->policy, true, ret_error);
 }
 
-static bool says_yes(const struct section *section, const char *key)
+/* Who watches memory hears of it where nobody has said at which level. */
+static void let_watchers_hear(struct options *options)
 {
-	const struct value *value = find_value(section, key);
-
-	return value && !strcmp(value->text, "yes");
+	if (!options->pressure_socket || options->warn_given)
+		return;
+	options->policy.warn_is_default = true;
+	options->policy.warn_permyriad = PRESSURE_PERMYRIAD;
 }
 
 static bool is_for_somebody(const struct section *section)
 {
 	for (size_t i = 0; i < CONFIG_MATCHES; i++)
-		if (find_value(section, config_matches[i]))
+		if (section_value(section, config_matches[i]))
 			return true;
-	return says_yes(section, "selectable");
+	return section_says_yes(section, "selectable");
 }
 
 /* Containers by id are in paths, and by name are not. */
 static unsigned int needs_look(const struct section *section)
 {
-	unsigned int parts = says_yes(section, "selectable") ? WORKLOAD_DECLARED : 0;
+	unsigned int parts = section_says_yes(section, "selectable") ? WORKLOAD_DECLARED : 0;
 
 	for (size_t i = CONFIG_CONTAINER; i < CONFIG_MATCHES; i++)
-		if (find_value(section, config_matches[i]))
+		if (section_value(section, config_matches[i]))
 			parts |= i < CONFIG_COMMAND ? WORKLOAD_DECLARED : WORKLOAD_PROCESS;
 	return parts;
 }
@@ -321,8 +239,8 @@ static const char *wrong_with_guard(const struct config *config, const struct se
 	if (!is_for_somebody(section))
 		return "it is for nobody: give cgroup, unit, slice, container, namespace, pod, "
 		       "label, command, uid or selectable";
-	_Static_assert(CONFIG_GUARDS_MAX == 63, "the text says so");
-	return config->guard_count == CONFIG_GUARDS_MAX ? "there are too many guards: 63 may be"
+	_Static_assert(CONFIG_GUARDS_MAX == 62, "the text says so");
+	return config->guard_count == CONFIG_GUARDS_MAX ? "there are too many guards: 62 may be"
 							: NULL;
 }
 
@@ -344,12 +262,13 @@ static void insert_guard(struct config *config, const struct config_guard *guard
 static void add_guard(struct reader *reader, const struct section *section)
 {
 	struct config *config = reader->config;
-	const struct section *said = section ?: find_section(config, DEFAULTS);
-	const struct value *priority = find_value(section, "priority");
+	const struct section *said = section ?: sections_find(&config->sections, DEFAULTS);
+	const struct section_value *priority = section_value(section, "priority");
 	struct config_guard guard = {
 		.name = section ? section->title + strlen(GUARD) : NULL,
-		.is_enabled = !find_value(section, "enabled") || says_yes(section, "enabled"),
-		.is_selectable = says_yes(section, "selectable"),
+		.is_enabled = !section_value(section, "enabled") ||
+			      section_says_yes(section, "enabled"),
+		.is_selectable = section_says_yes(section, "selectable"),
 	};
 	const char *wrong = section ? wrong_with_guard(config, section) : NULL;
 	_cleanup_free_ char *error = NULL;
@@ -363,6 +282,7 @@ static void add_guard(struct reader *reader, const struct section *section)
 			 wrong);
 	if (priority)
 		config_priority(priority->text, &guard.priority);
+	let_watchers_hear(&options);
 	guard.policy = options.policy;
 	if (!section)
 		config->options = options;
@@ -371,41 +291,55 @@ static void add_guard(struct reader *reader, const struct section *section)
 	config->needs_look |= needs_look(section);
 }
 
+/* After all others, and not counted among them. */
+static void add_host(struct reader *reader, const struct section *section)
+{
+	struct config *config = reader->config;
+	_cleanup_free_ char *error = NULL;
+	struct options options = {};
+
+	if (section_value(section, "enabled") && !section_says_yes(section, "enabled"))
+		return;
+	if (make_options(config, section, &options, &error)) {
+		complain(reader, section->place.file,
+			 &(const struct ini_key){.line = section->place.line,
+						 .section = section->title},
+			 error ?: "out of memory");
+		return;
+	}
+	options.policy.airbag = AIRBAG_OFF; /* there is nothing to raise */
+	options.policy.brake = false;
+	config->guards[config->guard_count] = (struct config_guard){
+		.name = section->title,
+		.policy = options.policy,
+		.is_enabled = true,
+	};
+	config->guard_sections[config->guard_count] = section;
+	config->has_host = true;
+}
+
 int config_finish(struct config *config, config_complain_fn complain_fn, void *userdata)
 {
 	struct reader reader = {.config = config, .complain = complain_fn, .userdata = userdata};
+	const struct section *host = sections_find(&config->sections, HOST);
 
-	config->guards = calloc(config->count + 1, sizeof(*config->guards));
-	config->guard_sections = calloc(config->count + 1, sizeof(*config->guard_sections));
+	config->guards = calloc(config->sections.count + 2, sizeof(*config->guards));
+	config->guard_sections =
+		calloc(config->sections.count + 2, sizeof(*config->guard_sections));
 	if (!config->guards || !config->guard_sections)
 		return -ENOMEM;
-	for (size_t i = 0; i < config->count; i++)
-		if (strcmp(config->sections[i].title, DEFAULTS) != 0)
-			add_guard(&reader, &config->sections[i]);
+	for (size_t i = 0; i < config->sections.count; i++)
+		if (kind_of(config->sections.all[i].title) == CONFIG_OF_GUARD)
+			add_guard(&reader, &config->sections.all[i]);
 	add_guard(&reader, NULL);
+	if (host)
+		add_host(&reader, host);
 	return reader.no_memory ? -ENOMEM : 0;
-}
-
-/* FNV-1a, the NUL included. */
-static uint32_t mix(uint32_t hash, const char *text)
-{
-	do
-		hash = (hash ^ (unsigned char)*text) * 16777619U;
-	while (*text++);
-	return hash;
 }
 
 uint32_t config_fingerprint(const struct config *config)
 {
-	uint32_t hash = 2166136261U;
-
-	for (size_t i = 0; i < config->count; i++) {
-		hash = mix(hash, config->sections[i].title);
-		for (size_t j = 0; j < config->sections[i].count; j++)
-			hash = mix(mix(hash, config->sections[i].values[j].key),
-				   config->sections[i].values[j].text);
-	}
-	return hash ?: 1;
+	return sections_fingerprint(&config->sections);
 }
 
 const struct options *config_options(const struct config *config)
@@ -421,6 +355,29 @@ size_t config_guards(const struct config *config)
 const struct config_guard *config_guard(const struct config *config, size_t index)
 {
 	return &config->guards[index];
+}
+
+size_t config_host(const struct config *config)
+{
+	return config->has_host ? config->guard_count : 0;
+}
+
+static const char *host_value(const struct config *config, const char *key)
+{
+	const struct section_value *value =
+		section_value(sections_find(&config->sections, HOST), key);
+
+	return value ? value->text : NULL;
+}
+
+const char *config_host_prefers(const struct config *config)
+{
+	return host_value(config, "prefer");
+}
+
+const char *config_host_avoids(const struct config *config)
+{
+	return host_value(config, "avoid");
 }
 
 /* --- whose guard --------------------------------------------------------------------------- */
@@ -510,7 +467,7 @@ static bool is_for(const struct section *section, const struct subject *subject)
 	bool is_for_any = false;
 
 	for (size_t i = 0; i < CONFIG_MATCHES; i++) {
-		const struct value *globs = find_value(section, config_matches[i]);
+		const struct section_value *globs = section_value(section, config_matches[i]);
 
 		if (globs && !fits_subject(i, globs->text, subject))
 			return false;
@@ -581,19 +538,22 @@ struct config_value config_value(const struct config *config, size_t guard, size
 {
 	const struct option_row *row = config_policy_option(index);
 	const struct section *section = config->guard_sections[guard];
-	const struct value *value = find_value(section, row->key);
+	const struct section_value *value = section_value(section, row->key);
+	bool applies = guard < config->guard_count || config_option(row->key, CONFIG_OF_HOST);
 
 	if (!value) {
-		section = find_section(config, DEFAULTS);
-		value = find_value(section, row->key);
+		section = sections_find(&config->sections, DEFAULTS);
+		value = section_value(section, row->key);
 	}
 	if (!value)
-		return (struct config_value){.key = row->key, .value = row->initial ?: "no"};
+		return (struct config_value){
+			.key = row->key, .value = row->initial ?: "no", .applies = applies};
 	return (struct config_value){
 		.key = row->key,
 		.value = value->text,
 		.file = value->file,
 		.line = value->line,
 		.section = section->title,
+		.applies = applies,
 	};
 }

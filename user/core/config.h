@@ -15,8 +15,8 @@
 #include "core/workload.h"
 
 #define CONFIG_NAME_LEN 64 /* of a guard, with its NUL */
-/* The rest of the policies that there can be is that of what no guard is for. */
-#define CONFIG_GUARDS_MAX (APO_MAX_POLICIES - 1)
+/* The rest of the policies that there can be: of what no guard is for, and of the machine's own memory. */
+#define CONFIG_GUARDS_MAX (APO_MAX_POLICIES - 2)
 
 struct config;
 
@@ -44,6 +44,14 @@ uint32_t config_fingerprint(const struct config *config);
 
 /* What the options say for the whole of the daemon. After config_finish(). */
 const struct options *config_options(const struct config *config);
+
+/*
+ * The index of the guard of the machine's own memory, which is behind all others and for no cgroup; 0: there is none.
+ */
+size_t config_host(const struct config *config);
+/* Whose growth counts ten times there, and whose a tenth: words, as of `prefer` and `avoid`; NULL: nobody's. */
+const char *config_host_prefers(const struct config *config);
+const char *config_host_avoids(const struct config *config);
 
 struct config_guard {
 	const char *name; /* NULL: what no guard is for */
@@ -87,6 +95,7 @@ struct config_value {
 	const char *file;  /* NULL: the default of the program */
 	unsigned int line;
 	const char *section; /* "defaults", or the guard's name */
+	bool applies;	     /* false: of that guard it says nothing */
 };
 
 /* The values of that guard, one for each key that a guard may have. */

@@ -8,6 +8,9 @@
 #include "base/text.h"
 #include "base/util.h"
 
+#define GUARD (1U << CONFIG_OF_GUARD)
+#define HOST (1U << CONFIG_OF_HOST)
+
 int config_priority(const char *value, int *ret)
 {
 	bool is_negative = *value == '-';
@@ -56,15 +59,36 @@ static int check_match(const char *match, const char *value, char **ret_error)
 
 _Static_assert(CONFIG_PRIORITY_MAX == 1000, "the range says so");
 
-/* Keys of a guard that are no options, nor globs that say for whom it is. */
+/* Words, each the name of a command, or the beginning of one and a star. */
+static int check_commands(const char *value)
+{
+	while (*value) {
+		size_t length = strcspn(value, " \t"), name = strcspn(value, " \t*?[");
+
+		if (name >= APO_COMM_LEN || !length ||
+		    (name < length && (value[name] != '*' || name + 1 < length)))
+			return -EINVAL;
+		value += length + strspn(value + length, " \t");
+	}
+	return 0;
+}
+
+#define A_COMMAND                                                                                \
+	"names of commands of up to 15 characters, as in /proc/PID/comm, or beginnings such as " \
+	"java*"
+
+/* Keys that are no options, nor globs that say for whom a guard is. */
 static const struct own_key {
 	const char *name;
+	unsigned int sections; /* bits */
 	int (*check)(const char *value);
 	const char *range;
 } own_keys[] = {
-	{"priority", check_priority, "a number from -1000 to 1000"},
-	{"enabled", check_yes_or_no, "yes or no"},
-	{"selectable", check_yes_or_no, "yes or no"},
+	{"priority", GUARD, check_priority, "a number from -1000 to 1000"},
+	{"enabled", GUARD | HOST, check_yes_or_no, "yes or no"},
+	{"selectable", GUARD, check_yes_or_no, "yes or no"},
+	{"prefer", HOST, check_commands, A_COMMAND},
+	{"avoid", HOST, check_commands, A_COMMAND},
 };
 
 static const struct topic {
@@ -104,9 +128,14 @@ const char *config_topic_guess(const char *section, const char *key)
 }
 
 /* What may be said in a section. */
-static bool takes_option(const struct option_row *row, bool is_guard)
+static bool takes_option(const struct option_row *row, enum config_section section)
 {
-	return row->key && (!is_guard || (row->commands & OPTION_OF_POLICY));
+	static const unsigned int needed[] = {
+		[CONFIG_OF_GUARD] = OPTION_OF_POLICY,
+		[CONFIG_OF_HOST] = OPTION_OF_HOST,
+	};
+
+	return row->key && (section == CONFIG_OF_DEFAULTS || (row->commands & needed[section]));
 }
 
 static const char *find_match(const char *key)
@@ -117,21 +146,21 @@ static const char *find_match(const char *key)
 	return NULL;
 }
 
-static const struct own_key *find_own(const char *key)
+static const struct own_key *find_own(const char *key, unsigned int sections)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(own_keys); i++)
-		if (!strcmp(key, own_keys[i].name))
+		if (own_keys[i].sections & sections && !strcmp(key, own_keys[i].name))
 			return &own_keys[i];
 	return NULL;
 }
 
-const struct option_row *config_option(const char *key, bool is_guard)
+const struct option_row *config_option(const char *key, enum config_section section)
 {
 	size_t count;
 	const struct option_row *rows = options_rows(&count);
 
 	for (size_t i = 0; i < count; i++)
-		if (takes_option(&rows[i], is_guard) && !strcmp(key, rows[i].key))
+		if (takes_option(&rows[i], section) && !strcmp(key, rows[i].key))
 			return &rows[i];
 	return NULL;
 }
@@ -142,42 +171,47 @@ const struct option_row *config_policy_option(size_t index)
 	const struct option_row *rows = options_rows(&count);
 
 	for (size_t i = 0; i < count; i++)
-		if (takes_option(&rows[i], true) && index-- == 0)
+		if (takes_option(&rows[i], CONFIG_OF_GUARD) && index-- == 0)
 			return &rows[i];
 	return NULL;
 }
 
-static const char *nearest_key(const char *key, bool is_guard)
+static const char *nearest_key(const char *key, enum config_section section)
 {
 	struct text_guess guess = {.word = key};
 	size_t count;
 	const struct option_row *rows = options_rows(&count);
 
 	for (size_t i = 0; i < count; i++)
-		if (takes_option(&rows[i], is_guard))
+		if (takes_option(&rows[i], section))
 			text_guess_offer(&guess, rows[i].key);
-	for (size_t i = 0; is_guard && i < CONFIG_MATCHES; i++)
+	for (size_t i = 0; section == CONFIG_OF_GUARD && i < CONFIG_MATCHES; i++)
 		text_guess_offer(&guess, config_matches[i]);
-	for (size_t i = 0; is_guard && i < ARRAY_SIZE(own_keys); i++)
-		text_guess_offer(&guess, own_keys[i].name);
+	for (size_t i = 0; i < ARRAY_SIZE(own_keys); i++)
+		if (own_keys[i].sections & 1U << section)
+			text_guess_offer(&guess, own_keys[i].name);
 	return guess.nearest;
 }
 
 bool config_is_secret(const char *key)
 {
-	const char *meant = nearest_key(key, false); /* itself, if it is one */
-	const struct option_row *row = meant ? config_option(meant, false) : NULL;
+	const char *meant = nearest_key(key, CONFIG_OF_DEFAULTS); /* itself, if it is one */
+	const struct option_row *row = meant ? config_option(meant, CONFIG_OF_DEFAULTS) : NULL;
 
 	return row && (row->commands & OPTION_SECRET);
 }
 
-static int refuse_key(const char *key, bool is_guard, char **ret_error)
+static int refuse_key(const char *key, enum config_section section, char **ret_error)
 {
-	const char *nearest = nearest_key(key, is_guard);
+	const char *nearest = nearest_key(key, section);
 
-	if (is_guard && config_option(key, false))
+	if (section == CONFIG_OF_HOST && (config_option(key, CONFIG_OF_GUARD) || find_match(key)))
+		return text_refuse(ret_error, "it is of guards: the machine's memory is not lent, "
+					      "and who is signalled, and how, is for [defaults] "
+					      "and [guard NAME] to say");
+	if (section != CONFIG_OF_DEFAULTS && config_option(key, CONFIG_OF_DEFAULTS))
 		return text_refuse(ret_error, "it is of the whole daemon: give it in [defaults]");
-	if (!is_guard && (find_match(key) || find_own(key)))
+	if (section != CONFIG_OF_GUARD && (find_match(key) || find_own(key, GUARD)))
 		return text_refuse(ret_error, "it is of one guard: give it in [guard NAME]");
 	return nearest ? text_refuse(ret_error, "there is no such key; the nearest is %s", nearest)
 		       : text_refuse(ret_error, "there is no such key");
@@ -191,15 +225,15 @@ static int check_option(const struct option_row *row, const char *value, char **
 		       ?: options_set_key(&scratch, row, value, ret_error);
 }
 
-int config_check_key(bool is_guard, const char *key, const char *value, const char **ret_key,
-		     char **ret_error)
+int config_check_key(enum config_section section, const char *key, const char *value,
+		     const char **ret_key, char **ret_error)
 {
-	const struct option_row *row = config_option(key, is_guard);
-	const struct own_key *own = is_guard ? find_own(key) : NULL;
-	const char *match = is_guard ? find_match(key) : NULL;
+	const struct option_row *row = config_option(key, section);
+	const struct own_key *own = find_own(key, 1U << section);
+	const char *match = section == CONFIG_OF_GUARD ? find_match(key) : NULL;
 
 	if (!row && !own && !match)
-		return refuse_key(key, is_guard, ret_error);
+		return refuse_key(key, section, ret_error);
 	if (!*value)
 		return text_refuse(ret_error, "the value is missing");
 	*ret_key = row ? row->key : own ? own->name : match;

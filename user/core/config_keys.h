@@ -37,18 +37,21 @@ const char *config_topic_key(const char *section, const char *key);
 /* The key of such a section that is like this one; NULL: none is. */
 const char *config_topic_guess(const char *section, const char *key);
 
+/* What is said in a section: all that the others say as well, of one guard, or of the machine's own memory. */
+enum config_section { CONFIG_OF_DEFAULTS, CONFIG_OF_GUARD, CONFIG_OF_HOST };
+
 /*
  * Whether a section takes that; the key as it is kept in *ret_key, static. 0; -EINVAL with what is wrong and what to
  * give, without the key, in *ret_error (freed by the caller); -ENOMEM.
  */
-int config_check_key(bool is_guard, const char *key, const char *value, const char **ret_key,
-		     char **ret_error);
+int config_check_key(enum config_section section, const char *key, const char *value,
+		     const char **ret_key, char **ret_error);
 
 /* Whether the value of a key, or of the one that it is most like, is a secret. */
 bool config_is_secret(const char *key);
 
 /* The option of a key that a section takes; NULL: it is none. */
-const struct option_row *config_option(const char *key, bool is_guard);
+const struct option_row *config_option(const char *key, enum config_section section);
 /* The index-th option that a guard may have; NULL: there are not so many. */
 const struct option_row *config_policy_option(size_t index);
 

@@ -80,6 +80,19 @@ const char *verdict_name(enum verdict verdict)
 	return "open";
 }
 
+const char *limit_kind_name(enum apo_limit_kind kind)
+{
+	switch (kind) {
+	case APO_LIMIT_BOTH:
+		return "memory+swap";
+	case APO_LIMIT_HOST:
+		return "machine";
+	case APO_LIMIT_MEMORY:
+		break;
+	}
+	return "memory";
+}
+
 bool incident_is_measured(const struct incident *incident)
 {
 	return !(incident->missing & INCIDENT_MISSING_TRIP);

@@ -100,6 +100,8 @@ struct incident {
 	uint32_t targets_signalled; /* more than 1 with target "all" */
 
 	char *limit_cgroup; /* path of the cgroup whose limit binds */
+	enum apo_limit_kind limit_kind;
+	bool is_unasked; /* a warning that nobody has asked for: it is for those who watch memory alone */
 	uint64_t limit_bytes, usage_bytes, reclaimable_bytes, need_bytes, swap_bytes;
 	uint64_t reserve_bytes;
 	int64_t headroom_bytes;
@@ -184,4 +186,6 @@ struct incident_process incident_process_copy(const struct incident_process *pro
 void incident_process_clear(struct incident_process *process);
 
 /* "saved", "ended", "too late", "needless", "ignored", "missed", "dry run", "open". Never NULL. */
+/* "memory", "memory+swap" or "machine". */
+const char *limit_kind_name(enum apo_limit_kind kind);
 const char *verdict_name(enum verdict verdict);

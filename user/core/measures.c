@@ -7,9 +7,6 @@
 #define MS NSEC_PER_MSEC
 #define S NSEC_PER_SEC
 
-_Static_assert(APO_RULE_RESERVE < MEASURES_RULES && APO_RULE_FORECAST < MEASURES_RULES,
-	       "the rules of trips come before that of warnings");
-
 /* A signal of the kernel side takes some 10 us, a handler of a runtime that polls up to 100 ms. */
 const struct histogram_bounds measures_latency_bounds = {
 	16,
@@ -36,7 +33,7 @@ static void add(struct histogram *histogram, const struct histogram_bounds *boun
 
 void measures_open(struct measures *measures, enum apo_rule rule)
 {
-	if (rule < MEASURES_RULES)
+	if (rule < APO_RULES && rule != APO_RULE_WARN)
 		measures->trips[rule]++;
 }
 

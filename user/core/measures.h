@@ -25,11 +25,10 @@ struct histogram {
 
 extern const struct histogram_bounds measures_latency_bounds, measures_shutdown_bounds;
 
-#define MEASURES_RULES APO_RULE_WARN /* those of trips, and 0: the record of the trip was lost */
-
 /* All zero at first. */
 struct measures {
-	uint64_t trips[MEASURES_RULES];
+	uint64_t trips
+		[APO_RULES]; /* by rule; 0: the record of the trip was lost. Warnings are none */
 	struct histogram latency;  /* from the line to the handler */
 	struct histogram shutdown; /* from the signal to the end */
 };

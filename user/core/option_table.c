@@ -13,6 +13,7 @@
 #define CONFIGURED \
 	(BIT(COMMAND_CHECK_CONFIG) | BIT(COMMAND_CONFIG) | BIT(COMMAND_DAEMON) | BIT(COMMAND_TRIP))
 #define POLICY OPTION_OF_POLICY
+#define HOST OPTION_OF_HOST
 
 static const struct option_row rows[] = {
 	{"--pid", 0, NULL, "PID", "the number of a running process", NULL, BIT(COMMAND_WATCH),
@@ -53,13 +54,14 @@ static const struct option_row rows[] = {
 	 "hold. Without systemd nothing is started.",
 	 option_set_then},
 	{"--reserve", 0, "reserve", "SIZE|PERCENT",
-	 "a size such as 64M, or a percent of the limit up to 100%", "10%", DECIDING | POLICY,
+	 "a size such as 64M, or a percent of the limit up to 100%", "10%",
+	 DECIDING | POLICY | HOST,
 	 "Where the limit is not raised (--airbag), act when less headroom than this is left below "
 	 "it. Page cache that the kernel can drop counts as headroom. The reserve is what the "
 	 "shutdown itself may use. Unless given, it is at most 64M.",
 	 option_set_reserve},
 	{"--forecast", 0, "forecast", "DURATION|off", "a duration such as 500ms, or off", "off",
-	 GUARDING | POLICY,
+	 GUARDING | POLICY | HOST,
 	 "Where the limit is not raised, act also when growth would reach it within this time and "
 	 "the level is already high.",
 	 option_set_forecast},
@@ -106,7 +108,7 @@ static const struct option_row rows[] = {
 	{"--warn", 0, "warn", "LEVEL[:SIGNAL|:auto]",
 	 "a percent of the limit below 100%, with a signal or auto if wanted, such as 80%:USR1, or "
 	 "off",
-	 "off", GUARDING | POLICY,
+	 "off", GUARDING | POLICY | HOST,
 	 "Report, and send the softer SIGNAL if one is named, at this percent of the limit, which "
 	 "must come before the reserve. With auto it is what the profile of the program says, such "
 	 "as INT to cancel a query of PostgreSQL, and nothing for programs without one.",
@@ -123,7 +125,7 @@ static const struct option_row rows[] = {
 	 "limits go. Unless given, it is four times the cgroups that there are at the start, and "
 	 "4096 at least.",
 	 option_set_accounts},
-	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING | POLICY | BIT(COMMAND_TRIP),
+	{"--dry-run", 0, "dry-run", NULL, NULL, NULL, GUARDING | POLICY | HOST | BIT(COMMAND_TRIP),
 	 "Decide and report, but send no signal and lend nothing.", option_set_dry_run},
 	{"--config", 'c', NULL, "FILE", "the path of a file", NULL, CONFIGURED,
 	 "Read this file, and no other. Unless told, apoptosis.conf of the first of "
@@ -195,6 +197,23 @@ static const struct option_row rows[] = {
 	 "system "
 	 "or on a port.",
 	 option_set_metrics_listen},
+	{"--oomd-hook", 0, "oomd-hook", "DIR|off", "the path of a directory, or off", NULL,
+	 BIT(COMMAND_DAEMON),
+	 "Where systemd-oomd, 260 and newer, looks for those whom it tells what it is about to "
+	 "kill, "
+	 "so that it is asked to stop before. Unless told, /run/systemd/oomd.prekill.hook where "
+	 "systemd runs.",
+	 option_set_oomd_hook},
+	{"--pressure-socket", 0, "pressure-socket", "PATH|off", "the path of a socket, or off",
+	 NULL, BIT(COMMAND_DAEMON),
+	 "Let workloads hear when a limit of theirs is nearly reached, so that they drop their "
+	 "caches "
+	 "before anybody has to stop: by systemd's protocol, whoever connects to this socket, "
+	 "which "
+	 "MEMORY_PRESSURE_WATCH in his environment names, gets a byte at the level of warn, which "
+	 "is "
+	 "then 80% unless given.",
+	 option_set_pressure_socket},
 	{"--hook", 0, "hook", "COMMAND|off", "a command for the shell, or off", "off", GUARDING,
 	 "Run this at events, with the facts in its environment and the event as JSON on its "
 	 "standard input. It has 10s, and nothing waits for it.",

@@ -8,8 +8,6 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
-#include "core/listen_address.h"
-#include "core/notify.h"
 #include "core/room.h"
 
 /* The least that holds the page tables and pages of a small program with libc. */
@@ -19,11 +17,6 @@
 #define REPORT_KEEP_MOST 1000000U
 #define REPORT_SIZE_LEAST_BYTES (1024ULL * 1024)
 #define HISTORY_ROWS_MOST 100000000U
-
-static bool is_off(const char *value)
-{
-	return strcmp(value, "off") == 0;
-}
 
 /* -EEXIST: what to guard was given already. */
 static int set_mode(struct options *o, enum guard_mode mode)
@@ -101,11 +94,11 @@ int option_set_require_protection(struct options *o, const char *value, const ch
 int option_set_exit_on_trip(struct options *o, const char *value, const char **ret_why)
 {
 	uint64_t code = 0;
-	int r = is_off(value) ? 0 : parse_u64(value, &code);
+	int r = option_is_off(value) ? 0 : parse_u64(value, &code);
 
 	if (!r && code > EXIT_STATUS_MAX)
 		r = -ERANGE;
-	if (!r && !code && !is_off(value)) {
+	if (!r && !code && !option_is_off(value)) {
 		*ret_why = "0 says that all is done";
 		r = -EINVAL;
 	}
@@ -154,11 +147,11 @@ int option_set_reserve(struct options *o, const char *value, const char **ret_wh
 static int set_duration_or_off(uint64_t *ns, const char *value, const char **ret_why)
 {
 	uint64_t parsed = 0;
-	int r = is_off(value) ? 0 : parse_duration(value, &parsed);
+	int r = option_is_off(value) ? 0 : parse_duration(value, &parsed);
 
 	if (r < 0)
 		return r;
-	if (parsed == 0 && !is_off(value)) {
+	if (parsed == 0 && !option_is_off(value)) {
 		*ret_why = "0 is no duration here";
 		return -EINVAL;
 	}
@@ -180,14 +173,14 @@ int option_set_brake(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
 	o->policy.brake = strcmp(value, "auto") == 0;
-	return o->policy.brake || is_off(value) ? 0 : -EINVAL;
+	return o->policy.brake || option_is_off(value) ? 0 : -EINVAL;
 }
 
 int option_set_airbag(struct options *o, const char *value, const char **ret_why)
 {
 	int r;
 
-	if (is_off(value)) {
+	if (option_is_off(value)) {
 		o->policy.airbag = AIRBAG_OFF;
 		return 0;
 	}
@@ -259,7 +252,7 @@ int option_set_warn(struct options *o, const char *value, const char **ret_why)
 	uint32_t permyriad = 0;
 	int signal = 0, r;
 
-	if (!is_off(value)) {
+	if (!option_is_off(value)) {
 		if (level_len >= sizeof(level))
 			return -EINVAL;
 		memcpy(level, value, level_len);
@@ -345,97 +338,6 @@ int option_set_history_rows(struct options *o, const char *value, const char **r
 {
 	(void)ret_why;
 	return set_count(&o->history_rows, HISTORY_ROWS_MOST, value);
-}
-
-/* A path, or off: then there is none. */
-static int set_path(const char **path, bool *is_none, const char *value)
-{
-	if (!*value)
-		return -EINVAL;
-	*is_none = is_off(value);
-	*path = *is_none ? NULL : value;
-	return 0;
-}
-
-static int set_whole_path(const char **path, bool *is_none, const char *value, const char **ret_why)
-{
-	if (*value && *value != '/' && !is_off(value)) {
-		*ret_why = "it is no whole path";
-		return -EINVAL;
-	}
-	return set_path(path, is_none, value);
-}
-
-int option_set_profiles(struct options *o, const char *value, const char **ret_why)
-{
-	(void)ret_why;
-	return set_path(&o->profiles, &o->no_profiles, value);
-}
-
-int option_set_report_dir(struct options *o, const char *value, const char **ret_why)
-{
-	(void)ret_why;
-	return set_path(&o->report_dir, &o->no_reports, value);
-}
-
-int option_set_history(struct options *o, const char *value, const char **ret_why)
-{
-	return set_whole_path(&o->history, &o->no_history, value, ret_why);
-}
-
-int option_set_metrics_textfile(struct options *o, const char *value, const char **ret_why)
-{
-	if (text_ends_with(value, "/")) {
-		*ret_why = "it is a directory";
-		return -EINVAL;
-	}
-	return set_whole_path(&o->metrics_textfile, &o->no_metrics_textfile, value, ret_why);
-}
-
-int option_set_metrics_listen(struct options *o, const char *value, const char **ret_why)
-{
-	struct listen_address address;
-
-	o->no_metrics_listen = is_off(value);
-	o->metrics_listen = o->no_metrics_listen ? NULL : value;
-	return o->no_metrics_listen ? 0 : listen_address_parse(value, &address, ret_why);
-}
-
-int option_set_hook(struct options *o, const char *value, const char **ret_why)
-{
-	(void)ret_why;
-	o->hook = is_off(value) ? NULL : value;
-	return *value ? 0 : -EINVAL;
-}
-
-/* The library that calls it says what is wrong with the rest. */
-static bool is_web_address(const char *value)
-{
-	size_t scheme = text_starts_with(value, "https://")  ? strlen("https://")
-			: text_starts_with(value, "http://") ? strlen("http://")
-							     : 0;
-
-	return scheme && value[scheme] && value[scheme] != '/' && !value[strcspn(value, " \t\r\n")];
-}
-
-int option_set_webhook(struct options *o, const char *value, const char **ret_why)
-{
-	(void)ret_why;
-	o->webhook = is_off(value) ? NULL : value;
-	return is_off(value) || is_web_address(value) ? 0 : -EINVAL;
-}
-
-int option_set_hook_events(struct options *o, const char *value, const char **ret_why)
-{
-	(void)ret_why;
-	return notify_events_parse(value, &o->hook_events);
-}
-
-int option_set_hook_user(struct options *o, const char *value, const char **ret_why)
-{
-	(void)ret_why;
-	o->hook_user = value;
-	return *value ? 0 : -EINVAL;
 }
 
 int option_set_since(struct options *o, const char *value, const char **ret_why)
@@ -537,18 +439,6 @@ int option_set_config(struct options *o, const char *value, const char **ret_why
 {
 	(void)ret_why;
 	o->config = value;
-	return *value ? 0 : -EINVAL;
-}
-
-int option_set_pin_dir(struct options *o, const char *value, const char **ret_why)
-{
-	return set_whole_path(&o->pin_dir, &o->no_pins, value, ret_why);
-}
-
-int option_set_control_group(struct options *o, const char *value, const char **ret_why)
-{
-	(void)ret_why;
-	o->control_group = is_off(value) ? NULL : value;
 	return *value ? 0 : -EINVAL;
 }
 

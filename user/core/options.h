@@ -87,6 +87,10 @@ struct options {
 	bool no_metrics_textfile;     /* --metrics-textfile off */
 	const char *metrics_listen;   /* an address; NULL: none */
 	bool no_metrics_listen;	      /* --metrics-listen off */
+	const char *oomd_hook;	      /* directory; NULL: the default one */
+	bool no_oomd_hook;	      /* --oomd-hook off */
+	const char *pressure_socket;  /* daemon; NULL: none */
+	bool no_pressure_socket;      /* --pressure-socket off */
 	uint64_t since_ns;	      /* history: no older rows; 0 = all */
 	const char *output;	      /* bugreport; NULL: a name with the time */
 	const char *shell;	      /* completion */

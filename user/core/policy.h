@@ -20,6 +20,9 @@
 
 #define PERMYRIAD 10000 /* 100 %, in the 1/10000 in which percents are kept */
 
+/* The warn level where only those who watch memory want one: a fifth is left to grow while caches are dropped. */
+#define PRESSURE_PERMYRIAD 8000
+
 /* The grace with a loan unless one is given: the limit must not stay raised for ever. */
 #define AIRBAG_GRACE_NS (10ULL * 1000 * 1000 * 1000)
 

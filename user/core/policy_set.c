@@ -124,6 +124,9 @@ static size_t closeness(const struct guard *guard, const struct policy_subject *
 	switch (guard->kind) {
 	case GUARD_ALL:
 		return 1;
+	case GUARD_HOST:
+		return !subject->pid && subject->cgroup && !strcmp(subject->cgroup, "/") ? SIZE_MAX
+											 : 0;
 	case GUARD_CGROUP:
 		return subject->cgroup && is_below(subject->cgroup, guard->cgroup, &length)
 			       ? 2 + length
@@ -158,7 +161,7 @@ const struct guard *policy_set_find(const struct policy_set *set,
 
 const char *policy_set_name(const struct guard *guard)
 {
-	return guard && guard->kind == GUARD_CONFIGURED
+	return guard && (guard->kind == GUARD_CONFIGURED || guard->kind == GUARD_HOST)
 		       ? config_guard(guard->config, guard->index)->name
 		       : NULL;
 }
@@ -182,6 +185,10 @@ char *policy_set_why(const struct guard *guard, const struct policy_subject *sub
 	case GUARD_CONFIGURED:
 		r = asprintf(&text, "[guard %s], which is for %s or a cgroup above it",
 			     config_guard(guard->config, guard->index)->name, what);
+		break;
+	case GUARD_HOST:
+		text = strdup("[host], which is for the machine's own memory");
+		r = text ? 0 : -1;
 		break;
 	case GUARD_PID:
 		r = asprintf(&text, "--pid %d, which comes before any cgroup", guard->pid);

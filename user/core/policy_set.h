@@ -33,6 +33,7 @@ enum guard_kind {
 	GUARD_CGROUP,	/* a cgroup and all below it */
 	GUARD_PID,	/* a process and the children it forks from now on */
 	GUARD_CHILDREN, /* the children that we fork from now on */
+	GUARD_HOST, /* the machine's own memory: a limit, that of the root cgroup, and nobody's policy */
 	GUARD_CONFIGURED, /* the cgroups that a guard of a configuration is for, and all below these */
 };
 

@@ -40,7 +40,8 @@ struct ready {
 	uint64_t cgroup_id;
 	uint64_t limit_bytes; /* APO_UNLIMITED = none */
 	const char *limit_cgroup;
-	bool lends; /* the limit is raised rather than the reserve kept */
+	bool lends;	  /* the limit is raised rather than the reserve kept */
+	bool guards_host; /* the machine's own memory, too */
 	uint64_t reserve_bytes;
 	struct trigger_names triggers; /* attached */
 	pid_t child;		       /* run: CMD; 0 = none */

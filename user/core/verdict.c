@@ -28,8 +28,9 @@ enum end {
 	END_RUNNING = 1 << 11,
 	END_LOST = 1 << 12,
 	END_HUNG = 1 << 13,
+	END_OOMD = 1 << 14, /* its SIGKILL, of which the trip was told in advance */
 	END_OWN = END_ZERO | END_CODE | END_SIGNAL | END_OTHER | END_LOST,
-	END_ANY = (1 << 14) - 1,
+	END_ANY = (1 << 15) - 1,
 };
 
 enum handler {
@@ -56,6 +57,12 @@ struct row {
 static const struct row rows[] = {
 	{SENT_ANY, END_GRACE, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
 	 "still running when the grace ended: ended by our SIGKILL"},
+
+	{SENT_ANY, END_OOMD, HANDLER_RAN, DANGER_ANY, VERDICT_TOO_LATE,
+	 "killed by systemd-oomd during its shutdown: PrekillHookTimeoutSec= says how long it "
+	 "waits"},
+	{SENT_ANY, END_OOMD, HANDLER_ANY, DANGER_ANY, VERDICT_TOO_LATE,
+	 "killed by systemd-oomd, which waits PrekillHookTimeoutSec= for the shutdown"},
 
 	{SENT_NONE, END_OOM, HANDLER_ANY, DANGER_ANY, VERDICT_IGNORED,
 	 "no process could make use of the signal; killed by the kernel's OOM killer"},
@@ -182,6 +189,8 @@ static enum end classify_exit(const struct incident *incident)
 	int signal = incident->exit.signal;
 
 	if (signal == SIGKILL) {
+		if (incident->rule == APO_RULE_OOMD)
+			return END_OOMD;
 		if (incident->killed_after_grace)
 			return END_GRACE;
 		if (incident->oom_victim || oom_kills_rose(incident))
@@ -242,7 +251,7 @@ static enum danger classify_danger(const struct incident *incident)
 {
 	int64_t least = incident->least_headroom_bytes;
 
-	if (!incident_is_measured(incident))
+	if (!incident_is_measured(incident) || incident->rule == APO_RULE_OOMD)
 		return DANGER_YES;
 	return least < 0 || (uint64_t)least < incident->reserve_bytes ? DANGER_YES : DANGER_NO;
 }

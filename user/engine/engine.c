@@ -23,6 +23,7 @@
 #include "engine/incidents.h"
 #include "engine/manager.h"
 #include "engine/overview.h"
+#include "engine/prekill.h"
 #include "engine/profile_files.h"
 #include "engine/self.h"
 #include "engine/views.h"
@@ -42,6 +43,7 @@ struct engine {
 	struct gaps *gaps;
 	struct overview overview;
 	struct views views;
+	struct prekill *prekill; /* NULL: systemd-oomd is not asked */
 	struct engine_events events;
 
 	uv_loop_t loop;
@@ -280,20 +282,6 @@ static void prepare_airbag(struct airbag *airbag, void *userdata)
 	}
 }
 
-/* UINT64_MAX: what the machine can spare. */
-static uint64_t lend_most_bytes(const struct engine *engine)
-{
-	const struct engine_config *config = &engine->config;
-	uint64_t total_bytes, available_bytes;
-
-	if (config->lend_max_bytes)
-		return config->lend_max_bytes;
-	if (!config->lend_max_permyriad ||
-	    machine_memory_read(engine->host.proc_fd, &total_bytes, &available_bytes))
-		return UINT64_MAX;
-	return total_bytes / PERMYRIAD * config->lend_max_permyriad;
-}
-
 static int start_rescue(struct engine *engine)
 {
 	const struct rescue_config config = {
@@ -301,7 +289,9 @@ static int start_rescue(struct engine *engine)
 		.policies = guards_policies(engine->guards),
 		.profiles = engine->profiles,
 		.page_bytes = engine->host.page_bytes,
-		.lend_most_bytes = lend_most_bytes(engine),
+		.lend_most_bytes = host_lend_most_bytes(&engine->host,
+							engine->config.lend_max_bytes,
+							engine->config.lend_max_permyriad),
 		.tree = engine->host.tree,
 		.proc_fd = engine->host.proc_fd,
 		.initial_pid_ns = engine->host.initial_pid_ns,
@@ -403,6 +393,10 @@ static int start(struct engine *engine)
 		return r;
 	engine->has_loop = true;
 	sinks_open_notifier(&engine->sinks, &engine->loop, &engine->config.notifier);
+	engine->config.pressure.loop = &engine->loop;
+	engine->config.pressure.cgroup_of = host_cgroup_of;
+	engine->config.pressure.userdata = &engine->host;
+	sinks_open_pressure(&engine->sinks, &engine->config.pressure);
 	engine->signal_fd = signalfd(-1, &engine->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (engine->signal_fd < 0)
 		return -errno;
@@ -420,6 +414,17 @@ static int start(struct engine *engine)
 		r = source_on_record(engine->source, on_record, engine);
 	if (!r)
 		r = start_loop(engine);
+	if (!r)
+		engine->prekill = prekill_start(&(const struct prekill_config){
+			.loop = &engine->loop,
+			.dir = engine->config.oomd_dir,
+			.tree = engine->host.tree,
+			.proc_fd = engine->host.proc_fd,
+			.policies = guards_policies(engine->guards),
+			.responder = engine->rescue.responder,
+			.incidents = engine->incidents,
+			.page_bytes = engine->host.page_bytes,
+		});
 	return r ?: start_overview(engine);
 }
 
@@ -513,12 +518,13 @@ static void finish_slow_work(struct engine *engine)
 		uv_run(&engine->loop, UV_RUN_ONCE);
 }
 
-int engine_leave(struct engine *engine)
+int engine_leave(struct engine *engine, char **ret_watchers)
 {
 	finish_slow_work(engine);
 	service_is_reloading(&engine->service);
 	source_leave(engine->source);
 	sinks_close_history(&engine->sinks);
+	*ret_watchers = pressure_leave(engine->sinks.pressure);
 	return views_leave(&engine->views);
 }
 
@@ -567,6 +573,7 @@ struct engine *engine_free(struct engine *engine)
 		return NULL;
 	rescue_stop(&engine->rescue);
 	views_close(&engine->views);
+	prekill_free(engine->prekill);
 	incidents_free(engine->incidents);
 	services_free(engine->services);
 	service_stop(&engine->service);

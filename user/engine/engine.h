@@ -25,6 +25,7 @@
 #include "engine/views.h"
 #include "sense/cgroup.h"
 #include "sinks/notifier.h"
+#include "sinks/pressure.h"
 #include "sinks/report_dir.h"
 
 struct engine;
@@ -48,9 +49,13 @@ struct engine_config {
 	uint32_t history_rows;	     /* at most */
 	uint64_t lend_max_bytes;     /* of all loans at a time; 0: see the next */
 	uint32_t lend_max_permyriad; /* of the machine's memory; 0 too: no more than it can spare */
+	const char *
+		oomd_dir; /* where systemd-oomd tells whom it is about to kill; NULL: nowhere; borrowed */
 	struct views_config
 		views; /* its control_fd: engine_leave() of the program before this one */
 	struct notifier_config notifier; /* hooks */
+	struct pressure_config
+		pressure; /* its fd: -1: nobody can watch; what is the engine's is filled in there */
 };
 
 struct engine_events {
@@ -90,10 +95,11 @@ void engine_refuse_configuration(struct engine *engine, const char *why);
  */
 void engine_loop(struct engine *engine);
 /*
- * After engine_loop(): we end, and what is attached stays in force, with what is open on record: before exec(3). The
- * descriptor of the control socket, for the next program: -1, there is none.
+ * After engine_loop(): we end, and what is attached stays in force, with what is open on record: before exec(3). For the
+ * next program the descriptor of the control socket, -1 if there is none, and in *ret_watchers who watches memory
+ * (pressure_leave()), allocated.
  */
-int engine_leave(struct engine *engine);
+int engine_leave(struct engine *engine, char **ret_watchers);
 /* It has failed: we go on. */
 void engine_return(struct engine *engine);
 /* Ends engine_loop() after this turn. */

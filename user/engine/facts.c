@@ -99,6 +99,7 @@ void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_eve
 static void take_reading(const struct apo_reading *reading, uint64_t page_bytes,
 			 struct incident *incident)
 {
+	incident->limit_kind = reading->limit_kind;
 	incident->limit_bytes = sat_mul(reading->limit_pages, page_bytes);
 	incident->usage_bytes = sat_mul(reading->usage_pages, page_bytes);
 	incident->reclaimable_bytes = sat_mul(reading->reclaimable_pages, page_bytes);
@@ -120,11 +121,15 @@ struct incident *facts_trip(const struct facts_config *config, const struct apo_
 {
 	const struct policy *policy =
 		policy_set_of_record(config->policies, trip->process_policy, trip->rec.generation);
+	const struct policy *limit_policy =
+		policy_set_of_record(config->policies, trip->rec.policy, trip->rec.generation);
 	struct incident *incident = incident_new();
 
 	if (!incident)
 		return NULL;
 	incident->id = trip->id;
+	incident->is_unasked = trip->rule == APO_RULE_WARN && limit_policy &&
+			       limit_policy->warn_is_default;
 	incident->crossed_ns = trip->crossed_ns;
 	incident->realtime_ns = realtime_of(trip->crossed_ns);
 	incident->trigger = trip->trigger;

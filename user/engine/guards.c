@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "engine/host_memory.h"
 #include "engine/workloads.h"
 #include "sense/cgroup_memory.h"
 #include "sense/proc.h"
@@ -241,7 +242,7 @@ int guards_add_all(struct guards *guards, const struct policy *policy)
 
 int guards_add_config(struct guards *guards, struct config *config)
 {
-	size_t last = config_guards(config) - 1;
+	size_t last = config_guards(config) - 1, host = config_host(config);
 	int r = 0;
 
 	guards->workloads = workloads_new(guards->config.tree);
@@ -257,7 +258,13 @@ int guards_add_config(struct guards *guards, struct config *config)
 			&(const struct guard){
 				.kind = GUARD_CONFIGURED, .config = config, .index = i},
 			&(struct resolved){.pidfd = -1});
-	return r ?: guards_add_all(guards, &config_guard(config, last)->policy);
+	if (!r)
+		r = guards_add_all(guards, &config_guard(config, last)->policy);
+	if (!r && host)
+		r = add(guards, &config_guard(config, host)->policy,
+			&(const struct guard){.kind = GUARD_HOST, .config = config, .index = host},
+			&(struct resolved){.pidfd = -1});
+	return r;
 }
 
 /* --- what there is ------------------------------------------------------------------------- */
@@ -329,6 +336,8 @@ static int apply(const struct guards *guards, uint32_t id, struct source *source
 		return source_guard_pid(source, resolved->host_pid, id);
 	case GUARD_CHILDREN:
 		return source_guard_children(source, id);
+	case GUARD_HOST:
+		return host_memory_guard(source, id, guards->configuration, page_bytes);
 	case GUARD_CONFIGURED:
 		return 0; /* by cgroup, see apply_config() */
 	}

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
+#include "core/policy.h"
 
 #define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
 
@@ -36,6 +37,24 @@ int host_open(struct host *host)
 	host->may_swap = may_swap(host->proc_fd);
 	r = machine_read(root_fd, &host->machine);
 	return r ?: cgroup_tree_new(&host->tree, root_fd);
+}
+
+uint64_t host_lend_most_bytes(const struct host *host, uint64_t bytes, uint32_t permyriad)
+{
+	uint64_t total_bytes, available_bytes;
+
+	if (bytes)
+		return bytes;
+	if (!permyriad || machine_memory_read(host->proc_fd, &total_bytes, &available_bytes))
+		return UINT64_MAX;
+	return total_bytes / PERMYRIAD * permyriad;
+}
+
+int host_cgroup_of(pid_t pid, char **ret, void *userdata)
+{
+	const struct host *host = userdata;
+
+	return cgroup_path_of_pid(host->tree, host->proc_fd, pid, ret);
 }
 
 void host_close(struct host *host)

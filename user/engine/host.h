@@ -18,6 +18,15 @@ struct host {
 	uint64_t page_bytes;
 };
 
+/*
+ * What all limits together may be raised by at a time: so many bytes; else so much of the machine's memory. UINT64_MAX
+ * where both are 0: what the machine can spare.
+ */
+uint64_t host_lend_most_bytes(const struct host *host, uint64_t bytes, uint32_t permyriad);
+
+/* The memory cgroup of a process, allocated: 0 or -errno. userdata: a struct host. */
+int host_cgroup_of(pid_t pid, char **ret, void *userdata);
+
 /* 0 or -errno; -ENODEV: the memory controller is not mounted. To be closed in any case. */
 int host_open(struct host *host);
 void host_close(struct host *host);

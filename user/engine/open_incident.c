@@ -191,6 +191,7 @@ int open_incident_grant(const struct open_incident *open, uint64_t deadline_ns)
 		.deadline_ns = deadline_ns,
 		.limit_cgroup = open->limit.cgroup_id,
 		.swap_bytes = incident->swap_bytes,
+		.is_host = incident->limit_kind == APO_LIMIT_HOST,
 		.ample_bytes = incident->grace_is_lent ? 0 : incident->reserve_bytes,
 	};
 	int r = open->target ? pidref_copy(open->target, &grace.process) : -EBADF;

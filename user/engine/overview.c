@@ -33,6 +33,7 @@ void overview_guard(const struct overview *overview, struct cgroup_limit *limit,
 	_cleanup_close_ int dirfd = -1;
 	const char *rel = guards_cgroup(parts->guards, 0);
 
+	ready->guards_host = source_guards_host(parts->source);
 	if (policy_set_count(policies) != 1 || !rel ||
 	    cgroup_limit_binding(parts->tree, rel, limit) || !limit->cgroup)
 		return;

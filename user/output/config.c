@@ -22,7 +22,7 @@ static int print_values(FILE *file, const struct config *config, size_t guard, b
 		struct config_value value = config_value(config, guard, i);
 		_cleanup_free_ char *from = NULL, *shown = text_escape_line(value.value);
 
-		if (!value.file && !all)
+		if ((!value.file && !all) || !value.applies)
 			continue;
 		if (!shown)
 			return -ENOMEM;
@@ -39,6 +39,14 @@ static int print_values(FILE *file, const struct config *config, size_t guard, b
 	return 0;
 }
 
+static void print_words(FILE *file, const char *key, const char *words)
+{
+	_cleanup_free_ char *shown = words ? text_escape_line(words) : NULL;
+
+	if (shown)
+		fprintf(file, "  %-12s %s\n", key, shown);
+}
+
 int config_text(FILE *file, const struct config *config)
 {
 	int r = 0;
@@ -52,6 +60,12 @@ int config_text(FILE *file, const struct config *config)
 		fprintf(file, "%s%s\n", guard->is_selectable ? ", selectable" : "",
 			guard->is_enabled ? "" : ", not guarded");
 		r = print_values(file, config, i, false);
+	}
+	if (!r && config_host(config)) {
+		fprintf(file, "\nthe machine's own memory\n");
+		r = print_values(file, config, config_host(config), true);
+		print_words(file, "prefer", config_host_prefers(config));
+		print_words(file, "avoid", config_host_avoids(config));
 	}
 	return r ?: file_result(file);
 }
@@ -125,6 +139,8 @@ static json_t *guard_json(const struct config *config, size_t index)
 	for (size_t i = 0; i < config_values(); i++) {
 		struct config_value value = config_value(config, index, i);
 
+		if (!value.applies)
+			continue;
 		r |= json_array_append_new(values, value_json(&value));
 	}
 	r |= json_object_set_new(object, "guard", json_text(guard->name));
@@ -132,6 +148,20 @@ static json_t *guard_json(const struct config *config, size_t index)
 	r |= json_object_set_new(object, "enabled", json_boolean(guard->is_enabled));
 	r |= json_object_set_new(object, "selectable", json_boolean(guard->is_selectable));
 	r |= json_object_set_new(object, "values", values);
+	return json_finish(object, r);
+}
+
+/* null: the machine's own memory is not guarded. */
+static json_t *host_json(const struct config *config)
+{
+	json_t *object;
+	int r = 0;
+
+	if (!config_host(config))
+		return json_null();
+	object = guard_json(config, config_host(config));
+	r |= json_object_set_new(object, "prefer", json_text(config_host_prefers(config)));
+	r |= json_object_set_new(object, "avoid", json_text(config_host_avoids(config)));
 	return json_finish(object, r);
 }
 
@@ -143,6 +173,7 @@ json_t *config_json(const struct config *config)
 	for (size_t i = 0; i < config_guards(config); i++)
 		r |= json_array_append_new(guards, guard_json(config, i));
 	r |= json_object_set_new(object, "guards", guards);
+	r |= json_object_set_new(object, "host", host_json(config));
 	return json_finish(object, r);
 }
 

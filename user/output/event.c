@@ -133,8 +133,10 @@ static void print_level(struct fitted_line *line, const struct incident *inciden
 		fprintf(file, " at %s", need);
 	if (limited)
 		fprintf(file, " of %s", limit);
-	if (limited && names->limit_cgroup &&
-	    (!names->cgroup || strcmp(names->limit_cgroup, names->cgroup) != 0)) {
+	if (limited && incident->limit_kind == APO_LIMIT_HOST)
+		fputs(" that the machine has", file);
+	else if (limited && names->limit_cgroup &&
+		 (!names->cgroup || strcmp(names->limit_cgroup, names->cgroup) != 0)) {
 		fitted_line_part(line, RANK_LIMIT);
 		fprintf(file, " (limit of %s)", names->limit_cgroup);
 		fitted_line_part(line, FITTED_LINE_KEPT);

@@ -63,6 +63,10 @@ const char *rule_name(enum apo_rule rule)
 		return "forecast";
 	case APO_RULE_WARN:
 		return "warn";
+	case APO_RULE_OOMD:
+		return "oomd";
+	case APO_RULES:
+		break;
 	}
 	return NULL;
 }

@@ -85,6 +85,9 @@ static json_t *memory_json(const struct incident *incident)
 	r |= json_object_set_new(object, "swap_room_bytes", json_known(read, incident->swap_bytes));
 	r |= json_object_set_new(object, "limit_bytes", json_u64(incident->limit_bytes));
 	r |= json_object_set_new(object, "limit_cgroup", json_text(incident->limit_cgroup));
+	r |= json_object_set_new(object, "limit_kind",
+				 read ? json_string(limit_kind_name(incident->limit_kind))
+				      : json_null());
 	r |= json_object_set_new(object, "headroom_bytes",
 				 read ? json_integer(incident->headroom_bytes) : json_null());
 	r |= json_object_set_new(object, "reserve_bytes",

@@ -288,9 +288,10 @@ static void write_trips(const struct writer *writer)
 	const struct measures *measures = &writer->status->measures;
 
 	head(writer, "apoptosis_trips_total", "counter", "Trips, by the rule that made them.");
-	for (int i = 0; i < MEASURES_RULES; i++)
-		line(writer, "apoptosis_trips_total", "rule",
-		     rule_name((enum apo_rule)i) ?: "unknown", measures->trips[i]);
+	for (int i = 0; i < APO_RULES; i++)
+		if (i != APO_RULE_WARN)
+			line(writer, "apoptosis_trips_total", "rule",
+			     rule_name((enum apo_rule)i) ?: "unknown", measures->trips[i]);
 	number(writer, "apoptosis_warnings_total", "counter", "Warnings (--warn).",
 	       writer->status->counters[APO_STAT_WARNS]);
 	head(writer, "apoptosis_verdicts_total", "counter", "What trips and OOM kills came to.");

@@ -25,7 +25,8 @@ int ready_text(FILE *file, const struct ready *ready)
 	format_clock(clock, sizeof(clock), ready->realtime_ns);
 	fprintf(file, "%s ready    ", clock);
 	if (!ready->has_guard) {
-		fputs("guarding every limited cgroup", file);
+		fprintf(file, "guarding every limited cgroup%s",
+			ready->guards_host ? " and the machine's own memory" : "");
 	} else {
 		format_size(limit, sizeof(limit), ready->limit_bytes);
 		format_size(reserve, sizeof(reserve), ready->reserve_bytes);

@@ -86,6 +86,7 @@ json_t *ready_json(const struct ready *ready)
 	r |= json_object_set_new(object, "pid", json_integer(ready->pid));
 	r |= json_object_set_new(object, "version", json_text(ready->version));
 	r |= json_object_set_new(object, "guard", guard_json(ready));
+	r |= json_object_set_new(object, "host", json_boolean(ready->guards_host));
 	r |= json_object_set_new(object, "triggers", triggers_json(&ready->triggers));
 	r |= json_object_set_new(object, "self", self_json(&ready->self));
 	if (ready->child)

@@ -17,6 +17,7 @@
 #include "base/wake.h"
 #include "base/worker.h"
 #include "sense/cgroup_memory.h"
+#include "sense/machine.h"
 
 #define KEEPER_STACK (256UL * 1024) /* bytes */
 
@@ -94,25 +95,37 @@ static bool take_due(struct keeper *keeper, uint64_t now_ns, struct grace *ret,
 	return is_due;
 }
 
-/* Whether it may live: its limit, as it was, has room again, or is no limit of its any more. */
-static bool is_ample(const struct keeper *keeper, const struct grace *grace)
+/* Of the machine: what is available and swap; of a limit: as it was. INT64_MIN: cannot be told. */
+static int64_t headroom_of(const struct keeper *keeper, const struct grace *grace)
 {
 	const struct keeper_config *config = &keeper->config;
+	uint64_t before_bytes = airbag_limit_before(config->airbag, grace->limit_cgroup);
+	uint64_t total_bytes, available_bytes;
 	_cleanup_close_ int dirfd = -1;
 	_cleanup_free_ char *rel = NULL;
 	struct cgroup_memory memory;
-	uint64_t before_bytes = airbag_limit_before(config->airbag, grace->limit_cgroup);
+
+	if (grace->is_host)
+		return machine_memory_read(config->proc_fd, &total_bytes, &available_bytes)
+			       ? INT64_MIN
+			       : sat_diff(sat_add(available_bytes, grace->swap_bytes), 0);
+	if (cgroup_path_of_id(config->tree, grace->limit_cgroup, &rel) ||
+	    cgroup_open(config->tree, rel, &dirfd) ||
+	    cgroup_memory_read(config->tree, dirfd, &memory))
+		return INT64_MIN;
+	return sat_diff(sat_add(MIN(memory.limit_bytes, before_bytes), grace->swap_bytes),
+			sat_sub(memory.usage_bytes, memory.file_bytes));
+}
+
+/* Whether it may live: its limit has room again, or is no limit of its any more. */
+static bool is_ample(const struct keeper *keeper, const struct grace *grace)
+{
+	const struct keeper_config *config = &keeper->config;
 
 	if (!cgroup_has_process(config->tree, config->proc_fd, grace->limit_cgroup,
 				grace->process.pid))
 		return true;
-	if (cgroup_path_of_id(config->tree, grace->limit_cgroup, &rel) ||
-	    cgroup_open(config->tree, rel, &dirfd) ||
-	    cgroup_memory_read(config->tree, dirfd, &memory))
-		return false;
-	return sat_diff(sat_add(MIN(memory.limit_bytes, before_bytes), grace->swap_bytes),
-			sat_sub(memory.usage_bytes, memory.file_bytes)) >=
-	       (int64_t)grace->ample_bytes;
+	return headroom_of(keeper, grace) >= (int64_t)grace->ample_bytes;
 }
 
 static struct flow_grace_answer end_grace(const struct keeper *keeper, const struct grace *grace)

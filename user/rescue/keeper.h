@@ -30,6 +30,7 @@ struct grace {
 	uint64_t trip_id;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
 	uint64_t limit_cgroup;
+	bool is_host;	      /* the limit is the machine's own memory */
 	uint64_t swap_bytes;  /* room in swap, beside that below the limit */
 	uint64_t ample_bytes; /* headroom */
 	struct pidref process;

@@ -326,7 +326,9 @@ static struct responder_result signal_target(const struct respond *respond,
 	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
 	struct responder_result result = {.trip_id = request->trip_id, .last = 1};
 
-	switch (policy ? policy->target : APO_TARGET_GROWER) {
+	switch (request->flags & APO_REQUEST_ALL ? APO_TARGET_ALL
+		: policy			 ? policy->target
+						 : APO_TARGET_GROWER) {
 	case APO_TARGET_GROWER:
 		signal_grower(respond, request, &result);
 		break;
@@ -400,6 +402,7 @@ static void grant_grace(const struct respond *respond, const struct apo_request 
 		.deadline_ns =
 			sat_add(request->trip_id, grace_ns), /* the id is when it was decided */
 		.limit_cgroup = request->limit_cgroup,
+		.is_host = request->flags & APO_REQUEST_HOST,
 		.swap_bytes = sat_mul(request->swap_pages, respond->page_bytes),
 		.ample_bytes = asked_ns ? sat_mul(request->reserve_pages, respond->page_bytes) : 0,
 	};

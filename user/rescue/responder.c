@@ -31,6 +31,7 @@ struct responder {
 	struct worker worker;
 	bool is_locked, is_realtime;
 	struct outbox results;
+	struct outbox asked; /* struct apo_request, of the slow path */
 };
 
 /* --- what is done for a record ------------------------------------------------------------- */
@@ -241,7 +242,9 @@ static void *responder_main(void *userdata)
 	struct pollfd fds[] = {
 		{.fd = source_urgent_fd(responder->config.source), .events = POLLIN},
 		{.fd = responder->worker.wake_fd, .events = POLLIN},
+		{.fd = outbox_fd(&responder->asked), .events = POLLIN},
 	};
+	struct apo_request request;
 
 	log_never_wait();
 	while (worker_goes_on(&responder->worker)) {
@@ -249,6 +252,8 @@ static void *responder_main(void *userdata)
 			break;
 		if (fds[0].revents & POLLIN)
 			source_consume_urgent(responder->config.source);
+		while (outbox_take(&responder->asked, &request))
+			respond_to(&responder->respond, &request.rec);
 		respond_to_rest(&responder->respond);
 		if (fds[1].revents & POLLIN)
 			wake_clear(responder->worker.wake_fd);
@@ -327,7 +332,9 @@ int responder_new(struct responder **ret, const struct responder_config *config)
 		.initial_pid_ns = config->initial_pid_ns,
 	};
 	responder->worker = WORKER_NONE;
-	r = outbox_open(&responder->results, sizeof(struct responder_result));
+	responder->asked = OUTBOX_NONE;
+	r = outbox_open(&responder->results, sizeof(struct responder_result))
+		    ?: outbox_open(&responder->asked, sizeof(struct apo_request));
 	if (!r)
 		r = worker_open(&responder->worker, "responder");
 	if (!r)
@@ -349,8 +356,14 @@ struct responder *responder_free(struct responder *responder)
 		return NULL;
 	worker_close(&responder->worker);
 	outbox_close(&responder->results);
+	outbox_close(&responder->asked);
 	free(responder);
 	return NULL;
+}
+
+void responder_ask(struct responder *responder, const struct apo_request *request)
+{
+	outbox_put(&responder->asked, request);
 }
 
 bool responder_is_locked(const struct responder *responder)

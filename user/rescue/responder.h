@@ -43,6 +43,9 @@ struct responder_config {
 int responder_new(struct responder **ret, const struct responder_config *config);
 struct responder *responder_free(struct responder *responder);
 
+/* Has it do what a request asks for, as if it were the kernel side's. Never blocks. */
+void responder_ask(struct responder *responder, const struct apo_request *request);
+
 /* Whether it got what it asked for. */
 bool responder_is_locked(const struct responder *responder);
 bool responder_is_realtime(const struct responder *responder);

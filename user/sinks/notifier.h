@@ -21,8 +21,6 @@ struct notifier_config {
 	unsigned int events; /* core/notify.h */
 	uid_t uid;	     /* as whom both run */
 	gid_t gid;
-	int watch_fd; /* where those connect who are told of warnings (sinks/pressure.h); -1: nobody can */
-	bool only_watchers; /* are told of warnings */
 };
 
 /* -errno. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +16,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/unix_socket.h"
 #include "base/util.h"
 
-#define WATCHERS_MAX 256
-#define HEARD_MAX 4096 /* bytes: a program has nothing to say */
+#define WATCHERS_MAX 256      /* of one command, or of one cgroup, */
+#define WATCHERS_MAX_ALL 4096 /* and in all */
+#define HEARD_MAX 4096	      /* bytes: a program has nothing to say */
 #define ANCESTORS_MAX 256
 #define STATUS_SIZE 2048 /* of /proc, in whose first lines PPid is */
 
@@ -28,11 +31,11 @@ struct watcher {
 	int fd;
 	size_t heard; /* bytes of it */
 	uv_poll_t *poll;
+	char *cgroup; /* NULL: it is of the command */
 };
 
 struct pressure {
-	uv_loop_t *loop;
-	int fd;
+	struct pressure_config config;
 	uv_poll_t *poll;
 	struct watcher *watchers;
 	size_t count;
@@ -75,6 +78,45 @@ int pressure_socket_open(const char *const directories[], struct pressure_socket
 	return r;
 }
 
+/* Others may pass through, and find nothing out. */
+static int open_directory(const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *directory = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+	int fd;
+
+	if (!directory)
+		return slash ? -ENOMEM : -EINVAL;
+	if (mkdir(directory, 0711) == 0)
+		(void)chmod(directory, 0711); /* whatever the umask is */
+	fd = open(*directory ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*ret_name = slash + 1;
+	return fd < 0 ? -errno : fd;
+}
+
+int pressure_socket_open_at(const char *path, struct pressure_socket *ret)
+{
+	struct pressure_socket made = PRESSURE_SOCKET_NONE;
+	const char *name;
+	_cleanup_close_ int dirfd = open_directory(path, &name);
+
+	if (dirfd < 0)
+		return dirfd;
+	if (snprintf(made.path, sizeof(made.path), "%s", path) >= (int)sizeof(made.path))
+		return -ENAMETOOLONG;
+	made.fd = unix_socket_bind(dirfd, name, 0666);
+	if (made.fd < 0)
+		return made.fd;
+	if (listen(made.fd, WATCHERS_MAX)) {
+		int r = -errno;
+
+		pressure_socket_close(&made);
+		return r;
+	}
+	*ret = made;
+	return 0;
+}
+
 void pressure_socket_close(struct pressure_socket *socket)
 {
 	close_fd(socket->fd);
@@ -110,14 +152,30 @@ static bool is_descendant(pid_t pid)
 	return false;
 }
 
-static bool may_watch(const struct pressure *pressure, int fd)
+/* How many there are of a cgroup. */
+static size_t count_of(const struct pressure *pressure, const char *cgroup)
 {
+	size_t count = 0;
+
+	for (struct watcher *watcher = pressure->watchers; watcher; watcher = watcher->next)
+		count += watcher->cgroup && !strcmp(watcher->cgroup, cgroup);
+	return count;
+}
+
+/* *ret_cgroup: what it watches, if that is not the command. */
+static bool may_watch(const struct pressure *pressure, int fd, char **ret_cgroup)
+{
+	const struct pressure_config *config = &pressure->config;
 	struct ucred peer = {};
 	socklen_t size = sizeof(peer);
 
-	return pressure->count < WATCHERS_MAX &&
-	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-	       is_descendant(peer.pid);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return false;
+	if (!config->is_for_all)
+		return pressure->count < WATCHERS_MAX && is_descendant(peer.pid);
+	return pressure->count < WATCHERS_MAX_ALL &&
+	       !config->cgroup_of(peer.pid, ret_cgroup, config->userdata) &&
+	       count_of(pressure, *ret_cgroup) < WATCHERS_MAX;
 }
 
 static void watcher_free(struct watcher *watcher)
@@ -130,6 +188,7 @@ static void watcher_free(struct watcher *watcher)
 	watcher->pressure->count--;
 	loop_poll_drop(watcher->poll);
 	close_fd(watcher->fd);
+	free(watcher->cgroup);
 	free(watcher);
 }
 
@@ -149,53 +208,76 @@ static void on_heard(uv_poll_t *poll, int status, int events)
 		watcher_free(watcher);
 }
 
-/* Takes the descriptor. */
+/* If it may watch. Takes the descriptor: who is not let in sees the end of the connection. */
 static void let_in(struct pressure *pressure, int fd)
 {
-	struct watcher *watcher = calloc(1, sizeof(*watcher));
+	char *cgroup = NULL;
+	struct watcher *watcher = may_watch(pressure, fd, &cgroup) ? calloc(1, sizeof(*watcher))
+								   : NULL;
 
 	if (!watcher) {
+		free(cgroup);
 		close_fd(fd);
 		return;
 	}
-	*watcher = (struct watcher){.next = pressure->watchers, .pressure = pressure, .fd = fd};
+	*watcher = (struct watcher){
+		.next = pressure->watchers, .pressure = pressure, .fd = fd, .cgroup = cgroup};
 	pressure->watchers = watcher;
 	pressure->count++;
-	watcher->poll = loop_poll_new(pressure->loop, fd, on_heard, watcher);
+	watcher->poll = loop_poll_new(pressure->config.loop, fd, on_heard, watcher);
 	if (!watcher->poll)
 		watcher_free(watcher);
 }
 
-/* One in a turn of the loop. Who is not let in sees the end of the connection. */
+/* One in a turn of the loop. */
 static void on_connect(uv_poll_t *poll, int status, int events)
 {
 	struct pressure *pressure = poll->data;
-	int fd = accept4(pressure->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(pressure->config.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)status;
 	(void)events;
 	if (fd < 0 || file_keep(&fd))
 		return;
-	if (may_watch(pressure, fd))
-		let_in(pressure, fd);
-	else
-		close_fd(fd);
+	let_in(pressure, fd);
+}
+
+/* Those of the program before this one, in this process. */
+static void adopt(struct pressure *pressure)
+{
+	const char *at = pressure->config.watchers;
+
+	while (at && *at) {
+		char *end;
+		long fd = strtol(at, &end, 10);
+		int type;
+		socklen_t size = sizeof(type);
+
+		if (end == at)
+			return;
+		at = end + strspn(end, " ");
+		if (fd > STDERR_FILENO && fd < INT_MAX &&
+		    !getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &size) &&
+		    !fcntl((int)fd, F_SETFD, FD_CLOEXEC))
+			let_in(pressure, (int)fd);
+	}
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
 
-int pressure_new(struct pressure **ret, uv_loop_t *loop, int fd)
+int pressure_new(struct pressure **ret, const struct pressure_config *config)
 {
 	struct pressure *pressure = calloc(1, sizeof(*pressure));
 
 	if (!pressure)
 		return -ENOMEM;
-	*pressure = (struct pressure){.loop = loop, .fd = fd};
-	pressure->poll = loop_poll_new(loop, fd, on_connect, pressure);
+	*pressure = (struct pressure){.config = *config};
+	pressure->poll = loop_poll_new(config->loop, config->fd, on_connect, pressure);
 	if (!pressure->poll) {
 		free(pressure);
 		return -ENOMEM;
 	}
+	adopt(pressure);
 	*ret = pressure;
 	return 0;
 }
@@ -211,16 +293,57 @@ struct pressure *pressure_free(struct pressure *pressure)
 	return NULL;
 }
 
-void pressure_tell(struct pressure *pressure)
+/* Whether a limit of that cgroup is one of this watcher's. */
+static bool is_limited_by(const struct watcher *watcher, const char *limit_cgroup)
+{
+	size_t length = limit_cgroup && strcmp(limit_cgroup, "/") != 0 ? strlen(limit_cgroup) : 0;
+
+	return !watcher->cgroup ||
+	       (limit_cgroup && !strncmp(watcher->cgroup, limit_cgroup, length) &&
+		(!length || !watcher->cgroup[length] || watcher->cgroup[length] == '/'));
+}
+
+void pressure_tell(struct pressure *pressure, const char *limit_cgroup)
 {
 	struct watcher *next;
 
-	log_debug("memory is getting scarce: %zu processes are told", pressure->count);
+	log_debug("memory is getting scarce, and %zu processes watch", pressure->count);
 	for (struct watcher *watcher = pressure->watchers; watcher; watcher = next) {
 		next = watcher->next;
 		/* Full: it has not read yet what it was told before. */
-		if (send(watcher->fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+		if (is_limited_by(watcher, limit_cgroup) &&
+		    send(watcher->fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
 		    errno != EAGAIN && errno != EINTR)
 			watcher_free(watcher);
 	}
+}
+
+static void set_flags(struct pressure *pressure, int flags)
+{
+	for (struct watcher *watcher = pressure->watchers; watcher; watcher = watcher->next)
+		fcntl(watcher->fd, F_SETFD, flags);
+}
+
+char *pressure_leave(struct pressure *pressure)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = pressure && pressure->count ? open_memstream(&text, &size) : NULL;
+
+	if (!file)
+		return NULL;
+	for (struct watcher *watcher = pressure->watchers; watcher; watcher = watcher->next)
+		fprintf(file, "%d ", watcher->fd);
+	if (fclose(file)) {
+		free(text);
+		return NULL;
+	}
+	set_flags(pressure, 0);
+	return text;
+}
+
+void pressure_return(struct pressure *pressure)
+{
+	if (pressure)
+		set_flags(pressure, FD_CLOEXEC);
 }

@@ -54,16 +54,20 @@ void sinks_close_history(struct sinks *sinks)
 	sinks->history = history_sink_free(sinks->history);
 }
 
+void sinks_open_pressure(struct sinks *sinks, const struct pressure_config *config)
+{
+	int r = config->fd >= 0 ? pressure_new(&sinks->pressure, config) : 0;
+
+	if (r)
+		log_warn("nobody is told when memory gets scarce: %s, ignoring", strerror(-r));
+}
+
 void sinks_open_notifier(struct sinks *sinks, uv_loop_t *loop, const struct notifier_config *config)
 {
 	int r = config->command || config->url ? notifier_new(&sinks->notifier, loop, config) : 0;
 
 	if (r)
 		log_warn("no hooks are run: %s, ignoring", strerror(-r));
-	r = config->watch_fd >= 0 ? pressure_new(&sinks->pressure, loop, config->watch_fd) : 0;
-	if (r)
-		log_warn("nobody is told when memory gets scarce: %s, ignoring", strerror(-r));
-	sinks->only_watchers = config->only_watchers;
 }
 
 void sinks_close_notifier(struct sinks *sinks)
@@ -82,6 +86,7 @@ void sinks_return_notifier(const struct sinks *sinks)
 {
 	if (sinks->notifier)
 		notifier_return(sinks->notifier);
+	pressure_return(sinks->pressure);
 }
 
 bool sinks_are_busy(const struct sinks *sinks)
@@ -194,8 +199,8 @@ void sinks_incident(struct sinks *sinks, const struct incident *incident)
 
 	if (incident->verdict == VERDICT_OPEN && incident->rule == APO_RULE_WARN) {
 		if (sinks->pressure) /* before anybody who may take his time */
-			pressure_tell(sinks->pressure);
-		if (sinks->only_watchers)
+			pressure_tell(sinks->pressure, incident->limit_cgroup);
+		if (incident->is_unasked)
 			return;
 	}
 	sinks_file(sinks, incident);

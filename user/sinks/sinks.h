@@ -27,7 +27,6 @@ struct sinks {
 	struct history_sink *history;		  /* NULL: none is kept */
 	struct notifier *notifier;		  /* NULL: no hooks */
 	struct pressure *pressure;		  /* NULL: nobody can watch */
-	bool only_watchers;			  /* hear of warnings */
 	const struct policy_set *policies;	  /* borrowed */
 	struct history_row recent[STATUS_RECENT]; /* the last verdicts, the oldest first */
 	size_t recent_count;
@@ -53,10 +52,12 @@ void sinks_open_metrics(struct sinks *sinks, const char *path);
 /* What it has been given is written first. */
 void sinks_close_history(struct sinks *sinks);
 
-/* Hooks and who watches, if they are wanted. What goes wrong is logged. */
+/* Those who can give memory back. What goes wrong is logged. */
+void sinks_open_pressure(struct sinks *sinks, const struct pressure_config *config);
+/* Hooks, if they are wanted. What goes wrong is logged. */
 void sinks_open_notifier(struct sinks *sinks, uv_loop_t *loop,
 			 const struct notifier_config *config);
-/* What runs is killed: before the loop is closed. */
+/* Hooks that run are killed, who watches is let go: before the loop is closed. */
 void sinks_close_notifier(struct sinks *sinks);
 /* From now on hooks that wait or run have some seconds; whether there are any. */
 void sinks_end_notifier(const struct sinks *sinks);

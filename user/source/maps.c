@@ -19,6 +19,7 @@ static const struct {
 	[MAP_POLICIES] = {"policies", sizeof(uint32_t), sizeof(struct apo_policy)},
 	[MAP_GUARD_CGROUPS] = {"guard_cgroups", sizeof(uint64_t), sizeof(uint32_t)},
 	[MAP_PROFILED] = {"profiled", sizeof(struct apo_profiled_key), sizeof(uint32_t)},
+	[MAP_HOST_WEIGHTS] = {"host_weights", sizeof(struct apo_profiled_key), sizeof(uint32_t)},
 	[MAP_DECLARED] = {"declared", sizeof(uint32_t), sizeof(struct apo_declared)},
 	[MAP_GUARD_ABOVE] = {"guard_above", sizeof(uint64_t), sizeof(uint32_t)},
 	[MAP_GUARD_PIDS] = {"guard_pids", sizeof(uint32_t), sizeof(uint32_t)},

@@ -19,6 +19,7 @@ enum map_id {			 /* key -> value, as user space knows it */
 	      MAP_GUARD_CGROUPS, /* __u64 cgroup id -> __u32 policy */
 	      MAP_GUARD_ABOVE,	 /* the same */
 	      MAP_PROFILED,	 /* struct apo_profiled_key -> __u32, enum apo_profiled */
+	      MAP_HOST_WEIGHTS,	 /* struct apo_profiled_key -> __u32, thousandths */
 	      MAP_DECLARED,	 /* __u32 tgid -> struct apo_declared */
 	      MAP_GUARD_PIDS,	 /* __u32 tgid -> __u32 policy */
 	      MAP_LIMITS,	 /* accounts: struct apo_limit_key -> struct apo_limit */

@@ -324,6 +324,38 @@ void source_unguard_cgroup(struct source *source, uint64_t cgroup_id)
 		maps_recall_grants(source->maps);
 }
 
+int source_guard_host(struct source *source, const struct source_host *host)
+{
+	struct apo_settings *settings = maps_settings(source->maps);
+
+	settings->host_pages = host->pages;
+	settings->host_available_pages = host->available_pages;
+	settings->host_policy = host->policy;
+	return load_prepare(source->object); /* it holds that against what it counts */
+}
+
+bool source_guards_host(const struct source *source)
+{
+	return maps_settings(source->maps)->host_policy != APO_POLICY_NONE;
+}
+
+/* The key of a command in a trie. */
+static struct apo_profiled_key command_key(const char *name, bool is_prefix)
+{
+	struct apo_profiled_key key = {.bits = 8 * (strlen(name) + !is_prefix)};
+
+	memcpy(key.comm, name, strlen(name)); /* the rest is NULs */
+	return key;
+}
+
+int source_weigh_command(struct source *source, const char *name, bool is_prefix, uint32_t weight)
+{
+	const struct apo_profiled_key key = command_key(name, is_prefix);
+	int r = maps_put(source->maps, MAP_HOST_WEIGHTS, &key, &weight);
+
+	return r == -E2BIG ? -ENOSPC : r;
+}
+
 void source_tell_cgroups(struct source *source)
 {
 	maps_settings(source->maps)->tells_cgroups = 1;
@@ -361,11 +393,8 @@ int source_set_profiled(struct source *source, const struct profiles *profiles)
 
 	for (size_t i = 0; !r && i < n; i++) {
 		const struct profile_command *command = &marks[i].command;
-		struct apo_profiled_key key = {
-			.bits = 8 * (strlen(command->name) + !command->is_prefix),
-		};
+		const struct apo_profiled_key key = command_key(command->name, command->is_prefix);
 
-		memcpy(key.comm, command->name, sizeof(key.comm));
 		r = maps_put(source->maps, MAP_PROFILED, &key, &marks[i].uses);
 	}
 	return r == -E2BIG ? -ENOSPC : r;

@@ -61,6 +61,16 @@ int source_guard_cgroup(struct source *source, uint64_t cgroup_id, uint32_t poli
 void source_unguard_cgroup(struct source *source, uint64_t cgroup_id);
 /* A cgroup that no guard covers, above one that the policy guards: who fills its limit is seen. */
 int source_guard_above(struct source *source, uint64_t cgroup_id, uint32_t policy);
+/* The machine's own memory as one more limit, of the root cgroup. */
+struct source_host {
+	uint32_t policy;
+	uint64_t pages, available_pages;
+};
+/* Before attaching. */
+int source_guard_host(struct source *source, const struct source_host *host);
+bool source_guards_host(const struct source *source);
+/* How much the growth of a command counts there, in thousandths. is_prefix: of all that begin so. -ENOSPC: too many. */
+int source_weigh_command(struct source *source, const char *name, bool is_prefix, uint32_t weight);
 /* From now on cgroups that are made are told of: APO_REC_CGROUP. */
 void source_tell_cgroups(struct source *source);
 /* The process and every child it forks from now on. pid: of the initial PID namespace. */
