@@ -127,7 +127,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 vmbench systemdtest oomdtest packagetest support-table demo bench check check-arm64 fmt \
+.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 vmbench systemdtest oomdtest packagetest support-table dashboard demo bench check check-arm64 fmt \
 	install uninstall deb dist clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols $(B)/apoptosis-post
@@ -362,6 +362,10 @@ support-table:
 
 demo: all $(TOP)/workloads/victim
 	$(Q)$(AS_ROOT) bench/demo $(B)/apoptosis $(TOP)/workloads/victim
+
+# Not part of any test: two minutes, and a picture for docs.
+dashboard: all $(TOP)/workloads/victim | $(TOP)/.deps-check
+	$(Q)$(AS_ROOT) tests/dashboard/run $(B)/apoptosis $(TOP)/workloads/victim docs/dashboard.svg
 
 bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench $(TOP)/.deps-services
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \

@@ -173,10 +173,29 @@ static void run_row(struct fleet *fleet, struct tool *tool, struct row *row)
 
 /* --- the guard of it ----------------------------------------------------------------------- */
 
+/* The daemon as it is by default, but for whom it guards, and where it keeps what it knows. */
+static const char *configure(const struct bench *bench, const struct group *group)
+{
+	const char *path = text("%s/fleet.conf", bench->dir);
+	FILE *file = fopen(path, "we");
+
+	if (!file ||
+	    fprintf(file,
+		    "[defaults]\nhistory = %s/history.db\nreport-dir = off\npin-dir = off\n"
+		    "oomd-hook = off\n"
+		    "[guard others]\ncgroup = /*\nenabled = no\n"
+		    "[guard fleet]\ncgroup = %s*\npriority = 1\n",
+		    bench->dir, group->rel) < 0 ||
+	    fclose(file))
+		fail("cannot write %s: %s", path, strerror(errno));
+	return path;
+}
+
 static struct tool *start(const struct bench *bench, const struct group *group, const char *when)
 {
+	const char *config = configure(bench, group);
 	uint64_t begin = now_ns();
-	struct tool *tool = tool_start(bench, group, NULL);
+	struct tool *tool = tool_start_daemon(bench, config);
 	double start_ms = (double)(now_ns() - begin) / 1e6, rate;
 	struct usage usage;
 
@@ -219,7 +238,7 @@ void fleet_run(struct bench *bench)
 	json_object_set_new(bench->json, "fleet", json_object());
 	printf("\nFleet: %d limited cgroups, %d of them children of one, one %d deep; %d "
 	       "processes\n"
-	       "(apoptosis watch --cgroup, limits of 64 MiB, growth flat out)\n\n",
+	       "(apoptosis daemon, limits of 64 MiB, growth flat out)\n\n",
 	       LIMITED, CHILDREN, DEEP, LIMITED * PROCESSES_EACH);
 	tool = start(bench, fleet.host, "empty");
 	printf("\n  %-44s %10s   %17s\n", "", "saved", "us to the handler");

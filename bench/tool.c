@@ -27,15 +27,25 @@ static void parse(struct tool *tool)
 	}
 }
 
+static struct tool *start(const struct bench *bench, const char *const argv[])
+{
+	struct tool *tool = calloc(1, sizeof(*tool));
+
+	if (!tool)
+		fail("out of memory");
+	tool->events = json_array();
+	tool->child = child_exec(NULL, NULL, argv);
+	if (!tool_event(tool, "ready", 0, READY_MS))
+		fail("%s did not become ready", bench->apoptosis);
+	return tool;
+}
+
 struct tool *tool_start(const struct bench *bench, const struct group *group,
 			const char *const more[])
 {
 	const char *argv[MAX_ARGUMENTS + 8] = {bench->apoptosis, "watch", "--json"};
-	struct tool *tool = calloc(1, sizeof(*tool));
 	size_t n = 3;
 
-	if (!tool)
-		fail("out of memory");
 	argv[n++] = group ? "--cgroup" : "--all";
 	if (group)
 		argv[n++] = group->rel;
@@ -44,11 +54,14 @@ struct tool *tool_start(const struct bench *bench, const struct group *group,
 	argv[n++] = bench->reports ? text("%s/reports", bench->dir) : "off";
 	for (size_t i = 0; more && more[i] && n < MAX_ARGUMENTS; i++)
 		argv[n++] = more[i];
-	tool->events = json_array();
-	tool->child = child_exec(NULL, NULL, argv);
-	if (!tool_event(tool, "ready", 0, READY_MS))
-		fail("%s did not become ready", bench->apoptosis);
-	return tool;
+	return start(bench, argv);
+}
+
+struct tool *tool_start_daemon(const struct bench *bench, const char *config)
+{
+	const char *const argv[] = {bench->apoptosis, "daemon", "--json", "-c", config, NULL};
+
+	return start(bench, argv);
 }
 
 struct tool *tool_stop(struct tool *tool)

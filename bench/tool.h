@@ -13,6 +13,8 @@ struct tool {
 /* Watches the cgroup (NULL: --all) with further arguments, and waits until it is ready. */
 struct tool *tool_start(const struct bench *bench, const struct group *group,
 			const char *const more[]);
+/* `apoptosis daemon --json` by that configuration, and waits until it is ready. */
+struct tool *tool_start_daemon(const struct bench *bench, const char *config);
 /* Interrupts it and waits for its end. NULL is fine. Returns NULL. */
 struct tool *tool_stop(struct tool *tool);
 /* The first event of that type whose grower is `pid` (0: any), waited for; NULL: did not come. */
