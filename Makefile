@@ -407,7 +407,7 @@ install: all
 		$(call to,$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page)) &&) :
 	install -m 644 deploy/profiles.d/*.conf $(call to,$(IN_LIB)/profiles.d)
 	install -m 644 deploy/apoptosis.conf $(call to,$(IN_LIB))
-	install -m 644 docs/*.md $(call to,$(DOCDIR))
+	install -m 644 docs/*.md docs/*.svg $(call to,$(DOCDIR))
 	sed 's|](docs/|](|g' README.md > $(call to,$(DOCDIR)/README.md)
 	install -m 644 LICENSES/* $(call to,$(DOCDIR)/LICENSES)
 	$(foreach file,$(COMPLETIONS),install -d $(call to,$(IN_SHARE)/$(dir $(file))) && $(B)/apoptosis completion \
@@ -429,7 +429,7 @@ endif
 		$(foreach page,$(MANPAGES),$(call to,$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page))) \
 		$(foreach file,$(COMPLETIONS),$(call to,$(IN_SHARE)/$(file)))
 # Others may have files there.
-	rm -f $(foreach file,README.md $(notdir $(wildcard docs/*.md)) $(wildcard LICENSES/*),$(call to,$(DOCDIR)/$(file)))
+	rm -f $(foreach file,README.md $(notdir $(wildcard docs/*.md docs/*.svg)) $(wildcard LICENSES/*),$(call to,$(DOCDIR)/$(file)))
 	for dir in $(call to,$(DOCDIR)/LICENSES) $(call to,$(DOCDIR)); do \
 		[ ! -d "$$dir" ] || rmdir --ignore-fail-on-non-empty "$$dir"; done
 	rm -rf $(call to,$(IN_LIB)) $(call to,$(IN_SHARE)/apoptosis)

@@ -90,6 +90,7 @@ class Picture:
         if not rows:
             self.text(x + width / 2, y + height / 2, "no data", 12, "normal", "middle", "#999999")
             return
+        rows.sort(key=lambda row: -max(v for _, v in row[1]))
         lines = min(len(rows), 4)
         left, top, right, bottom = x + 64, y + 30, x + width - 10, y + height - 14 * lines - 10
         most = max(max(v for _, v in points) for _, points in rows) or 1
@@ -127,7 +128,8 @@ class Picture:
             bottom = max(bottom, box[1] + box[3])
             self.parts.append(f'<rect x="{box[0]}" y="{box[1]}" width="{box[2]}" height="{box[3]}" rx="3" '
                               'fill="#ffffff" stroke="#cccccc"/>')
-            self.text(box[0] + 10, box[1] + 19, panel["title"], 13, "bold")
+            title = panel["title"]
+            self.text(box[0] + 10, box[1] + 19, title, min(13, 1.65 * (box[2] - 20) / len(title)), "bold")
             getattr(self, panel["type"])(panel, box)
         width = 24 * COLUMN + GAP
         self.text(GAP, 26, self.title, 18, "bold")
