@@ -61,10 +61,12 @@ static void run_once(const struct bench *bench, const struct row *row, struct re
 				    "70",
 				    row->how,
 				    NULL};
-	struct child *child = child_exec(NULL, errors, argv);
 	_cleanup_free_ char *events = NULL;
+	struct child *child;
 	json_t *warn, *done;
 
+	unlink(errors); /* of the run before */
+	child = child_exec(NULL, errors, argv);
 	if (!child_wait(child, PATIENCE_MS) || file_read(AT_FDCWD, errors, &events, NULL) < 0)
 		fail("%s does not end", bench->apoptosis);
 	result->is_unavailable = child_code(child) == 77; /* there is no such library */

@@ -195,6 +195,12 @@ static __always_inline __u64 usage_of(struct mem_cgroup *memcg)
 	return BPF_CORE_READ(memcg, memory.usage.counter);
 }
 
+/* By more than it was to grow: what it grows by from here on is as new as it was then. */
+static __always_inline bool has_fallen(const struct usage_grant *grant, __u64 usage)
+{
+	return grant->check_at_pages - usage > USAGE_PAGES_MAX;
+}
+
 /* A check of the running process, if its cgroup has grown since the last one on this CPU. */
 static __always_inline void check_usage(struct task_struct *task, __u32 trigger)
 {
@@ -214,7 +220,7 @@ static __always_inline void check_usage(struct task_struct *task, __u32 trigger)
 	usage = usage_of(memcg);
 	if (!grant ||
 	    (grant->memcg == (__u64)memcg && grant->recalled == recalls_of(grant->recall) &&
-	     usage <= grant->check_at_pages))
+	     usage <= grant->check_at_pages && !has_fallen(grant, usage)))
 		return;
 	grant->memcg = (__u64)memcg;
 	count = recalls_seen();

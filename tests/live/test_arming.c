@@ -3,6 +3,8 @@
  * The growth trigger is attached while a limit is armed, and some time after. Asked of the kernel, by the
  * guard's descriptors; and of victims that spike while it is away: these are saved as any other.
  */
+#include <sched.h>
+
 #include "events.h"
 
 TestSuite(arming, .init = live_setup, .fini = live_teardown, .timeout = 600);
@@ -40,6 +42,27 @@ Test(arming, growth_trigger_comes_and_goes)
 	wait_for_growth(guard, false);
 	live_expect_ended_as_told(victim);
 	live_expect_ended_as_told(busy);
+	live_expect_quiet(guard);
+}
+
+/* Of what was there before nothing is left, and who comes then grows no further, on the same CPU. */
+Test(arming, a_limit_that_was_full_before_is_seen_to_fill_again)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "victim", LIMIT);
+	struct live_process *guard = live_watch("--cgroup", cgroup->rel), *victim;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	live_check(!sched_setaffinity(0, sizeof(one), &one), "sched_setaffinity: %m");
+	for (int i = 0; i < 2; i++) {
+		wait_for_growth(guard, false);
+		victim = live_victim(cgroup, "--max", "280M", "--mark", "280M", "--hold");
+		live_wait_ready(victim);
+		wait_for_growth(guard, true);
+		wait_for_growth(guard, false);
+		live_expect_ended_as_told(victim);
+	}
 	live_expect_quiet(guard);
 }
 

@@ -170,6 +170,11 @@ Test(oomd, what_it_cannot_mean_is_refused_and_nothing_happens)
 		  "{\"cgroup\":\"/../..\"}}");
 	cr_expect_str_eq(whole_answer(fd), "{\"parameters\":{}}");
 	close(fd);
+	fd = call("{\"method\":\"io.systemd.oom.Prekill.Notify\",\"parameters\":"
+		  "{\"cgroup\":\"/\"}}");
+	cr_expect_str_eq(whole_answer(fd), "{\"parameters\":{}}");
+	close(fd);
+	live_check(!live_find_event(guard, "trip", 0, 0), "somebody was told to stop");
 	fd = call("no JSON");
 	cr_expect_str_eq(whole_answer(fd), "");
 	close(fd);

@@ -167,6 +167,8 @@ static int stop(const struct prekill *prekill, const char *cgroup, int *ret_dirf
 	pid_t pid = 0;
 	int r = cgroup_path_normalize(config->tree, cgroup, &rel);
 
+	if (!r && !strcmp(rel, "/")) /* nobody means all of the machine */
+		r = -EINVAL;
 	r = r ?: cgroup_open(config->tree, rel, &dirfd) ?: cgroup_id(dirfd, &id);
 	if (r)
 		return r;
