@@ -399,13 +399,15 @@ static double times_empty(struct cost *cost, size_t i)
 static void print_row(struct cost *cost, size_t i)
 {
 	struct samples *added = &cost->added[i], *run = &cost->run[i];
-	char run_text[32] = "          -";
+	char run_text[32] = "          -", empty_text[16] = "-";
 
 	if (run->n)
 		snprintf(run_text, sizeof(run_text), "%8.1f ns", samples_median(run));
-	printf("  %-31s %8.0f %8.1f  %8.1f .. %-8.1f %6.3f   %6.3f  %s\n", rows[i].label,
+	if (cost->added[empty_of(i)].n)
+		snprintf(empty_text, sizeof(empty_text), "%6.3f", times_empty(cost, i));
+	printf("  %-31s %8.0f %8.1f  %8.1f .. %-8.1f %6.3f   %6s  %s\n", rows[i].label,
 	       samples_median(&cost->none[i]), samples_median(added), samples_quantile(added, 0.25),
-	       samples_quantile(added, 0.75), times_bare(cost, i), times_empty(cost, i), run_text);
+	       samples_quantile(added, 0.75), times_bare(cost, i), empty_text, run_text);
 	json_object_set_new(json_object_get(cost->bench->json, "cost"), rows[i].name,
 			    json_pack("{s:f s:f s:f s:f s:f s:f s:f s:i}", "bare_ns",
 				      samples_median(&cost->none[i]), "added_ns",
@@ -442,7 +444,8 @@ static void print_targets(struct cost *cost)
 			     times_bare(cost, row_of("guarded_16")) /
 				     times_bare(cost, row_of("guarded")),
 			     1.25);
-	if (far && measured(cost, "guarded_churn"))
+	if (far && measured(cost, "empty") && measured(cost, "quiet_churn") &&
+	    measured(cost, "guarded_churn"))
 		print_target("guarded far while cgroups come and go, times without,",
 			     times_empty(cost, row_of("guarded_churn")) /
 				     times_empty(cost, row_of("guarded")),
