@@ -133,6 +133,7 @@ class Picture:
             getattr(self, panel["type"])(panel, box)
         width = 24 * COLUMN + GAP
         self.text(GAP, 26, self.title, 18, "bold")
+        print("<!-- SPDX-License-Identifier: BSD-2-Clause -->")
         print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom + GAP}" width="{width}" '
               f'height="{bottom + GAP}" font-family="sans-serif"><rect width="100%" height="100%" fill="#f4f5f5"/>')
         print("\n".join(self.parts))
