@@ -198,7 +198,7 @@ static __always_inline __u64 usage_of(struct mem_cgroup *memcg)
 /* By more than it was to grow: what it grows by from here on is as new as it was then. */
 static __always_inline bool has_fallen(const struct usage_grant *grant, __u64 usage)
 {
-	return grant->check_at_pages - usage > USAGE_PAGES_MAX;
+	return grant->check_at_pages - usage > 2 * (__u64)grant->granted;
 }
 
 /* A check of the running process, if its cgroup has grown since the last one on this CPU. */
@@ -227,7 +227,8 @@ static __always_inline void check_usage(struct task_struct *task, __u32 trigger)
 	result = check_mm((__u64)mm, trigger, 0);
 	grant->recall = grant_recall_of(result);
 	grant->recalled = recalls_of(grant->recall);
-	grant->check_at_pages = usage + (recalls_seen() == count ? grant_usage(result) : 0);
+	grant->granted = recalls_seen() == count ? grant_usage(result) : 0;
+	grant->check_at_pages = usage + grant->granted;
 }
 
 /*

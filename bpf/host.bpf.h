@@ -74,12 +74,8 @@ __noinline __u64 host_pages(__u64 memcg_address)
 	__u64 pages = 0;
 
 	for (__u32 i = 0; i < MAX_NODES && i < nr_nodes; i++) {
-		__u64 node = 0;
+		__u64 node = memcg_node(memcg_address, i);
 
-		bpf_probe_read_kernel(&node, sizeof(node),
-				      (void *)memcg_address +
-					      bpf_core_field_offset(struct mem_cgroup, nodeinfo) +
-					      i * sizeof(void *));
 		if (node)
 			pages += host_node_pages(node);
 	}

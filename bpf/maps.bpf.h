@@ -299,8 +299,10 @@ struct {
 struct usage_grant {
 	__u64 memcg;
 	__u64 check_at_pages;
+	__u32 granted; /* pages */
 	__u32 recall;
 	__u32 recalled;
+	__u32 pad;
 };
 #define USAGE_GRANTS_SHIFT 6
 #define USAGE_GRANTS_PER_CPU (1 << USAGE_GRANTS_SHIFT)

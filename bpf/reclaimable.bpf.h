@@ -126,19 +126,26 @@ __noinline __u64 node_gen_pages(__u64 node_address)
 	return sum;
 }
 
+/* What a cgroup has of a node; 0: nothing. */
+static __always_inline __u64 memcg_node(__u64 memcg_address, __u32 number)
+{
+	__u64 node = 0;
+
+	bpf_probe_read_kernel(&node, sizeof(node),
+			      (void *)memcg_address +
+				      bpf_core_field_offset(struct mem_cgroup, nodeinfo) +
+				      number * sizeof(void *));
+	return node;
+}
+
 /* Both sums for one cgroup, without its descendants. A global function: verified once. */
 __noinline __u64 memcg_lru_pages(__u64 memcg_address)
 {
-	struct mem_cgroup *memcg = (void *)memcg_address;
 	__u64 sum = 0;
 
 	for (__u32 i = 0; i < MAX_NODES && i < nr_nodes; i++) {
-		__u64 node = 0;
+		__u64 node = memcg_node(memcg_address, i);
 
-		bpf_probe_read_kernel(&node, sizeof(node),
-				      (void *)memcg +
-					      bpf_core_field_offset(struct mem_cgroup, nodeinfo) +
-					      i * sizeof(void *));
 		if (node)
 			sum += node_lru_pages(node) + node_gen_pages(node);
 	}

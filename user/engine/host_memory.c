@@ -42,10 +42,11 @@ int host_memory_guard(struct source *source, uint32_t policy, const struct confi
 	r = weigh(source, config_host_prefers(config), PREFERRED)
 		    ?: weigh(source, config_host_avoids(config), AVOIDED);
 	return r
-		       ?: source_guard_host(source,
-					    &(const struct source_host){
-						    .policy = policy,
-						    .pages = total_bytes / page_bytes,
-						    .available_pages = available_bytes / page_bytes,
-					    });
+		       ?: source_guard_host(source, &(const struct source_host){
+							    .policy = policy,
+							    .pages = total_bytes / page_bytes,
+							    .available_pages = MAX(
+								    available_bytes / page_bytes,
+								    (uint64_t)1),
+						    });
 }

@@ -126,6 +126,7 @@ static void describe(const struct prekill *prekill, const struct guard *guard, i
 			 .forecast_ns = APO_UNLIMITED,
 			 .reading = reading,
 			 .grower = {.tgid = (uint32_t)process->pid,
+				    .ns_tgid = (uint32_t)process->pid,
 				    .start_boottime_ns = process->start_boottime_ns,
 				    .cgroup_id = cgroup_id},
 			 .rule = APO_RULE_OOMD,
