@@ -409,12 +409,14 @@ static void print_row(struct cost *cost, size_t i)
 	       samples_median(&cost->none[i]), samples_median(added), samples_quantile(added, 0.25),
 	       samples_quantile(added, 0.75), times_bare(cost, i), empty_text, run_text);
 	json_object_set_new(json_object_get(cost->bench->json, "cost"), rows[i].name,
-			    json_pack("{s:f s:f s:f s:f s:f s:f s:f s:i}", "bare_ns",
+			    json_pack("{s:f s:f s:f s:f s:f s:o s:f s:i}", "bare_ns",
 				      samples_median(&cost->none[i]), "added_ns",
 				      samples_median(added), "added_ns_q1",
 				      samples_quantile(added, 0.25), "added_ns_q3",
 				      samples_quantile(added, 0.75), "times_bare",
-				      times_bare(cost, i), "times_empty", times_empty(cost, i),
+				      times_bare(cost, i), "times_empty",
+				      cost->added[empty_of(i)].n ? json_real(times_empty(cost, i))
+								 : json_null(),
 				      "run_ns", samples_median(run), "slices", (int)added->n));
 }
 

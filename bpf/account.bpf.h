@@ -423,6 +423,16 @@ static __always_inline __s64 rss_growth(const __u64 rss[APO_KINDS], const __u64 
 	return own + shared;
 }
 
+/* At the first look after a trip: what the process owned then. */
+static __always_inline void mark_trip(struct process *process, const struct limit *limit,
+				      __u64 owned)
+{
+	if (process->mark_ns == limit->shared.last_trip_ns)
+		return;
+	process->mark_ns = limit->shared.last_trip_ns;
+	process->mark_pages = owned;
+}
+
 /* Brings the account of the check's process up to date. */
 static __noinline struct process *process_update(struct check *check, struct limit *limit)
 {
@@ -464,10 +474,7 @@ static __noinline struct process *process_update(struct check *check, struct lim
 		process->owned_pages = need;
 	if (process->owned_pages < 0)
 		process->owned_pages = 0;
-	if (process->mark_ns != limit->shared.last_trip_ns) {
-		process->mark_ns = limit->shared.last_trip_ns;
-		process->mark_pages = owned_before;
-	}
+	mark_trip(process, limit, owned_before);
 
 	/* Steady growth of r pages/s settles at a score of r * half-life / ln 2. */
 	process->shared.rate_pages_s = process->score_pages * 661 / 1024;
@@ -484,7 +491,8 @@ static __noinline struct process *process_update(struct check *check, struct lim
 	__builtin_memcpy(process->shared.rss_pages, rss, sizeof(rss));
 	if (rss_total(rss) > process->shared.peak_pages)
 		process->shared.peak_pages = rss_total(rss);
-	process->weight = check->is_host ? host_weight(check->owner) : HOST_WEIGHT;
+	if (host_is_limit())
+		process->weight = host_weight(check->owner);
 	return process;
 }
 
@@ -541,15 +549,17 @@ static __always_inline bool is_stalled(const struct check *check, struct process
 #define OWNED_SHIFT 4
 
 /* Rank among the growers: recent growth, and a sixteenth of all it owns. */
-static __always_inline __s64 rank_of(const struct process *process, __s64 score_pages)
+static __always_inline __s64 rank_of(const struct check *check, const struct process *process,
+				     __s64 score_pages)
 {
-	return (__u64)(score_pages + ((__u64)process->owned_pages >> OWNED_SHIFT)) *
-	       process->weight / HOST_WEIGHT;
+	__u64 rank = score_pages + ((__u64)process->owned_pages >> OWNED_SHIFT);
+
+	return check->is_host ? rank * process->weight / HOST_WEIGHT : rank;
 }
 
-static __always_inline __s64 process_rank(const struct process *process)
+static __always_inline __s64 process_rank(const struct check *check, const struct process *process)
 {
-	return rank_of(process, process->score_pages);
+	return rank_of(check, process, process->score_pages);
 }
 
 /* The rank of the process that was on top, as it is now; 0: it has exited. */
@@ -557,7 +567,8 @@ static __always_inline __s64 top_rank(const struct check *check, const struct li
 {
 	const struct process *top = bpf_map_lookup_elem(&processes, &limit->top_tgid);
 
-	return top ? rank_of(top, decay(top->score_pages, since(check->now, top->shared.last_ns)))
+	return top ? rank_of(check, top,
+			     decay(top->score_pages, since(check->now, top->shared.last_ns)))
 		   : 0;
 }
 

@@ -129,6 +129,15 @@ static __always_inline void pending_retry(struct check *check)
 	}
 }
 
+/* A warning at a level that nobody has asked for is an event, whatever the target's own policy says of warnings. */
+static __always_inline bool is_unasked(const struct check *check, const struct decision *decision)
+{
+	const struct apo_policy *limit_policy = policy_by_id(check->policy);
+
+	return decision->rule == APO_RULE_WARN && limit_policy &&
+	       limit_policy->flags & APO_POLICY_WARN_UNASKED;
+}
+
 /*
  * Remembers the target, sends the signal, and reports both. A full map or ring does not keep the
  * signal back. `policy` is the target's own. Returns the action, APO_ACT_NONE if sending failed.
@@ -146,6 +155,8 @@ static __noinline __u64 signal_target(struct check *check, const struct apo_poli
 
 	if (!limit_policy)
 		return APO_ACT_NONE;
+	if (is_unasked(check, decision))
+		wanted = 0;
 	if (own && wanted) {
 		decision->signal = signal_choose(bpf_get_current_task(), wanted, use, &disposition);
 		decision->disposition = disposition;
@@ -332,7 +343,7 @@ __noinline int act_on(__u32 key)
 	if (!policy)
 		return false;
 	count_decision(check, limit, decision);
-	decision->by_profile = is_profiled(check, decision, policy);
+	decision->by_profile = !is_unasked(check, decision) && is_profiled(check, decision, policy);
 	action = signal_target(check, policy, decision);
 	if (action == APO_ACT_SENT)
 		stat_add(APO_STAT_SENT);

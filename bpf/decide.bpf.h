@@ -136,9 +136,10 @@ static __always_inline bool untouchable(__u32 tgid)
 }
 
 /* Its growth never counts, nor is it signalled for it: where the machine's memory binds. */
-static __always_inline bool is_spared(__u32 tgid)
+static __always_inline bool is_spared(const struct check *check, __u32 tgid)
 {
-	const struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+	const struct process *process = check->is_host ? bpf_map_lookup_elem(&processes, &tgid)
+						       : NULL;
 
 	return process && !process->weight;
 }
@@ -177,9 +178,11 @@ static __always_inline __u32 policy_of_account(const struct check *check, __u32 
 }
 
 /* Who is preferred where the machine's memory binds need not grow: it is enough that its end is some help. */
-static __always_inline bool is_preferred(const struct process *process, __u64 line)
+static __always_inline bool is_preferred(const struct check *check, const struct process *process,
+					 __u64 line)
 {
-	return process && process->weight > HOST_WEIGHT && process->owned_pages > (__s64)line;
+	return check->is_host && process && process->weight > HOST_WEIGHT &&
+	       process->owned_pages > (__s64)line;
 }
 
 /*
@@ -192,7 +195,8 @@ static __always_inline bool top_grew(const struct check *check, const struct lim
 {
 	const struct process *top = bpf_map_lookup_elem(&processes, &limit->top_tgid);
 
-	return (check->is_covered && !mine) || is_preferred(top, line) || grew(limit, top, 0, line);
+	return (check->is_covered && !mine) || is_preferred(check, top, line) ||
+	       grew(limit, top, 0, line);
 }
 
 /*
@@ -203,7 +207,7 @@ static __always_inline bool top_grew(const struct check *check, const struct lim
 static __always_inline __u32 grower_choose(struct check *check, struct limit *limit,
 					   struct process *process, __u32 level, __u64 line)
 {
-	__s64 rank = process ? process_rank(process) : 0;
+	__s64 rank = process ? process_rank(check, process) : 0;
 	__s64 top = top_update(check, limit, rank);
 	bool mine = grew(limit, process, level, line);
 	__u32 tgid = check->tgid;
@@ -217,7 +221,7 @@ static __always_inline __u32 grower_choose(struct check *check, struct limit *li
 	} else if (!mine && (!check->is_covered || room_of(&check->reading) >= (__s64)(line / 2))) {
 		return 0;
 	}
-	if (untouchable(tgid) || is_spared(tgid))
+	if (untouchable(tgid) || is_spared(check, tgid))
 		return 0;
 	return tgid == check->tgid && is_dying(check->owner) ? 0 : tgid;
 }
@@ -256,7 +260,7 @@ static __always_inline void warn_decide(struct check *check, const struct limit 
 	if (warned)
 		return;
 	decision->target_tgid = check->tgid;
-	if (top_rank(check, limit) > 2 * (process ? process_rank(process) : 0))
+	if (top_rank(check, limit) > 2 * (process ? process_rank(check, process) : 0))
 		decision->target_tgid = limit->top_tgid;
 	if (policy_of_account(check, decision->target_tgid) >= APO_MAX_POLICIES)
 		decision->target_tgid = endangered(check->policy, decision->target_tgid);

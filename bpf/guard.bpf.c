@@ -105,7 +105,7 @@ __noinline __s64 check_mm(__u64 mm_address, __u32 purpose, __u32 events)
 		arm(check);
 	process = process_update(check, limit);
 	if (process) {
-		top_update(check, limit, process_rank(process));
+		top_update(check, limit, process_rank(check, process));
 		if (settings.guard_above && !check->is_stranger)
 			largest_update(check->process_policy, check->tgid);
 		reclaim_note(check, process);

@@ -31,13 +31,16 @@ static __always_inline __u64 pages_counted(void *counters, __u32 item)
  */
 #define HOST_DROPPABLE 32
 
-/* Some kernels hand memory to a zone only when it is needed: that is as good as free. */
+/* Some kernels hand memory to a zone only when it is needed: there that is as good as free, see host_calibrate(). */
 __noinline __u64 host_zone_pages(__u64 zone_address)
 {
 	struct zone *zone = (void *)zone_address;
-	__u64 present = BPF_CORE_READ(zone, present_pages);
-	__u64 managed = BPF_CORE_READ(zone, managed_pages.counter);
+	__u64 present = 0, managed = 0;
 
+	if (settings.host_zones_grow) {
+		present = BPF_CORE_READ(zone, present_pages);
+		managed = BPF_CORE_READ(zone, managed_pages.counter);
+	}
 	return pages_counted((void *)zone + bpf_core_field_offset(struct zone, vm_stat),
 			     bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES)) +
 	       (present > managed ? present - managed : 0);
@@ -90,14 +93,27 @@ static __always_inline __s64 host_free(__u64 pages)
 
 /*
  * User space has said how much is available, as MemAvailable has it: what there is more is what the kernel keeps
- * back, of what is free, for its reserves, and of what could be dropped.
+ * back, of what is free, for its reserves, and of what could be dropped. What zones have not been given counts
+ * only where there would be less: else it is the kernel's for good, or has been taken by a balloon.
  */
-static __always_inline void host_calibrate(__u64 memcg_address)
+static __always_inline __u64 host_counted(__u64 memcg_address)
 {
 	__u64 pages = host_pages(memcg_address);
 
-	settings.host_kept_pages = (__s64)((__u32)pages + (pages >> HOST_DROPPABLE)) -
-				   (__s64)settings.host_available_pages;
+	return (__u32)pages + (pages >> HOST_DROPPABLE);
+}
+
+static __always_inline void host_calibrate(__u64 memcg_address)
+{
+	__u64 counted;
+
+	settings.host_zones_grow = 0;
+	counted = host_counted(memcg_address);
+	if (counted < settings.host_available_pages) { /* by what zones are still to get */
+		settings.host_zones_grow = 1;
+		counted = host_counted(memcg_address);
+	}
+	settings.host_kept_pages = (__s64)counted - (__s64)settings.host_available_pages;
 }
 
 /* The one that is above a cgroup, or it. A global function: verified once. */

@@ -164,7 +164,7 @@ struct process {
 	__u32 ran_pid;		  /* that thread */
 	__u32 stall_pid;	  /* the one that is watched */
 	__u32 is_met;		  /* 1: user space was told of its first spike */
-	__u32 weight;		  /* of its growth among that of others, thousandths */
+	__u32 weight; /* of its growth where the machine's memory binds, see host_weight() */
 	__u32 pad;
 };
 /*

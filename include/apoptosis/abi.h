@@ -48,6 +48,8 @@ enum apo_policy_flag {
 	APO_POLICY_SIGNAL_GIVEN =
 		8, /* the signal is the operator's choice, whoever has a handler */
 	APO_POLICY_WARN_BY_PROFILE = 16, /* warn_signal is 0: the responder knows of another */
+	APO_POLICY_WARN_UNASKED =
+		32, /* the level is for those who watch memory: no signal, whose ever */
 };
 
 /* What is not sent in the fault to processes of a command, as the responder knows better: bits. */
@@ -133,7 +135,7 @@ struct apo_settings {
 	__u64 host_available_pages; /* when its policy was set */
 	__s64 host_kept_pages; /* by which what is free or can be dropped was more; the kernel side's */
 	__u32 host_policy;     /* APO_POLICY_NONE: it is no limit */
-	__u32 pad;
+	__u32 host_zones_grow; /* 1: memory is handed to zones when it is needed; the kernel side's */
 };
 _Static_assert(sizeof(struct apo_settings) == 136, "apo_settings is ABI");
 
@@ -292,7 +294,7 @@ enum apo_request_flag {
 		4, /* with AIRBAG: page cache has no room beside need, which is below the limit */
 	APO_REQUEST_GRACE = 8, /* a trip: who is signalled for it has a grace, which ends */
 	APO_REQUEST_ALL = 32,  /* with SIGNAL: all of the cgroup, whatever the policy's target */
-	APO_REQUEST_HOST = 16, /* with GRACE: the limit is the machine's own memory */
+	APO_REQUEST_HOST = 16, /* the limit is the machine's own memory */
 };
 
 /*

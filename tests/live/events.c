@@ -108,6 +108,7 @@ void live_write_config(const char *path, const char *text)
 	live_check(file &&
 			   fprintf(file,
 				   "[defaults]\nreport-dir = off\nhistory = off\npin-dir = off\n"
+				   "oomd-hook = off\n"
 				   "json = yes\n%s",
 				   text) > 0 &&
 			   fclose(file) == 0,

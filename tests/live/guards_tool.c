@@ -55,7 +55,8 @@ static int add(struct guards *guards, const struct options *options)
 
 int main(int argc, char **argv)
 {
-	const struct engine_config config = {.out = stdout, .json = true, .mode = "guards"};
+	const struct engine_config config = {
+		.out = stdout, .json = true, .mode = "guards", .pressure = PRESSURE_CONFIG_NONE};
 	struct options options[APO_MAX_POLICIES];
 	struct engine *engine = NULL;
 	const struct engine_events events = {.on_signal = on_signal, .userdata = &engine};

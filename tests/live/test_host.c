@@ -153,10 +153,13 @@ Test(host, who_the_kernel_may_not_kill_is_not_told)
 	live_release(victim);
 	live_wait_ready(victim);
 	live_check(!live_find_event(guard, "trip", victim->pid, 0), "it tripped");
+	/* Another one is. */
+	victim = live_victim(hog, "--rate", "0");
+	live_expect_text(live_event(guard, "trip", victim->pid), "memory.limit_kind", "machine");
 	live_stop(guard);
 }
 
-/* Whether the kernel kills somebody of it before it comes to an end by itself. */
+/* As the one whom the kernel would kill first. */
 static void fill_machine(struct live_process *victim)
 {
 	write_oom_score_adj(victim, "900");
@@ -181,4 +184,29 @@ Test(host, a_machine_that_runs_out_of_memory_loses_nobody)
 		expect_saved(guard, victim);
 		live_stop(guard);
 	}
+}
+
+/* All of a cgroup are not all of the machine. */
+Test(host, all_are_those_of_the_growers_cgroup)
+{
+	struct live_cgroup *hog = live_cgroup(NULL, "hog", 0), *idle = live_cgroup(NULL, "idle", 0);
+	struct live_process *bystander =
+		live_victim(idle, "--max", "16M", "--mark", "16M", "--hold");
+	struct live_process *sibling = live_victim(hog, "--max", "16M", "--mark", "16M", "--hold");
+	struct live_process *guard, *victim;
+
+	live_wait_ready(bystander);
+	live_wait_ready(sibling);
+	guard = live_daemon(live_format("target = all\n" OURS
+					"target = all\n[host]\nreserve = %lluM\n",
+					(unsigned long long)((available() - ROOM) / MIB)));
+	victim = live_victim(hog, "--rate", "0");
+	live_event(guard, "trip", victim->pid);
+	live_wait_exit(victim);
+	live_wait_exit(sibling);
+	live_check(live_exit_code(victim) == 0 && live_exit_code(sibling) == 0,
+		   "they ended with %d and %d", live_exit_code(victim), live_exit_code(sibling));
+	live_event(guard, "verdict", 0);
+	live_check(!bystander->exited, "who is in another cgroup was stopped");
+	live_stop(guard);
 }

@@ -34,7 +34,7 @@ static int read_files(const char *file)
 {
 	_cleanup_free_ char *where = NULL;
 
-	return config_files_read(fixture_root(), file, complain, NULL, &config, &where);
+	return config_files_read(fixture_root(), file, NULL, complain, NULL, &config, &where);
 }
 
 static int signal_of_all(void)

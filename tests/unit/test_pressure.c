@@ -29,7 +29,8 @@ static void begin(struct scene *scene)
 	uv_loop_init(&scene->loop);
 	cr_assert_eq(pressure_new(&scene->pressure,
 				  &(const struct pressure_config){.loop = &scene->loop,
-								  .fd = scene->socket.fd}),
+								  .fd = scene->socket.fd,
+								  .watchers_fd = -1}),
 		     0);
 }
 
@@ -199,4 +200,118 @@ Test(pressure, the_socket_is_open_to_all_who_know_its_name)
 	cr_expect_eq(info.st_mode & 0777, 0711);
 	end(&scene);
 	cr_expect_lt(pressure_socket_open(nowhere, &none), 0);
+}
+
+/* --- the daemon's -------------------------------------------------------------------------- */
+
+static const char *cgroup_now; /* of whoever connects */
+
+static int cgroup_of(pid_t pid, char **ret, void *userdata)
+{
+	(void)pid;
+	(void)userdata;
+	*ret = strdup(cgroup_now);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void begin_for_all(struct scene *scene, int watchers_fd)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/watch/socket", fixture_path());
+	cr_assert_eq(pressure_socket_open_at(path, &scene->socket), 0);
+	uv_loop_init(&scene->loop);
+	cr_assert_eq(pressure_new(&scene->pressure,
+				  &(const struct pressure_config){.loop = &scene->loop,
+								  .fd = scene->socket.fd,
+								  .is_for_all = true,
+								  .watchers_fd = watchers_fd,
+								  .cgroup_of = cgroup_of}),
+		     0);
+}
+
+static int join_from(struct scene *scene, const char *cgroup)
+{
+	int fd;
+
+	cgroup_now = cgroup;
+	fd = join(scene);
+	go_round(scene);
+	return fd;
+}
+
+Test(pressure, each_hears_of_the_limits_at_and_above_its_cgroup)
+{
+	struct scene scene;
+	int inner, beside;
+
+	begin_for_all(&scene, -1);
+	inner = join_from(&scene, "/a/b");
+	beside = join_from(&scene, "/ab");
+	pressure_tell(scene.pressure, "/a");
+	cr_expect_eq(hear(inner), 1);
+	cr_expect_eq(hear(beside), 0);
+	pressure_tell(scene.pressure, "/a/b");
+	cr_expect_eq(hear(inner), 1);
+	pressure_tell(scene.pressure, "/a/b/c");
+	cr_expect_eq(hear(inner), 0);
+	pressure_tell(scene.pressure, "/");
+	cr_expect_eq(hear(inner), 1);
+	cr_expect_eq(hear(beside), 1);
+	pressure_tell(scene.pressure, NULL);
+	cr_expect_eq(hear(inner), 0);
+	end(&scene);
+	close(inner);
+	close(beside);
+}
+
+Test(pressure, a_cgroup_has_so_many_and_others_have_theirs)
+{
+	static int fds[300];
+	struct scene scene;
+	size_t let_in = 0;
+	int other;
+
+	begin_for_all(&scene, -1);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = join_from(&scene, "/many");
+	other = join_from(&scene, "/other");
+	pressure_tell(scene.pressure, "/");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		let_in += hear(fds[i]) == 1;
+	cr_expect_eq(let_in, 256);
+	cr_expect_eq(hear(other), 1);
+	end(&scene);
+}
+
+/* By the cgroup that each was in when it came, whatever there is of it now. */
+Test(pressure, the_next_program_has_those_who_watch)
+{
+	struct scene before, after;
+	int fd, left;
+
+	begin_for_all(&before, -1);
+	fd = join_from(&before, "/a");
+	left = pressure_leave(before.pressure);
+	cr_assert_geq(left, 0);
+	/* As exec() would: what the program before has is gone, and the descriptors are not. */
+	cgroup_now = "/elsewhere";
+	begin_for_all(&after, left);
+	pressure_tell(after.pressure, "/a");
+	cr_expect_eq(hear(fd), 1);
+	pressure_tell(after.pressure, "/elsewhere");
+	cr_expect_eq(hear(fd), 0);
+	close(fd);
+}
+
+Test(pressure, without_a_socket_those_who_watched_are_let_go)
+{
+	struct scene before;
+	int fd;
+
+	begin_for_all(&before, -1);
+	fd = join_from(&before, "/a");
+	pressure_let_go(pressure_leave(before.pressure));
+	cr_expect_eq(hear(fd), -1);
+	close(fd);
 }

@@ -276,6 +276,20 @@ Test(respond, all_may_be_asked_for_whatever_the_policy_says)
 		     "each of 70\n" ONE_OF_ALL(100) ONE_OF_ALL(200) ONE_OF_ALL(300) NOBODY);
 }
 
+Test(respond, all_of_the_machine_are_those_of_the_growers_cgroup)
+{
+	struct apo_request asked = world_request(TO_ALL);
+
+	asked.flags |= APO_REQUEST_HOST;
+	asked.grower.cgroup_id = 71;
+	/* In this world everybody is in 70: who is asked of 71 is not there. */
+	world_expect("", &asked,
+		     "each of 71\n"
+		     "hold 100 started 0\ntell gone 100\n"
+		     "hold 200 started 0\ntell gone 200\n"
+		     "hold 300 started 0\ntell gone 300\n" NOBODY);
+}
+
 Test(respond, of_all_a_warning_is_for_those_who_handle_it)
 {
 	struct apo_request warn = world_warning(TO_ALL);

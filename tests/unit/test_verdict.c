@@ -169,6 +169,14 @@ Test(verdict, what_systemd_oomd_kills_in_the_end_was_told_too_late)
 	expect(i, VERDICT_TOO_LATE,
 	       "killed by systemd-oomd during its shutdown: PrekillHookTimeoutSec= says how long "
 	       "it waits");
+	i.oom_victim = true;
+	expect(i, VERDICT_TOO_LATE, "killed by the kernel's OOM killer during its shutdown");
+	i.oom_victim = false;
+	i.exit.known = false; /* it was looked at before systemd-oomd gave up */
+	i.closing_known = true;
+	i.closing_headroom_bytes = INT64_MAX;
+	expect(i, VERDICT_IGNORED, "still running");
+	i.exit.known = true;
 	i.delivered_ns = 0;
 	expect(i, VERDICT_TOO_LATE,
 	       "killed by systemd-oomd, which waits PrekillHookTimeoutSec= for the shutdown");

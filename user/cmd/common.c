@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,14 +80,47 @@ static void log_mistake(const char *line, void *userdata)
 	log_error("%s", line);
 }
 
+/* What the command line of the daemon says of it, which comes after the files. NULL: no memory. */
+static char *said_by(const struct options *options)
+{
+	const struct {
+		const char *key, *value;
+		bool is_off;
+	} said[] = {
+		{"pin-dir", options->pin_dir, options->no_pins},
+		{"history", options->history, options->no_history},
+		{"metrics-textfile", options->metrics_textfile, options->no_metrics_textfile},
+		{"metrics-listen", options->metrics_listen, options->no_metrics_listen},
+		{"oomd-hook", options->oomd_hook, options->no_oomd_hook},
+		{"pressure-socket", options->pressure_socket, options->no_pressure_socket},
+	};
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	fputs("[defaults]\n", file);
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++)
+		if (said[i].value || said[i].is_off)
+			fprintf(file, "%s = %s\n", said[i].key, said[i].value ?: "off");
+	if (options->history_rows)
+		fprintf(file, "history-rows = %" PRIu32 "\n", options->history_rows);
+	if (fclose(file) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 int common_config(const struct options *options, config_complain_fn complain, void *userdata,
 		  struct config **ret)
 {
 	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_free_ char *where = NULL;
+	_cleanup_free_ char *where = NULL, *said = said_by(options);
 	size_t mistakes;
-	int r = config_files_read(root_fd, options->config, complain ?: log_mistake, userdata, ret,
-				  &where);
+	int r = said ? config_files_read(root_fd, options->config, said, complain ?: log_mistake,
+					 userdata, ret, &where)
+		     : -ENOMEM;
 
 	if (r) {
 		log_error("cannot read %s: %s%s", where ?: "the configuration", strerror(-r),
@@ -265,6 +299,6 @@ void common_engine_config(const struct options *options, FILE *out, struct engin
 		.accounts = options->accounts,
 		.lend_max_bytes = options->lend_max_bytes,
 		.lend_max_permyriad = options->lend_max_permyriad,
-		.pressure = {.fd = -1},
+		.pressure = PRESSURE_CONFIG_NONE,
 	};
 }

@@ -26,7 +26,7 @@
 #include "source/source.h"
 
 #define CONTROL_FD "APOPTOSIS_CONTROL_FD"
-#define WATCHERS "APOPTOSIS_WATCHERS"
+#define WATCHERS_FD "APOPTOSIS_WATCHERS_FD"
 #define DELETED " (deleted)" /* the kernel's mark */
 
 struct daemon {
@@ -37,10 +37,10 @@ struct daemon {
 	char **argv;	    /* with which it is started anew, */
 	char **environment; /* in this environment, with these variables of ours at its end: */
 	size_t own_variables;
-	char control_fd[40];
-	char *watchers;	  /* and this one */
-	int inherited_fd; /* the control socket; -1: none */
-	char *inherited_watchers;
+	char control_fd[40], watchers_fd[40];
+	int inherited_fd;	   /* the control socket; -1: none */
+	int inherited_watchers_fd; /* who watches memory, likewise */
+	struct pressure_socket watch;
 	char path[PATH_MAX]; /* from this file, which may be another by then */
 };
 
@@ -82,26 +82,25 @@ static int read_config(struct daemon *daemon, bool is_reload, char **ret_mistake
 
 /* --- reading the configuration anew -------------------------------------------------------- */
 
-/* For the next program: the control socket, and who watches memory. */
-static void name_descriptors(struct daemon *daemon, int control_fd, const char *watchers)
+/* For the next program. */
+static void name_descriptors(struct daemon *daemon, const struct engine_left *left)
 {
-	char **last = daemon->environment;
+	char **own = daemon->environment ? daemon->environment + daemon->own_variables : NULL;
 
-	snprintf(daemon->control_fd, sizeof(daemon->control_fd), CONTROL_FD "=%d", control_fd);
-	free(daemon->watchers);
-	if (!watchers || asprintf(&daemon->watchers, WATCHERS "=%s", watchers) < 0)
-		daemon->watchers = NULL;
-	if (!last)
+	if (!own)
 		return;
-	last += daemon->own_variables;
-	last[0] = daemon->control_fd;
-	last[1] = daemon->watchers;
+	snprintf(daemon->control_fd, sizeof(daemon->control_fd), CONTROL_FD "=%d",
+		 left->control_fd);
+	snprintf(daemon->watchers_fd, sizeof(daemon->watchers_fd), WATCHERS_FD "=%d",
+		 left->watchers_fd);
+	own[0] = daemon->control_fd;
+	own[1] = daemon->watchers_fd;
 }
 
-/* That of the program before this one, in this process. -1: there is none. */
-static int inherited_control_fd(void)
+/* One of the program before this one, in this process. -1: there is none. */
+static int inherited_fd(const char *name)
 {
-	const char *value = getenv(CONTROL_FD);
+	const char *value = getenv(name);
 	uint64_t fd;
 
 	if (!value || parse_u64(value, &fd) || fd <= STDERR_FILENO || fd >= INT_MAX ||
@@ -117,22 +116,26 @@ static int inherited_control_fd(void)
 static void reload(struct engine *engine, void *userdata)
 {
 	struct daemon *daemon = userdata;
-	_cleanup_free_ char *mistake = NULL, *watchers = NULL;
+	_cleanup_free_ char *mistake = NULL;
 	struct daemon next = {.options = daemon->options};
-	int control_fd;
+	struct engine_left left;
 
 	if (read_config(&next, true, &mistake)) {
 		log_error("the configuration stays as it was");
 		engine_refuse_configuration(engine, mistake ?: "it cannot be read");
 		return;
 	}
+	if (*daemon->watch.path &&
+	    strcmp(daemon->watch.path, config_options(next.config)->pressure_socket ?: "") != 0)
+		unlink(daemon->watch.path); /* the next program knows nothing of it */
 	config_free(next.config);
 	log_info("starting anew with the configuration of now");
-	control_fd = engine_leave(engine, &watchers);
-	name_descriptors(daemon, control_fd, watchers);
+	left = engine_leave(engine);
+	name_descriptors(daemon, &left);
 	execve(daemon->path, daemon->argv, daemon->environment);
 	execve("/proc/self/exe", daemon->argv, daemon->environment);
 	log_error("cannot start anew: %s", strerror(errno));
+	close_fd(left.watchers_fd);
 	engine_return(engine);
 }
 
@@ -146,7 +149,7 @@ static char **copy_environment(size_t *ret_count)
 	char **copy;
 
 	unsetenv(CONTROL_FD);
-	unsetenv(WATCHERS);
+	unsetenv(WATCHERS_FD);
 	while (environ[count])
 		count++;
 	copy = calloc(count + 3, sizeof(*copy));
@@ -165,50 +168,21 @@ static void remember_start(struct daemon *daemon, char **argv)
 	if (text_ends_with(daemon->path, DELETED))
 		daemon->path[strlen(daemon->path) - strlen(DELETED)] = '\0';
 	daemon->argv = argv - 1; /* the program's name is before the command's */
-	daemon->inherited_fd = inherited_control_fd();
-	if (getenv(WATCHERS))
-		daemon->inherited_watchers = strdup(getenv(WATCHERS));
+	daemon->inherited_fd = inherited_fd(CONTROL_FD);
+	daemon->inherited_watchers_fd = inherited_fd(WATCHERS_FD);
 	daemon->environment = copy_environment(&daemon->own_variables);
 }
 
 /* --- the command --------------------------------------------------------------------------- */
 
-/* The command line comes before the files. */
 static const char *pin_dir_of(const struct daemon *daemon)
 {
-	bool is_told = daemon->options->pin_dir || daemon->options->no_pins;
-
-	return common_pin_dir(is_told ? daemon->options : config_options(daemon->config));
-}
-
-static const char *history_of(const struct daemon *daemon)
-{
-	bool is_told = daemon->options->history || daemon->options->no_history;
-	const struct options *options = is_told ? daemon->options : config_options(daemon->config);
-
-	return options->no_history ? NULL : options->history ?: HISTORY_FILE_DEFAULT;
-}
-
-static const char *metrics_textfile_of(const struct daemon *daemon)
-{
-	bool is_told = daemon->options->metrics_textfile || daemon->options->no_metrics_textfile;
-
-	return (is_told ? daemon->options : config_options(daemon->config))->metrics_textfile;
-}
-
-static const char *metrics_listen_of(const struct daemon *daemon)
-{
-	bool is_told = daemon->options->metrics_listen || daemon->options->no_metrics_listen;
-
-	return (is_told ? daemon->options : config_options(daemon->config))->metrics_listen;
+	return common_pin_dir(config_options(daemon->config));
 }
 
 /* Where it was not named there need not be any systemd. */
-static const char *oomd_dir_of(const struct daemon *daemon)
+static const char *oomd_dir_of(const struct options *options)
 {
-	bool is_told = daemon->options->oomd_hook || daemon->options->no_oomd_hook;
-	const struct options *options = is_told ? daemon->options : config_options(daemon->config);
-
 	if (options->oomd_hook || options->no_oomd_hook)
 		return options->oomd_hook;
 	return manager_systemctl() ? PREKILL_DIR_DEFAULT : NULL;
@@ -233,17 +207,9 @@ static int add(struct guards *guards, void *userdata)
 	return guards_add_config(guards, daemon->config);
 }
 
-static const char *pressure_socket_of(const struct daemon *daemon)
-{
-	bool is_told = daemon->options->pressure_socket || daemon->options->no_pressure_socket;
-
-	return (is_told ? daemon->options : config_options(daemon->config))->pressure_socket;
-}
-
 /* The guard is as good without. */
-static void open_pressure(const struct daemon *daemon, struct pressure_socket *socket)
+static void open_pressure(const char *path, struct pressure_socket *socket)
 {
-	const char *path = pressure_socket_of(daemon);
 	int r = path ? pressure_socket_open_at(path, socket) : 0;
 
 	if (r)
@@ -254,7 +220,6 @@ static void open_pressure(const struct daemon *daemon, struct pressure_socket *s
 
 static int run(struct daemon *daemon)
 {
-	struct pressure_socket watch = PRESSURE_SOCKET_NONE;
 	struct options configured = *config_options(daemon->config);
 	struct common_guard guard = {.add = add, .reload = reload, .userdata = daemon};
 	struct engine_config config;
@@ -265,26 +230,25 @@ static int run(struct daemon *daemon)
 	common_engine_config(&configured, stdout, &config);
 	config.pin_dir = pin_dir_of(daemon);
 	config.mode = "daemon";
-	config.history = history_of(daemon);
-	config.history_rows = daemon->options->history_rows
-				      ?: configured.history_rows ?: HISTORY_ROWS_DEFAULT;
+	config.history = configured.no_history ? NULL : configured.history ?: HISTORY_FILE_DEFAULT;
+	config.history_rows = configured.history_rows ?: HISTORY_ROWS_DEFAULT;
 	config.views = (struct views_config){
 		.has_control = true,
 		.control_group = daemon->control_group,
 		.control_fd = daemon->inherited_fd,
-		.metrics_textfile = metrics_textfile_of(daemon),
-		.metrics_listen = metrics_listen_of(daemon),
+		.metrics_textfile = configured.metrics_textfile,
+		.metrics_listen = configured.metrics_listen,
 	};
-	config.oomd_dir = oomd_dir_of(daemon);
+	config.oomd_dir = oomd_dir_of(&configured);
 	config.notifier = daemon->notifier;
-	open_pressure(daemon, &watch);
+	open_pressure(configured.pressure_socket, &daemon->watch);
 	config.pressure = (struct pressure_config){
-		.fd = watch.fd,
+		.fd = daemon->watch.fd,
 		.is_for_all = true,
-		.watchers = daemon->inherited_watchers,
+		.watchers_fd = daemon->inherited_watchers_fd,
 	};
 	status = common_guard(&config, &guard);
-	pressure_socket_close(&watch);
+	pressure_socket_close(&daemon->watch);
 	return status;
 }
 
@@ -293,7 +257,7 @@ int cmd_daemon(int argc, char **argv)
 	_cleanup_close_ int lock_fd = -1;
 	_cleanup_free_ char *mistake = NULL;
 	struct options options;
-	struct daemon daemon = {.options = &options};
+	struct daemon daemon = {.options = &options, .watch = PRESSURE_SOCKET_NONE};
 	int status = common_options(COMMAND_DAEMON, argc, argv, &options);
 
 	if (status >= 0)
@@ -304,7 +268,5 @@ int cmd_daemon(int argc, char **argv)
 		status = options.detach_all ? detach_all(pin_dir_of(&daemon)) : run(&daemon);
 	config_free(daemon.config);
 	free(daemon.environment);
-	free(daemon.watchers);
-	free(daemon.inherited_watchers);
 	return status;
 }

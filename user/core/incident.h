@@ -185,7 +185,7 @@ struct incident_process incident_process_copy(const struct incident_process *pro
 /* Frees what a process owns, not itself; leaves it empty. */
 void incident_process_clear(struct incident_process *process);
 
-/* "saved", "ended", "too late", "needless", "ignored", "missed", "dry run", "open". Never NULL. */
 /* "memory", "memory+swap" or "machine". */
 const char *limit_kind_name(enum apo_limit_kind kind);
+/* "saved", "ended", "too late", "needless", "ignored", "missed", "dry run", "open". Never NULL. */
 const char *verdict_name(enum verdict verdict);

@@ -23,7 +23,8 @@ static unsigned int wait_for_end(struct flow *flow, const struct incident *incid
 				 uint64_t now_ns)
 {
 	uint64_t window_ns = incident->grace_ns ? sat_add(incident->grace_ns, FLOW_LINGER_NS)
-						: FLOW_SETTLE_NS;
+			     : incident->rule == APO_RULE_OOMD ? FLOW_OOMD_NS
+							       : FLOW_SETTLE_NS;
 
 	flow->stage = FLOW_STAGE_OPEN;
 	return set_deadline(flow, incident->action == APO_ACT_DRY_RUN

@@ -28,8 +28,10 @@
 #include "core/incident.h"
 
 #define FLOW_SETTLE_NS 10000000000ULL /* without a grace: how long a signalled process may run on */
-#define FLOW_LINGER_NS 1000000000ULL  /* after a SIGKILL, or once the process is known to be gone */
-#define FLOW_HOLD_NS 1000000000ULL    /* for the record of the trip to come from another CPU */
+#define FLOW_OOMD_NS \
+	600000000000ULL /* the same where systemd-oomd waits, as long as it is told to */
+#define FLOW_LINGER_NS 1000000000ULL /* after a SIGKILL, or once the process is known to be gone */
+#define FLOW_HOLD_NS 1000000000ULL   /* for the record of the trip to come from another CPU */
 
 /* Records of ends that are kept until they count: each of these of the grower, and of others. */
 #define FLOW_LATE_MAX 8

@@ -11,9 +11,9 @@
 
 /* Each guard of a configuration file may have its own. */
 #define OPTION_OF_POLICY (1U << COMMANDS)
-/* Its value is not repeated in messages. */
 /* Of that, what may be said of the machine's own memory. */
 #define OPTION_OF_HOST (4U << COMMANDS)
+/* Its value is not repeated in messages. */
 #define OPTION_SECRET (2U << COMMANDS)
 
 /* One option. */

@@ -139,6 +139,7 @@ void policy_kernel(const struct policy *policy, uint64_t page_bytes, struct apo_
 			 (policy_lends(policy) ? APO_POLICY_AIRBAG : 0) |
 			 (policy_brakes(policy) ? APO_POLICY_BRAKE : 0) |
 			 (policy->signal_given ? APO_POLICY_SIGNAL_GIVEN : 0) |
-			 (policy->warn_by_profile ? APO_POLICY_WARN_BY_PROFILE : 0),
+			 (policy->warn_by_profile ? APO_POLICY_WARN_BY_PROFILE : 0) |
+			 (policy->warn_is_default ? APO_POLICY_WARN_UNASKED : 0),
 	};
 }

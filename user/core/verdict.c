@@ -189,12 +189,12 @@ static enum end classify_exit(const struct incident *incident)
 	int signal = incident->exit.signal;
 
 	if (signal == SIGKILL) {
-		if (incident->rule == APO_RULE_OOMD)
-			return END_OOMD;
 		if (incident->killed_after_grace)
 			return END_GRACE;
 		if (incident->oom_victim || oom_kills_rose(incident))
 			return END_OOM;
+		if (incident->rule == APO_RULE_OOMD)
+			return END_OOMD;
 		return events_known(incident) ? END_KILLED : END_KILLED_BY;
 	}
 	if (signal == 0)
@@ -223,7 +223,8 @@ static enum end classify_end(const struct incident *incident)
 		return classify_unseen_end(incident);
 	if (incident->after.hangs)
 		return END_HUNG;
-	if (!incident->closing_known)
+	if (!incident->closing_known ||
+	    incident->rule == APO_RULE_OOMD) /* it goes by no headroom */
 		return END_RUNNING;
 	if (incident->closing_headroom_bytes < 0 ||
 	    (uint64_t)incident->closing_headroom_bytes < incident->reserve_bytes)

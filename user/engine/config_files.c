@@ -86,8 +86,8 @@ static int add_drop_ins(const struct reader *reader, int root_fd, char **ret_whe
 	return r;
 }
 
-int config_files_read(int root_fd, const char *file, config_complain_fn complain, void *userdata,
-		      struct config **ret, char **ret_where)
+int config_files_read(int root_fd, const char *file, const char *said, config_complain_fn complain,
+		      void *userdata, struct config **ret, char **ret_where)
 {
 	struct reader reader = {.config = config_new(), .complain = complain, .userdata = userdata};
 	_cleanup_free_ char *where = file ? strdup(file) : NULL;
@@ -98,6 +98,8 @@ int config_files_read(int root_fd, const char *file, config_complain_fn complain
 	else if (!r)
 		r = add_first(&reader, root_fd, "apoptosis.conf", &where)
 			    ?: add_drop_ins(&reader, root_fd, &where);
+	if (!r && said)
+		r = config_add(reader.config, "command line", said, complain, userdata);
 	r = r ?: config_finish(reader.config, complain, userdata);
 	if (r) {
 		config_free(reader.config);

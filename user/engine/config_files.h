@@ -12,8 +12,8 @@
 
 /*
  * Reads them below root_fd (an open "/", or a fixture of one), or the one file `file` alone, and finishes the
- * configuration. What makes no sense is told of; the caller asks config_mistakes(). 0; -errno where a file cannot be
+ * configuration. said: what comes after them, as in a file; NULL: nothing. What makes no sense is told of; the caller asks config_mistakes(). 0; -errno where a file cannot be
  * read, whose name is in *ret_where (freed by the caller).
  */
-int config_files_read(int root_fd, const char *file, config_complain_fn complain, void *userdata,
-		      struct config **ret, char **ret_where);
+int config_files_read(int root_fd, const char *file, const char *said, config_complain_fn complain,
+		      void *userdata, struct config **ret, char **ret_where);

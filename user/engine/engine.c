@@ -518,14 +518,14 @@ static void finish_slow_work(struct engine *engine)
 		uv_run(&engine->loop, UV_RUN_ONCE);
 }
 
-int engine_leave(struct engine *engine, char **ret_watchers)
+struct engine_left engine_leave(struct engine *engine)
 {
 	finish_slow_work(engine);
 	service_is_reloading(&engine->service);
 	source_leave(engine->source);
 	sinks_close_history(&engine->sinks);
-	*ret_watchers = pressure_leave(engine->sinks.pressure);
-	return views_leave(&engine->views);
+	return (struct engine_left){.control_fd = views_leave(&engine->views),
+				    .watchers_fd = pressure_leave(engine->sinks.pressure)};
 }
 
 void engine_return(struct engine *engine)

@@ -96,10 +96,12 @@ void engine_refuse_configuration(struct engine *engine, const char *why);
 void engine_loop(struct engine *engine);
 /*
  * After engine_loop(): we end, and what is attached stays in force, with what is open on record: before exec(3). For the
- * next program the descriptor of the control socket, -1 if there is none, and in *ret_watchers who watches memory
- * (pressure_leave()), allocated.
+ * next program the descriptors of the control socket and of who watches memory (pressure_leave()); -1: there is none.
  */
-int engine_leave(struct engine *engine, char **ret_watchers);
+struct engine_left {
+	int control_fd, watchers_fd;
+};
+struct engine_left engine_leave(struct engine *engine);
 /* It has failed: we go on. */
 void engine_return(struct engine *engine);
 /* Ends engine_loop() after this turn. */

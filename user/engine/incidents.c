@@ -173,13 +173,13 @@ static struct pidref resolve(const struct incidents *incidents, const struct apo
 	return process;
 }
 
-/* Whether the responder will raise the limit, and say so. */
-static bool lends(const struct incidents *incidents, const struct apo_record *record)
+/* Whether the responder will raise the limit, and say so: systemd-oomd goes by none. */
+static bool lends(const struct incidents *incidents, const struct apo_trip *trip)
 {
-	const struct policy *policy = policy_set_of_record(incidents->config.policies,
-							   record->policy, record->generation);
+	const struct policy *policy = policy_set_of_record(incidents->shared.facts.policies,
+							   trip->rec.policy, trip->rec.generation);
 
-	return policy && policy_lends(policy);
+	return policy && policy_lends(policy) && trip->rule != APO_RULE_OOMD;
 }
 
 static uint64_t rss_bytes(const struct incident *incident)
@@ -221,7 +221,7 @@ static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
 		open_incident_replace(open, held);
 	/* In another PID namespace it may only live in one that we do not see. */
 	if (open_incident_run(open, (struct flow_event){.type = FLOW_TRIP,
-							.lends = lends(incidents, &trip->rec)}) &&
+							.lends = lends(incidents, trip)}) &&
 	    error == -ESRCH && open->target && incidents->config.initial_pid_ns)
 		open_incident_run(open, (struct flow_event){.type = FLOW_GONE});
 	take_early(incidents, trip->id);

@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/util.h"
 #include "sense/cgroup_memory.h"
+#include "sense/machine.h"
 
 /* --- executing effects --------------------------------------------------------------------- */
 
@@ -174,6 +175,16 @@ static void read_closing(struct open_incident *open)
 	if (open->limit_dirfd < 0)
 		return;
 	facts_events(config->facts.tree, open->limit_dirfd, &incident->after);
+	if (incident->limit_kind == APO_LIMIT_HOST) {
+		uint64_t total_bytes, available_bytes;
+
+		incident->closing_known =
+			!machine_memory_read(config->facts.proc_fd, &total_bytes, &available_bytes);
+		if (incident->closing_known)
+			incident->closing_headroom_bytes =
+				sat_diff(sat_add(available_bytes, incident->swap_bytes), 0);
+		return;
+	}
 	if (!cgroup_memory_read(config->facts.tree, open->limit_dirfd, &memory)) {
 		incident->closing_known = true;
 		incident->closing_headroom_bytes = sat_diff(

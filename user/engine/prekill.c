@@ -18,6 +18,7 @@
 #include "base/unix_socket.h"
 #include "base/util.h"
 #include "output/varlink.h"
+#include "rescue/leader.h"
 #include "sense/cgroup_memory.h"
 #include "sense/pidref.h"
 
@@ -40,6 +41,7 @@ struct client {
 struct prekill {
 	struct prekill_config config;
 	int dirfd, fd;
+	ino_t inode; /* of the socket's file, which another instance may have replaced */
 	uv_poll_t *poll;
 	struct client *clients;
 	size_t count;
@@ -81,16 +83,32 @@ static bool answer(struct client *client, char *message)
 
 /* --- stopping what runs in a cgroup ---------------------------------------------------------- */
 
-static int take_first(int dirfd, const char *path, void *userdata)
-{
-	pid_t *first = userdata;
-	_cleanup_free_ pid_t *pids = NULL;
-	size_t n = 0;
+struct search {
+	const struct prekill_config *config;
+	const char *rel;
+	struct proc_info *leader; /* NULL: not found yet */
+};
 
-	(void)path;
-	if (!*first && !cgroup_procs(dirfd, &pids, &n) && n)
-		*first = pids[0];
-	return 0;
+static int look_for_leader(int dirfd, const char *path, void *userdata)
+{
+	struct search *search = userdata;
+	_cleanup_free_ char *rel = NULL;
+
+	(void)dirfd;
+	if (asprintf(&rel, "%s%s", search->rel, strcmp(path, "/") ? path : "") < 0)
+		return -ENOMEM;
+	return !leader_of_cgroup(search->config->tree, search->config->proc_fd, rel,
+				 &search->leader);
+}
+
+/* The main process of the first cgroup, from that one on downwards, that has one; NULL: there is none. */
+static struct proc_info *find_leader(const struct prekill_config *config, int dirfd,
+				     const char *rel)
+{
+	struct search search = {.config = config, .rel = rel};
+
+	cgroup_walk(dirfd, look_for_leader, &search);
+	return search.leader;
 }
 
 /* What is to be stopped, and why: as the kernel side would say it. */
@@ -162,10 +180,10 @@ static int stop(const struct prekill *prekill, const char *cgroup, int *ret_dirf
 	_cleanup_free_ char *rel = NULL;
 	_cleanup_close_ int dirfd = -1;
 	const struct guard *guard;
+	_cleanup_proc_info_ struct proc_info *leader = NULL;
 	struct pidref process = PIDREF_NONE;
 	struct stop what;
 	uint64_t id;
-	pid_t pid = 0;
 	int r = cgroup_path_normalize(config->tree, cgroup, &rel);
 
 	if (!r && !strcmp(rel, "/")) /* nobody means all of the machine */
@@ -174,10 +192,11 @@ static int stop(const struct prekill *prekill, const char *cgroup, int *ret_dirf
 	if (r)
 		return r;
 	guard = policy_set_find(config->policies, &(const struct policy_subject){.cgroup = rel});
-	r = is_guarded(guard) ? cgroup_walk(dirfd, take_first, &pid) : 0;
-	if (r || !pid)
-		return r;
-	r = pidref_open(config->proc_fd, pid, 0, &process);
+	if (!is_guarded(guard))
+		return 0;
+	leader = find_leader(config, dirfd, rel);
+	r = leader ? pidref_open(config->proc_fd, leader->pid, leader->start_boottime_ns, &process)
+		   : -ESRCH;
 	if (r)
 		return r == -ESRCH ? 0 : r;
 	describe(prekill, guard, dirfd, id, &process, &what);
@@ -204,6 +223,8 @@ static bool is_populated(int events_fd)
 	return parse_field_u64(text, "populated", &populated) || populated;
 }
 
+static void go_on(struct client *client);
+
 static void on_cgroup_events(uv_poll_t *poll, int status, int events)
 {
 	struct client *client = poll->data;
@@ -213,7 +234,8 @@ static void on_cgroup_events(uv_poll_t *poll, int status, int events)
 	if (is_populated(client->events_fd))
 		return;
 	wait_no_more(client);
-	answer(client, varlink_done());
+	if (answer(client, varlink_done()))
+		go_on(client);
 }
 
 /* The answer comes when the cgroup is empty. Where that cannot be seen it comes at once. False: it is dropped. */
@@ -239,8 +261,6 @@ static bool on_notify(struct client *client, const json_t *parameters)
 	if (!cgroup)
 		return answer(client, varlink_error("org.varlink.service.InvalidParameter",
 						    "parameter", "cgroup"));
-	if (client->events) /* the next one has to wait for the one before */
-		return true;
 	r = stop(client->prekill, cgroup, &dirfd);
 	if (r < 0)
 		log_warn("systemd-oomd is about to kill what is in the cgroup it told us of, and "
@@ -267,12 +287,26 @@ static bool on_call(struct client *client, const char *text, size_t size)
 	return stays;
 }
 
+/* The calls that are there. While one is waited for, the next ones wait. */
+static void go_on(struct client *client)
+{
+	const char *end;
+
+	while (!client->events && (end = memchr(client->text, '\0', client->size))) {
+		size_t size = (size_t)(end - client->text);
+
+		if (!on_call(client, client->text, size))
+			return;
+		client->size -= size + 1;
+		memmove(client->text, end + 1, client->size);
+	}
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct client *client = poll->data;
 	ssize_t n = recv(client->fd, client->text + client->size,
 			 sizeof(client->text) - client->size, MSG_DONTWAIT);
-	char *end;
 
 	(void)status;
 	(void)events;
@@ -283,14 +317,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	client->size += (size_t)n;
-	while ((end = memchr(client->text, '\0', client->size))) {
-		size_t size = (size_t)(end - client->text);
-
-		if (!on_call(client, client->text, size))
-			return;
-		client->size -= size + 1;
-		memmove(client->text, end + 1, client->size);
-	}
+	go_on(client);
 }
 
 /* --- the socket ---------------------------------------------------------------------------- */
@@ -330,6 +357,14 @@ static int give_to_oomd(int dirfd)
 		       : 0;
 }
 
+/* 0: there is none. */
+static ino_t inode_of_socket(const struct prekill *prekill)
+{
+	struct stat st;
+
+	return fstatat(prekill->dirfd, SOCKET, &st, AT_SYMLINK_NOFOLLOW) ? 0 : st.st_ino;
+}
+
 static int start(struct prekill *prekill)
 {
 	const char *dir = prekill->config.dir;
@@ -344,6 +379,7 @@ static int start(struct prekill *prekill)
 		return prekill->fd;
 	if (listen(prekill->fd, CLIENTS_MAX))
 		return -errno;
+	prekill->inode = inode_of_socket(prekill);
 	prekill->poll = loop_poll_new(prekill->config.loop, prekill->fd, on_connect, prekill);
 	return prekill->poll ? give_to_oomd(prekill->dirfd) : -ENOMEM;
 }
@@ -372,7 +408,7 @@ struct prekill *prekill_free(struct prekill *prekill)
 	while (prekill->clients)
 		drop(prekill->clients);
 	loop_poll_drop(prekill->poll);
-	if (prekill->fd >= 0)
+	if (prekill->fd >= 0 && inode_of_socket(prekill) == prekill->inode)
 		unlinkat(prekill->dirfd, SOCKET, 0);
 	close_fd(prekill->fd);
 	close_fd(prekill->dirfd);

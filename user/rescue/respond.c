@@ -224,6 +224,13 @@ static bool signal_other(const struct respond *respond, const struct apo_request
 	return signal_process(respond, request, &other, result) && !result->error;
 }
 
+/* Whose processes "all" are: where the machine's own memory binds, those of the grower's cgroup, and not everybody. */
+static uint64_t cgroup_of_all(const struct apo_request *request)
+{
+	return request->flags & APO_REQUEST_HOST ? request->grower.cgroup_id
+						 : request->limit_cgroup;
+}
+
 /* As signal_held(). Who cannot be held, or is no member, is no reason to signal another one. */
 static bool signal_process(const struct respond *respond, const struct apo_request *request,
 			   const struct candidate *candidate, struct responder_result *result)
@@ -241,7 +248,10 @@ static bool signal_process(const struct respond *respond, const struct apo_reque
 		.last = result->last,
 	};
 	if (!r && candidate->kind != CANDIDATE_GROWER &&
-	    !ops->is_member(&process, request->limit_cgroup, respond->userdata))
+	    !ops->is_member(&process,
+			    candidate->kind == CANDIDATE_ONE_OF_ALL ? cgroup_of_all(request)
+								    : request->limit_cgroup,
+			    respond->userdata))
 		r = -ESRCH;
 	if (!r) {
 		wish = wish_for(respond, request, &process);
@@ -312,7 +322,7 @@ static void signal_all(const struct respond *respond, const struct apo_request *
 		       struct responder_result *result)
 {
 	struct all_walk walk = {.respond = respond, .request = request};
-	int r = respond->ops->each_process(request->limit_cgroup, signal_one_of_all, &walk,
+	int r = respond->ops->each_process(cgroup_of_all(request), signal_one_of_all, &walk,
 					   respond->userdata);
 
 	result->action = APO_ACT_NONE;

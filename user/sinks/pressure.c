@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +20,7 @@
 #include "base/util.h"
 
 #define WATCHERS_MAX 256      /* of one command, or of one cgroup, */
+#define WATCHERS_MAX_USER 512 /* of one user, but for root, */
 #define WATCHERS_MAX_ALL 4096 /* and in all */
 #define HEARD_MAX 4096	      /* bytes: a program has nothing to say */
 #define ANCESTORS_MAX 256
@@ -32,6 +33,7 @@ struct watcher {
 	size_t heard; /* bytes of it */
 	uv_poll_t *poll;
 	char *cgroup; /* NULL: it is of the command */
+	uid_t uid;
 };
 
 struct pressure {
@@ -152,30 +154,35 @@ static bool is_descendant(pid_t pid)
 	return false;
 }
 
-/* How many there are of a cgroup. */
-static size_t count_of(const struct pressure *pressure, const char *cgroup)
+/* Whether there is room for one more of a cgroup and of a user. */
+static bool has_room(const struct pressure *pressure, const char *cgroup, uid_t uid)
 {
-	size_t count = 0;
+	size_t of_cgroup = 0, of_user = 0;
 
-	for (struct watcher *watcher = pressure->watchers; watcher; watcher = watcher->next)
-		count += watcher->cgroup && !strcmp(watcher->cgroup, cgroup);
-	return count;
+	for (struct watcher *watcher = pressure->watchers; watcher; watcher = watcher->next) {
+		of_cgroup += watcher->cgroup && !strcmp(watcher->cgroup, cgroup);
+		of_user += uid && watcher->uid == uid;
+	}
+	return of_cgroup < WATCHERS_MAX && of_user < WATCHERS_MAX_USER &&
+	       pressure->count < WATCHERS_MAX_ALL;
+}
+
+static bool read_peer(int fd, struct ucred *ret)
+{
+	socklen_t size = sizeof(*ret);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &size) == 0;
 }
 
 /* *ret_cgroup: what it watches, if that is not the command. */
-static bool may_watch(const struct pressure *pressure, int fd, char **ret_cgroup)
+static bool may_watch(const struct pressure *pressure, const struct ucred *peer, char **ret_cgroup)
 {
 	const struct pressure_config *config = &pressure->config;
-	struct ucred peer = {};
-	socklen_t size = sizeof(peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
-		return false;
 	if (!config->is_for_all)
-		return pressure->count < WATCHERS_MAX && is_descendant(peer.pid);
-	return pressure->count < WATCHERS_MAX_ALL &&
-	       !config->cgroup_of(peer.pid, ret_cgroup, config->userdata) &&
-	       count_of(pressure, *ret_cgroup) < WATCHERS_MAX;
+		return pressure->count < WATCHERS_MAX && is_descendant(peer->pid);
+	return !config->cgroup_of(peer->pid, ret_cgroup, config->userdata) &&
+	       has_room(pressure, *ret_cgroup, peer->uid);
 }
 
 static void watcher_free(struct watcher *watcher)
@@ -208,25 +215,40 @@ static void on_heard(uv_poll_t *poll, int status, int events)
 		watcher_free(watcher);
 }
 
-/* If it may watch. Takes the descriptor: who is not let in sees the end of the connection. */
-static void let_in(struct pressure *pressure, int fd)
+/* Takes the descriptor and the cgroup. */
+static void watcher_new(struct pressure *pressure, int fd, char *cgroup, uid_t uid)
 {
-	char *cgroup = NULL;
-	struct watcher *watcher = may_watch(pressure, fd, &cgroup) ? calloc(1, sizeof(*watcher))
-								   : NULL;
+	struct watcher *watcher = calloc(1, sizeof(*watcher));
 
 	if (!watcher) {
 		free(cgroup);
 		close_fd(fd);
 		return;
 	}
-	*watcher = (struct watcher){
-		.next = pressure->watchers, .pressure = pressure, .fd = fd, .cgroup = cgroup};
+	*watcher = (struct watcher){.next = pressure->watchers,
+				    .pressure = pressure,
+				    .fd = fd,
+				    .cgroup = cgroup,
+				    .uid = uid};
 	pressure->watchers = watcher;
 	pressure->count++;
 	watcher->poll = loop_poll_new(pressure->config.loop, fd, on_heard, watcher);
 	if (!watcher->poll)
 		watcher_free(watcher);
+}
+
+/* If it may watch. Takes the descriptor: who is not let in sees the end of the connection. */
+static void let_in(struct pressure *pressure, int fd)
+{
+	char *cgroup = NULL;
+	struct ucred peer;
+
+	if (read_peer(fd, &peer) && may_watch(pressure, &peer, &cgroup)) {
+		watcher_new(pressure, fd, cgroup, peer.uid);
+		return;
+	}
+	free(cgroup);
+	close_fd(fd);
 }
 
 /* One in a turn of the loop. */
@@ -242,28 +264,42 @@ static void on_connect(uv_poll_t *poll, int status, int events)
 	let_in(pressure, fd);
 }
 
-/* Those of the program before this one, in this process. */
-static void adopt(struct pressure *pressure)
+/*
+ * Those of the program before this one, in this process: a descriptor and a cgroup in each line. In whose cgroup is
+ * none's name a line ends. pressure: NULL: nobody can watch any more.
+ */
+static void adopt(struct pressure *pressure, int watchers_fd)
 {
-	const char *at = pressure->config.watchers;
+	_cleanup_free_ char *line = NULL;
+	FILE *file = watchers_fd < 0 ? NULL : fdopen(watchers_fd, "re");
+	size_t size = 0;
+	ssize_t length;
 
-	while (at && *at) {
-		char *end;
-		long fd = strtol(at, &end, 10);
-		int type;
-		socklen_t size = sizeof(type);
-
-		if (end == at)
-			return;
-		at = end + strspn(end, " ");
-		if (fd > STDERR_FILENO && fd < INT_MAX &&
-		    !getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &size) &&
-		    !fcntl((int)fd, F_SETFD, FD_CLOEXEC))
-			let_in(pressure, (int)fd);
+	if (!file) {
+		close_fd(watchers_fd);
+		return;
 	}
+	while ((length = getline(&line, &size, file)) > 0) {
+		char *cgroup = strchr(line, ' ');
+		int fd = (int)strtol(line, NULL, 10);
+		struct ucred peer;
+
+		line[length - 1] = '\0';
+		if (!cgroup || fcntl(fd, F_SETFD, FD_CLOEXEC) || !read_peer(fd, &peer))
+			continue; /* nobody else's */
+		cgroup = pressure ? strdup(cgroup + 1) : NULL;
+		if (cgroup)
+			watcher_new(pressure, fd, cgroup, peer.uid);
+		else
+			close_fd(fd);
+	}
+	fclose(file);
 }
 
-/* --- the whole ----------------------------------------------------------------------------- */
+void pressure_let_go(int watchers_fd)
+{
+	adopt(NULL, watchers_fd);
+}
 
 int pressure_new(struct pressure **ret, const struct pressure_config *config)
 {
@@ -277,7 +313,7 @@ int pressure_new(struct pressure **ret, const struct pressure_config *config)
 		free(pressure);
 		return -ENOMEM;
 	}
-	adopt(pressure);
+	adopt(pressure, config->watchers_fd);
 	*ret = pressure;
 	return 0;
 }
@@ -324,22 +360,20 @@ static void set_flags(struct pressure *pressure, int flags)
 		fcntl(watcher->fd, F_SETFD, flags);
 }
 
-char *pressure_leave(struct pressure *pressure)
+int pressure_leave(struct pressure *pressure)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *file = pressure && pressure->count ? open_memstream(&text, &size) : NULL;
+	int fd = pressure && pressure->count ? memfd_create("watchers", 0) : -1;
+	FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "w");
 
 	if (!file)
-		return NULL;
+		return close_fd(fd);
 	for (struct watcher *watcher = pressure->watchers; watcher; watcher = watcher->next)
-		fprintf(file, "%d ", watcher->fd);
-	if (fclose(file)) {
-		free(text);
-		return NULL;
-	}
+		if (watcher->cgroup)
+			fprintf(file, "%d %s\n", watcher->fd, watcher->cgroup);
+	if (fclose(file) || lseek(fd, 0, SEEK_SET) < 0)
+		return close_fd(fd);
 	set_flags(pressure, 0);
-	return text;
+	return fd;
 }
 
 void pressure_return(struct pressure *pressure)

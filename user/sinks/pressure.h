@@ -3,8 +3,8 @@
  * The sink of those who can give memory back. By systemd's protocol (sd_event_add_memory_pressure(3)) a program finds in
  * $MEMORY_PRESSURE_WATCH the path of a socket, connects, and drops its caches whenever it gets a byte. The socket is one of
  * the command of `run`: its processes are let in, whatever user they have become, and nobody else. Or it is the daemon's:
- * everybody is let in, and hears of the limits at and above the cgroup that he is in when he comes. What they write is
- * discarded; one that never reads loses bytes, and no more.
+ * everybody is let in, as far as there is room for his cgroup and user, and hears of the limits at and above the cgroup
+ * that he is in when he comes. What they write is discarded; one that never reads loses bytes, and no more.
  */
 #pragma once
 
@@ -40,20 +40,26 @@ struct pressure;
 struct pressure_config {
 	int fd;		 /* of a socket that listens, borrowed; -1: nobody can watch */
 	bool is_for_all; /* the daemon's */
-	const char *
-		watchers; /* pressure_leave() of the program before this one; NULL: there was none */
+	int watchers_fd; /* pressure_leave() of the program before this one; -1: nobody; taken */
 	/* Of the engine. The cgroup of a process, allocated: 0 or -errno. */
 	uv_loop_t *loop;
 	int (*cgroup_of)(pid_t pid, char **ret, void *userdata);
 	void *userdata;
 };
 
+#define PRESSURE_CONFIG_NONE ((struct pressure_config){.fd = -1, .watchers_fd = -1})
+
 /* -errno. */
 int pressure_new(struct pressure **ret, const struct pressure_config *config);
 /* Takes NULL. Returns NULL. */
 struct pressure *pressure_free(struct pressure *pressure);
-/* Memory is getting scarce below a limit (NULL: wherever): a byte to each who watches that. */
+/* Memory is getting scarce below a limit; NULL: it is not known which, and only those of a command are told. */
 void pressure_tell(struct pressure *pressure, const char *limit_cgroup);
-/* Before exec(3): those who watch, for the next program; allocated, NULL: nobody. pressure_return(): we go on. */
-char *pressure_leave(struct pressure *pressure);
+/*
+ * Before exec(3): those who watch, in a file for the next program: its descriptor, -1: nobody does. pressure_return(): we
+ * go on. Take NULL.
+ */
+int pressure_leave(struct pressure *pressure);
 void pressure_return(struct pressure *pressure);
+/* Of a program that has no such socket any more: they see the end of their connections. */
+void pressure_let_go(int watchers_fd);

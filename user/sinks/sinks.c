@@ -56,8 +56,13 @@ void sinks_close_history(struct sinks *sinks)
 
 void sinks_open_pressure(struct sinks *sinks, const struct pressure_config *config)
 {
-	int r = config->fd >= 0 ? pressure_new(&sinks->pressure, config) : 0;
+	int r;
 
+	if (config->fd < 0) {
+		pressure_let_go(config->watchers_fd);
+		return;
+	}
+	r = pressure_new(&sinks->pressure, config);
 	if (r)
 		log_warn("nobody is told when memory gets scarce: %s, ignoring", strerror(-r));
 }
