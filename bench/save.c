@@ -21,11 +21,22 @@
 #define LIMIT_BYTES (256 * MIB)
 #define LINE_BYTES (LIMIT_BYTES / 10 * 9) /* what every guard here is told */
 #define PARENT_BYTES (4096 * MIB)	  /* never near; a guard wants some limit */
-#define MAX_ARGUMENTS 32
+#define MAX_ARGUMENTS 48
 #define VICTIM_MS 60000
 #define VERDICT_MS 20000
 
-enum guard { NONE, POLL_15S, POLL_1S, POLL_100MS, THRESHOLD, EARLYOOM, APOPTOSIS, AIRBAG, GUARDS };
+enum guard {
+	NONE,
+	POLL_15S,
+	POLL_1S,
+	POLL_100MS,
+	THRESHOLD,
+	EARLYOOM,
+	LOOK,
+	APOPTOSIS,
+	AIRBAG,
+	GUARDS
+};
 
 static const struct {
 	const char *name, *label;
@@ -37,6 +48,7 @@ static const struct {
 	[POLL_100MS] = {"poll_100ms", "100 ms", "0.1"},
 	[THRESHOLD] = {"threshold", "v1 event", NULL},
 	[EARLYOOM] = {"earlyoom", "earlyoom", NULL},
+	[LOOK] = {"look", "look", NULL},
 	[APOPTOSIS] = {"apoptosis", "apoptosis", NULL},
 	[AIRBAG] = {"airbag", "+airbag", NULL},
 };
@@ -137,11 +149,34 @@ static unsigned int base_mib(unsigned int repeat)
 	return 140 + (repeat * 37 + 11) % 50;
 }
 
+/* Without privileges there is no kernel side: `run` looks at the limit. */
+static size_t wrap(const struct save *save, const char *argv[])
+{
+	const char *const words[] = {"setpriv",
+				     "--bounding-set=-all",
+				     "--inh-caps=-all",
+				     save->bench->apoptosis,
+				     "run",
+				     "-q",
+				     "--exit-on-trip",
+				     "off",
+				     "--reserve",
+				     "10%",
+				     "--"};
+
+	memcpy(argv, words, sizeof(words));
+	return ARRAY_SIZE(words);
+}
+
 static struct child *start_victim(const struct save *save, const struct group *group,
 				  const struct spike *spike, enum guard guard, unsigned int repeat)
 {
-	const char *argv[MAX_ARGUMENTS] = {text("%s/victim", save->bench->workloads)};
-	size_t n = 1;
+	const char *argv[MAX_ARGUMENTS];
+	size_t n = 0;
+
+	if (guard == LOOK)
+		n = wrap(save, argv);
+	argv[n++] = text("%s/victim", save->bench->workloads);
 
 	for (size_t i = 0; i < ARRAY_SIZE(spike->arguments) && spike->arguments[i]; i++)
 		argv[n++] = spike->arguments[i];
@@ -313,7 +348,8 @@ static void report(struct save *save)
 	       "need "
 	       "the airbag\n  (--airbag auto). 15 s, 1 s, 100 ms: the victim "
 	       "looks at its own RSS so often. v1 event:\n  the threshold notification of cgroup "
-	       "v1%s. earlyoom: with its defaults; it watches the whole\n  machine, not cgroups.\n",
+	       "v1%s. earlyoom: with its defaults; it watches the whole\n  machine, not cgroups. "
+	       "look: apoptosis run without any privilege, which then looks at the limit.\n",
 	       save->unavailable[THRESHOLD] ? ", not there on v2" : "");
 	for (enum guard guard = 0; guard < GUARDS; guard++) {
 		json_t *column = json_object();

@@ -235,6 +235,8 @@ enum apo_trigger {
 	APO_TRIGGER_CHARGE = 4,	 /* page_counter_try_charge: a batch of any memory is charged */
 	APO_TRIGGER_END,	 /* a new trigger comes before it */
 	APO_TRIGGERS = APO_TRIGGER_END - 1,
+	APO_TRIGGER_LOOK =
+		32, /* of user space, where there is no kernel side: it looked at the limit */
 };
 
 enum apo_rule {

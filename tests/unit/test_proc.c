@@ -266,3 +266,41 @@ Test(proc, reaped_child_is_esrch)
 	cr_assert_eq(waitpid(pid, NULL, 0), pid);
 	cr_expect_eq(proc_start_ticks(proc_fd, pid, &ticks), -ESRCH);
 }
+
+Test(proc, memory_by_kind)
+{
+	uint64_t page_kib = (uint64_t)sysconf(_SC_PAGESIZE) / 1024, pages[APO_KINDS];
+	char text[256];
+
+	write_stat(42, "server", 'S', 4194304, 12345);
+	snprintf(text, sizeof(text),
+		 "Name:\tx\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nVmSwap:\t%8llu kB\n",
+		 300ULL * page_kib, 20ULL * page_kib, 7ULL * page_kib);
+	fixture_file("42/status", text);
+	cr_assert_eq(proc_memory_read(fixture_root(), 42, pages), 0);
+	cr_expect_eq(pages[APO_ANON], 300);
+	cr_expect_eq(pages[APO_FILE], 20);
+	cr_expect_eq(pages[APO_SWAP], 7);
+	cr_expect_eq(pages[APO_SHMEM], 0);
+	cr_expect_eq(proc_memory_read(fixture_root(), 43, pages), -ESRCH);
+}
+
+/* write_stat() says that the parent of each is 7. */
+Test(proc, descent_is_by_parents)
+{
+	write_stat(42, "child", 'S', 4194304, 12345);
+	write_stat(7, "loops", 'S', 4194304, 12345);
+	cr_expect(proc_descends(fixture_root(), 42, 7));
+	cr_expect_not(proc_descends(fixture_root(), 42, 42));
+	cr_expect_not(proc_descends(fixture_root(), 42, 8), "a loop has an end");
+	cr_expect_not(proc_descends(fixture_root(), 43, 7), "there is no such process");
+}
+
+Test(proc, a_signal_is_pending_until_it_is_taken)
+{
+	write_stat(42, "server", 'S', 4194304, 12345);
+	fixture_file("42/status", "Name:\tx\nShdPnd:\t" TERM_BIT "\n");
+	cr_expect_eq(proc_is_pending(fixture_root(), 42, SIGTERM), 1);
+	cr_expect_eq(proc_is_pending(fixture_root(), 42, SIGINT), 0);
+	cr_expect_eq(proc_is_pending(fixture_root(), 43, SIGTERM), -ESRCH);
+}

@@ -283,7 +283,8 @@ Test(protection, the_report_ends_with_what_follows)
 		"  triggers: growth charge tick reclaim\n"
 		"  signals: in the fault, to any process from the kernel, to any process by "
 		"the responder\n"
-		"  protection: full\n",
+		"  protection: full\n"
+		"  rung: kernel: in the page fault: microseconds\n",
 		"%s", text);
 }
 
@@ -312,10 +313,25 @@ Test(protection, the_report_says_what_is_lost_and_how_to_get_it)
 	none = text_of(&facts, true);
 	cr_expect_not_null(strstr(none, "\nso\n  the programs do not load: Operation not "
 					"permitted\n  protection: \033[31mimpossible\033[0m\n"
-					"  apoptosis run starts its command all the same, and "
-					"looks at its limit every 2 ms "
-					"to 1 s\n"),
+					"  rung: look: limits are looked at every 2 ms to 1 s"),
 			   "%s", none);
+}
+
+Test(protection, rung_is_the_best_there_is)
+{
+	struct protection_facts facts = everything();
+
+	cr_expect_eq(judged(&facts).rung, PROTECTION_RUNG_KERNEL);
+	cr_expect_null(protection_rung_next(PROTECTION_RUNG_KERNEL));
+	facts.capabilities[PROTECTION_CAP_SYS_ADMIN] = false;
+	facts.capabilities[PROTECTION_CAP_BPF] = false;
+	cr_expect_eq(judged(&facts).rung, PROTECTION_RUNG_TOKEN, "the programs load");
+	facts.features.load_error = -EPERM;
+	cr_expect_eq(judged(&facts).rung, PROTECTION_RUNG_LOOK);
+	facts.cgroup_version = 0;
+	cr_expect_eq(judged(&facts).rung, PROTECTION_RUNG_NONE);
+	for (enum protection_rung rung = 0; rung < PROTECTION_RUNG_KERNEL; rung++)
+		cr_expect_not_null(protection_rung_next(rung));
 }
 
 Test(protection, json_of_the_report)

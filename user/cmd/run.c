@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/common.h"
-#include "cmd/run_polling.h"
+#include "cmd/run_unguarded.h"
 #include "cmd/wrapped.h"
 #include "engine/engine.h"
 #include "sense/cgroup.h"
@@ -229,6 +229,13 @@ static void remove_cgroup(struct run *run)
 
 /* --- the command --------------------------------------------------------------------------- */
 
+static void on_end(pid_t pid, int status, void *userdata)
+{
+	struct run *run = userdata;
+
+	engine_on_end(run->engine, pid, status);
+}
+
 /* Reaps what has ended: the command, and the orphans it left, since we are their subreaper. */
 static void reap(struct run *run)
 {
@@ -283,6 +290,8 @@ static int guard_and_run(struct run *run)
 						});
 	if (status)
 		return status;
+	run->command.on_end = on_end;
+	run->command.userdata = run;
 	engine_ready(run->engine, run->command.pid);
 	status = wrapped_let_go(&run->command);
 	engine_loop(run->engine); /* until the child is reaped */
@@ -293,12 +302,12 @@ static int guard_and_run(struct run *run)
 }
 
 /*
- * The command runs all the same where the kernel side cannot be had, unless that is refused, or a limit was asked for,
- * which it would run without.
+ * The command runs all the same where the kernel side cannot be had, or nothing can be guarded, unless that is refused, or
+ * a limit was asked for, which it would run without.
  */
-static bool may_fall_back(const struct options *options, int status)
+static bool may_fall_back(const struct options *options)
 {
-	return status == EXIT_CANNOT && !options->require_protection && !options->limit_bytes;
+	return !options->require_protection && !options->limit_bytes;
 }
 
 /* --- who can give memory back -------------------------------------------------------------- */
@@ -357,6 +366,7 @@ int cmd_run(int argc, char **argv)
 		return EXIT_USAGE;
 	config.mode = "run";
 	config.is_wrapper = true;
+	config.may_look = may_fall_back(&options);
 	offer_watch(&run, &options, &config.pressure);
 	status = engine_new(&run.engine, &config);
 	if (!status) {
@@ -365,6 +375,7 @@ int cmd_run(int argc, char **argv)
 		engine_free(run.engine);
 	}
 	withdraw_watch(&run);
-	return !run.command.pid && may_fall_back(&options, status) ? run_polling(&options, &mask)
-								   : status;
+	return !run.command.pid && status == EXIT_CANNOT && may_fall_back(&options)
+		       ? run_unguarded(&options, &mask)
+		       : status;
 }

@@ -34,6 +34,7 @@ int cmd_watch(int argc, char **argv)
 	if (common_notifier(&options, false, NULL, NULL, &config.notifier))
 		return EXIT_USAGE;
 	config.mode = guard_mode_name(options.mode);
+	config.may_look = !options.require_protection && options.mode != MODE_ALL;
 	config.views.metrics_textfile = options.metrics_textfile;
 	config.views.metrics_listen = options.metrics_listen;
 	return common_guard(&config, &what);

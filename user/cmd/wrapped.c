@@ -174,6 +174,8 @@ int wrapped_reap(const struct wrapped *command, int *ret_status)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (command->on_end && !WIFSTOPPED(status))
+			command->on_end(pid, status, command->userdata);
 		if (pid != command->pid)
 			continue;
 		if (WIFSTOPPED(status)) {

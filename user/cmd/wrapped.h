@@ -16,6 +16,9 @@ struct wrapped {
 	const char *cgroup; /* that it was to be moved into */
 	int gate;	    /* a byte here lets it start */
 	int failed;	    /* says why it did not; end of file: it runs */
+	/* Told of every child that has ended, with its status of wait(2); NULL: nobody is. */
+	void (*on_end)(pid_t pid, int status, void *userdata);
+	void *userdata;
 };
 
 struct wrapped_start {

@@ -59,6 +59,9 @@ void hooks_choose(const bool there[HOOKS_MAX], bool ret_used[HOOKS_MAX]);
 /* A row of the trigger that records call by that number; NULL: there is none. */
 const struct hook *hook_of_trigger(uint32_t number);
 
+/* The name of what is no hook: looking at a limit, where there is no kernel side (source/looks.h). */
+#define HOOKS_LOOK "look"
+
 /* Names of triggers, each once. */
 struct trigger_names {
 	size_t count;

@@ -32,11 +32,11 @@ static const struct option_row rows[] = {
 	 "0, so that nobody takes a job that was broken off for a finished one. 75 is EX_TEMPFAIL: "
 	 "try again. Any other status of CMD is passed on, and so is its 0 with off.",
 	 option_set_exit_on_trip},
-	{"--require-protection", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_RUN),
-	 "Do not run CMD where the kernel side cannot be loaded, or no limit is in force. Without "
-	 "this it runs all the "
-	 "same, and "
-	 "the memory of its limit is looked at every 2 ms to 1 s instead: late for fast spikes.",
+	{"--require-protection", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_RUN) | BIT(COMMAND_WATCH),
+	 "Do not start where the kernel side cannot be loaded; nor run CMD where no limit is in "
+	 "force. Without this CMD runs all the same, and what is guarded by its cgroup or pid is "
+	 "guarded by looking at its limit every 2 ms to 1 s instead: late for fast spikes, and "
+	 "nothing is lent.",
 	 option_set_require_protection},
 	{"--pressure-watch", 0, NULL, "yes|no", "yes or no", "yes", BIT(COMMAND_RUN),
 	 "Let CMD hear when its limit is nearly reached, so that it drops its caches before "

@@ -69,6 +69,12 @@ size_t policy_set_count(const struct policy_set *set)
 	return set->count;
 }
 
+void policy_set_lend_nothing(struct policy_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		set->policies[i].airbag = AIRBAG_OFF;
+}
+
 const struct policy *policy_set_policy(const struct policy_set *set, uint32_t id)
 {
 	return &set->policies[id];

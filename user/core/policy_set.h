@@ -62,6 +62,8 @@ uint32_t policy_set_generation(const struct policy_set *set);
 size_t policy_set_count(const struct policy_set *set);
 /* id: below policy_set_count(). */
 const struct policy *policy_set_policy(const struct policy_set *set, uint32_t id);
+/* From now on none of the policies lends, nor slows down who grows. */
+void policy_set_lend_nothing(struct policy_set *set);
 const struct guard *policy_set_guard(const struct policy_set *set, uint32_t id);
 
 /* The policy that a record names; NULL: it is of another generation, or of no policy. */

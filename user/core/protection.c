@@ -169,6 +169,21 @@ static void judge_hooks(const struct protection_facts *facts, bool functions, st
 	}
 }
 
+static bool has_capabilities(const struct protection_facts *facts)
+{
+	return facts->capabilities[PROTECTION_CAP_SYS_ADMIN] ||
+	       (facts->capabilities[PROTECTION_CAP_BPF] &&
+		facts->capabilities[PROTECTION_CAP_PERFMON]);
+}
+
+static enum protection_rung judge_rung(const struct protection_facts *facts,
+				       const struct protection *p)
+{
+	if (p->level == PROTECTION_IMPOSSIBLE)
+		return facts->cgroup_version ? PROTECTION_RUNG_LOOK : PROTECTION_RUNG_NONE;
+	return has_capabilities(facts) ? PROTECTION_RUNG_KERNEL : PROTECTION_RUNG_TOKEN;
+}
+
 void protection_judge(const struct protection_facts *facts, struct protection *ret)
 {
 	struct protection p = {
@@ -191,7 +206,40 @@ void protection_judge(const struct protection_facts *facts, struct protection *r
 	}
 	if (p.triggers.count == 0)
 		p.level = PROTECTION_IMPOSSIBLE;
+	p.rung = judge_rung(facts, &p);
 	*ret = p;
+}
+
+static const struct {
+	const char *name, *latency, *next;
+} rungs[] = {
+	[PROTECTION_RUNG_NONE] = {"none", NULL,
+				  "look: mount the memory controller's cgroup file system"},
+	[PROTECTION_RUNG_LOOK] = {"look",
+				  "limits are looked at every 2 ms to 1 s, and when the kernel has "
+				  "news of one; nothing is lent",
+				  "token: kernel 6.9 and libbpf 1.5 with a BPF file system that "
+				  "delegates to our user namespace; or kernel: CAP_BPF and "
+				  "CAP_PERFMON"},
+	[PROTECTION_RUNG_TOKEN] = {"token", "in the page fault: microseconds",
+				   "kernel: CAP_BPF and CAP_PERFMON, for fexit and the machine's "
+				   "processes"},
+	[PROTECTION_RUNG_KERNEL] = {"kernel", "in the page fault: microseconds", NULL},
+};
+
+const char *protection_rung_name(enum protection_rung rung)
+{
+	return rungs[rung].name;
+}
+
+const char *protection_rung_latency(enum protection_rung rung)
+{
+	return rungs[rung].latency;
+}
+
+const char *protection_rung_next(enum protection_rung rung)
+{
+	return rungs[rung].next;
 }
 
 const char *protection_level_name(enum protection_level level)

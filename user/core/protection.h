@@ -65,6 +65,14 @@ enum protection_level {
 	PROTECTION_IMPOSSIBLE,
 };
 
+/* By what growth is seen, the best last. */
+enum protection_rung {
+	PROTECTION_RUNG_NONE = 0,
+	PROTECTION_RUNG_LOOK,	/* limits are looked at; nothing is lent */
+	PROTECTION_RUNG_TOKEN,	/* the kernel side, by a BPF token and without its capabilities */
+	PROTECTION_RUNG_KERNEL, /* the kernel side */
+};
+
 /* One line of the doctor's table. All text is static. */
 struct protection_finding {
 	const char *group; /* "kernel", "tracepoint", "kernel function", "capability", "cgroup" */
@@ -80,6 +88,7 @@ struct protection_finding {
 
 struct protection {
 	enum protection_level level;
+	enum protection_rung rung;
 	struct trigger_names triggers; /* that will work here */
 	/* Ways to signal that will work here. */
 	bool signal_in_fault;	      /* the grower, from its own page fault */
@@ -101,6 +110,11 @@ uint64_t protection_counter_error_pages(unsigned int cpus);
 
 /* "full", "partial", "impossible". */
 const char *protection_level_name(enum protection_level level);
+/* "none", "look", "token", "kernel". */
+const char *protection_rung_name(enum protection_rung rung);
+/* How soon a spike is answered there, and what the next one takes; NULL: there is none. Static text. */
+const char *protection_rung_latency(enum protection_rung rung);
+const char *protection_rung_next(enum protection_rung rung);
 /* Exit status of `doctor`: 0 full, 1 partial, 3 impossible. */
 int protection_exit_code(enum protection_level level);
 /* "CAP_BPF"... */

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "core/room.h"
 #include "rescue/rescue.h"
 #include "source/source.h"
 #include "sinks/sinks.h"
@@ -22,6 +21,7 @@
 #include "engine/swap.h"
 #include "engine/incidents.h"
 #include "engine/manager.h"
+#include "engine/open_source.h"
 #include "engine/overview.h"
 #include "engine/prekill.h"
 #include "engine/profile_files.h"
@@ -87,6 +87,7 @@ int engine_new(struct engine **ret, const struct engine_config *config)
 		return EXIT_CANNOT;
 	}
 	r = guards_new(&engine->guards, &(const struct guards_config){
+						.may_look = config->may_look,
 						.tree = engine->host.tree,
 						.proc_fd = engine->host.proc_fd,
 						.pid_ns = engine->host.pid_ns,
@@ -237,34 +238,6 @@ static int start_loop(struct engine *engine)
 				  });
 	if (!r && only_pidfd(engine) >= 0)
 		r = start_poll(engine, &engine->pid_poll, only_pidfd(engine), on_process_end);
-	return r;
-}
-
-static int load(struct engine *engine)
-{
-	const struct source_config config = {
-		.root_cgroup = cgroup_tree_root_id(engine->host.tree),
-		.memcg_v1 = cgroup_tree_version(engine->host.tree) == 1,
-		.cpu_ids = engine->host.machine.cpu_ids,
-		.node_ids = engine->host.machine.node_ids,
-		.may_swap = engine->host.may_swap,
-		.profiling = engine->config.wants_reports,
-		.ticks_stop = engine->host.machine.ticks_stop,
-		.limits = engine->config.accounts
-				  ?: room_for_limits(cgroup_tree_count(engine->host.tree),
-						     engine->host.machine.memory_bytes),
-		.children = room_for_children(engine->host.machine.memory_bytes),
-		.pin_dir = engine->config.pin_dir,
-	};
-	int r = source_new(&engine->source, &config);
-
-	if (r)
-		return r;
-	r = guards_apply(engine->guards, engine->source, engine->host.page_bytes);
-	if (!r && engine->profiles)
-		r = source_set_profiled(engine->source, engine->profiles);
-	if (r)
-		log_error("cannot configure the kernel side: %s", strerror(-r));
 	return r;
 }
 
@@ -441,7 +414,11 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 		r = profile_files_read(engine->config.profiles, &engine->profiles);
 	if (r)
 		return r;
-	if (load(engine))
+	if (open_source(&engine->source,
+			&(const struct open_source_config){.engine = &engine->config,
+							   .host = &engine->host,
+							   .guards = engine->guards,
+							   .profiles = engine->profiles}))
 		return EXIT_CANNOT;
 	engine->events = *events;
 	r = start(engine);
@@ -481,6 +458,11 @@ void engine_ready(struct engine *engine, pid_t child)
 	overview_guard(&engine->overview, &limit, &ready);
 	sinks_ready(&engine->sinks, &ready);
 	service_is_ready(&engine->service);
+}
+
+void engine_on_end(struct engine *engine, pid_t pid, int status)
+{
+	source_on_end(engine->source, pid, status);
 }
 
 const struct shutdown *engine_shutdown(const struct engine *engine)
@@ -552,6 +534,7 @@ void engine_finish(struct engine *engine)
 void engine_settle(struct engine *engine)
 {
 	service_is_stopping(&engine->service);
+	source_consume_records(engine->source);
 	on_results(&engine->results_poll, 0, 0);
 	on_kept(&engine->kept_poll, 0, 0);
 	incidents_close_all(engine->incidents);

@@ -34,6 +34,7 @@ struct engine_config {
 	FILE *out; /* events go here; borrowed */
 	bool json;
 	bool quiet;	  /* only incidents */
+	bool may_look;	  /* where there is no kernel side: see engine/open_source.h */
 	bool is_wrapper;  /* `run`: verdicts also go to the termination message of a container */
 	const char *mode; /* "pid", "cgroup", "all", "run": for the ready event; static */
 	const char *report_dir; /* NULL: no reports; borrowed */
@@ -82,6 +83,8 @@ int engine_start(struct engine *engine, const struct engine_events *events);
 
 /* Says that guarding has begun. child: the command of `run`, 0: none. */
 void engine_ready(struct engine *engine, pid_t child);
+/* A child of ours has ended, with that status of wait(2). */
+void engine_on_end(struct engine *engine, pid_t pid, int status);
 /* Whether trips have asked that child to end, by the verdicts so far; all are there after engine_settle(). */
 const struct shutdown *engine_shutdown(const struct engine *engine);
 /* The accounts, as a status event. */

@@ -211,8 +211,10 @@ int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid
 		log_error("process %d has ended: give the pid of a running process", pid);
 		return EXIT_USAGE;
 	}
-	if (r)
+	if (r && !guards->config.may_look)
 		return EXIT_CANNOT; /* logged by source_rss() */
+	if (r)
+		rss.tgid = 0;
 	return add(guards, policy, &(const struct guard){.kind = GUARD_PID, .pid = pid},
 		   &(struct resolved){
 			   .host_pid = rss.tgid, .pidfd = TAKE_FD(pidfd), .rel = TAKE_PTR(rel)});
@@ -289,6 +291,11 @@ int guards_pidfd(const struct guards *guards, uint32_t id)
 	return guards->resolved[id].pidfd;
 }
 
+void guards_lend_nothing(struct guards *guards)
+{
+	policy_set_lend_nothing(guards->policies);
+}
+
 /*
  * Others may fill a limit above what is guarded, or that of the cgroup that a guarded process is in. What
  * cannot be looked at is left out.
@@ -333,7 +340,10 @@ static int apply(const struct guards *guards, uint32_t id, struct source *source
 	case GUARD_CGROUP:
 		return source_guard_cgroup(source, resolved->cgroup_id, id);
 	case GUARD_PID:
-		return source_guard_pid(source, resolved->host_pid, id);
+		if (!source_is_looking(source) && !resolved->host_pid)
+			return -ESRCH; /* it could not be found out */
+		return source_guard_pid(
+			source, source_is_looking(source) ? guard->pid : resolved->host_pid, id);
 	case GUARD_CHILDREN:
 		return source_guard_children(source, id);
 	case GUARD_HOST:

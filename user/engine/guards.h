@@ -19,6 +19,7 @@
 struct guards;
 
 struct guards_config {
+	bool may_look; /* see engine/open_source.h: then pids need not be known to the kernel side */
 	const struct cgroup_tree *tree;
 	int proc_fd;	     /* open /proc, kept by the caller */
 	uint32_t pid_ns;     /* inode of our PID namespace */
@@ -48,6 +49,8 @@ const char *guards_cgroup(const struct guards *guards, uint32_t id);
 /* The pidfd of a guard's process, readable when that has ended; -1: not a guard by pid. */
 int guards_pidfd(const struct guards *guards, uint32_t id);
 
+/* Before guards_apply(): there is nobody who could. */
+void guards_lend_nothing(struct guards *guards);
 /* Gives policies and guards to the kernel side. 0 or -errno. */
 int guards_apply(const struct guards *guards, struct source *source, uint64_t page_bytes);
 

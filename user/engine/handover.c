@@ -64,7 +64,7 @@ static const struct row {
 	ROW(" limit_cgroup", limit_cgroup),
 	ROW(" target_pid", target_pid),
 	INCIDENT(realtime_ns),
-	INCIDENT_UP_TO(trigger, APO_TRIGGERS),
+	INCIDENT_UP_TO(trigger, APO_TRIGGER_LOOK),
 	INCIDENT_UP_TO(rule, APO_RULE_OOMD),
 	INCIDENT(level),
 	INCIDENT(grower.pid),

@@ -104,6 +104,17 @@ static void print_conditions(FILE *file, const struct protection_facts *facts,
 		protection->counter_error_pages, error, facts->cpus, facts->cpus == 1 ? "" : "s");
 }
 
+/* Where growth is seen from, and what would be better. */
+static void print_rung(FILE *file, enum protection_rung rung)
+{
+	const char *latency = protection_rung_latency(rung), *next = protection_rung_next(rung);
+
+	fprintf(file, "  rung: %s%s%s\n", protection_rung_name(rung), latency ? ": " : "",
+		latency ?: "");
+	if (next)
+		fprintf(file, "  the next would be %s\n", next);
+}
+
 static void print_conclusion(FILE *file, const struct protection_facts *facts,
 			     const struct protection *protection, bool colour)
 {
@@ -128,11 +139,7 @@ static void print_conclusion(FILE *file, const struct protection_facts *facts,
 	fputs("  protection: ", file);
 	print_coloured(file, colour, code, protection_level_name(protection->level));
 	fputc('\n', file);
-	if (protection->level == PROTECTION_IMPOSSIBLE)
-		fputs("  apoptosis run starts its command all the same, and looks at its limit "
-		      "every 2 ms "
-		      "to 1 s\n",
-		      file);
+	print_rung(file, protection->rung);
 }
 
 int doctor_text(FILE *file, const struct protection_facts *facts,
@@ -248,6 +255,10 @@ json_t *doctor_json(const struct protection_facts *facts, const struct protectio
 
 	r |= json_object_set_new(object, "protection",
 				 json_string(protection_level_name(protection->level)));
+	r |= json_object_set_new(object, "rung",
+				 json_string(protection_rung_name(protection->rung)));
+	r |= json_object_set_new(object, "rung_next",
+				 json_text(protection_rung_next(protection->rung)));
 	r |= json_object_set_new(object, "triggers",
 				 names_json(protection->triggers.names,
 					    protection->triggers.count));

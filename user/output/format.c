@@ -51,7 +51,7 @@ const char *trigger_name(enum apo_trigger trigger)
 {
 	const struct hook *hook = hook_of_trigger(trigger);
 
-	return hook ? hook->trigger : NULL;
+	return trigger == APO_TRIGGER_LOOK ? HOOKS_LOOK : hook ? hook->trigger : NULL;
 }
 
 const char *rule_name(enum apo_rule rule)

@@ -171,8 +171,12 @@ static int hold(pid_t pid, uint64_t start_boottime_ns, struct pidref *ret, void 
 
 static int send_signal(const struct pidref *process, int signal, void *userdata)
 {
-	(void)userdata;
-	return pidref_signal(process, signal);
+	const struct responder *responder = userdata;
+	int r = pidref_signal(process, signal);
+
+	if (!r)
+		source_on_sent(responder->config.source, process->pid);
+	return r;
 }
 
 static bool is_member(const struct pidref *process, uint64_t cgroup_id, void *userdata)

@@ -237,6 +237,45 @@ int proc_resident_pages(int proc_fd, pid_t pid, uint64_t *ret)
 	return read_stat_number(proc_fd, pid, STAT_RSS, ret);
 }
 
+int proc_memory_read(int proc_fd, pid_t pid, uint64_t ret[APO_KINDS])
+{
+	static const char *const fields[APO_KINDS] = {
+		[APO_FILE] = "RssFile",
+		[APO_ANON] = "RssAnon",
+		[APO_SWAP] = "VmSwap",
+		[APO_SHMEM] = "RssShmem",
+	};
+	uint64_t page_kib = (uint64_t)sysconf(_SC_PAGESIZE) / 1024, kib;
+	_cleanup_free_ char *status = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = open_process(proc_fd, pid, &fd);
+
+	if (r < 0)
+		return r;
+	r = read_process_file(fd, "status", &status, NULL);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < APO_KINDS; i++)
+		ret[i] = parse_field_u64(status, fields[i], &kib) ? 0 : kib / page_kib;
+	return 0;
+}
+
+#define ANCESTORS_MAX 256
+
+bool proc_descends(int proc_fd, pid_t pid, pid_t ancestor)
+{
+	for (size_t i = 0; i < ANCESTORS_MAX; i++) {
+		uint64_t parent;
+
+		if (read_stat_number(proc_fd, pid, STAT_PPID, &parent) || !parent)
+			return false;
+		if ((pid_t)parent == ancestor)
+			return true;
+		pid = (pid_t)parent;
+	}
+	return false;
+}
+
 bool proc_is_kernel_thread(int proc_fd, pid_t pid)
 {
 	uint64_t flags = 0;
@@ -301,6 +340,18 @@ static bool blocked_in_all_threads(int fd, const char *status, int signal)
 			return false;
 	}
 	return true;
+}
+
+int proc_is_pending(int proc_fd, pid_t pid, int signal)
+{
+	_cleanup_free_ char *status = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = open_process(proc_fd, pid, &fd);
+
+	if (r < 0)
+		return r;
+	r = read_process_file(fd, "status", &status, NULL);
+	return r < 0 ? r : signal_in_set(status, "ShdPnd", signal);
 }
 
 static bool does_nothing_by_default(int signal)

@@ -60,6 +60,12 @@ int proc_start_ticks(int proc_fd, pid_t pid, uint64_t *ret);
 /* Its resident memory, within the batch of the kernel's counters. */
 int proc_resident_pages(int proc_fd, pid_t pid, uint64_t *ret);
 
+/* All its memory, by kind, in pages; 0 of what there is no line of. */
+int proc_memory_read(int proc_fd, pid_t pid, uint64_t ret[APO_KINDS]);
+
+/* Whether `ancestor` is its parent, or a parent of that, and so on. */
+bool proc_descends(int proc_fd, pid_t pid, pid_t ancestor);
+
 /*
  * What sending `signal` (1 to 64) to the process would do. APO_DISP_UNKNOWN: it is gone, cannot be
  * read, or no signal. A signal counts as blocked if every thread blocks it (of the first 4096);
@@ -68,6 +74,9 @@ int proc_resident_pages(int proc_fd, pid_t pid, uint64_t *ret);
  * to do nothing (CHLD, URG, WINCH) are APO_DISP_IGNORED without a handler.
  */
 enum apo_disposition proc_disposition(int proc_fd, pid_t pid, int signal);
+
+/* Whether a signal that was sent to the process waits to be taken. -errno: not known. */
+int proc_is_pending(int proc_fd, pid_t pid, int signal);
 
 /* False also if there is no such process. */
 bool proc_is_kernel_thread(int proc_fd, pid_t pid);

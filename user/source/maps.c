@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/util.h"
+#include "source/tables.h"
 
 /* What user space knows of each; sizes in bytes. */
 static const struct {
@@ -54,6 +55,9 @@ struct maps {
 	struct map maps[MAPS];
 	struct section settings; /* struct apo_settings */
 	struct section recalls;	 /* of __u32 */
+	/* Where they are of no object: */
+	struct tables *tables;
+	uint64_t *counters; /* by enum apo_stat, atomic */
 };
 
 static size_t whole_pages(size_t size)
@@ -140,6 +144,38 @@ int maps_new(struct maps **ret, const struct bpf_object *object)
 	return 0;
 }
 
+static int section_new(size_t size, struct section *ret)
+{
+	void *data = mmap(NULL, whole_pages(size), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (data == MAP_FAILED)
+		return -errno;
+	*ret = (struct section){data, size};
+	return 0;
+}
+
+int maps_new_of_ours(struct maps **ret)
+{
+	struct maps *maps = calloc(1, sizeof(*maps));
+	int r;
+
+	if (!maps)
+		return -ENOMEM;
+	for (enum map_id id = 0; id < MAPS; id++)
+		maps->maps[id] = (struct map){-1, known[id].value_size, TABLES_ROOM};
+	maps->counters = calloc(APO_STATS, sizeof(*maps->counters));
+	r = !maps->counters ? -ENOMEM : tables_new(&maps->tables, MAPS)
+		    ?: section_new(sizeof(struct apo_settings), &maps->settings)
+		    ?: section_new(sizeof(uint32_t), &maps->recalls);
+	if (r) {
+		maps_free(maps);
+		return r;
+	}
+	*ret = maps;
+	return 0;
+}
+
 static void section_unmap(struct section *section)
 {
 	if (section->data)
@@ -154,6 +190,8 @@ struct maps *maps_free(struct maps *maps)
 		close_fd(maps->maps[id].fd);
 	section_unmap(&maps->settings);
 	section_unmap(&maps->recalls);
+	tables_free(maps->tables);
+	free(maps->counters);
 	free(maps);
 	return NULL;
 }
@@ -187,6 +225,9 @@ void maps_recall_grants(const struct maps *maps)
 
 int maps_put(const struct maps *maps, enum map_id id, const void *key, const void *value)
 {
+	if (maps->tables)
+		return tables_put(maps->tables, id, key, known[id].key_size, value,
+				  known[id].value_size);
 	return bpf_map_update_elem(maps->maps[id].fd, key, value, BPF_ANY);
 }
 
@@ -197,7 +238,8 @@ int maps_add(const struct maps *maps, enum map_id id, const void *key, const voi
 
 int maps_delete(const struct maps *maps, enum map_id id, const void *key)
 {
-	return bpf_map_delete_elem(maps->maps[id].fd, key);
+	return maps->tables ? tables_delete(maps->tables, id, key)
+			    : bpf_map_delete_elem(maps->maps[id].fd, key);
 }
 
 int maps_get(const struct maps *maps, enum map_id id, const void *key, void *ret)
@@ -206,6 +248,8 @@ int maps_get(const struct maps *maps, enum map_id id, const void *key, void *ret
 	_cleanup_free_ void *value = NULL;
 	int r;
 
+	if (maps->tables)
+		return tables_get(maps->tables, id, key, ret);
 	if (!known[id].goes_on)
 		return bpf_map_lookup_elem(map->fd, key, ret);
 	value = malloc(map->value_size);
@@ -228,6 +272,8 @@ int maps_copy(const struct maps *maps, enum map_id id, void **ret_keys, void **r
 	uint32_t bucket, batch = BATCH_MIN;
 	const uint32_t *from = NULL;
 
+	if (maps->tables)
+		return tables_copy(maps->tables, id, ret_keys, ret_values, ret_n);
 	for (;;) {
 		char *more_keys = realloc(keys, (n + batch) * key_size), *more_values;
 		uint32_t count = batch;
@@ -265,12 +311,26 @@ int maps_copy(const struct maps *maps, enum map_id id, void **ret_keys, void **r
 
 /* --- what is not one entry ----------------------------------------------------------------- */
 
+void maps_count(const struct maps *maps, enum apo_stat stat)
+{
+	__atomic_add_fetch(&maps->counters[stat], 1, __ATOMIC_RELAXED);
+}
+
+static int counters_of_ours(const struct maps *maps, uint64_t ret[APO_STATS])
+{
+	for (size_t i = 0; i < APO_STATS; i++)
+		ret[i] = __atomic_load_n(&maps->counters[i], __ATOMIC_RELAXED);
+	return 0;
+}
+
 int maps_counters(const struct maps *maps, uint64_t ret[APO_STATS])
 {
-	int cpus = libbpf_num_possible_cpus();
+	int cpus = maps->tables ? 0 : libbpf_num_possible_cpus();
 	_cleanup_free_ uint64_t *values = NULL;
 	uint64_t sums[APO_STATS] = {};
 
+	if (maps->tables)
+		return counters_of_ours(maps, ret);
 	if (cpus < 0)
 		return cpus;
 	values = calloc(cpus, sizeof(*values));
@@ -301,11 +361,15 @@ int maps_usage_samples(const struct maps *maps, uint64_t limit_cgroup, uint64_t 
 {
 	const struct map *map = &maps->maps[MAP_USAGE_SAMPLES];
 	size_t size = whole_pages(map->entries * sizeof(struct apo_usage_sample));
-	const struct apo_usage_sample *samples =
-		mmap(NULL, size, PROT_READ, MAP_SHARED, map->fd, 0);
+	const struct apo_usage_sample *samples;
 	struct apo_usage_sample *copies;
 	size_t n = 0, copied = 0;
 
+	*ret = NULL;
+	*ret_n = 0;
+	if (maps->tables)
+		return 0;
+	samples = mmap(NULL, size, PROT_READ, MAP_SHARED, map->fd, 0);
 	if (samples == MAP_FAILED)
 		return -errno;
 	for (size_t i = 0; i < map->entries; i++)

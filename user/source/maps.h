@@ -46,10 +46,12 @@ struct bpf_object;
  * -EPROTO: keys or values of one are not of the size that we know.
  */
 int maps_new(struct maps **ret, const struct bpf_object *object);
+/* Those of no object: memory of ours (source/tables.h), which who looks reads and writes (source/looks.h). */
+int maps_new_of_ours(struct maps **ret);
 /* Takes NULL. Returns NULL. */
 struct maps *maps_free(struct maps *maps);
 
-/* Its descriptor, which stays ours. */
+/* Its descriptor, which stays ours; -1: they are of no object. */
 int maps_fd(const struct maps *maps, enum map_id id);
 /* How many entries it has room for. */
 uint32_t maps_room(const struct maps *maps, enum map_id id);
@@ -76,6 +78,8 @@ int maps_copy(const struct maps *maps, enum map_id id, void **ret_keys, void **r
 
 /* By enum apo_stat, summed over CPUs. */
 int maps_counters(const struct maps *maps, uint64_t ret[APO_STATS]);
+/* Of ours only: one more. */
+void maps_count(const struct maps *maps, enum apo_stat stat);
 /* The usage samples of a limit from a time on, by time. Allocated; NULL: there are none. */
 int maps_usage_samples(const struct maps *maps, uint64_t limit_cgroup, uint64_t from_ns,
 		       struct apo_usage_sample **ret, size_t *ret_n);

@@ -24,6 +24,7 @@
 #define PINS_DIR_DEFAULT "/sys/fs/bpf/apoptosis"
 
 struct source;
+struct cgroup_tree;
 
 struct source_config {
 	uint64_t root_cgroup; /* id of the cgroup that paths begin at */
@@ -36,6 +37,9 @@ struct source_config {
 	/* Room for so many accounts of limits, and children of guarded processes; 0: as in bpf/. */
 	uint32_t limits;
 	uint32_t children;
+	/* Of source_new_looking(); borrowed. */
+	const struct cgroup_tree *tree;
+	int proc_fd;
 	/*
 	 * Where the programs are kept if we end without a word, until the next start (source/pins.h); NULL: nowhere.
 	 * Borrowed until source_new() is over.
@@ -44,6 +48,13 @@ struct source_config {
 };
 
 int source_new(struct source **ret, const struct source_config *config);
+/*
+ * The same without a kernel side: guarded are only cgroups and processes that are named, by looking at their limits
+ * (source/looks.h). Pids are those of our own PID namespace. What follows of accounts of processes, stacks, gaps and
+ * programs is empty, and what guards everything is refused: -EOPNOTSUPP.
+ */
+int source_new_looking(struct source **ret, const struct source_config *config);
+bool source_is_looking(const struct source *source);
 struct source *source_free(struct source *source);
 
 /* id: below APO_MAX_POLICIES, here and below. */
@@ -134,6 +145,11 @@ int source_consume_urgent(struct source *source);
  * exit become records. Replaces an older entry.
  */
 int source_follow(struct source *source, pid_t pid, const struct apo_signalled *entry);
+
+/* A signal has been sent to who is followed: the kernel side, if there is one, has seen it. Callable from the responder. */
+void source_on_sent(struct source *source, pid_t pid);
+/* A child of ours has ended, with that status of wait(2): what the kernel side, if there is one, tells as well. */
+void source_on_end(struct source *source, pid_t pid, int status);
 
 /* What the kernel side remembers of a process that was signalled. -ENOENT: nothing. */
 int source_followed(struct source *source, pid_t pid, struct apo_signalled *ret);

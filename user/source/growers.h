@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who grows in a cgroup, as /proc tells it: memory of each process, compared with what it was up to a second before. For
+ * this room only, where the kernel side cannot be had.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apoptosis/abi.h"
+
+struct growers_config {
+	int proc_fd;	/* borrowed */
+	pid_t ancestor; /* of those who count; 0: all of the cgroup do */
+	bool is_one;	/* the ancestor counts, too */
+};
+
+struct growers;
+
+int growers_new(struct growers **ret, const struct growers_config *config);
+/* Takes NULL. Returns NULL. */
+struct growers *growers_free(struct growers *growers);
+
+/* Notes what each has, if that was not just done. dirfd: of the cgroup; what is below it counts, too. */
+void growers_note(struct growers *growers, int dirfd, uint64_t now_ns);
+
+struct grower {
+	struct apo_task task; /* without a disposition */
+	uint64_t rss_pages[APO_KINDS];
+	uint64_t grown_pages, rate_pages_s; /* since it was noted */
+	uint32_t args_len;
+	char args[APO_ARGS_LEN];
+};
+
+/* Who has grown most since then; of equals, who is largest. -ESRCH: there is nobody. */
+int growers_find(struct growers *growers, int dirfd, uint64_t now_ns, struct grower *ret);
