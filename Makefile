@@ -121,7 +121,7 @@ WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests
 ifeq ($(ARCH),$(shell uname -m))
 WORKLOADS  += $(patsubst tests/workloads/%.cc,$(TOP)/workloads/%,$(wildcard tests/workloads/*.cc)) \
 	      $(TOP)/workloads/hoard_cpp-clang $(TOP)/workloads/hoard_rust \
-	      $(TOP)/python/.done $(TOP)/libsystemd/.done
+	      $(TOP)/python/.done $(TOP)/libsystemd/.done $(TOP)/libbpf/.done
 endif
 
 .DELETE_ON_ERROR:
@@ -239,6 +239,7 @@ $(B)/tests/unit $(B)/tests/live:
 	$(Q)$(CC) $^ $(LDFLAGS_ALL) $(DEPS_LIBS) $(MORE_LIBS) $(TEST_LIBS) -o $@
 $(B)/tests/guards: $(B)/obj/tests/live/guards_tool.o $(LIB_OBJ)
 $(B)/tests/breakout: $(B)/obj/tests/live/breakout_tool.o $(B)/obj/user/symbols/privileges.o
+$(B)/tests/token: $(B)/obj/tests/live/token_tool.o $(LIB_OBJ)
 # The program as the next version may be: what is pinned is of another format, and its version says so.
 NEXT_SRC := user/main.c user/engine/engine.c user/engine/overview.c user/source/pins.c
 NEXT_OBJ := $(NEXT_SRC:user/%.c=$(B)/obj/next/%.o)
@@ -298,6 +299,10 @@ $(TOP)/python/.done: tests/python | $(TOP)/.deps-test
 	@echo '  GET   $(@D)'
 	$(Q)tests/python $(@D) && touch $@
 workloads: $(WORKLOADS)
+$(TOP)/libbpf/.done: tests/libbpf | $(TOP)/.deps-test
+	@mkdir -p $(@D)
+	$(Q)tests/libbpf $(@D) && touch $@
+
 $(TOP)/libsystemd/.done: tests/libsystemd | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  GET   $(@D)'
 	$(Q)tests/libsystemd $(@D) && touch $@

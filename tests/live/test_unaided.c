@@ -237,3 +237,21 @@ Test(unaided, everything_cannot_be_watched)
 	live_wait_exit(watch);
 	live_check(live_exit_code(watch) == CANNOT, "status %d", live_exit_code(watch));
 }
+
+/* Capabilities of a rootless container's root count for nothing, and nothing rests on them. */
+Test(unaided, root_of_a_user_namespace_is_nobody)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "rootless", LIMIT);
+	const char *dir = live_home(USER);
+	struct live_process *run =
+		users_shell(dir, cgroup,
+			    "ulimit -l 64; exec unshare -Ur ./apoptosis run --reserve 40% -- "
+			    "./victim --state state --rate 50 --max 256M");
+
+	live_wait_exit(run);
+	live_check(live_exit_code(run) == ENDED_BY_TRIP, "status %d: %s", live_exit_code(run),
+		   run->output[1]);
+	live_check(has_state(dir), "its shutdown did not run to its end");
+	live_check(strstr(run->output[1], "needs CAP_BPF and CAP_PERFMON in the initial user"),
+		   "%s", run->output[1]);
+}

@@ -53,6 +53,27 @@ Test(machine, every_fact_is_read)
 	cr_expect_not(machine_has_capability(&machine, 64));
 }
 
+Test(machine, capabilities_of_a_user_namespace_are_none)
+{
+	const struct {
+		const char *map;
+		bool counts;
+	} cases[] = {
+		{"         0          0 4294967295\n", true},
+		{"         0       1000          1\n", false},
+		{"         0          0          1\n", false},
+		{"         0     100000      65536\n", false},
+	};
+
+	fixture_file("proc/self/status", "CapEff:\t000001ffffffffff\n");
+	cr_expect_neq(machine_capabilities(fixture_root()), 0, "there are no namespaces");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		fixture_file("proc/self/uid_map", cases[i].map);
+		cr_expect_eq(machine_capabilities(fixture_root()) != 0, cases[i].counts, "%s",
+			     cases[i].map);
+	}
+}
+
 Test(machine, memory_of_the_machine_is_read_or_nothing)
 {
 	int proc_fd;

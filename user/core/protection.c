@@ -218,7 +218,7 @@ static const struct {
 	[PROTECTION_RUNG_LOOK] = {"look",
 				  "limits are looked at every 2 ms to 1 s, and when the kernel has "
 				  "news of one; nothing is lent",
-				  "token: kernel 6.9 and libbpf 1.5 with a BPF file system that "
+				  "token: kernel 6.9 and libbpf 1.4 with a BPF file system that "
 				  "delegates to our user namespace; or kernel: CAP_BPF and "
 				  "CAP_PERFMON"},
 	[PROTECTION_RUNG_TOKEN] = {"token", "in the page fault: microseconds",

@@ -2,6 +2,7 @@
 #include "sense/machine.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -108,16 +109,22 @@ static int read_memory(int root_fd, struct machine *machine)
 	return 0;
 }
 
-static int read_capabilities(int root_fd, struct machine *machine)
+/* The initial one maps all users to themselves. Where there are no namespaces there is no such file. */
+static bool in_initial_user_ns(int root_fd)
+{
+	_cleanup_free_ char *map = read_fact(root_fd, "proc/self/uid_map");
+	unsigned long first, outside, count;
+
+	return !map || sscanf(map, "%lu %lu %lu", &first, &outside, &count) != 3 ||
+	       (!first && !outside && count == UINT32_MAX);
+}
+
+uint64_t machine_capabilities(int root_fd)
 {
 	_cleanup_free_ char *status = read_fact(root_fd, "proc/self/status");
-	const char *value;
+	const char *value = status ? parse_field(status, "CapEff") : NULL;
 
-	if (!status)
-		return -ENOMEM;
-	value = parse_field(status, "CapEff");
-	machine->capabilities = value ? strtoull(value, NULL, 16) : 0;
-	return 0;
+	return value && in_initial_user_ns(root_fd) ? strtoull(value, NULL, 16) : 0;
 }
 
 /* "2-5\n"; " (null)\n" or nothing where the tick never stops on a CPU that is busy. */
@@ -133,7 +140,7 @@ static int read_ticks(int root_fd, struct machine *machine)
 
 int machine_read(int root_fd, struct machine *ret)
 {
-	struct machine machine = {0};
+	struct machine machine = {.capabilities = machine_capabilities(root_fd)};
 	uint32_t unused;
 	int r;
 
@@ -143,8 +150,6 @@ int machine_read(int root_fd, struct machine *ret)
 	r = read_kernel(root_fd, &machine);
 	if (r == 0)
 		r = read_memory(root_fd, &machine);
-	if (r == 0)
-		r = read_capabilities(root_fd, &machine);
 	if (r == 0)
 		r = read_list(root_fd, "sys/devices/system/cpu/possible", &machine.cpus_possible,
 			      &machine.cpu_ids);

@@ -36,7 +36,7 @@ struct machine {
 	uint32_t cpu_ids;	/* highest possible CPU number + 1: size of per-CPU tables */
 	uint32_t node_ids;	/* highest possible NUMA node number + 1; 1 without NUMA */
 	uint32_t nodes_online;	/* NUMA nodes with CPUs or memory in use; at least 1 */
-	uint64_t capabilities;	/* effective set of this process, bit N is CAP_ number N */
+	uint64_t capabilities;	/* machine_capabilities() */
 };
 
 /* -ENOMEM, or an error of root_fd itself. */
@@ -48,7 +48,12 @@ int machine_memory_read(int proc_fd, uint64_t *ret_total_bytes, uint64_t *ret_av
 /* Address of a kernel symbol, from proc/kallsyms (slow); 0: there is none, or it is hidden. */
 uint64_t machine_kernel_symbol(int root_fd, const char *name);
 
-/* Whether the effective set has this capability: CAP_BPF, CAP_PERFMON, ... */
+/*
+ * The effective set of this process, bit N is CAP_ number N; 0 in a user namespace of its own, as in a rootless container:
+ * there it is full as a rule, and counts nowhere else.
+ */
+uint64_t machine_capabilities(int root_fd);
+/* Whether it has this capability: CAP_BPF, CAP_PERFMON, ... */
 bool machine_has_capability(const struct machine *machine, int capability);
 
 /* "always", "madvise", "never", "none". */

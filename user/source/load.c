@@ -11,10 +11,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/util.h"
+#include "sense/machine.h"
 #include "source/features.h"
 #include "source/source.h"
 #include "guard.skel.h"
@@ -240,13 +239,9 @@ int load_object(const struct source_config *config, struct kernel_features *ret_
 static bool may_load(void)
 {
 	uint64_t needed = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON, effective;
-	_cleanup_free_ char *status = NULL;
-	const char *field;
+	_cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (file_read(AT_FDCWD, "/proc/self/status", &status, NULL))
-		return false;
-	field = parse_field(status, "CapEff");
-	effective = field ? strtoull(field, NULL, 16) : 0;
+	effective = machine_capabilities(root_fd);
 	return (effective & needed) == needed || effective >> CAP_SYS_ADMIN & 1;
 }
 
