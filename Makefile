@@ -127,8 +127,8 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 vmbench systemdtest oomdtest packagetest support-table dashboard demo bench check check-arm64 fmt \
-	install uninstall deb dist clean help workloads FORCE
+.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 vmbench systemdtest oomdtest podmantest packagetest support-table dashboard demo bench compare check check-arm64 fmt \
+	install uninstall image deb dist clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols $(B)/apoptosis-post
 
@@ -142,6 +142,7 @@ help:
 	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
 	@echo 'make systemdtest  services that spike on a machine that systemd runs, emulated, two minutes'
 	@echo 'make oomdtest   services that systemd-oomd is about to kill, on a machine of the newest systemd, emulated, minutes'
+	@echo 'make podmantest  containers that spike, by Podman on an emulated machine: entry point, sidecar, daemon'
 	@echo 'make vmbench    the cost of a page fault in instructions, on an emulated machine: KERNEL=7.x-v2 BENCHFLAGS=--help'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
 	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
@@ -149,8 +150,10 @@ help:
 	@echo 'make fuzz       every parser of bytes that others write: FUZZ_SECONDS=60 for each, TARGETS="maps code"'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
 	@echo 'make bench      latency, save rate, near misses, real programs, services, pressure, cost, whole programs, idle, fleet: QUICK=1, BENCH=cost,idle, BENCHFLAGS=--help'
+	@echo 'make compare    two builds of the tool by saves, latency and near misses, in turns: OLD=PATH of the other one'
 	@echo 'make fmt        format the C files'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX): BINDIR, LIBEXECDIR, MANDIR, DOCDIR; uninstall takes it away again'
+	@echo 'make image      an OCI image in build/image, without a shell, registry or daemon'
 	@echo 'make deb        a Debian package, in $(TOP)/deb; make dist: the source, as a tarball in $(TOP)/dist'
 	@echo 'make packagetest  installs, upgrades, removes and purges it on an emulated machine, minutes'
 	@echo 'make clean      remove build/'
@@ -168,8 +171,8 @@ $(TOP)/.deps-html: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps html && touch $@
 $(TOP)/.deps-bench $(TOP)/.deps-services: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-test
 	$(Q)tests/install-deps $* && touch $@
-$(TOP)/.deps-package: tests/install-deps | $(TOP)/.deps-build
-	$(Q)tests/install-deps package && touch $@
+$(TOP)/.deps-package $(TOP)/.deps-image: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-build
+	$(Q)tests/install-deps $* && touch $@
 $(TOP)/.deps-vm $(TOP)/.deps-vm-arm64 $(TOP)/.deps-arm64: $(TOP)/.deps-%: tests/install-deps | \
 		$(TOP)/.deps-test
 	$(Q)tests/install-deps $* && touch $@
@@ -319,8 +322,9 @@ unit: $(B)/tests/unit $(B)/apoptosis-symbols
 		$(B)/tests/unit $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
 # One at a time: each live test owns the machine's memory for a moment.
-live: $(B)/tests/live all $(WORKLOADS) | $(TOP)/.deps-test
+live: $(B)/tests/live all $(WORKLOADS) $(TOP)/image/.done | $(TOP)/.deps-test
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
+		APOPTOSIS_IMAGE='$(abspath $(TOP)/image)/oci:$(VERSION)' \
 		$(B)/tests/live --jobs 1 $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
 # Without a kernel: Python and its standard library.
@@ -356,6 +360,9 @@ systemdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim |
 oomdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim | $(TOP)/.deps-vm
 	$(Q)tests/vm/oomd
 
+podmantest: $(TOP)/image/.done $(TOP)/workloads/victim | $(TOP)/.deps-vm
+	$(Q)tests/vm/podman '$(VERSION)'
+
 packagetest: $(TOP)/workloads/victim | $(TOP)/.deps-package $(TOP)/.deps-vm
 	$(Q)tests/vm/package '$(VERSION)'
 
@@ -376,6 +383,11 @@ bench: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench $(TOP)/.deps-serv
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
 		SUBJECTS=$(abspath bench/subjects) SERVICES=$(abspath tests/services) \
 		$(B)/bench/runner $(if $(QUICK),--quick) $(if $(BENCH),--sections $(BENCH)) $(BENCHFLAGS)
+
+# Two builds by what must not get worse: OLD is the path of the other one.
+compare: $(B)/bench/runner all $(WORKLOADS) | $(TOP)/.deps-bench $(TOP)/.deps-test
+	$(AS_ROOT) env RUNNER=$(abspath $(B)/bench/runner) WORKLOADS=$(abspath $(TOP)/workloads) \
+		SUBJECTS=$(abspath bench/subjects) bench/compare '$(OLD)' $(abspath $(B)/apoptosis) $(ROUNDS)
 
 # The skeletons are there so that static analysis sees user/source/ whole.
 check: $(B)/apoptosis $(B)/tests/metrics $(BPF_SKEL) | $(TOP)/.deps-check
@@ -441,6 +453,12 @@ endif
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 endif
+
+# For containers: an OCI layout, without a registry or a daemon.
+image: all | $(TOP)/.deps-image
+	$(Q)deploy/container/image '$(VERSION)' $(TOP)/image
+$(TOP)/image/.done: deploy/container/image $(B)/apoptosis $(B)/apoptosis-symbols $(B)/apoptosis-post | $(TOP)/.deps-test
+	$(Q)deploy/container/image '$(VERSION)' $(TOP)/image >/dev/null && touch $@
 
 deb: | $(TOP)/.deps-package
 	$(Q)deploy/deb '$(VERSION)' $(TOP)/deb

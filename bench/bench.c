@@ -109,6 +109,20 @@ void pin_to(unsigned int cpu)
 		fail("cannot run on CPU %u: %s", cpu, strerror(errno));
 }
 
+bool is_listed(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	while (list && *list) {
+		size_t word = strcspn(list, ", ");
+
+		if (word == length && strncmp(list, name, word) == 0)
+			return true;
+		list += word + (list[word] != '\0');
+	}
+	return false;
+}
+
 bool is_wanted(const struct bench *bench, const char *name)
 {
 	const char *part = bench->only;

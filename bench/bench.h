@@ -28,6 +28,7 @@ struct bench {
 	bool reports;		  /* guards record who allocates */
 	bool anyway;		  /* measure cost although others are on the tracepoint */
 	unsigned int repetitions; /* 0: each section's own default */
+	const char *guards;	  /* of save, by commas; NULL: all */
 	const char *only;	  /* parts of the names of the rows wanted, by commas; NULL: all */
 	struct cgroup_tree *tree;
 	char *root; /* rel of the cgroup all others are made in */
@@ -56,6 +57,8 @@ void sleep_ms(unsigned int ms);
 void machine_settle(void);
 /* Pins the calling thread. */
 void pin_to(unsigned int cpu);
+/* Whether the name is one of a list, by commas or blanks. */
+bool is_listed(const char *list, const char *name);
 /* Whether the row of that name is: of a section that has rows. */
 bool is_wanted(const struct bench *bench, const char *name);
 /* How often to repeat something whose default is `full`, or `quick` with QUICK=1. */

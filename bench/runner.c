@@ -49,23 +49,11 @@ static void usage(void)
 	     "  --repeat N       repetitions of everything\n"
 	     "  --only LIST      of all but idle and fleet, rows with a part of LIST in their "
 	     "name\n"
+	     "  --guards LIST    of save, only these: none,poll_15s,poll_1s,poll_100ms,threshold,\n"
+	     "                   earlyoom,look,apoptosis,airbag\n"
 	     "  --reports        with --report-dir: who allocates is recorded\n"
 	     "  --anyway         cost, although other programs are on the tracepoint\n"
 	     "  --json FILE      the figures as JSON too; - is standard output, without tables\n");
-}
-
-static bool wanted(const char *list, const char *name)
-{
-	size_t length = strlen(name);
-
-	while (list && *list) {
-		size_t word = strcspn(list, ", ");
-
-		if (word == length && strncmp(list, name, word) == 0)
-			return true;
-		list += word + (list[word] != '\0');
-	}
-	return false;
 }
 
 static void check_sections(const char *list)
@@ -91,6 +79,7 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 					      {"sections", required_argument, NULL, 's'},
 					      {"repeat", required_argument, NULL, 'r'},
 					      {"only", required_argument, NULL, 'o'},
+					      {"guards", required_argument, NULL, 'g'},
 					      {"reports", no_argument, NULL, 'R'},
 					      {"anyway", no_argument, NULL, 'a'},
 					      {"json", required_argument, NULL, 'j'},
@@ -122,6 +111,9 @@ static void parse_arguments(struct arguments *arguments, int argc, char **argv)
 			break;
 		case 'o':
 			arguments->bench.only = optarg;
+			break;
+		case 'g':
+			arguments->bench.guards = optarg;
 			break;
 		case 'j':
 			arguments->json_path = optarg;
@@ -210,7 +202,7 @@ static int work(struct arguments *arguments)
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		uint64_t start = now_ns();
 
-		if (arguments->sections && !wanted(arguments->sections, sections[i].name))
+		if (arguments->sections && !is_listed(arguments->sections, sections[i].name))
 			continue;
 		fflush(stdout);
 		sections[i].run(bench);

@@ -377,7 +377,8 @@ void save_run(struct bench *bench)
 	save->parent = group_new(bench, NULL, "save", PARENT_BYTES);
 	prepare_files(save);
 	for (enum guard guard = 0; guard < GUARDS; guard++) {
-		if (!guard_start(save, guard)) {
+		if ((bench->guards && !is_listed(bench->guards, guards[guard].name)) ||
+		    !guard_start(save, guard)) {
 			save->unavailable[guard] = true;
 			continue;
 		}

@@ -38,8 +38,10 @@ static const struct subject {
 
 struct whole {
 	struct bench *bench;
-	struct group *host, *guarded, *plain, *armed;
-	struct child *neighbour; /* that keeps a limit armed */
+	struct group *host, *guarded, *plain, *armed, *idle;
+	struct child *
+		neighbour; /* always there, as it takes a part of the machine; in `armed` it keeps that armed */
+	bool is_armed;
 	struct tool *tool;
 	struct subjects *subjects;
 	json_t *json;
@@ -90,9 +92,12 @@ static void set_up(struct whole *whole, enum how how)
 	if ((how != ALONE) != !!whole->tool)
 		whole->tool = whole->tool ? tool_stop(whole->tool)
 					  : tool_start(whole->bench, whole->host, NULL);
-	if (armed != !!whole->neighbour)
-		whole->neighbour = armed ? child_fork(whole->armed, neighbour_main, NULL)
-					 : child_free(whole->neighbour);
+	if (!whole->neighbour || armed != whole->is_armed) {
+		child_free(whole->neighbour);
+		whole->neighbour =
+			child_fork(armed ? whole->armed : whole->idle, neighbour_main, NULL);
+		whole->is_armed = armed;
+	}
 	for (unsigned int waited = 0; whole->tool && is_growth_attached(whole) != armed;) {
 		waited += 100;
 		if (waited > 3 * ARMED_MS)
@@ -220,6 +225,7 @@ void whole_run(struct bench *bench)
 		.bench = bench,
 		.host = group_new(bench, NULL, "whole", HOST_BYTES),
 		.plain = group_new(bench, NULL, "plain", 0),
+		.idle = group_new(bench, NULL, "idle", 0),
 		.json = json_object(),
 	};
 
@@ -241,9 +247,11 @@ void whole_run(struct bench *bench)
 	       whole.unclear);
 	json_object_set_new(bench->json, "whole", whole.json);
 	set_up(&whole, ALONE);
+	child_free(whole.neighbour);
 	subjects_free(whole.subjects);
 	group_free(bench, whole.guarded);
 	group_free(bench, whole.armed);
 	group_free(bench, whole.host);
 	group_free(bench, whole.plain);
+	group_free(bench, whole.idle);
 }

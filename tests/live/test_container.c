@@ -15,7 +15,7 @@
 #include "events.h"
 
 #define LIMIT (128 * MIB)
-#define MAX_CONTAINERS 8
+#define MAX_CONTAINERS 24
 
 static struct live_spawn crun_spec;
 static const char *crun, *crun_root;
@@ -53,6 +53,7 @@ static void container_teardown(void)
 	live_teardown();
 }
 
+TestSuite(image, .init = live_setup, .fini = container_teardown, .timeout = 300);
 TestSuite(container, .init = live_setup, .fini = container_teardown, .timeout = 300);
 
 static void make_dirs(const char *path)
@@ -122,8 +123,20 @@ static const char *make_rootfs(void)
 	return rootfs;
 }
 
+struct privileges {
+	bool has_capabilities;	/* those of deploy/, */
+	const char *but;	/* without this one; NULL: all */
+	bool sees_host_cgroups; /* of the host */
+	bool sees_host_pids;
+};
+#define NOTHING ((struct privileges){})
+#define CAPABILITIES ((struct privileges){.has_capabilities = true})
+#define SIDECAR               \
+	((struct privileges){ \
+		.has_capabilities = true, .sees_host_cgroups = true, .sees_host_pids = true})
+
 /* Those of deploy/, as far as this machine has them to give. */
-static json_t *capabilities(void)
+static json_t *capabilities(const char *but)
 {
 	static const struct {
 		const char *name;
@@ -135,7 +148,7 @@ static json_t *capabilities(void)
 	json_t *names = json_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-		if (mask >> wanted[i].bit & 1)
+		if (mask >> wanted[i].bit & 1 && (!but || strcmp(but, wanted[i].name) != 0))
 			json_array_append_new(names, json_string(wanted[i].name));
 	return json_pack("{s:O, s:O, s:o}", "bounding", names, "effective", names, "permitted",
 			 names);
@@ -161,12 +174,6 @@ static json_t *mounts(const char *out, bool host_cgroups)
 	return list;
 }
 
-enum privileges {
-	NOTHING,      /* no capability at all */
-	CAPABILITIES, /* those of deploy/ */
-	SIDECAR,      /* and sight of the host's processes and cgroups */
-};
-
 struct container {
 	const char *id; /* 64 hexadecimal digits */
 	const char *cgroup;
@@ -174,7 +181,7 @@ struct container {
 };
 
 /* Writes the bundle. */
-static struct container define(const char *rootfs, const char *out, enum privileges privileges,
+static struct container define(const char *rootfs, const char *out, struct privileges privileges,
 			       const char *const args[])
 {
 	static unsigned int serial;
@@ -187,17 +194,17 @@ static struct container define(const char *rootfs, const char *out, enum privile
 	c.cgroup = live_format("/crio-%s.scope", c.id);
 	for (size_t i = 0; args[i]; i++)
 		json_array_append_new(argv, json_string(args[i]));
-	if (privileges != SIDECAR)
+	if (!privileges.sees_host_pids)
 		json_array_append_new(namespaces, json_pack("{s:s}", "type", "pid"));
 	config = json_pack(
 		"{s:s, s:{s:b, s:{s:i, s:i}, s:o, s:[s], s:s, s:o, s:b}, s:{s:s, s:b}, s:o,"
 		" s:{s:s, s:{s:{s:I}}, s:o}}",
 		"ociVersion", "1.0.0", "process", "terminal", 0, "user", "uid", 0, "gid", 0, "args",
 		argv, "env", "PATH=/bin", "cwd", "/", "capabilities",
-		privileges == NOTHING ? json_object() : capabilities(), "noNewPrivileges", 1,
-		"root", "path", rootfs, "readonly", 0, "mounts", mounts(out, privileges == SIDECAR),
-		"linux", "cgroupsPath", c.cgroup, "resources", "memory", "limit", (json_int_t)LIMIT,
-		"namespaces", namespaces);
+		privileges.has_capabilities ? capabilities(privileges.but) : json_object(),
+		"noNewPrivileges", 1, "root", "path", rootfs, "readonly", 0, "mounts",
+		mounts(out, privileges.sees_host_cgroups), "linux", "cgroupsPath", c.cgroup,
+		"resources", "memory", "limit", (json_int_t)LIMIT, "namespaces", namespaces);
 	live_check(config, "cannot build a config.json");
 	mkdir(c.bundle, 0700);
 	live_check(json_dump_file(config, live_format("%s/config.json", c.bundle),
@@ -319,4 +326,112 @@ Test(container, watch_as_the_sidecar)
 	live_wait_exit(guard);
 	live_check(live_exit_code(guard) == 0, "the sidecar ended with %d", live_exit_code(guard));
 	live_check(live_find_event(guard, "status", 0, 0), "no status at the end");
+}
+
+/* An application that is started by hand, and a sidecar with those privileges; ends both. What the sidecar has said. */
+static struct live_process *guard_by(const char *rootfs, struct privileges privileges,
+				     const char **ret_out)
+{
+	const char *out = live_path("out");
+	struct live_process *process, *guard;
+	struct container application, sidecar;
+
+	live_check(mkdir(out, 0700) == 0, "mkdir %s: %m", out);
+	application = define(rootfs, out, CAPABILITIES,
+			     (const char *const[]){"/bin/victim", "--rate", "50", "--max", "512M",
+						   "--state", "/out/state", NULL});
+	process = run_crun("create", "--bundle", application.bundle, application.id);
+	live_check(live_exit_code(process) == 0, "crun create failed");
+	sidecar = define(rootfs, out, privileges,
+			 (const char *const[]){"/bin/apoptosis", "watch", "--json", "--airbag",
+					       "off", "--reserve", "40%", "--cgroup",
+					       application.cgroup, NULL});
+	guard = start_crun(EVENTS_ON_STDOUT,
+			   (const char *const[]){"run", "--bundle", sidecar.bundle, sidecar.id,
+						 NULL});
+	live_event(guard, "ready", 0);
+	process = run_crun("start", application.id);
+	live_check(live_exit_code(process) == 0, "crun start failed");
+	live_event(guard, "verdict", 0);
+	run_crun("kill", sidecar.id, "TERM");
+	live_wait_exit(guard);
+	*ret_out = out;
+	return guard;
+}
+
+/* Each that is missing is told in one line, and what is left guards. */
+Test(container, sidecar_with_one_privilege_less)
+{
+	static const struct {
+		const char *but;
+		const char *trigger; /* that is still there */
+		const char *says;
+	} cases[] = {
+		{"CAP_BPF", "look", "needs CAP_BPF and CAP_PERFMON"},
+		{"CAP_PERFMON", "look", "needs CAP_BPF and CAP_PERFMON"},
+		{"CAP_KILL", "growth", ""},
+		{"CAP_SYS_PTRACE", "growth", ""},
+		{"CAP_DAC_READ_SEARCH", "growth", ""},
+		{"CAP_SYS_RESOURCE", "growth", ""},
+	};
+	const char *rootfs = set_up_crun();
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct privileges privileges = SIDECAR;
+		struct live_process *guard;
+		const char *out;
+		char *triggers;
+
+		privileges.but = cases[i].but;
+		guard = guard_by(rootfs, privileges, &out);
+		triggers =
+			json_dumps(json_object_get(live_event(guard, "ready", 0), "triggers"), 0);
+		live_check(triggers && strstr(triggers, cases[i].trigger), "without %s: %s",
+			   cases[i].but, triggers);
+		free(triggers);
+		live_check(strstr(guard->output[1], cases[i].says), "without %s: %s", cases[i].but,
+			   guard->output[1]);
+		live_check(live_state_reason(live_format("%s/state", out)),
+			   "without %s: no whole state file", cases[i].but);
+	}
+}
+
+/* In a PID namespace of its own the kernel side finds who grows all the same. */
+Test(container, sidecar_that_sees_no_processes)
+{
+	const char *rootfs = set_up_crun(), *out;
+	struct privileges privileges = SIDECAR;
+
+	privileges.sees_host_pids = false;
+	guard_by(rootfs, privileges, &out);
+	live_check(live_state_reason(live_format("%s/state", out)), "no whole state file");
+}
+
+/* From the layout that `make image` makes, by another tool than the one that runs it; what is in there is all there is. */
+Test(image, runs_from_its_layout)
+{
+	const char *image = getenv("APOPTOSIS_IMAGE"), *umoci = live_program("umoci"), *rootfs,
+		   *out;
+	struct live_process *process;
+	struct container c;
+
+	if (!umoci || !image)
+		live_skip("image", "no umoci in $PATH, or no APOPTOSIS_IMAGE");
+	set_up_crun();
+	out = live_path("out");
+	rootfs = live_path("image");
+	live_check(mkdir(out, 0700) == 0, "mkdir %s: %m", out);
+	copy_file(live_workload("victim"), live_format("%s/victim", out));
+	process = live_start(NULL, umoci, "raw", "unpack", "--image", image, rootfs);
+	live_wait_exit(process);
+	live_check(live_exit_code(process) == 0, "%s is no image: %s", image, process->output[1]);
+	live_check(access(live_format("%s/bin/sh", rootfs), F_OK) != 0, "there is a shell in it");
+	mkdir(live_format("%s/out", rootfs), 0755);
+	c = define(rootfs, out, CAPABILITIES,
+		   (const char *const[]){"/usr/bin/apoptosis", "run", "--", "/out/victim", "--rate",
+					 "400", "--state", "/out/state", NULL});
+	process = run_crun("run", "--bundle", c.bundle, c.id);
+	live_check(live_exit_code(process) == ENDED_BY_TRIP, "the container ended with %d",
+		   live_exit_code(process));
+	live_check(live_state_reason(live_format("%s/state", out)), "no whole state file");
 }

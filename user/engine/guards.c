@@ -67,6 +67,25 @@ struct guards *guards_free(struct guards *guards)
 
 /* --- checks -------------------------------------------------------------------------------- */
 
+static int visit_limit(int dirfd, const char *path, void *userdata)
+{
+	const struct guards *guards = userdata;
+	struct cgroup_memory memory;
+
+	(void)path;
+	return !cgroup_memory_read(guards->config.tree, dirfd, &memory) &&
+	       (memory.limit_bytes != UINT64_MAX || memory.memsw_limit_bytes != UINT64_MAX);
+}
+
+/* As of a pod whose containers have them, or of what a runtime makes for its container. */
+static bool has_limits_below(const struct guards *guards, const char *rel)
+{
+	_cleanup_close_ int dirfd = -1;
+
+	return !cgroup_open(guards->config.tree, rel, &dirfd) &&
+	       cgroup_walk(dirfd, visit_limit, (void *)guards) == 1;
+}
+
 /*
  * Refuses a cgroup without any limit, by the exit status without_limit, and a policy that does not fit the limit there
  * is.
@@ -82,8 +101,10 @@ static int check_limit(const struct guards *guards, const struct policy *policy,
 		log_error("cannot read the memory limit of %s: %s", rel, strerror(-r));
 		return EXIT_CANNOT;
 	}
+	if (!limit.cgroup && has_limits_below(guards, rel))
+		return 0;
 	if (!limit.cgroup) {
-		log_error("%s has no memory limit, nor has any cgroup above it: set one "
+		log_error("%s has no memory limit, nor has any cgroup above or below it: set one "
 			  "(memory.max, or memory.limit_in_bytes), or start the program with "
 			  "apoptosis run --limit SIZE",
 			  what);

@@ -156,7 +156,9 @@ static void cross(struct looks *looks, struct subject *subject, const struct fin
 	struct apo_trip trip;
 
 	if (growers_find(subject->growers, finding->dirfd, finding->now_ns, &grower)) {
-		log_debug("nobody in %s could be told", subject->rel);
+		log_warn("nobody who could be told is seen in %s: share the PID namespace of what "
+			 "runs there (hostPID, --pid), and its user",
+			 subject->rel);
 		return;
 	}
 	describe(looks, subject, finding, &grower, rule, &trip);
