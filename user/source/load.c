@@ -11,7 +11,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "sense/machine.h"
 #include "source/features.h"
@@ -245,11 +247,26 @@ static bool may_load(void)
 	return (effective & needed) == needed || effective >> CAP_SYS_ADMIN & 1;
 }
 
+/* By a filter of system calls. */
+static bool is_filtered(void)
+{
+	_cleanup_free_ char *status = NULL;
+	uint64_t mode;
+
+	return !file_read(AT_FDCWD, "/proc/self/status", &status, NULL) &&
+	       !parse_field_u64(status, "Seccomp", &mode) && mode == 2;
+}
+
 void load_explain(int r)
 {
 	if ((r == -EPERM || r == -EACCES) && !may_load())
 		log_error("cannot load the kernel side: needs CAP_BPF and CAP_PERFMON in the "
 			  "initial user namespace (run as root, or see apoptosis doctor)");
+	else if ((r == -EPERM || r == -EACCES) && is_filtered())
+		log_error("cannot load the kernel side: %s, with all capabilities that it takes: "
+			  "the seccomp profile of this container denies bpf(2) (give it one that "
+			  "allows it, --security-opt seccomp=FILE)",
+			  strerror(-r));
 	else if (r == -ENOMEM)
 		log_error("cannot load the kernel side: not enough locked memory (raise "
 			  "LimitMEMLOCK, or grant CAP_SYS_RESOURCE)");
