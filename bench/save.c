@@ -171,7 +171,7 @@ static size_t wrap(const struct save *save, const char *argv[])
 static struct child *start_victim(const struct save *save, const struct group *group,
 				  const struct spike *spike, enum guard guard, unsigned int repeat)
 {
-	const char *argv[MAX_ARGUMENTS];
+	const char *argv[MAX_ARGUMENTS] = {NULL};
 	size_t n = 0;
 
 	if (guard == LOOK)
