@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -305,17 +306,61 @@ Test(subtree, run_with_a_limit_in_a_cgroup_namespace)
 		   "cgroup %s is left", cgroup);
 }
 
-/* Nowhere to make a cgroup: the namespace's root, all that is in sight, has processes itself. */
+/* Where `run` is alone in a cgroup that is its owner's it steps aside, and the limits above hold for the command, too. */
+static void expect_below(const struct live_cgroup *root, bool cgroup_namespace)
+{
+	const struct live_spawn spec = {.cgroup = root, .cgroup_namespace = cgroup_namespace};
+	const char *state = live_path("state"), *above = live_path("above");
+	struct live_process *run;
+	struct stat st;
+
+	run = live_tool_argv(&spec,
+			     (const char *const[]){"run", "--limit", "64M", "--", "/bin/sh", "-c",
+						   "cat /proc/self/cgroup > \"$0\"; exec \"$@\"",
+						   above, live_workload("victim"), "--rate", "200",
+						   "--state", state, NULL});
+	live_wait_exit(run);
+	live_check(live_exit_code(run) == ENDED_BY_TRIP, "it ended with %d: %s",
+		   live_exit_code(run), run->output[1]);
+	live_check(live_state_reason(state) != NULL, "its shutdown did not run to its end");
+	live_check(strstr(live_read(above), cgroup_namespace
+						    ? "::/apoptosis-run-"
+						    : live_format("%s/apoptosis-run-", root->rel)),
+		   "it ran in %s", live_read(above));
+	live_check(!strstr(run->output[1], "leaves cgroup"), "%s", run->output[1]);
+	live_check(!*live_get(root, "cgroup.subtree_control") ||
+			   !strcmp(live_get(root, "cgroup.subtree_control"), "\n"),
+		   "a controller is left: %s", live_get(root, "cgroup.subtree_control"));
+	live_check(fstat(root->fd, &st) == 0 && st.st_nlink == 2, "a cgroup is left");
+}
+
+Test(subtree, run_with_a_limit_alone_in_a_container)
+{
+	expect_below(live_cgroup(NULL, "container", LIMIT), true);
+}
+
+/* As systemd marks a unit with Delegate=. */
+Test(subtree, run_with_a_limit_in_a_unit_that_is_delegated)
+{
+	struct live_cgroup *root = live_cgroup(NULL, "unit", LIMIT);
+
+	live_check(fsetxattr(root->fd, "trusted.delegate", "1", 1, 0) == 0, "setxattr: %m");
+	expect_below(root, false);
+}
+
+/* Nowhere to make a cgroup: the namespace's root, all that is in sight, has other processes as well. */
 Test(subtree, run_with_a_limit_where_no_cgroup_can_be_made)
 {
 	struct live_cgroup *root = live_cgroup(NULL, "container", LIMIT);
 	const struct live_spawn spec = {.cgroup = root, .cgroup_namespace = true};
-	const char *result = live_path("result");
-	struct live_process *run = live_tool_argv(
-		&spec, (const char *const[]){"run", "--limit", "64M", "--", live_workload("victim"),
-					     "--max", "1M", "--result", result, NULL});
-	const char *said;
+	const char *result = live_path("result"), *said;
 	struct stat st;
+	struct live_process *other = live_victim(root, "--max", "1M", "--hold"), *run;
+
+	live_wait_ready(other);
+	run = live_tool_argv(&spec, (const char *const[]){"run", "--limit", "64M", "--",
+							  live_workload("victim"), "--max", "1M",
+							  "--result", result, NULL});
 
 	live_wait_exit(run);
 	said = run->output[1] ? run->output[1] : "";

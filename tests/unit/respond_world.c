@@ -242,6 +242,7 @@ static struct policy_set *policies_make(void)
 			   .brake = true},
 		[TO_LEADER] = {.target = APO_TARGET_LEADER, .cooldown_ns = 2 * COOLDOWN},
 		[TO_ALL] = {.target = APO_TARGET_ALL},
+		[ONLY] = {.only_grower = true},
 		[DRY] = {.airbag = AIRBAG_AUTO, .brake = true, .dry_run = true},
 		[GIVEN] = {.signal_given = true},
 	};

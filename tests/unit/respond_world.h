@@ -22,7 +22,7 @@
 #define OTHER 300
 
 /* Policies by id. */
-enum { PLAIN, LENDS, TO_LEADER, TO_ALL, DRY, GIVEN };
+enum { PLAIN, LENDS, TO_LEADER, TO_ALL, DRY, GIVEN, ONLY };
 
 struct process {
 	pid_t pid;

@@ -318,7 +318,7 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 		 "that a process can handle, such as TERM"},
 		{COMMAND_WATCH,
 		 {"--all", "--target", "Grower"},
-		 "--target 'Grower': give grower, leader or all"},
+		 "--target 'Grower': give grower, only-grower, leader or all"},
 		{COMMAND_WATCH,
 		 {"--all", "--warn", "80"},
 		 "--warn '80': give a percent of the limit below 100%, with a signal or auto if "

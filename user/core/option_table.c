@@ -72,9 +72,11 @@ static const struct option_row rows[] = {
 	 "and INT "
 	 "has one, as in CPython.",
 	 option_set_signal},
-	{"--target", 0, "target", "WHO", "grower, leader or all", "grower", DECIDING | POLICY,
-	 "Who gets the signal: the process that grew, the main process of its container, or all "
-	 "processes of the cgroup whose limit binds (grower, leader, all).",
+	{"--target", 0, "target", "WHO", "grower, only-grower, leader or all", "grower",
+	 DECIDING | POLICY,
+	 "Who gets the signal: the process that grew, and where it would not act on it the main "
+	 "process of its container; only the process that grew; the main process; or all "
+	 "processes of the cgroup whose limit binds (grower, only-grower, leader, all).",
 	 option_set_target},
 	{"--grace", 0, "grace", "DURATION|off", "a duration such as 10s, or off", "off",
 	 DECIDING | POLICY,

@@ -233,6 +233,11 @@ int option_set_signal(struct options *o, const char *value, const char **ret_why
 int option_set_target(struct options *o, const char *value, const char **ret_why)
 {
 	(void)ret_why;
+	o->policy.only_grower = strcmp(value, "only-grower") == 0;
+	if (o->policy.only_grower) {
+		o->policy.target = APO_TARGET_GROWER;
+		return 0;
+	}
 	for (enum apo_target t = APO_TARGET_GROWER; t <= APO_TARGET_ALL; t++) {
 		if (strcmp(value, target_name(t)) == 0) {
 			o->policy.target = t;

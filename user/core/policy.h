@@ -54,6 +54,7 @@ struct policy {
 	int warn_signal;   /* 0 = only the event, or what the profile says */
 	bool warn_by_profile;
 	enum apo_target target;
+	bool only_grower;  /* target grower: and if no signal makes sense for it, nobody else */
 	uint64_t grace_ns; /* 0 = off */
 	uint64_t cooldown_ns;
 	bool dry_run; /* nothing is signalled or lent */

@@ -19,6 +19,14 @@ static bool is_warning(const struct apo_request *request)
 	return request->rule == APO_RULE_WARN;
 }
 
+/* Only who grew is to be told, and nobody in its place. */
+static bool is_only_grower(const struct respond *respond, const struct apo_request *request)
+{
+	const struct policy *policy = policy_of(respond, &request->rec, request->process_policy);
+
+	return policy && policy->only_grower;
+}
+
 /* --- one process --------------------------------------------------------------------------- */
 
 static struct pool_view view_of(const struct respond *respond)
@@ -256,6 +264,7 @@ static bool signal_process(const struct respond *respond, const struct apo_reque
 	if (!r) {
 		wish = wish_for(respond, request, &process);
 		makes_sense = candidate->kind != CANDIDATE_LEADER && !is_warning(request) &&
+					      !is_only_grower(respond, request) &&
 					      stop_target(&wish) != PROFILE_SELF
 				      ? signal_other(respond, request, &process, &wish,
 						     candidate->kind, result)
@@ -294,7 +303,8 @@ static void signal_grower(const struct respond *respond, const struct apo_reques
 		.kind = CANDIDATE_GROWER,
 	};
 
-	if (!signal_process(respond, request, &grower, result) && !is_warning(request))
+	if (!signal_process(respond, request, &grower, result) && !is_warning(request) &&
+	    !is_only_grower(respond, request))
 		signal_leader(respond, request, result);
 }
 
