@@ -113,12 +113,13 @@ static struct noted *find_noted(const struct growers *growers, pid_t pid, uint64
 
 /* --- noting -------------------------------------------------------------------------------- */
 
-/* It is memory of the process, which is not yet short of it. */
 static char *arguments_of(const struct growers *growers, pid_t pid)
 {
 	_cleanup_close_ int dirfd = -1;
 	char name[16], *arguments = NULL;
 
+	if (!growers->config.are_ours)
+		return NULL;
 	snprintf(name, sizeof(name), "%d", pid);
 	dirfd = openat(growers->config.proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd >= 0)

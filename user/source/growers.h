@@ -15,6 +15,8 @@ struct growers_config {
 	int proc_fd;	/* borrowed */
 	pid_t ancestor; /* of those who count; 0: all of the cgroup do */
 	bool is_one;	/* the ancestor counts, too */
+	/* Arguments are memory of a process, which can have the reader wait: of ours it is their own guard that waits. */
+	bool are_ours;
 };
 
 struct growers;

@@ -422,7 +422,11 @@ static int add_pids(struct looks *looks)
 
 	for (size_t i = 0; !r && i < n; i++) {
 		const struct growers_config who = {
-			.proc_fd = config->proc_fd, .ancestor = (pid_t)pids[i], .is_one = true};
+			.proc_fd = config->proc_fd,
+			.ancestor = (pid_t)pids[i],
+			.is_one = true,
+			.are_ours = (pid_t)pids[i] == getpid(),
+		};
 		char *rel = NULL;
 
 		r = cgroup_path_of_pid(config->tree, config->proc_fd, (pid_t)pids[i], &rel);
