@@ -62,6 +62,28 @@ Test(daemon, cgroups_made_later_have_the_guard_that_is_for_them)
 	live_stop(guard);
 }
 
+/* Reports say which guard it was, and are found by it. */
+Test(daemon, reports_are_listed_by_guard)
+{
+	const char *dir = live_path("reports"), *listed;
+	struct live_process *list,
+		*guard = live_daemon(live_format(
+			"[reports]\nreport-dir = %s\n[guard ints]\ncgroup = *-int\nsignal = INT\n",
+			dir));
+
+	expect_signal(guard, NULL, "int", "INT");
+	expect_signal(guard, NULL, "other", "TERM");
+	live_stop(guard);
+	list = live_tool("report", "list", "--json", "--guard", "ints", "--report-dir", dir);
+	live_wait_exit(list);
+	listed = list->output[0];
+	live_check(strstr(listed, "\"guard\":\"ints\"") && strchr(listed, '\n')[1] == '\0',
+		   "it lists: %s", listed);
+	list = live_tool("report", "list", "--json", "--guard", "others", "--report-dir", dir);
+	live_wait_exit(list);
+	live_check(!*list->output[0], "it lists: %s", list->output[0]);
+}
+
 /* Of cgroups that are there: the nearest that a guard is for, at or above. */
 Test(daemon, cgroups_that_are_there_have_the_guard_that_is_for_them)
 {

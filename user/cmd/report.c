@@ -143,6 +143,13 @@ static bool is_since(const struct report_file *file, uint64_t since_ns)
 	return !since_ns || written_ns >= sat_sub(clock_ns(CLOCK_REALTIME), since_ns);
 }
 
+static bool is_of_guard(const json_t *document, const char *guard)
+{
+	const char *name = document_text(document, "guard");
+
+	return !guard || (name && !strcmp(name, guard));
+}
+
 /* A file that cannot be read is logged and passed over: it may be in the writing. */
 static int list(int dirfd, const struct report_file *files, size_t count,
 		const struct options *options)
@@ -162,8 +169,9 @@ static int list(int dirfd, const struct report_file *files, size_t count,
 			continue;
 		}
 		json_object_del(document, "recording"); /* of one report it is megabytes */
-		r = options->json ? json_write_line(stdout, document)
-				  : report_row(stdout, document, &here);
+		if (is_of_guard(document, options->guard))
+			r = options->json ? json_write_line(stdout, document)
+					  : report_row(stdout, document, &here);
 		json_decref(document);
 	}
 	return common_written(r);

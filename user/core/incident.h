@@ -88,6 +88,8 @@ struct incident {
 	uint64_t judged_ns;   /* CLOCK_REALTIME of the verdict; 0: there is none yet */
 	enum verdict verdict;
 	const char *reason; /* one sentence for the verdict, static text */
+	const char *
+		guard; /* of the limit, by its name in the configuration, borrowed; NULL: none has one */
 
 	enum apo_trigger trigger;
 	enum apo_rule rule;

@@ -235,6 +235,8 @@ static const struct option_row rows[] = {
 	 BIT(COMMAND_HISTORY) | BIT(COMMAND_REPORT),
 	 "Only what was judged in this time before now. Unless given, all of it.",
 	 option_set_since},
+	{"--guard", 0, NULL, "NAME", "the name of a guard", NULL, BIT(COMMAND_REPORT),
+	 "With list, only what was judged by this guard of the configuration.", option_set_guard},
 	{"--csv", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_HISTORY),
 	 "Print the rows themselves, with commas between their values.", option_set_csv},
 	{"--once", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_TOP),

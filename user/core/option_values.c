@@ -351,6 +351,13 @@ int option_set_since(struct options *o, const char *value, const char **ret_why)
 	return parse_duration(value, &o->since_ns);
 }
 
+int option_set_guard(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	o->guard = value;
+	return *value ? 0 : -EINVAL;
+}
+
 int option_set_csv(struct options *o, const char *value, const char **ret_why)
 {
 	(void)value;

@@ -22,7 +22,8 @@ option_set_fn option_set_accounts, option_set_airbag, option_set_airbag_max, opt
 	option_set_pressure_socket, option_set_pressure_watch, option_set_profiles,
 	option_set_quiet, option_set_report_dir, option_set_report_keep, option_set_report_size,
 	option_set_require_protection, option_set_reserve, option_set_signal, option_set_since,
-	option_set_target, option_set_then, option_set_verbose, option_set_warn, option_set_webhook;
+	option_set_guard, option_set_target, option_set_then, option_set_verbose, option_set_warn,
+	option_set_webhook;
 
 /* Whether it is the word for none. */
 bool option_is_off(const char *value);

@@ -314,6 +314,8 @@ static int check_together(const struct options *o, char **ret_error)
 				   "path (./off, if it is called so)");
 	if (o->command == COMMAND_REPORT && o->since_ns && !is_list(o))
 		return text_refuse(ret_error, "--since is for a list: give report list");
+	if (o->command == COMMAND_REPORT && o->guard && !is_list(o))
+		return text_refuse(ret_error, "--guard is for a list: give report list");
 	if (o->command == COMMAND_WATCH && o->mode == MODE_NONE)
 		return text_refuse(ret_error,
 				   "nothing to guard: give --pid, --cgroup or --all, see "

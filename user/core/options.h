@@ -91,6 +91,7 @@ struct options {
 	bool no_oomd_hook;	      /* --oomd-hook off */
 	const char *pressure_socket;  /* daemon; NULL: none */
 	bool no_pressure_socket;      /* --pressure-socket off */
+	const char *guard;	      /* report list: of this one only; NULL: of all */
 	uint64_t since_ns;	      /* history: no older rows; 0 = all */
 	const char *output;	      /* bugreport; NULL: a name with the time */
 	const char *shell;	      /* completion */

@@ -406,7 +406,6 @@ int engine_start(struct engine *engine, const struct engine_events *events)
 	int r = sinks_open_reports(&engine->sinks, engine->config.report_dir,
 				   engine->config.wants_reports, &engine->config.report_bounds);
 
-	engine->sinks.policies = guards_policies(engine->guards);
 	if (!r && engine->config.history)
 		sinks_open_history(&engine->sinks, engine->config.history,
 				   engine->config.history_rows);

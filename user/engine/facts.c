@@ -114,6 +114,10 @@ static void name_limit(const struct facts_config *config, uint64_t cgroup_id,
 {
 	if (seen_cgroups_path(config->seen, cgroup_id, &incident->limit_cgroup))
 		incident->limit_cgroup = NULL;
+	if (incident->limit_cgroup)
+		incident->guard = policy_set_name(policy_set_find(
+			config->policies,
+			&(const struct policy_subject){.cgroup = incident->limit_cgroup}));
 }
 
 struct incident *facts_trip(const struct facts_config *config, const struct apo_trip *trip,

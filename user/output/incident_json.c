@@ -288,6 +288,7 @@ json_t *incident_json(const struct incident *incident, const char *event)
 	r |= json_object_set_new(object, "trip_time", json_string(trip_time));
 	snprintf(id, sizeof(id), "%016" PRIx64, incident->id);
 	r |= json_object_set_new(object, "id", json_string(id));
+	r |= json_object_set_new(object, "guard", json_text(incident->guard));
 	r |= json_object_set_new(object, "verdict", json_string(verdict_name(incident->verdict)));
 	r |= json_object_set_new(object, "reason", name_json(incident->reason));
 	r |= json_object_set_new(object, "trigger", name_json(trigger_name(incident->trigger)));

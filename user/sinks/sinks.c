@@ -173,20 +173,9 @@ void sinks_comeback(struct sinks *sinks, const struct comeback_event *event)
 		lines_comeback(&sinks->lines, event);
 }
 
-/* The name of the guard of the limit; NULL: it has none. */
-static const char *guard_of(const struct sinks *sinks, const struct incident *incident)
-{
-	const struct policy_subject subject = {.cgroup = incident->limit_cgroup};
-	const struct guard *guard = subject.cgroup && sinks->policies
-					    ? policy_set_find(sinks->policies, &subject)
-					    : NULL;
-
-	return policy_set_name(guard);
-}
-
 static void remember(struct sinks *sinks, const struct incident *incident)
 {
-	struct history_row row = history_row(incident, guard_of(sinks, incident));
+	struct history_row row = history_row(incident, incident->guard);
 
 	if (sinks->history)
 		history_sink_add(sinks->history, &row);
@@ -220,7 +209,7 @@ void sinks_incident(struct sinks *sinks, const struct incident *incident)
 	if (sinks->on_incident)
 		sinks->on_incident(sinks->userdata);
 	if (sinks->notifier)
-		notifier_tell(sinks->notifier, incident, guard_of(sinks, incident));
+		notifier_tell(sinks->notifier, incident, incident->guard);
 }
 
 void sinks_ready(struct sinks *sinks, const struct ready *ready)

@@ -27,7 +27,6 @@ struct sinks {
 	struct history_sink *history;		  /* NULL: none is kept */
 	struct notifier *notifier;		  /* NULL: no hooks */
 	struct pressure *pressure;		  /* NULL: nobody can watch */
-	const struct policy_set *policies;	  /* borrowed */
 	struct history_row recent[STATUS_RECENT]; /* the last verdicts, the oldest first */
 	size_t recent_count;
 	struct measures measures;
