@@ -330,6 +330,8 @@ static void print_kind(struct save *save, enum kind kind)
 	if (save->lent_mib[kind].n)
 		printf("  Lent by the airbag beyond the limit: median %.0f MiB, at most %.0f.\n",
 		       samples_median(&save->lent_mib[kind]), samples_max(&save->lent_mib[kind]));
+	if (save->unavailable[AIRBAG] || (kind != STUBBORN && save->unavailable[APOPTOSIS]))
+		return;
 	printf("  Target: apoptosis%s %s every one: %s.\n",
 	       kind == STUBBORN ? " with the airbag" : "",
 	       kind == HARMLESS ? "leaves alone" : "saves",
