@@ -139,7 +139,7 @@ Test(control, status_tells_why_a_configuration_was_not_taken)
 	live_signal(guard, SIGHUP);
 	live_wait_output(guard, 1, "stays as it was");
 	live_check(strstr(live_text(ask(), "self.configuration_refused"),
-			  ":6: [defaults] signal 'NONSENSE'"),
+			  ": [defaults] signal 'NONSENSE'"),
 		   "it says: %s", live_text(ask(), "self.configuration_refused"));
 	live_write_config(file, "control-group = nobody-knows-it\n");
 	live_signal(guard, SIGHUP);
