@@ -68,8 +68,7 @@ Test(daemon, reports_are_listed_by_guard)
 	const char *dir = live_path("reports"), *listed;
 	struct live_process *list,
 		*guard = live_daemon(live_format(
-			"[reports]\ndir = %s\n[guard ints]\ncgroup = *-int\nsignal = INT\n",
-			dir));
+			"[reports]\ndir = %s\n[guard ints]\ncgroup = *-int\nsignal = INT\n", dir));
 
 	expect_signal(guard, NULL, "int", "INT");
 	expect_signal(guard, NULL, "other", "TERM");

@@ -255,3 +255,51 @@ Test(unaided, root_of_a_user_namespace_is_nobody)
 	live_check(strstr(run->output[1], "needs CAP_BPF and CAP_PERFMON in the initial user"),
 		   "%s", run->output[1]);
 }
+
+/* Started where somebody is beyond the line for long: he holds what he has, and who grows from then on is told. */
+Test(unaided, who_holds_what_he_has_is_left_alone)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "watched", LIMIT);
+	const char *dir = live_home(USER);
+	struct live_process *holder = users_shell(
+		dir, cgroup, "exec ./victim --state held --max 84M --hold --ready-fd 3 3> ready");
+	struct live_process *watch, *grower;
+
+	watch = users_shell(dir, NULL,
+			    live_format("until [ -s ready ]; do sleep 0.05; done; exec ./apoptosis "
+					"watch --json --reserve 40%% --cgroup '%s'",
+					cgroup->rel));
+	live_event(watch, "ready", 0);
+	grower = users_shell(dir, cgroup, "exec ./victim --state state --rate 20 --max 256M");
+	live_wait_exit(grower);
+	live_check(live_exit_code(grower) == 0 && has_state(dir),
+		   "its shutdown did not run to its end");
+	live_check(kill(holder->pid, 0) == 0 && access(live_format("%s/held", dir), F_OK) != 0,
+		   "who held what he had was told");
+	live_event(watch, "verdict", grower->pid);
+	live_stop(watch);
+}
+
+/* As a pod whose containers have limits, or what a runtime makes for its container; also one that comes later. */
+Test(unaided, limits_below_what_is_watched_are_looked_at)
+{
+	struct live_cgroup *pod = live_cgroup(NULL, "pod", 0), *first, *later;
+	const char *dir = live_home(USER);
+	struct live_process *watch, *victim;
+
+	first = live_cgroup(pod, "first", LIMIT);
+	watch = users_shell(
+		dir, NULL,
+		live_format("exec ./apoptosis watch --json --reserve 40%% --cgroup '%s'",
+			    pod->rel));
+	live_event(watch, "ready", 0);
+	victim = users_shell(dir, first, "exec ./victim --state state --rate 20 --max 256M");
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0 && has_state(dir), "the first was not told");
+	later = live_cgroup(pod, "later", LIMIT);
+	victim = users_shell(dir, later,
+			     "rm state; exec ./victim --state state --rate 20 --max 256M");
+	live_wait_exit(victim);
+	live_check(live_exit_code(victim) == 0 && has_state(dir), "the later one was not told");
+	live_stop(watch);
+}

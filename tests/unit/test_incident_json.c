@@ -94,7 +94,8 @@ Test(incident_json, a_full_document_is_exactly_this)
 		text,
 		"{\"event\":\"verdict\",\"schema\":1,\"time\":\"2026-01-31T12:00:01.000000Z\","
 		"\"trip_time\":\"2026-01-31T12:00:00.123456Z\","
-		"\"id\":\"000000000000ab12\",\"verdict\":\"saved\",\"reason\":\"why\","
+		"\"id\":\"000000000000ab12\",\"guard\":null,\"verdict\":\"saved\",\"reason\":"
+		"\"why\","
 		"\"trigger\":\"growth\",\"rule\":\"forecast\",\"level\":1,"
 		"\"process\":{\"pid\":1234,\"ns_pid\":7,\"comm\":\"server\","
 		"\"cmdline\":\"server -x\",\"cgroup\":\"/docker/ab12\",\"cgroup_id\":99,"
@@ -140,7 +141,7 @@ Test(incident_json, what_is_not_known_is_null)
 		text,
 		"{\"event\":\"oom_kill\",\"schema\":1,\"time\":\"1970-01-01T00:00:00.000000Z\","
 		"\"trip_time\":\"1970-01-01T00:00:00.000000Z\","
-		"\"id\":\"0000000000000000\",\"verdict\":\"open\",\"reason\":null,"
+		"\"id\":\"0000000000000000\",\"guard\":null,\"verdict\":\"open\",\"reason\":null,"
 		"\"trigger\":null,\"rule\":null,\"level\":0,"
 		"\"process\":{\"pid\":null,\"ns_pid\":null,\"comm\":null,\"cmdline\":null,"
 		"\"cgroup\":null,\"cgroup_id\":null,\"container_id\":null,"

@@ -28,23 +28,31 @@ Test(polling, looks_the_more_often_the_nearer_the_line_is)
 			     i);
 }
 
-Test(polling, tells_once_for_each_crossing)
+Test(polling, tells_once_for_each_line)
 {
 	static const struct {
 		int64_t headroom;
 		bool crosses;
 	} course[] = {
-		{100 * MIB, false}, {16 * MIB, false}, {16 * MIB - 1, true}, {-MIB, false},
-		{20 * MIB, false},  {10 * MIB, false}, {32 * MIB, false},    {10 * MIB, true},
+		{100 * MIB, false},  {16 * MIB, false}, {16 * MIB - 1, true}, {15 * MIB, false},
+		{8 * MIB - 1, true}, {8 * MIB, false},	{-MIB, true},	      {-MIB, false},
+		{19 * MIB, false},   {10 * MIB, false}, {20 * MIB, false},    {10 * MIB, true},
 	};
 	struct polling polling = {.reserve_bytes = 16 * MIB};
 
-	for (size_t i = 0; i < ARRAY_SIZE(course); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(course); i++)
 		cr_expect_eq(polling_crosses(&polling, course[i].headroom), course[i].crosses,
 			     "%zu", i);
-		cr_expect_eq(polling_is_below(&polling, course[i].headroom),
-			     course[i].headroom < 16 * MIB, "%zu", i);
-	}
+}
+
+Test(polling, is_due_again_where_nobody_could_be_told)
+{
+	struct polling polling = {.reserve_bytes = 16 * MIB};
+
+	cr_expect(polling_crosses(&polling, 4 * MIB));
+	polling_undo(&polling);
+	cr_expect(polling_crosses(&polling, 4 * MIB));
+	cr_expect_not(polling_crosses(&polling, 4 * MIB));
 }
 
 Test(polling, without_a_reserve_the_limit_is_the_line)

@@ -70,7 +70,10 @@ static bool is_alone(int dirfd)
 
 static void step_back(struct own_cgroup *own)
 {
-	if (own->left_dirfd < 0)
+	struct stat st;
+
+	/* Somebody else may have made cgroups there. */
+	if (own->left_dirfd < 0 || fstat(own->left_dirfd, &st) || st.st_nlink != 3)
 		return;
 	file_write(own->left_dirfd, "cgroup.subtree_control", "-memory");
 	cgroup_attach(own->left_dirfd, 0);
@@ -249,7 +252,7 @@ static char *describe_remains(const struct own_cgroup *own)
 	return fclose(out) ? NULL : text;
 }
 
-static void remove_cgroup(const struct own_cgroup *own)
+static bool remove_cgroup(const struct own_cgroup *own)
 {
 	const struct timespec pause = {.tv_nsec = REMOVE_PAUSE_NS};
 	int r = remove_tree(own);
@@ -270,13 +273,15 @@ static void remove_cgroup(const struct own_cgroup *own)
 		log_error("cannot remove cgroup %s, which stays, unguarded: %s (%s)", own->rel,
 			  strerror(-r), remains ?: "out of memory");
 	}
+	return !r;
 }
 
 void own_cgroup_remove(struct own_cgroup *own)
 {
-	if (own->rel)
-		remove_cgroup(own);
-	step_back(own);
+	/* What stays behind keeps its limit, and we end where we are. */
+	if (!own->rel || remove_cgroup(own))
+		step_back(own);
+	close_fd(own->left_dirfd);
 	close_fd(own->dirfd);
 	free(own->rel);
 	*own = OWN_CGROUP_NONE;

@@ -14,22 +14,27 @@ uint64_t polling_wait_ns(const struct polling *polling, int64_t headroom_bytes)
 	return MAX(POLLING_LEAST_NS, room * NSEC_PER_SEC / POLLING_BYTES_PER_S);
 }
 
+#define LINES 5
+
 static int64_t reserve_of(const struct polling *polling)
 {
 	return (int64_t)MIN(polling->reserve_bytes, (uint64_t)INT64_MAX / 2);
 }
 
-bool polling_is_below(const struct polling *polling, int64_t headroom_bytes)
-{
-	return headroom_bytes < reserve_of(polling);
-}
-
 bool polling_crosses(struct polling *polling, int64_t headroom_bytes)
 {
-	if (headroom_bytes >= 2 * reserve_of(polling) && headroom_bytes > 0)
-		polling->is_crossed = false;
-	if (polling->is_crossed || !polling_is_below(polling, headroom_bytes))
-		return false;
-	polling->is_crossed = true;
-	return true;
+	int64_t reserve = reserve_of(polling);
+	uint32_t before;
+
+	if (headroom_bytes > 0 && headroom_bytes >= reserve + reserve / 4)
+		polling->level = 0;
+	before = polling->level;
+	while (polling->level < LINES && headroom_bytes < reserve >> polling->level)
+		polling->level++;
+	return polling->level > before;
+}
+
+void polling_undo(struct polling *polling)
+{
+	polling->level = 0;
 }

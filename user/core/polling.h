@@ -15,12 +15,15 @@
 
 struct polling {
 	uint64_t reserve_bytes;
-	bool is_crossed; /* somebody was told, and headroom was not ample since */
+	uint32_t level; /* how many lines were crossed since headroom was last ample */
 };
 
 /* How long until the next look, where there is so much headroom. */
 uint64_t polling_wait_ns(const struct polling *polling, int64_t headroom_bytes);
-/* Whether so much headroom is less than the reserve. */
-bool polling_is_below(const struct polling *polling, int64_t headroom_bytes);
-/* Takes in what was seen. Whether a signal is due: once, until there is twice the reserve again. */
+/*
+ * Takes in what was seen. Whether a signal is due: at the reserve, and again at half of it, a quarter and so on, four times,
+ * until there is a quarter more than the reserve. Lines that are passed at once are one.
+ */
 bool polling_crosses(struct polling *polling, int64_t headroom_bytes);
+/* Nobody could be told: it is due again. */
+void polling_undo(struct polling *polling);

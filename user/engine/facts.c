@@ -109,15 +109,20 @@ static void take_reading(const struct apo_reading *reading, uint64_t page_bytes,
 	incident->headroom_bytes = reading->headroom_pages * (int64_t)page_bytes;
 }
 
+void facts_guard(const struct facts_config *config, struct incident *incident)
+{
+	const struct policy_subject subject = {.cgroup = incident->limit_cgroup};
+
+	if (subject.cgroup)
+		incident->guard = policy_set_name(policy_set_find(config->policies, &subject));
+}
+
 static void name_limit(const struct facts_config *config, uint64_t cgroup_id,
 		       struct incident *incident)
 {
 	if (seen_cgroups_path(config->seen, cgroup_id, &incident->limit_cgroup))
 		incident->limit_cgroup = NULL;
-	if (incident->limit_cgroup)
-		incident->guard = policy_set_name(policy_set_find(
-			config->policies,
-			&(const struct policy_subject){.cgroup = incident->limit_cgroup}));
+	facts_guard(config, incident);
 }
 
 struct incident *facts_trip(const struct facts_config *config, const struct apo_trip *trip,

@@ -30,6 +30,8 @@ void facts_process(const struct facts_config *config, const struct pidref *proce
  */
 void facts_args(const struct apo_trip *trip, struct incident_process *process);
 
+/* Names the guard of its limit, whose cgroup is known. */
+void facts_guard(const struct facts_config *config, struct incident *incident);
 void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_events *ret);
 
 /* Of a trip or a warning. grower: its process, also where another one is the target. */

@@ -83,6 +83,7 @@ static void on_taken_over(const struct handover_entry *entry, void *userdata)
 	renew_process(config, &target, &incident->target);
 	if (cgroup_path_of_id(config->facts.tree, limit.cgroup_id, &incident->limit_cgroup))
 		incident->limit_cgroup = NULL;
+	facts_guard(&config->facts, incident);
 	limit.policy = policy_now(config, incident->limit_cgroup, 0);
 	open = open_incident_new(config, taking->list, incident, target, &limit);
 	if (!open)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,13 +33,24 @@ static bool same_start(uint64_t exact_ns, uint64_t ticks_ns)
 	return apart <= tick_ns;
 }
 
+#define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
+
+/* Where /proc does not say which PID namespace it is of, it is the initial one. */
+static bool is_machines_init(int proc_fd, pid_t pid)
+{
+	struct stat ns;
+
+	return pid == 1 &&
+	       (fstatat(proc_fd, "self/ns/pid", &ns, 0) || ns.st_ino == PID_NS_INITIAL_INO);
+}
+
 int pidref_open(int proc_fd, pid_t pid, uint64_t start_boottime_ns, struct pidref *ret)
 {
 	uint64_t tick_ns = NSEC_PER_SEC / sysconf(_SC_CLK_TCK), ticks;
 	_cleanup_close_ int pidfd = -1;
 	int r;
 
-	if (pid <= 1 || pid == getpid())
+	if (pid < 1 || is_machines_init(proc_fd, pid) || pid == getpid())
 		return -EPERM;
 	pidfd = pidfd_open_process(pid);
 	if (pidfd < 0)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "source/followed.h"
 
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/util.h"
 #include "sense/proc.h"
@@ -51,11 +53,25 @@ static bool is_taken(const struct followed *followed, uint32_t tgid, int signal)
 	       proc_disposition(proc_fd, (pid_t)tgid, signal) == APO_DISP_HANDLED;
 }
 
+static bool is_there(const struct followed *followed, uint32_t tgid,
+		     const struct apo_signalled *signalled)
+{
+	uint64_t tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK), ticks, started_ns;
+
+	if (proc_start_ticks(followed->proc_fd, (pid_t)tgid, &ticks))
+		return false;
+	started_ns = ticks * tick_ns;
+	return !signalled->start_boottime_ns ||
+	       (started_ns <= signalled->start_boottime_ns + tick_ns &&
+		signalled->start_boottime_ns <= started_ns + tick_ns);
+}
+
 uint64_t followed_look(struct followed *followed)
 {
 	_cleanup_free_ uint32_t *tgids = NULL;
 	_cleanup_free_ struct apo_signalled *signalled = NULL;
 	uint64_t sent_ns = __atomic_load_n(&followed->sent_ns, __ATOMIC_RELAXED);
+	struct apo_signalled now;
 	size_t n = 0, open = 0;
 
 	if (!sent_ns || clock_ns(CLOCK_MONOTONIC) - sent_ns > TAKEN_MOST_NS ||
@@ -64,10 +80,17 @@ uint64_t followed_look(struct followed *followed)
 	for (size_t i = 0; i < n; i++) {
 		struct apo_signalled *one = &signalled[i];
 
+		if (!is_there(followed, tgids[i], one)) {
+			if (clock_ns(CLOCK_MONOTONIC) - one->time_ns > TAKEN_MOST_NS)
+				maps_delete(followed->maps, MAP_SIGNALLED, &tgids[i]);
+			continue;
+		}
 		if (!one->generated_ns || one->delivered_ns)
 			continue;
 		open++;
-		if (!is_taken(followed, tgids[i], (int)one->signal))
+		if (!is_taken(followed, tgids[i], (int)one->signal) ||
+		    maps_get(followed->maps, MAP_SIGNALLED, &tgids[i], &now) ||
+		    now.trip_id != one->trip_id)
 			continue;
 		one->delivered_ns = clock_ns(CLOCK_MONOTONIC);
 		maps_put(followed->maps, MAP_SIGNALLED, &tgids[i], one);

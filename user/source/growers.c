@@ -14,7 +14,7 @@
 #include "sense/cgroup_dir.h"
 #include "sense/proc.h"
 
-#define NOTE_NS NSEC_PER_SEC
+#define NOTE_NS (NSEC_PER_SEC / 2)
 #define NOTE_SHARE 50 /* of the time, at most so small a part is spent on noting */
 #define NOTED_MAX 4096
 
@@ -24,11 +24,17 @@ struct noted {
 	char *arguments; /* read while there was time; NULL: none */
 };
 
-struct growers {
-	struct growers_config config;
+struct note {
 	struct noted *noted;
 	size_t count;
-	uint64_t noted_ns, took_ns; /* 0: never */
+	uint64_t time_ns; /* 0: none was taken */
+};
+
+struct growers {
+	struct growers_config config;
+	struct note last,
+		before; /* what is found is compared with the one before, so that it is not of just now */
+	uint64_t took_ns;
 };
 
 int growers_new(struct growers **ret, const struct growers_config *config)
@@ -42,18 +48,20 @@ int growers_new(struct growers **ret, const struct growers_config *config)
 	return 0;
 }
 
-static void forget(struct noted *noted, size_t count)
+static void forget(struct note *note)
 {
-	for (size_t i = 0; i < count; i++)
-		free(noted[i].arguments);
-	free(noted);
+	for (size_t i = 0; i < note->count; i++)
+		free(note->noted[i].arguments);
+	free(note->noted);
+	*note = (struct note){};
 }
 
 struct growers *growers_free(struct growers *growers)
 {
 	if (!growers)
 		return NULL;
-	forget(growers->noted, growers->count);
+	forget(&growers->last);
+	forget(&growers->before);
 	free(growers);
 	return NULL;
 }
@@ -103,12 +111,18 @@ static int visit_cgroup(int dirfd, const char *path, void *userdata)
 	return 0;
 }
 
-static struct noted *find_noted(const struct growers *growers, pid_t pid, uint64_t start_ticks)
+static struct noted *find_noted(const struct note *note, pid_t pid, uint64_t start_ticks)
 {
-	for (size_t i = 0; i < growers->count; i++)
-		if (growers->noted[i].pid == pid && growers->noted[i].start_ticks == start_ticks)
-			return &growers->noted[i];
+	for (size_t i = 0; i < note->count; i++)
+		if (note->noted[i].pid == pid && note->noted[i].start_ticks == start_ticks)
+			return &note->noted[i];
 	return NULL;
+}
+
+/* The one to compare with. */
+static const struct note *note_of(const struct growers *growers)
+{
+	return growers->before.time_ns ? &growers->before : &growers->last;
 }
 
 /* --- noting -------------------------------------------------------------------------------- */
@@ -143,24 +157,26 @@ static void note_one(struct visit *visit, pid_t pid, uint64_t cgroup)
 		return;
 	visit->noted = more;
 	noted.pages = total(pages);
-	before = find_noted(visit->growers, pid, noted.start_ticks);
-	noted.arguments = before ? TAKE_PTR(before->arguments) : arguments_of(visit->growers, pid);
+	before = find_noted(&visit->growers->last, pid, noted.start_ticks);
+	noted.arguments = !before	      ? arguments_of(visit->growers, pid)
+			  : before->arguments ? strdup(before->arguments)
+					      : NULL;
 	visit->noted[visit->count++] = noted;
 }
 
-void growers_note(struct growers *growers, int dirfd, uint64_t now_ns)
+bool growers_note(struct growers *growers, int dirfd, uint64_t now_ns)
 {
 	struct visit visit = {.growers = growers, .each = note_one};
 
-	if (growers->noted_ns &&
-	    now_ns - growers->noted_ns < MAX((uint64_t)NOTE_NS, NOTE_SHARE * growers->took_ns))
-		return;
+	if (growers->last.time_ns &&
+	    now_ns - growers->last.time_ns < MAX((uint64_t)NOTE_NS, NOTE_SHARE * growers->took_ns))
+		return false;
 	cgroup_walk(dirfd, visit_cgroup, &visit);
-	forget(growers->noted, growers->count);
-	growers->noted = visit.noted;
-	growers->count = visit.count;
-	growers->noted_ns = now_ns;
+	forget(&growers->before);
+	growers->before = growers->last;
+	growers->last = (struct note){visit.noted, visit.count, now_ns};
 	growers->took_ns = clock_ns(CLOCK_MONOTONIC) - now_ns;
+	return true;
 }
 
 /* --- finding ------------------------------------------------------------------------------- */
@@ -175,7 +191,7 @@ static void weigh(struct visit *visit, pid_t pid, uint64_t cgroup)
 	if (proc_start_ticks(config->proc_fd, pid, &start_ticks) ||
 	    proc_memory_read(config->proc_fd, pid, rss_pages))
 		return;
-	noted = find_noted(visit->growers, pid, start_ticks);
+	noted = find_noted(note_of(visit->growers), pid, start_ticks);
 	pages = total(rss_pages);
 	before = noted ? noted->pages : 0;
 	grown = sat_sub(pages, before);
@@ -194,7 +210,7 @@ static int describe(const struct growers *growers, const struct visit *found, ui
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;
 	const struct noted *noted;
-	uint64_t since_ns = growers->noted_ns ? now_ns - growers->noted_ns : 0;
+	uint64_t since_ns = now_ns - note_of(growers)->time_ns;
 	int r = proc_info_read(growers->config.proc_fd, found->pid, &info);
 
 	if (r)
@@ -212,7 +228,7 @@ static int describe(const struct growers *growers, const struct visit *found, ui
 	};
 	memcpy(ret->rss_pages, found->rss_pages, sizeof(ret->rss_pages));
 	memcpy(ret->task.comm, info->comm, strnlen(info->comm, APO_COMM_LEN - 1));
-	noted = find_noted(growers, found->pid, info->start_ticks);
+	noted = find_noted(&growers->last, found->pid, info->start_ticks);
 	if (noted && noted->arguments) {
 		ret->args_len = (uint32_t)strnlen(noted->arguments, APO_ARGS_LEN - 1);
 		memcpy(ret->args, noted->arguments, ret->args_len);
@@ -224,6 +240,8 @@ int growers_find(struct growers *growers, int dirfd, uint64_t now_ns, struct gro
 {
 	struct visit visit = {.growers = growers, .each = weigh};
 
+	if (!growers->last.time_ns)
+		return -EAGAIN;
 	cgroup_walk(dirfd, visit_cgroup, &visit);
 	return visit.pid ? describe(growers, &visit, now_ns, ret) : -ESRCH;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who grows in a cgroup, as /proc tells it: memory of each process, compared with what it was up to a second before. For
+ * Who grows in a cgroup, as /proc tells it: memory of each process, compared with what it was half a second or one before. For
  * this room only, where the kernel side cannot be had.
  */
 #pragma once
@@ -25,8 +25,8 @@ int growers_new(struct growers **ret, const struct growers_config *config);
 /* Takes NULL. Returns NULL. */
 struct growers *growers_free(struct growers *growers);
 
-/* Notes what each has, if that was not just done. dirfd: of the cgroup; what is below it counts, too. */
-void growers_note(struct growers *growers, int dirfd, uint64_t now_ns);
+/* Notes what each has, unless that was just done. dirfd: of the cgroup; what is below it counts, too. */
+bool growers_note(struct growers *growers, int dirfd, uint64_t now_ns);
 
 struct grower {
 	struct apo_task task; /* without a disposition */
@@ -36,5 +36,8 @@ struct grower {
 	char args[APO_ARGS_LEN];
 };
 
-/* Who has grown most since then; of equals, who is largest. -ESRCH: there is nobody. */
+/*
+ * Who has grown most, as far back as half a second or one; of equals, who is largest. -ESRCH: there is nobody; -EAGAIN:
+ * nothing was noted yet.
+ */
 int growers_find(struct growers *growers, int dirfd, uint64_t now_ns, struct grower *ret);

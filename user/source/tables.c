@@ -22,6 +22,7 @@ struct tables {
 int tables_new(struct tables **ret, size_t count)
 {
 	struct tables *tables = calloc(1, sizeof(*tables));
+	pthread_mutexattr_t attr;
 
 	if (tables)
 		tables->tables = calloc(count, sizeof(*tables->tables));
@@ -30,7 +31,11 @@ int tables_new(struct tables **ret, size_t count)
 		return -ENOMEM;
 	}
 	tables->count = count;
-	pthread_mutex_init(&tables->mutex, NULL);
+	/* The responder may wait for another thread, which then runs at its priority. */
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&tables->mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
 	*ret = tables;
 	return 0;
 }
