@@ -15,6 +15,7 @@
 #include "sense/proc.h"
 
 #define NOTE_NS (NSEC_PER_SEC / 2)
+#define OLD_NS (2 * NSEC_PER_SEC)
 #define NOTE_SHARE 50 /* of the time, at most so small a part is spent on noting */
 #define NOTED_MAX 4096
 
@@ -90,6 +91,7 @@ struct visit {
 	struct noted *noted;
 	size_t count;
 	/* growers_find(): */
+	const struct note *note;
 	pid_t pid;
 	uint64_t cgroup_id, grown, pages;
 	uint64_t rss_pages[APO_KINDS];
@@ -119,10 +121,13 @@ static struct noted *find_noted(const struct note *note, pid_t pid, uint64_t sta
 	return NULL;
 }
 
-/* The one to compare with. */
-static const struct note *note_of(const struct growers *growers)
+/* The one to compare with: not of just now, nor of long ago, if there is such a one. */
+static const struct note *note_of(const struct growers *growers, uint64_t now_ns)
 {
-	return growers->before.time_ns ? &growers->before : &growers->last;
+	bool is_old = !growers->before.time_ns || now_ns - growers->before.time_ns > OLD_NS;
+
+	return is_old || now_ns - growers->last.time_ns >= NOTE_NS ? &growers->last
+								   : &growers->before;
 }
 
 /* --- noting -------------------------------------------------------------------------------- */
@@ -191,7 +196,7 @@ static void weigh(struct visit *visit, pid_t pid, uint64_t cgroup)
 	if (proc_start_ticks(config->proc_fd, pid, &start_ticks) ||
 	    proc_memory_read(config->proc_fd, pid, rss_pages))
 		return;
-	noted = find_noted(note_of(visit->growers), pid, start_ticks);
+	noted = find_noted(visit->note, pid, start_ticks);
 	pages = total(rss_pages);
 	before = noted ? noted->pages : 0;
 	grown = sat_sub(pages, before);
@@ -210,7 +215,7 @@ static int describe(const struct growers *growers, const struct visit *found, ui
 {
 	_cleanup_proc_info_ struct proc_info *info = NULL;
 	const struct noted *noted;
-	uint64_t since_ns = now_ns - note_of(growers)->time_ns;
+	uint64_t since_ns = now_ns - found->note->time_ns;
 	int r = proc_info_read(growers->config.proc_fd, found->pid, &info);
 
 	if (r)
@@ -238,7 +243,7 @@ static int describe(const struct growers *growers, const struct visit *found, ui
 
 int growers_find(struct growers *growers, int dirfd, uint64_t now_ns, struct grower *ret)
 {
-	struct visit visit = {.growers = growers, .each = weigh};
+	struct visit visit = {.growers = growers, .each = weigh, .note = note_of(growers, now_ns)};
 
 	if (!growers->last.time_ns)
 		return -EAGAIN;

@@ -15,7 +15,7 @@
 #include "sense/proc.h"
 #include "source/followed.h"
 
-#define GROWN_BYTES (256UL * 1024)
+#define GROWN_SHARE 16	     /* of the reserve */
 #define RATE_NS NSEC_PER_SEC /* growth is measured over so long, at least */
 
 /* What one look has found. */
@@ -126,6 +126,8 @@ static void cross(const struct subject_world *world, struct subject *subject,
 			 subject->rel);
 		return;
 	}
+	if (!grower.grown_pages && subject->polling.level > 1)
+		return; /* who grew was told, and has ended or stopped: nobody else is in his place */
 	describe(world, subject, finding, &grower, rule, &trip);
 	if (rule == APO_RULE_WARN) {
 		subject->account.warns++;
@@ -143,7 +145,8 @@ static bool has_grown(struct subject *subject, const struct finding *finding)
 {
 	if (!subject->has_looked)
 		subject->first_need_bytes = finding->need_bytes;
-	return finding->need_bytes > subject->first_need_bytes + GROWN_BYTES;
+	return finding->need_bytes - MIN(finding->need_bytes, subject->first_need_bytes) >
+	       subject->polling.reserve_bytes / GROWN_SHARE;
 }
 
 static void cross_line(const struct subject_world *world, struct subject *subject,
