@@ -16,7 +16,8 @@
 
 #define NOTE_NS (NSEC_PER_SEC / 2)
 #define OLD_NS (2 * NSEC_PER_SEC)
-#define NOTE_SHARE 50 /* of the time, at most so small a part is spent on noting */
+#define NOTE_SHARE 50		  /* of the time, so small a part is spent on noting, */
+#define NOTE_MOST_NS NSEC_PER_SEC /* unless that takes long */
 #define NOTED_MAX 4096
 
 struct noted {
@@ -169,19 +170,18 @@ static void note_one(struct visit *visit, pid_t pid, uint64_t cgroup)
 	visit->noted[visit->count++] = noted;
 }
 
-bool growers_note(struct growers *growers, int dirfd, uint64_t now_ns)
+void growers_note(struct growers *growers, int dirfd, uint64_t now_ns, bool at_once)
 {
 	struct visit visit = {.growers = growers, .each = note_one};
+	uint64_t apart_ns = MIN(NOTE_SHARE * growers->took_ns, (uint64_t)NOTE_MOST_NS);
 
-	if (growers->last.time_ns &&
-	    now_ns - growers->last.time_ns < MAX((uint64_t)NOTE_NS, NOTE_SHARE * growers->took_ns))
-		return false;
+	if (!at_once && now_ns - growers->last.time_ns < MAX((uint64_t)NOTE_NS, apart_ns))
+		return;
 	cgroup_walk(dirfd, visit_cgroup, &visit);
 	forget(&growers->before);
 	growers->before = growers->last;
 	growers->last = (struct note){visit.noted, visit.count, now_ns};
 	growers->took_ns = clock_ns(CLOCK_MONOTONIC) - now_ns;
-	return true;
 }
 
 /* --- finding ------------------------------------------------------------------------------- */

@@ -25,8 +25,8 @@ int growers_new(struct growers **ret, const struct growers_config *config);
 /* Takes NULL. Returns NULL. */
 struct growers *growers_free(struct growers *growers);
 
-/* Notes what each has, unless that was just done. dirfd: of the cgroup; what is below it counts, too. */
-bool growers_note(struct growers *growers, int dirfd, uint64_t now_ns);
+/* Notes what each has, unless that was just done, or at once. dirfd: of the cgroup; what is below it counts, too. */
+void growers_note(struct growers *growers, int dirfd, uint64_t now_ns, bool at_once);
 
 struct grower {
 	struct apo_task task; /* without a disposition */

@@ -310,14 +310,16 @@ static void judge(const struct subject_world *world, struct subject *subject,
 		  const struct finding *finding)
 {
 	uint32_t level = subject->polling.level;
+	bool is_half_full = finding->headroom_bytes < (int64_t)(finding->limit.limit_bytes / 2);
 
 	subject->polling.reserve_bytes =
 		reserve_of(&finding->policy, finding->limit.limit_bytes, world->page_bytes);
 	renew_news(world, subject, finding);
-	/* Half full: before anybody is told, so that there is something to compare with. */
-	if (!subject->has_looked ||
-	    finding->headroom_bytes < (int64_t)(finding->limit.limit_bytes / 2))
-		growers_note(subject->growers, finding->dirfd, finding->now_ns);
+	/* Before anybody is told there is to be something to compare with: from when it was half full, at least. */
+	if (!subject->has_looked || is_half_full)
+		growers_note(subject->growers, finding->dirfd, finding->now_ns,
+			     !subject->has_looked || !subject->was_half_full);
+	subject->was_half_full = is_half_full;
 	cross_line(world, subject, finding);
 	keep_account(world, subject, finding);
 	if (subject->polling.level == level)

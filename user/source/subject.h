@@ -23,7 +23,7 @@ struct subject {
 	bool is_cgroup; /* it is named, and limits below it are looked for; */
 	bool is_below;	/* one of these, for its own limit only */
 	struct polling polling;
-	bool is_warned, has_looked;
+	bool is_warned, has_looked, was_half_full;
 	uint64_t
 		first_need_bytes; /* of one that was beyond its line at the first look; 0: it was not */
 	struct apo_limit_key key; /* of its limit */
