@@ -67,8 +67,7 @@ Test(unaided, command_is_told_in_time)
 		live_check(live_kernel_events(cgroup).oom_kills == 0, "it was killed");
 		live_check(strstr(run->output[1], "guarded by looking at the limit"),
 			   "it does not say how it guards: %s", run->output[1]);
-		live_check(strstr(run->output[1], " saved "),
-			   "it does not say what it did");
+		live_check(strstr(run->output[1], " saved "), "it does not say what it did");
 	}
 }
 

@@ -113,10 +113,14 @@ static int read_memory(int root_fd, struct machine *machine)
 static bool in_initial_user_ns(int root_fd)
 {
 	_cleanup_free_ char *map = read_fact(root_fd, "proc/self/uid_map");
-	unsigned long first, outside, count;
+	const char *at = map;
+	uint64_t numbers[3] = {};
 
-	return !map || sscanf(map, "%lu %lu %lu", &first, &outside, &count) != 3 ||
-	       (!first && !outside && count == UINT32_MAX);
+	if (!map || !*map)
+		return true;
+	for (size_t i = 0; at && i < ARRAY_SIZE(numbers); i++)
+		at = parse_number(at + strspn(at, " "), 10, i < 2 ? ' ' : '\n', &numbers[i]);
+	return at && !numbers[0] && !numbers[1] && numbers[2] == UINT32_MAX;
 }
 
 uint64_t machine_capabilities(int root_fd)

@@ -329,17 +329,16 @@ static void judge(const struct subject_world *world, struct subject *subject,
 
 uint64_t subject_look(const struct subject_world *world, struct subject *subject)
 {
-	_cleanup_close_ int dirfd = -1;
 	struct finding finding;
 	int r = find(world, subject, &finding);
 
 	maps_count(world->maps, APO_STAT_CHECKS);
-	dirfd = finding.dirfd;
 	if (r)
 		drop_news(subject); /* of what is gone there is news without end */
 	else
 		judge(world, subject, &finding);
 	cgroup_limit_done(&finding.limit);
+	close_fd(finding.dirfd);
 	return r ? POLLING_MOST_NS : polling_wait_ns(&subject->polling, finding.headroom_bytes);
 }
 
