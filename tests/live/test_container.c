@@ -290,6 +290,29 @@ Test(container, run_as_the_entry_point_without_any_privilege)
 	}
 }
 
+static void create(const struct container *application)
+{
+	struct live_process *process =
+		run_crun("create", "--bundle", application->bundle, application->id);
+
+	live_check(live_exit_code(process) == 0, "crun create failed");
+}
+
+/* The sidecar, and then, when it guards, what was created. */
+static struct live_process *start_beside(const struct container *application,
+					 const struct container *sidecar)
+{
+	struct live_process *process, *guard;
+
+	guard = start_crun(EVENTS_ON_STDOUT,
+			   (const char *const[]){"run", "--bundle", sidecar->bundle, sidecar->id,
+						 NULL});
+	live_event(guard, "ready", 0);
+	process = run_crun("start", application->id);
+	live_check(live_exit_code(process) == 0, "crun start failed");
+	return guard;
+}
+
 Test(container, watch_as_the_sidecar)
 {
 	const char *rootfs = set_up_crun(), *out = live_path("out");
@@ -301,17 +324,11 @@ Test(container, watch_as_the_sidecar)
 	application = define(rootfs, out, CAPABILITIES,
 			     (const char *const[]){"/bin/victim", "--rate", "400", "--state",
 						   "/out/state", NULL});
-	process = run_crun("create", "--bundle", application.bundle, application.id);
-	live_check(live_exit_code(process) == 0, "crun create failed");
+	create(&application);
 	sidecar = define(rootfs, out, SIDECAR,
 			 (const char *const[]){"/bin/apoptosis", "watch", "--json", "--cgroup",
 					       application.cgroup, NULL});
-	guard = start_crun(EVENTS_ON_STDOUT,
-			   (const char *const[]){"run", "--bundle", sidecar.bundle, sidecar.id,
-						 NULL});
-	live_event(guard, "ready", 0);
-	process = run_crun("start", application.id);
-	live_check(live_exit_code(process) == 0, "crun start failed");
+	guard = start_beside(&application, &sidecar);
 
 	verdict = live_event(guard, "verdict", 0);
 	live_expect_text(verdict, "verdict", "saved");
@@ -333,25 +350,19 @@ static struct live_process *guard_by(const char *rootfs, struct privileges privi
 				     const char **ret_out)
 {
 	const char *out = live_path("out");
-	struct live_process *process, *guard;
+	struct live_process *guard;
 	struct container application, sidecar;
 
 	live_check(mkdir(out, 0700) == 0, "mkdir %s: %m", out);
 	application = define(rootfs, out, CAPABILITIES,
 			     (const char *const[]){"/bin/victim", "--rate", "50", "--max", "512M",
 						   "--state", "/out/state", NULL});
-	process = run_crun("create", "--bundle", application.bundle, application.id);
-	live_check(live_exit_code(process) == 0, "crun create failed");
+	create(&application);
 	sidecar = define(rootfs, out, privileges,
 			 (const char *const[]){"/bin/apoptosis", "watch", "--json", "--airbag",
 					       "off", "--reserve", "40%", "--cgroup",
 					       application.cgroup, NULL});
-	guard = start_crun(EVENTS_ON_STDOUT,
-			   (const char *const[]){"run", "--bundle", sidecar.bundle, sidecar.id,
-						 NULL});
-	live_event(guard, "ready", 0);
-	process = run_crun("start", application.id);
-	live_check(live_exit_code(process) == 0, "crun start failed");
+	guard = start_beside(&application, &sidecar);
 	live_event(guard, "verdict", 0);
 	run_crun("kill", sidecar.id, "TERM");
 	live_wait_exit(guard);

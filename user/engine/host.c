@@ -9,8 +9,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "core/policy.h"
-
-#define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
+#include "sense/pidref.h"
 
 /* With vm.swappiness 0 the kernel does not swap at a cgroup's limit. Unknown: it does. */
 static bool may_swap(int proc_fd)

@@ -33,8 +33,6 @@ static bool same_start(uint64_t exact_ns, uint64_t ticks_ns)
 	return apart <= tick_ns;
 }
 
-#define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
-
 /* Where /proc does not say which PID namespace it is of, it is the initial one. */
 static bool is_machines_init(int proc_fd, pid_t pid)
 {

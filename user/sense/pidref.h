@@ -12,6 +12,8 @@
 
 #include "apoptosis/abi.h"
 
+#define PID_NS_INITIAL_INO 0xEFFFFFFCU /* PROC_PID_INIT_INO in linux/proc_ns.h, a fixed number */
+
 struct pidref {
 	pid_t pid;		    /* in our PID namespace */
 	int pidfd;		    /* -1: not open */

@@ -237,6 +237,14 @@ int proc_resident_pages(int proc_fd, pid_t pid, uint64_t *ret)
 	return read_stat_number(proc_fd, pid, STAT_RSS, ret);
 }
 
+static int read_status(int proc_fd, pid_t pid, char **ret)
+{
+	_cleanup_close_ int fd = -1;
+	int r = open_process(proc_fd, pid, &fd);
+
+	return r < 0 ? r : read_process_file(fd, "status", ret, NULL);
+}
+
 int proc_memory_read(int proc_fd, pid_t pid, uint64_t ret[APO_KINDS])
 {
 	static const char *const fields[APO_KINDS] = {
@@ -247,12 +255,8 @@ int proc_memory_read(int proc_fd, pid_t pid, uint64_t ret[APO_KINDS])
 	};
 	uint64_t page_kib = (uint64_t)sysconf(_SC_PAGESIZE) / 1024, kib;
 	_cleanup_free_ char *status = NULL;
-	_cleanup_close_ int fd = -1;
-	int r = open_process(proc_fd, pid, &fd);
+	int r = read_status(proc_fd, pid, &status);
 
-	if (r < 0)
-		return r;
-	r = read_process_file(fd, "status", &status, NULL);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < APO_KINDS; i++)
@@ -345,12 +349,8 @@ static bool blocked_in_all_threads(int fd, const char *status, int signal)
 int proc_is_pending(int proc_fd, pid_t pid, int signal)
 {
 	_cleanup_free_ char *status = NULL;
-	_cleanup_close_ int fd = -1;
-	int r = open_process(proc_fd, pid, &fd);
+	int r = read_status(proc_fd, pid, &status);
 
-	if (r < 0)
-		return r;
-	r = read_process_file(fd, "status", &status, NULL);
 	return r < 0 ? r : signal_in_set(status, "ShdPnd", signal);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "sense/pidref.h"
 #include "sense/proc.h"
 
 #define TAKEN_NS 10000000ULL		  /* whether a signal is taken is looked at so often, */
@@ -56,14 +57,14 @@ static bool is_taken(const struct followed *followed, uint32_t tgid, int signal)
 static bool is_there(const struct followed *followed, uint32_t tgid,
 		     const struct apo_signalled *signalled)
 {
-	uint64_t tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK), ticks, started_ns;
+	uint64_t ticks;
+	struct pidref there;
 
 	if (proc_start_ticks(followed->proc_fd, (pid_t)tgid, &ticks))
 		return false;
-	started_ns = ticks * tick_ns;
+	there.start_boottime_ns = ticks * (NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
 	return !signalled->start_boottime_ns ||
-	       (started_ns <= signalled->start_boottime_ns + tick_ns &&
-		signalled->start_boottime_ns <= started_ns + tick_ns);
+	       pidref_started(&there, signalled->start_boottime_ns);
 }
 
 uint64_t followed_look(struct followed *followed)

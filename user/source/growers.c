@@ -245,8 +245,6 @@ int growers_find(struct growers *growers, int dirfd, uint64_t now_ns, struct gro
 {
 	struct visit visit = {.growers = growers, .each = weigh, .note = note_of(growers, now_ns)};
 
-	if (!growers->last.time_ns)
-		return -EAGAIN;
 	cgroup_walk(dirfd, visit_cgroup, &visit);
 	return visit.pid ? describe(growers, &visit, now_ns, ret) : -ESRCH;
 }

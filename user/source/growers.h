@@ -36,8 +36,5 @@ struct grower {
 	char args[APO_ARGS_LEN];
 };
 
-/*
- * Who has grown most, as far back as half a second or one; of equals, who is largest. -ESRCH: there is nobody; -EAGAIN:
- * nothing was noted yet.
- */
+/* After growers_note(): who has grown most in half a second or one; of equals, who is largest. -ESRCH: there is nobody. */
 int growers_find(struct growers *growers, int dirfd, uint64_t now_ns, struct grower *ret);

@@ -235,8 +235,7 @@ static void *looks_main(void *userdata)
 	while (worker_goes_on(&looks->worker)) {
 		uint64_t due_ns = look_round(looks), now_ns = clock_ns(CLOCK_MONOTONIC),
 			 wait_ns = MIN(followed_look(&looks->followed), sat_sub(due_ns, now_ns));
-		const struct timespec wait = {.tv_sec = (time_t)MIN(wait_ns / NSEC_PER_SEC,
-								    (uint64_t)3600),
+		const struct timespec wait = {.tv_sec = (time_t)(wait_ns / NSEC_PER_SEC),
 					      .tv_nsec = (long)(wait_ns % NSEC_PER_SEC)};
 
 		if (ppoll(looks->fds, 1 + looks->count * NEWS, &wait, NULL) > 0)

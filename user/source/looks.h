@@ -3,8 +3,8 @@
  * What the kernel side does, done from outside where it cannot be had: a thread looks at the limits of guarded cgroups
  * again and again, the sooner the nearer they are (core/polling.h), or when the kernel has news of one
  * (sense/cgroup_news.h), goes by the same policies, and writes the same records. It needs no privilege, is late for
- * whatever fills its reserve between two looks, and sees neither who allocates nor, but by looking, whether a handler runs. Nothing is lent.
- * For this room only.
+ * whatever fills its reserve between two looks, and sees neither who allocates nor, but by looking, whether a handler runs.
+ * Nothing is lent. For this room only.
  */
 #pragma once
 

@@ -140,28 +140,23 @@ static void cross(const struct subject_world *world, struct subject *subject,
 	tell(world, finding, &trip);
 }
 
-/* Who was beyond the line when we came is told once more is needed. */
-static bool has_grown(struct subject *subject, const struct finding *finding)
-{
-	if (!subject->has_looked)
-		subject->first_need_bytes = finding->need_bytes;
-	return finding->need_bytes - MIN(finding->need_bytes, subject->first_need_bytes) >
-	       subject->polling.reserve_bytes / GROWN_SHARE;
-}
-
+/* Where it was beyond the line when we came, nobody is told until more is needed. */
 static void cross_line(const struct subject_world *world, struct subject *subject,
 		       const struct finding *finding)
 {
 	if (!polling_crosses(&subject->polling, finding->headroom_bytes)) {
 		if (!subject->polling.level)
 			subject->first_need_bytes = 0;
-	} else if (!subject->has_looked ||
-		   (subject->first_need_bytes && !has_grown(subject, finding))) {
-		has_grown(subject, finding);
-		polling_undo(&subject->polling);
-	} else {
-		cross(world, subject, finding, APO_RULE_RESERVE);
+		return;
 	}
+	if (!subject->has_looked)
+		subject->first_need_bytes = finding->need_bytes;
+	if (subject->first_need_bytes &&
+	    finding->need_bytes <=
+		    subject->first_need_bytes + subject->polling.reserve_bytes / GROWN_SHARE)
+		polling_undo(&subject->polling);
+	else
+		cross(world, subject, finding, APO_RULE_RESERVE);
 }
 
 /* --- looking ------------------------------------------------------------------------------- */
