@@ -33,7 +33,7 @@ static struct {
 	size_t cgroup_count;
 	char *mounts[MAX_THINGS];
 	size_t mount_count;
-	char *strings[MAX_THINGS * 16];
+	char **strings;
 	size_t string_count;
 	unsigned int serial;
 } live;
@@ -48,13 +48,17 @@ __attribute__((format(printf, 1, 0))) static void complain(const char *format, v
 
 void live_fail_at(const char *file, int line, const char *format, ...)
 {
+	static bool is_failing;
 	char message[4096];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	process_dump_all();
+	if (!is_failing) { /* what is told of it may fail as well */
+		is_failing = true;
+		process_dump_all();
+	}
 	cr_assert(false, "%s:%d: %s", file, line, message);
 	abort();
 }
@@ -62,18 +66,8 @@ void live_fail_at(const char *file, int line, const char *format, ...)
 static bool skip_allowed(const char *feature)
 {
 	const char *list = getenv("APO_LIVE_SKIPS");
-	size_t length = strlen(feature);
 
-	if (!list)
-		return true;
-	while (*list) {
-		size_t word = strcspn(list, ",");
-
-		if (word == length && strncmp(list, feature, word) == 0)
-			return true;
-		list += word + (list[word] == ',');
-	}
-	return false;
+	return !list || strstr(live_format(",%s,", list), live_format(",%s,", feature));
 }
 
 void live_skip(const char *feature, const char *format, ...)
@@ -93,8 +87,10 @@ void live_skip(const char *feature, const char *format, ...)
 
 static char *keep(char *string)
 {
-	live_check(string, "out of memory");
-	live_check(live.string_count < ARRAY_SIZE(live.strings), "too many strings");
+	char **grown = reallocarray(live.strings, live.string_count + 1, sizeof(*live.strings));
+
+	live_check(string && grown, "out of memory");
+	live.strings = grown;
 	return live.strings[live.string_count++] = string;
 }
 
@@ -594,4 +590,6 @@ void live_teardown(void)
 	live.tree = cgroup_tree_free(live.tree);
 	while (live.string_count > 0)
 		free(live.strings[--live.string_count]);
+	free(live.strings);
+	live.strings = NULL;
 }

@@ -158,6 +158,8 @@ struct live_process *live_spawn_argv(const struct live_spawn *spec, const char *
 const char *live_home(uid_t user);
 /* Waits for all of it: exit and end of output. */
 void live_wait_exit(struct live_process *process);
+/* One that has ended, of many: it is freed, and what it said is told no more. */
+void live_forget(struct live_process *process);
 /* Waits for the byte a victim writes at --mark, --max or --burst. */
 void live_wait_ready(struct live_process *process);
 /* Waits until a victim's shutdown has begun: the state file is in the making. */

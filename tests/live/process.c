@@ -444,21 +444,35 @@ void process_reap_all(void)
 		take_status(p);
 }
 
+static void take_out(struct live_process **link)
+{
+	struct live_process *p = *link;
+
+	*link = p->next;
+	for (int i = 0; i < 2; i++) {
+		close_fd(p->output_fds[i]);
+		free(p->output[i]);
+	}
+	close_fd(p->pidfd);
+	close_fd(p->ready_fd);
+	close_fd(p->stdin_fd);
+	json_decref(p->events);
+	free(p->name);
+	free(p);
+}
+
+void live_forget(struct live_process *process)
+{
+	struct live_process **link = &processes;
+
+	live_check(process->exited, "%s still runs", process->name);
+	while (*link != process)
+		link = &(*link)->next;
+	take_out(link);
+}
+
 void process_free_all(void)
 {
-	while (processes) {
-		struct live_process *p = processes;
-
-		processes = p->next;
-		for (int i = 0; i < 2; i++) {
-			close_fd(p->output_fds[i]);
-			free(p->output[i]);
-		}
-		close_fd(p->pidfd);
-		close_fd(p->ready_fd);
-		close_fd(p->stdin_fd);
-		json_decref(p->events);
-		free(p->name);
-		free(p);
-	}
+	while (processes)
+		take_out(&processes);
 }

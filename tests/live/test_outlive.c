@@ -5,9 +5,10 @@
  */
 #include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "events.h"
 
@@ -251,39 +252,78 @@ Test(outlive, no_save_is_lost_to_a_reload)
 
 /* --- storms -------------------------------------------------------------------------------- */
 
-static void pause_ms(unsigned int ms)
-{
-	const struct timespec pause = {.tv_nsec = ms * (long)NSEC_PER_MSEC};
-
-	nanosleep(&pause, NULL);
-}
+#define SPIKE_MS 50
+#define STRIKE_SPIKES 4
 
 /*
- * Some twenty spikes a second, and at any time between them and before the daemon is ready again something that is
- * done to it. APO_REPEAT=30 makes minutes of it.
+ * Twenty spikes a second, as long as a cgroup is free for one, and every 200 ms something that is done to the daemon,
+ * whether it is ready by then or not. APO_REPEAT=15 makes a minute of it.
  */
 struct storm {
 	struct world world;
-	struct live_cgroup *cgroups[4];
+	struct cell {
+		struct live_cgroup *cgroup;
+		struct live_process *victim; /* NULL: it is free */
+	} cells[6];
 	struct live_process *guard;
 	void (*strike)(struct storm *storm, unsigned int round);
 	const char *program; /* that is replaced */
+	unsigned int spikes;
 };
+
+static void reap(struct storm *storm, bool wait)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(storm->cells); i++) {
+		struct cell *cell = &storm->cells[i];
+
+		if (!cell->victim || (!cell->victim->exited && !wait))
+			continue;
+		expect_saved(cell->victim, cell->cgroup);
+		live_forget(cell->victim);
+		cell->victim = NULL;
+	}
+}
+
+static void spike(struct storm *storm)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(storm->cells); i++) {
+		struct cell *cell = &storm->cells[i];
+
+		if (cell->victim)
+			continue;
+		cell->victim =
+			live_victim(cell->cgroup, "--rate", storm->spikes++ % 2 ? "0" : "1000");
+		return;
+	}
+}
+
+static void wait_until(uint64_t then_ns)
+{
+	uint64_t deadline = live_deadline();
+
+	while (clock_ns(CLOCK_MONOTONIC) < then_ns)
+		live_pump(deadline, "the next spike");
+}
 
 static void weather(struct storm *storm)
 {
-	struct live_process *victims[ARRAY_SIZE(storm->cgroups)];
+	unsigned int spikes = live_bulk(20) * STRIKE_SPIKES * live_repeat();
+	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(victims); i++)
-		storm->cgroups[i] = live_cgroup(NULL, "victim", LIMIT);
-	for (unsigned int round = 0; round < live_bulk(8) * live_repeat(); round++) {
-		for (unsigned int i = 0; i < ARRAY_SIZE(victims); i++)
-			victims[i] = live_victim(storm->cgroups[i], "--rate", i % 2 ? "0" : "1000");
-		pause_ms(50 * (round % 8));
-		storm->strike(storm, round);
-		for (unsigned int i = 0; i < ARRAY_SIZE(victims); i++)
-			expect_saved(victims[i], storm->cgroups[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(storm->cells); i++)
+		storm->cells[i].cgroup = live_cgroup(NULL, "victim", LIMIT);
+	for (unsigned int i = 0; i < spikes; i++) {
+		wait_until(begin_ns + i * SPIKE_MS * NSEC_PER_MSEC);
+		reap(storm, false);
+		spike(storm);
+		if (i % STRIKE_SPIKES == 0)
+			storm->strike(storm, i / STRIKE_SPIKES);
 	}
+	reap(storm, true);
+	live_check(storm->spikes, "no spike");
+	fprintf(stderr, "live: a storm of %u spikes and %u strikes in %.1f s\n", storm->spikes,
+		spikes / STRIKE_SPIKES,
+		(double)(clock_ns(CLOCK_MONOTONIC) - begin_ns) / NSEC_PER_SEC);
 }
 
 /* It goes on and answers, the limits are as they were, and it leaves nothing. */
@@ -295,8 +335,8 @@ static void expect_calm(struct storm *storm)
 	live_reload(storm->guard);
 	while (kept(world) != 1)
 		live_pump(deadline, "what others have left to be removed");
-	for (unsigned int i = 0; i < ARRAY_SIZE(storm->cgroups); i++)
-		live_expect_limit_back(storm->cgroups[i], LIMIT);
+	for (unsigned int i = 0; i < ARRAY_SIZE(storm->cells); i++)
+		live_expect_limit_back(storm->cells[i].cgroup, LIMIT);
 	live_stop(storm->guard);
 	live_check(kept(world) == 0, "%u instances are kept", kept(world));
 	live_check(!live_has_loans(), "a limit is on record as raised");
@@ -307,6 +347,7 @@ static void strike_kill(struct storm *storm, unsigned int round)
 {
 	(void)round;
 	kill_it(storm->guard);
+	live_forget(storm->guard);
 	storm->guard = begin(&storm->world);
 }
 
@@ -344,6 +385,7 @@ static void replace(const char *program, const char *by)
 	live_wait_exit(copy);
 	live_check(live_exit_code(copy) == 0 && !rename(live_format("%s.new", program), program),
 		   "%s: %m", program);
+	live_forget(copy);
 }
 
 static void strike_upgrade(struct storm *storm, unsigned int round)
