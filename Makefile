@@ -18,7 +18,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec
 MANDIR   ?= $(PREFIX)/share/man
 DOCDIR   ?= $(PREFIX)/share/doc/apoptosis
 DESTDIR  ?=
-DEPS     := libbpf libuv jansson inih sqlite3 ncursesw
+DEPS     := libbpf libuv jansson inih sqlite3 ncursesw libseccomp libcap-ng
 
 ifeq ($(origin CC),default)
 CC       := cc
@@ -60,7 +60,7 @@ DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKGCONF) --cflags $(DEPS) libmicrohttpd)
 DEPS_LIBS   = $(call once,DEPS_LIBS,$(PKGCONF) --libs $(DEPS) && echo -lm -ldl)
 POST_CFLAGS = $(call once,POST_CFLAGS,$(PKGCONF) --cflags libcurl)
 POST_LIBS = $(call once,POST_LIBS,$(PKGCONF) --libs libcurl)
-SYMBOLS_LIBS = $(call once,SYMBOLS_LIBS,$(PKGCONF) --libs libdw libelf jansson && echo -liberty)
+SYMBOLS_LIBS = $(call once,SYMBOLS_LIBS,$(PKGCONF) --libs libdw libelf jansson libseccomp && echo -liberty)
 TEST_CFLAGS = $(call once,TEST_CFLAGS,$(PKGCONF) --cflags criterion)
 TEST_LIBS   = $(call once,TEST_LIBS,$(PKGCONF) --libs criterion)
 # As Debian names directories; clang says more of a machine than that.

@@ -5,6 +5,7 @@
  */
 #include "sense/machine.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -26,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct fuzz_input input = {data, size};
 	struct machine machine;
+	int symbols;
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		fuzz_part_file(&input, files[i]);
@@ -34,6 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(machine.cpu_ids && machine.node_ids);
 	FUZZ_CHECK(machine.cpu_ids <= 1 << 20 && machine.node_ids <= 1 << 20);
 	FUZZ_CHECK(strnlen(machine.release, sizeof(machine.release)) < sizeof(machine.release));
-	(void)machine_kernel_symbol(fuzz_dir(), "nr_swap_pages");
+	symbols = openat(fuzz_dir(), "proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	(void)machine_kernel_symbol(symbols, "nr_swap_pages");
+	close_fd(symbols);
 	return 0;
 }

@@ -466,10 +466,6 @@ static int answer_at_length(void)
 	{                                  \
 #name, name, result, false \
 	}
-#define ATTEMPT_RARE_ENDS(name, result)   \
-	{                                 \
-#name, name, result, true \
-	}
 
 static const struct attempt {
 	const char *name;
@@ -532,7 +528,7 @@ static const struct attempt {
 	ATTEMPT(map_what_it_reads),
 	ATTEMPT(make_data_code),
 #if defined(__x86_64__)
-	ATTEMPT_RARE_ENDS(call_as_i386, DIED(SIGSYS)),
+	ATTEMPT_RARE(call_as_i386),
 #endif
 	ATTEMPT_ENDS(take_memory, -ENOMEM),
 	ATTEMPT_ENDS(take_time, DIED(SIGKILL)),

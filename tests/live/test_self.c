@@ -4,6 +4,7 @@
  * threads. Bounds of memory, not of time.
  */
 #include <dirent.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,5 +135,58 @@ Test(self, the_start_says_what_is_taken)
 	live_check(live_int(ready, "self.descriptors_max") >= 1024, "few descriptors");
 	live_check(live_int(ready, "self.limits_max") >= 1024, "few accounts");
 	live_check(status_kib(guard, "VmLck") > 0, "it says so, and nothing is locked");
+	live_stop(guard);
+}
+
+/* Hexadecimal in status, of each of its threads. */
+static uint64_t task_bits(const char *task, const char *key)
+{
+	const char *text = parse_field(live_read(live_format("%s/status", task)), key);
+
+	live_check(text, "no %s in %s", key, task);
+	return strtoull(text, NULL, 16);
+}
+
+static void expect_confined(const struct live_process *guard)
+{
+	/* Of the machine, its devices, its network and its time. */
+	const int given_up[] = {CAP_CHOWN,	CAP_SETPCAP,   CAP_NET_ADMIN, CAP_NET_RAW,
+				CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT,  CAP_SYS_TIME,
+				CAP_MKNOD,	CAP_SETFCAP,   CAP_SYS_CHROOT};
+	const char *dir = live_format("/proc/%d/task", (int)guard->pid);
+	DIR *tasks = opendir(dir);
+	const struct dirent *task;
+	unsigned int count = 0;
+
+	while (tasks && (task = readdir(tasks))) {
+		const char *path = live_format("%s/%s", dir, task->d_name);
+		uint64_t has;
+
+		if (*task->d_name == '.')
+			continue;
+		has = task_bits(path, "CapEff:") | task_bits(path, "CapPrm:") |
+		      task_bits(path, "CapBnd:");
+		for (size_t i = 0; i < ARRAY_SIZE(given_up); i++)
+			live_check(!(has >> given_up[i] & 1), "%s has capability %d", path,
+				   given_up[i]);
+		live_check(has >> CAP_KILL & 1, "%s cannot signal", path);
+		live_check(task_bits(path, "Seccomp:") == 2, "%s may call what it likes", path);
+		count++;
+	}
+	if (tasks)
+		closedir(tasks);
+	live_check(count >= 3, "%u threads", count);
+}
+
+Test(self, what_it_cannot_need_is_given_up)
+{
+	struct live_process *guard = live_daemon("");
+
+	expect_confined(guard);
+	live_reload(guard);
+	expect_confined(guard);
+	live_stop(guard);
+	guard = live_watch("--all");
+	expect_confined(guard);
 	live_stop(guard);
 }

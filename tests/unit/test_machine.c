@@ -173,6 +173,13 @@ Test(machine, bad_root_is_an_error)
 	cr_expect_eq(machine.cpus_online, 99);
 }
 
+static uint64_t symbol(const char *name)
+{
+	_cleanup_close_ int fd = openat(fixture_root(), "proc/kallsyms", O_RDONLY | O_CLOEXEC);
+
+	return machine_kernel_symbol(fd, name);
+}
+
 Test(machine, kernel_symbols_are_found_by_their_whole_name)
 {
 	fixture_file("proc/kallsyms", "ffffffff81000000 T _text\n"
@@ -180,12 +187,23 @@ Test(machine, kernel_symbols_are_found_by_their_whole_name)
 				      "ffffffff8c25a5c0 B nr_swap_pages\n"
 				      "ffffffffc0001000 t nr_swap_pages\t[zram]\n"
 				      "0000000000000000 B hidden\n");
-	cr_expect_eq(machine_kernel_symbol(fixture_root(), "nr_swap_pages"), 0xffffffff8c25a5c0);
-	cr_expect_eq(machine_kernel_symbol(fixture_root(), "swap_pages"), 0);
-	cr_expect_eq(machine_kernel_symbol(fixture_root(), "hidden"), 0);
+	cr_expect_eq(symbol("nr_swap_pages"), 0xffffffff8c25a5c0);
+	cr_expect_eq(symbol("swap_pages"), 0);
+	cr_expect_eq(symbol("hidden"), 0);
+}
+
+/* As one that was opened by somebody else, who may see more. */
+Test(machine, kernel_symbols_are_read_from_the_beginning_each_time)
+{
+	_cleanup_close_ int fd = -1;
+
+	fixture_file("proc/kallsyms", "ffffffff8c25a5c0 B nr_swap_pages\n");
+	fd = openat(fixture_root(), "proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 2; i++)
+		cr_expect_eq(machine_kernel_symbol(fd, "nr_swap_pages"), 0xffffffff8c25a5c0);
 }
 
 Test(machine, without_kallsyms_no_symbol_is_known)
 {
-	cr_expect_eq(machine_kernel_symbol(fixture_root(), "nr_swap_pages"), 0);
+	cr_expect_eq(symbol("nr_swap_pages"), 0);
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -231,4 +232,15 @@ int file_write_passing(int dirfd, const char *name, mode_t mode,
 		       int (*render)(FILE *out, void *userdata), void *userdata)
 {
 	return write_whole(dirfd, name, mode, false, render, userdata);
+}
+
+int file_give_to_group(int dirfd, const char *name, gid_t group)
+{
+	gid_t own = (gid_t)setfsgid(group); /* of this thread */
+	int r = 0;
+
+	if (fchownat(dirfd, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		r = -errno;
+	setfsgid(own);
+	return r;
 }

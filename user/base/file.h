@@ -35,6 +35,12 @@ int file_beside_self(const char *place, char *path, size_t size);
 int file_keep(int *fd);
 
 /*
+ * Gives a file of ours, of that name or "" for the directory itself, to a group: CAP_SETGID will do, since whoever is in
+ * a group may. 0 or -errno.
+ */
+int file_give_to_group(int dirfd, const char *name, gid_t group);
+
+/*
  * A decimal number with at most one line break after it; "max" is UINT64_MAX. Else -EBADMSG.
  * Allocates nothing.
  */

@@ -17,6 +17,7 @@
 #include "base/util.h"
 #include "engine/config_files.h"
 #include "engine/control.h"
+#include "engine/confine.h"
 #include "engine/engine.h"
 #include "output/help.h"
 #include "sinks/report_dir.h"
@@ -254,8 +255,10 @@ static void on_signal(const struct signalfd_siginfo *info, void *userdata)
 int common_guard(const struct engine_config *config, struct common_guard *guard)
 {
 	const struct engine_events events = {.on_signal = on_signal, .userdata = guard};
-	int status = engine_new(&guard->engine, config);
+	int status;
 
+	confine_process();
+	status = engine_new(&guard->engine, config);
 	if (!status)
 		status = guard->add(engine_guards(guard->engine), guard->userdata);
 	if (!status)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/freshness.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -270,22 +271,25 @@ static void on_connection(uv_stream_t *listener, int status)
 /* The directory can be passed through by the group, what else is in it remains root's. */
 static int give_to_group(int dirfd, const char *name, gid_t group)
 {
-	if (fchownat(dirfd, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) ||
-	    fchmodat(dirfd, name, 0660, 0) || fchown(dirfd, (uid_t)-1, group) ||
-	    fchmod(dirfd, 0710))
-		return -errno;
-	return 0;
+	int r = file_give_to_group(dirfd, name, group) ?: file_give_to_group(dirfd, "", group);
+
+	if (!r && (fchmodat(dirfd, name, 0660, 0) || fchmod(dirfd, 0710)))
+		r = -errno;
+	return r;
 }
 
 /* Root's alone, then the group's: where that cannot be, root is answered all the same. */
 static int set_owner(int dirfd, const char *name, gid_t group)
 {
-	int r = fchmodat(dirfd, name, 0600, 0) ? -errno : 0;
+	int r;
 
-	if (!r && group != CONTROL_NO_GROUP && give_to_group(dirfd, name, group))
+	if (fchmodat(dirfd, name, 0600, 0))
+		return -errno;
+	r = group == CONTROL_NO_GROUP ? 0 : give_to_group(dirfd, name, group);
+	if (r)
 		log_warn("only root may ask for the status: cannot give the socket to group %u: %s",
-			 (unsigned int)group, strerror(errno));
-	return r;
+			 (unsigned int)group, strerror(-r));
+	return 0;
 }
 
 static int bind_socket(int dirfd, gid_t group)

@@ -347,14 +347,15 @@ static void on_connect(uv_poll_t *poll, int status, int events)
 		drop(client);
 }
 
-/* systemd-oomd runs as a user of its own; root and it may connect. Where there is none, only root. */
+/* systemd-oomd runs as a user and group of its own; root and it may connect. Where there is none, only root. */
 static int give_to_oomd(int dirfd)
 {
 	const struct passwd *oomd = getpwnam(OOMD_USER);
 
-	return oomd && fchownat(dirfd, SOCKET, oomd->pw_uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW)
-		       ? -errno
-		       : 0;
+	if (!oomd)
+		return 0;
+	return file_give_to_group(dirfd, SOCKET, oomd->pw_gid)
+		       ?: (fchmodat(dirfd, SOCKET, 0660, 0) ? -errno : 0);
 }
 
 /* 0: there is none. */

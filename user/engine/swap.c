@@ -2,9 +2,31 @@
 #include "engine/swap.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "sense/machine.h"
+
+#define FREE_SWAP "nr_swap_pages"
+
+/*
+ * Addresses are shown to who had CAP_SYSLOG when the file was opened: a service manager opens it for us, as standard
+ * input, and we need not have it.
+ */
+static uint64_t find_free_swap(int root_fd)
+{
+	_cleanup_close_ int fd = openat(root_fd, "proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	struct statfs standard_input;
+	uint64_t address = fd < 0 ? 0 : machine_kernel_symbol(fd, FREE_SWAP);
+
+	if (address || fstatfs(STDIN_FILENO, &standard_input) ||
+	    standard_input.f_type != PROC_SUPER_MAGIC)
+		return address;
+	return machine_kernel_symbol(STDIN_FILENO, FREE_SWAP);
+}
 
 static void tell(const struct swap_watch *watch)
 {
@@ -14,8 +36,15 @@ static void tell(const struct swap_watch *watch)
 
 	if (root_fd < 0 || machine_read(root_fd, &machine))
 		return;
-	if (machine.swap_total_bytes)
-		address = machine_kernel_symbol(root_fd, "nr_swap_pages");
+	if (machine.swap_total_bytes) {
+		address = find_free_swap(root_fd);
+		if (!address)
+			log_warn("of the machine's free swap only what guarded cgroups take is "
+				 "seen, not what others do: "
+				 "/proc/kallsyms hides the kernel's counter; to do: give "
+				 "CAP_SYSLOG, or that file as "
+				 "standard input (StandardInput=file:/proc/kallsyms)");
+	}
 	source_set_swap(watch->source, machine.swap_free_bytes / watch->page_bytes, address);
 }
 

@@ -208,9 +208,9 @@ int machine_memory_read(int proc_fd, uint64_t *ret_total_bytes, uint64_t *ret_av
 	return 0;
 }
 
-uint64_t machine_kernel_symbol(int root_fd, const char *name)
+uint64_t machine_kernel_symbol(int kallsyms_fd, const char *name)
 {
-	int fd = openat(root_fd, "proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	int fd = fcntl(kallsyms_fd, F_DUPFD_CLOEXEC, 0);
 	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0, length = strlen(name);
@@ -219,6 +219,7 @@ uint64_t machine_kernel_symbol(int root_fd, const char *name)
 		close_fd(fd);
 		return 0;
 	}
+	rewind(file);
 	/* "ffffffff8c25a5c0 B nr_swap_pages\n" */
 	while (getline(&line, &size, file) > 0) {
 		const char *type = strchr(line, ' ');

@@ -45,8 +45,8 @@ int machine_read(int root_fd, struct machine *ret);
 /* Memory of the machine, and what could be used now, from an open /proc. Allocates nothing. -EBADMSG. */
 int machine_memory_read(int proc_fd, uint64_t *ret_total_bytes, uint64_t *ret_available_bytes);
 
-/* Address of a kernel symbol, from proc/kallsyms (slow); 0: there is none, or it is hidden. */
-uint64_t machine_kernel_symbol(int root_fd, const char *name);
+/* Address of a kernel symbol, from an open /proc/kallsyms (slow); 0: there is none, or it is hidden. */
+uint64_t machine_kernel_symbol(int kallsyms_fd, const char *name);
 
 /*
  * The effective set of this process, bit N is CAP_ number N; 0 in a user namespace of its own, as in a rootless container:

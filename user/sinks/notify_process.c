@@ -26,8 +26,9 @@
 
 #define CANNOT_EXECUTE 126 /* as the shell has it */
 #define NOT_FOUND 127
-#define DESCRIPTORS 1024   /* programs that use select(2) rely on it */
-#define KILL_AGAIN_MS 50   /* who was forked meanwhile */
+#define DESCRIPTORS 1024       /* programs that use select(2) rely on it */
+#define LOCKED_BYTES (8 << 20) /* as the kernel has it */
+#define KILL_AGAIN_MS 50       /* who was forked meanwhile */
 #define GIVE_UP_MS 1000	   /* after SIGKILL: some wait for a file system, and cannot be killed */
 #define CHILDREN_TEXT 4096 /* of /proc; more are found the next time */
 
@@ -50,20 +51,29 @@ static bool drop_capabilities(void)
 	return syscall(SYS_capset, &header, none) == 0;
 }
 
+static void bound(int resource, rlim_t most)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit))
+		return;
+	limit.rlim_cur = MIN(limit.rlim_cur, most);
+	setrlimit(resource, &limit);
+}
+
 /* What the guard has for itself, and no other program should. */
 static void be_ordinary(void)
 {
 	char adjust[16] = "";
-	struct rlimit files;
 
 	if (file_read_into(AT_FDCWD, "/proc/self/oom_score_adj", adjust, sizeof(adjust)) >= 0 &&
 	    *adjust == '-')
 		file_write(AT_FDCWD, "/proc/self/oom_score_adj", "0");
 	setrlimit(RLIMIT_CORE, &(const struct rlimit){});
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = MIN(files.rlim_cur, (rlim_t)DESCRIPTORS);
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	/* What a service manager gives us in place of capabilities. */
+	setrlimit(RLIMIT_RTPRIO, &(const struct rlimit){});
+	bound(RLIMIT_MEMLOCK, LOCKED_BYTES);
+	bound(RLIMIT_NOFILE, DESCRIPTORS);
 	umask(022);
 }
 

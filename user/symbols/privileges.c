@@ -5,12 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include <seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -85,12 +82,6 @@ static bool drop_capabilities(void)
 
 /* --- what it may call ---------------------------------------------------------------------- */
 
-#if defined(__x86_64__)
-#define THIS_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define THIS_ARCH AUDIT_ARCH_AARCH64
-#endif
-
 /* A sanitizer needs 20 TiB of address space, and system calls of its own. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED true
@@ -98,7 +89,7 @@ static bool drop_capabilities(void)
 #define SANITIZED false
 #endif
 
-#ifdef THIS_ARCH
+#if defined(__x86_64__) || defined(__aarch64__)
 
 /*
  * C libraries make fstat(3) of newfstatat(2) with an empty path, and a filter cannot see whether a path
@@ -133,76 +124,75 @@ static void on_stat(int signal, siginfo_t *info, void *context)
 	errno = saved;
 }
 
-/* Low halves: the kernel takes no more of these arguments, and both architectures are little-endian. */
-#define ARGUMENT(n) (offsetof(struct seccomp_data, args) + (n) * sizeof(__u64))
-#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
-#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
-#define REFUSED (SECCOMP_RET_ERRNO | EPERM)
-#define IS_CALL(name, skipped) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, skipped)
+struct rule {
+	uint32_t action;
+	int call;
+	unsigned int count; /* of arguments that are looked at */
+	struct scmp_arg_cmp arguments[2];
+};
 
-#define ANSWER(name, action) IS_CALL(name, 1), RETURN(action)
-#define ALLOW(name) ANSWER(name, SECCOMP_RET_ALLOW)
-/* If the n-th argument is the value; if it has none of the bits. */
-#define ALLOW_IF(name, n, value)                                                               \
-	IS_CALL(name, 4), LOAD(ARGUMENT(n)), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1), \
-		RETURN(SECCOMP_RET_ALLOW), RETURN(REFUSED)
-#define ALLOW_WITHOUT(name, n, bits)                                                           \
-	IS_CALL(name, 4), LOAD(ARGUMENT(n)), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 1, 0), \
-		RETURN(SECCOMP_RET_ALLOW), RETURN(REFUSED)
+#define ALLOW(name)                                \
+	{                                          \
+		SCMP_ACT_ALLOW, SCMP_SYS(name), 0, \
+		{                                  \
+			{                          \
+			}                          \
+		}                                  \
+	}
+#define NO_CODE SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
 
-/*
- * No code, and no file: what is mapped of a file with holes in a tmpfs, and read, becomes memory of that
- * file, charged to us, which outlives us and in which its owner may write. libelf reads what it cannot map.
- */
-#define ALLOW_PLAIN_MEMORY(name)                                                          \
-	IS_CALL(name, 6), LOAD(ARGUMENT(2)),                                              \
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 3, 0), LOAD(ARGUMENT(3)), \
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 0, 1),                \
-		RETURN(SECCOMP_RET_ALLOW), RETURN(REFUSED)
+static const struct rule rules[] = {
+	ALLOW(read),
+	ALLOW(readv),
+	ALLOW(pread64),
+	ALLOW(write),
+	ALLOW(writev),
+	ALLOW(lseek),
+	ALLOW(close),
+	ALLOW(fstat),
+	{SCMP_ACT_TRAP, SCMP_SYS(newfstatat), 0, {{}}},
+	/* Others of its commands signal processes, lock files, make descriptors. */
+	{SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFL)}},
+	/*
+	 * No file either: what is mapped of a file with holes in a tmpfs, and read, becomes memory of that file, charged
+	 * to us, which outlives us and in which its owner may write. libelf reads what it cannot map.
+	 */
+	{SCMP_ACT_ALLOW,
+	 SCMP_SYS(mmap),
+	 2,
+	 {NO_CODE, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)}},
+	{SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, {NO_CODE}},
+	ALLOW(munmap),
+	ALLOW(mremap),
+	ALLOW(madvise),
+	ALLOW(brk),
+	ALLOW(futex),
+	ALLOW(getrandom),
+	ALLOW(sysinfo),
+	ALLOW(clock_gettime),
+	ALLOW(restart_syscall),
+	ALLOW(rt_sigreturn),
+	ALLOW(exit),
+	ALLOW(exit_group),
+};
 
 /*
  * Other system calls fail with EPERM, an error that callers must handle anyway, instead of ending the
- * process; those of another architecture end it. x32 has numbers of its own, which are none of these.
+ * process; those of another architecture, x32 among them, too.
  */
 static bool confine(void)
 {
-	struct sock_filter filter[] = {
-		LOAD(offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCH, 1, 0),
-		RETURN(SECCOMP_RET_KILL_PROCESS),
-		LOAD(offsetof(struct seccomp_data, nr)),
-		ALLOW(read),
-		ALLOW(readv),
-		ALLOW(pread64),
-		ALLOW(write),
-		ALLOW(writev),
-		ALLOW(lseek),
-		ALLOW(close),
-		ALLOW(fstat),
-		ANSWER(newfstatat, SECCOMP_RET_TRAP),
-		/* Others of its commands signal processes, lock files, make descriptors. */
-		ALLOW_IF(fcntl, 1, F_GETFL),
-		ALLOW_PLAIN_MEMORY(mmap),
-		ALLOW_WITHOUT(mprotect, 2, PROT_EXEC),
-		ALLOW(munmap),
-		ALLOW(mremap),
-		ALLOW(madvise),
-		ALLOW(brk),
-		ALLOW(futex),
-		ALLOW(getrandom),
-		ALLOW(sysinfo),
-		ALLOW(clock_gettime),
-		ALLOW(restart_syscall),
-		ALLOW(rt_sigreturn),
-		ALLOW(exit),
-		ALLOW(exit_group),
-		RETURN(REFUSED),
-	};
-	const struct sock_fprog program = {.len = ARRAY_SIZE(filter), .filter = filter};
 	const struct sigaction action = {.sa_sigaction = on_stat, .sa_flags = SA_SIGINFO};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r = filter ? seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM))
+		       : -ENOMEM;
 
-	return sigaction(SIGSYS, &action, NULL) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(rules) && !r; i++)
+		r = seccomp_rule_add_array(filter, rules[i].action, rules[i].call, rules[i].count,
+					   rules[i].arguments);
+	r = r ?: sigaction(SIGSYS, &action, NULL) ?: seccomp_load(filter);
+	seccomp_release(filter);
+	return !r;
 }
 
 #else
