@@ -45,6 +45,30 @@ Test(container, id_is_found_in_the_known_forms)
 	}
 }
 
+Test(container, what_has_no_id_has_a_name)
+{
+	static const struct {
+		const char *path, *name;
+	} cases[] = {
+		{"/lxc.payload.web", "web"},
+		{"/lxc.payload.web/system.slice/nginx.service", "web"},
+		{"/lxc/web-1/init.scope", "web-1"},
+		{"/machine.slice/systemd-nspawn@build.service/payload/system.slice/cron.service",
+		 "build"},
+		{"/machine.slice/machine-ci\\x2drunner.scope/payload", "ci-runner"},
+		{"/machine.slice/machine-a\\x2fb.scope", "a\\x2fb"},
+		{"/lxc.payload.outer/lxc.payload.inner", "inner"},
+		{"/lxc.payload.web/system.slice/docker-" ID ".scope", ID},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *id = NULL;
+
+		cr_assert_eq(container_id_from_cgroup(cases[i].path, &id), 0, "%s", cases[i].path);
+		cr_expect_str_eq(id, cases[i].name, "%s", cases[i].path);
+	}
+}
+
 Test(container, innermost_container_wins)
 {
 	_cleanup_free_ char *id = NULL;
@@ -64,6 +88,13 @@ Test(container, other_paths_show_none)
 		"/user.slice/user-1000.slice/engine-2.scope",
 		"/machine.slice/libpod-conmon-" ID ".scope",
 		"/kubepods.slice/crio-conmon-" ID ".scope",
+		"/lxc.monitor.web",
+		"/lxc/..",
+		"/machine.slice/machine-\\x2e\\x2e.scope",
+		"/lxc.payload.",
+		"/lxc",
+		"/machine.slice/machine-qemu\\x2d1\\x2ddb.scope/libvirt/emulator",
+		"/machine.slice",
 		"/docker/0123456789ab",
 		"/docker/" ID "0",
 		"/docker/x" ID,

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/container_id.h"
 
+#include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "base/util.h"
 
 #define ID_LENGTH 64
+#define LXC "lxc" /* on cgroup v1: /lxc/NAME */
 
 static const char *const prefixes[] = {
 	"docker-", "cri-containerd-", "crio-", "libpod-", "crun-", "nerdctl-",
@@ -40,26 +44,97 @@ static const char *component_id(const char *component, size_t length)
 	return NULL;
 }
 
+/* What is between the two in a component. NULL: they are not there. */
+static const char *between(const char *component, size_t length, const char *before,
+			   const char *after, size_t *ret_length)
+{
+	size_t begin = strlen(before), end = strlen(after);
+
+	if (length <= begin + end || !text_starts_with(component, before) ||
+	    memcmp(component + length - end, after, end) != 0)
+		return NULL;
+	*ret_length = length - begin - end;
+	return component + begin;
+}
+
+/* The name of a machine in one component, as it is escaped there. NULL: it names none. */
+static const char *component_name(const char *component, size_t length, size_t *ret_length)
+{
+	static const struct {
+		const char *before, *after;
+	} forms[] = {
+		{"lxc.payload.", ""},
+		{"systemd-nspawn@", ".service"},
+		{"machine-", ".scope"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		const char *name =
+			between(component, length, forms[i].before, forms[i].after, ret_length);
+
+		/* libvirt registers virtual machines, too. */
+		if (name && !text_starts_with(name, "qemu\\x2d"))
+			return name;
+	}
+	return NULL;
+}
+
+/*
+ * As systemd.unit(5) has it: \xHH for bytes that names of units do not have. The name is one of a file to others: no
+ * slash comes of it. Allocated.
+ */
+static char *unescape(const char *text, size_t length)
+{
+	char *plain = malloc(length + 1), *end = plain;
+	unsigned int byte;
+
+	for (size_t i = 0; plain && i < length; i++) {
+		if (length - i >= 4 && sscanf(text + i, "\\x%2x", &byte) == 1 && byte &&
+		    byte != '/') {
+			*end++ = (char)byte;
+			i += 3;
+		} else {
+			*end++ = text[i];
+		}
+	}
+	if (plain)
+		*end = '\0';
+	return plain;
+}
+
 int container_id_from_cgroup(const char *cgroup_path, char **ret)
 {
-	const char *id = NULL;
-	char *copy;
+	_cleanup_free_ char *id = NULL;
+	const char *found = NULL;
+	size_t found_length = 0;
+	bool below_lxc = false;
 
 	/* The last one found is the innermost. */
 	for (const char *component = cgroup_path; *component;) {
-		size_t length = strcspn(component, "/");
-		const char *found = component_id(component, length);
+		size_t length = strcspn(component, "/"), name_length = ID_LENGTH;
+		const char *name = component_id(component, length);
 
-		if (found)
-			id = found;
+		if (!name)
+			name = component_name(component, length, &name_length);
+		if (!name && below_lxc) {
+			name = component;
+			name_length = length;
+		}
+		if (name) {
+			found = name;
+			found_length = name_length;
+		}
+		below_lxc = length == strlen(LXC) && text_starts_with(component, LXC);
 		component += length;
 		component += strspn(component, "/");
 	}
-	if (!id)
+	if (!found)
 		return -ENOENT;
-	copy = strndup(id, ID_LENGTH);
-	if (!copy)
+	id = unescape(found, found_length);
+	if (!id)
 		return -ENOMEM;
-	*ret = copy;
+	if (*id == '.') /* no machine's */
+		return -ENOENT;
+	*ret = TAKE_PTR(id);
 	return 0;
 }

@@ -3,14 +3,19 @@
 #pragma once
 
 /*
- * The id, 64 hexadecimal digits, of the innermost container in a cgroup path. Known forms, each
- * with or without ".scope", anywhere in the path:
+ * What the innermost container in a cgroup path is known by there: its id, 64 hexadecimal digits, or the name of one that
+ * has none. Forms of ids, each with or without ".scope", anywhere in the path:
  *
  *   docker-ID  cri-containerd-ID  crio-ID  libpod-ID  crun-ID  nerdctl-ID   (systemd driver)
  *   ID                                        (cgroupfs driver: /docker/ID, /kubepods/.../ID)
  *   SLICE:cri-containerd:ID                   (containerd with mismatched drivers)
  *
- * The monitors' own cgroups (libpod-conmon-ID, crio-conmon-ID) are not the container. Allocated.
+ * and of names:
+ *
+ *   lxc.payload.NAME  lxc/NAME                (LXC and Incus, on cgroup v2 and v1)
+ *   systemd-nspawn@NAME.service  machine-NAME.scope    (systemd-nspawn, as a unit or by hand)
+ *
+ * The monitors' own cgroups (libpod-conmon-ID, crio-conmon-ID, lxc.monitor.NAME) are not the container. Allocated.
  * -ENOENT: the path shows none.
  */
 int container_id_from_cgroup(const char *cgroup_path, char **ret);
