@@ -372,5 +372,6 @@ static __always_inline void spike_emit(struct check *check, struct process *proc
 	record_begin(&spike->rec, APO_REC_SPIKE, sizeof(*spike), check->policy);
 	spike->spike_ns = process->spike_ns;
 	task_describe(check->owner, check->cgroup_id, &spike->task);
+	spike->limit_cgroup = check->reading.limit_cgroup;
 	bpf_ringbuf_submit(spike, wake_later());
 }

@@ -367,8 +367,9 @@ struct apo_spike {
 	struct apo_record rec;
 	__u64 spike_ns;
 	struct apo_task task;
+	__u64 limit_cgroup; /* in which it grows */
 };
-_Static_assert(sizeof(struct apo_spike) == 72, "apo_spike is ABI");
+_Static_assert(sizeof(struct apo_spike) == 80, "apo_spike is ABI");
 
 /* A limit whose services user space is to know before it is full. */
 struct apo_limit_seen {

@@ -531,3 +531,42 @@ Test(cgroup_memory, the_high_limit_of_v2_is_written_too)
 	expect_limits_taken(tree, fd, (struct cgroup_limits){300, UINT64_MAX, 200});
 	expect_limits_taken(tree, fd, (struct cgroup_limits){100, UINT64_MAX, UINT64_MAX});
 }
+
+Test(cgroup_memory, what_memory_is_is_told_by_its_text_and_v1_has_the_kernels_apart)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = v1_tree();
+	_cleanup_free_ char *stat = NULL, *other = NULL;
+	uint64_t kernel = 0, usage = 0;
+	_cleanup_close_ int fd = -1, without = -1;
+
+	make_v1(V1_ROOT "/a", 100, 50, 0);
+	put_number(V1_ROOT "/a", "memory.kmem.usage_in_bytes", 30);
+	fd = open_rel(tree, "/a");
+	cr_assert_eq(cgroup_stat_read(tree, fd, &stat, &kernel, &usage), 0);
+	cr_expect_not_null(strstr(stat, "total_inactive_file"));
+	cr_expect_eq(kernel, 30);
+	cr_expect_eq(usage, 50);
+	make_v1(V1_ROOT "/b", 100, 60, 0);
+	without = open_rel(tree, "/b");
+	cr_assert_eq(cgroup_stat_read(tree, without, &other, &kernel, &usage), 0);
+	cr_expect_eq(kernel, 0);
+	cr_expect_eq(usage, 60);
+}
+
+Test(cgroup_memory, the_text_of_v2_is_all_there_is)
+{
+	_cleanup_cgroup_tree_ struct cgroup_tree *tree = v2_tree();
+	_cleanup_free_ char *stat = NULL, *none = NULL;
+	uint64_t kernel = 1, usage = 0;
+	_cleanup_close_ int fd = -1, root = -1;
+
+	make_v2(V2_ROOT "/a", 100, 50, 0);
+	fd = open_rel(tree, "/a");
+	cr_assert_eq(cgroup_stat_read(tree, fd, &stat, &kernel, &usage), 0);
+	cr_expect_not_null(strstr(stat, "anon 1"));
+	cr_expect_eq(kernel, 0);
+	cr_expect_eq(usage, 50);
+	root = open_rel(tree, "/");
+	cr_expect_eq(cgroup_stat_read(tree, root, &none, &kernel, &usage), -ENODATA);
+	cr_expect_null(none);
+}

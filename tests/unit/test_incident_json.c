@@ -12,6 +12,9 @@
 #define MIB (1024ULL * 1024)
 #define NOON 1769860800ULL /* 2026-01-31 12:00:00 UTC */
 
+static struct memory_file left_behind = {
+	.path = (char[]){"/dev/shm/a"}, .bytes = 150, .is_older = true};
+
 static struct incident saved(void)
 {
 	return (struct incident){
@@ -77,6 +80,13 @@ static struct incident saved(void)
 		.exit = {.known = true, .code = 3},
 		.before = {.known = true, .oom_kills = 1, .at_limit = 2},
 		.after = {.known = true, .oom_kills = 1, .at_limit = 9, .at_high = 4},
+		.parts = {.read_ns = 1500000,
+			  .known = 1U << MEMORY_ANON | 1U << MEMORY_SHMEM,
+			  .bytes = {[MEMORY_ANON] = 100, [MEMORY_SHMEM] = 200}},
+		.parts_before = {.read_ns = 750000,
+				 .known = 1U << MEMORY_ANON,
+				 .bytes = {[MEMORY_ANON] = 40}},
+		.files = {.known = true, .is_owned = true, .list = &left_behind, .count = 1},
 	};
 }
 
@@ -111,7 +121,13 @@ Test(incident_json, a_full_document_is_exactly_this)
 		"\"limit_cgroup\":\"/docker\",\"limit_kind\":\"memory\",\"headroom_bytes\":-4096,"
 		"\"reserve_bytes\":26214400,\"rate_bytes_per_s\":851443712,\"forecast_ms\":80.5,"
 		"\"rss_bytes\":{\"file\":1,\"anon\":2,\"swap\":3,\"shmem\":4},"
-		"\"peak_need_bytes\":270532608,\"least_headroom_bytes\":-8192},"
+		"\"peak_need_bytes\":270532608,\"least_headroom_bytes\":-8192,"
+		"\"parts\":[{\"part\":\"anon\",\"bytes\":100,\"before_bytes\":40},"
+		"{\"part\":\"shmem\",\"bytes\":200,\"before_bytes\":null}],"
+		"\"parts_ms\":0.5,\"parts_before_ms\":-0.25,"
+		"\"files\":[{\"path\":\"/dev/shm/"
+		"a\",\"bytes\":150,\"unlinked\":false,\"older\":true}],"
+		"\"files_owned\":true,\"files_cut\":false},"
 		"\"faults\":5,"
 		"\"action\":{\"signal\":\"INT\",\"wanted_signal\":\"TERM\",\"profile\":null,"
 		"\"declared\":null,"
@@ -155,7 +171,9 @@ Test(incident_json, what_is_not_known_is_null)
 		"\"memory\","
 		"\"headroom_bytes\":0,\"reserve_bytes\":0,\"rate_bytes_per_s\":null,"
 		"\"forecast_ms\":null,\"rss_bytes\":null,\"peak_need_bytes\":null,"
-		"\"least_headroom_bytes\":null},"
+		"\"least_headroom_bytes\":null,"
+		"\"parts\":null,\"parts_ms\":null,\"parts_before_ms\":null,\"files\":null,\"files_"
+		"owned\":null,\"files_cut\":null},"
 		"\"faults\":null,"
 		"\"action\":{\"signal\":null,\"wanted_signal\":null,\"profile\":null,\"declared\":"
 		"null,\"result\":"
@@ -232,7 +250,9 @@ Test(incident_json, of_a_trip_whose_record_was_lost_memory_and_action_are_null)
 		       "\"headroom_bytes\":null,"
 		       "\"reserve_bytes\":null,\"rate_bytes_per_s\":null,\"forecast_ms\":null,"
 		       "\"rss_bytes\":null,\"peak_need_bytes\":null,"
-		       "\"least_headroom_bytes\":null},\"faults\":null,"),
+		       "\"least_headroom_bytes\":null,"
+		       "\"parts\":null,\"parts_ms\":null,\"parts_before_ms\":null,\"files\":null,"
+		       "\"files_owned\":null,\"files_cut\":null},\"faults\":null,"),
 		"%s", text);
 	cr_expect_not_null(strstr(text, "\"result\":null"), "%s", text);
 	i.reserve_bytes = 2;
@@ -241,7 +261,7 @@ Test(incident_json, of_a_trip_whose_record_was_lost_memory_and_action_are_null)
 	later = text_of(&i, "verdict");
 	cr_expect_not_null(strstr(later, "\"reserve_bytes\":2"), "%s", later);
 	cr_expect_not_null(strstr(later, "\"result\":\"sent\""), "%s", later);
-	cr_expect_not_null(strstr(later, "\"peak_need_bytes\":5,\"least_headroom_bytes\":-3}"),
+	cr_expect_not_null(strstr(later, "\"peak_need_bytes\":5,\"least_headroom_bytes\":-3,"),
 			   "%s", later);
 }
 

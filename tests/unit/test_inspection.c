@@ -35,6 +35,8 @@ static struct inspected of_ourselves(void)
 	cr_assert_eq(snapshot_take(pid_dirfd, getpid(), &found.snapshot), 0);
 	found.cmdline = strdup("server --port 8080");
 	found.sums.heap = 4096;
+	found.files = (struct tmpfs_files){.count = 1, .is_owned = true};
+	found.files.list[0] = (struct tmpfs_file){.path = "/dev/shm/a", .bytes = 7};
 	close(pid_dirfd);
 	return found;
 }
@@ -55,8 +57,14 @@ Test(inspection, what_is_sent_is_what_is_received)
 	cr_assert_eq(inspection_send(sockets[1], &sent, INSPECTION_CMDLINE), 0);
 	cr_assert_eq(inspection_send(sockets[1], &sent, INSPECTION_NAMES), 0);
 	cr_assert_eq(inspection_send(sockets[1], &sent, INSPECTION_SUMS), 0);
+	cr_assert_eq(inspection_send(sockets[1], &sent, INSPECTION_FILES), 0);
 	inspection_receive(sockets[0], &found);
-	cr_expect_eq(found.parts, INSPECTION_CMDLINE | INSPECTION_NAMES | INSPECTION_SUMS);
+	cr_expect_eq(found.parts,
+		     INSPECTION_CMDLINE | INSPECTION_NAMES | INSPECTION_SUMS | INSPECTION_FILES);
+	cr_assert_eq(found.files.count, 1);
+	cr_expect_str_eq(found.files.list[0].path, "/dev/shm/a");
+	cr_expect_eq(found.files.list[0].bytes, 7);
+	cr_expect(found.files.is_owned && !found.files.is_cut);
 	cr_expect_eq(found.error, 0);
 	cr_expect_str_eq(found.cmdline, "server --port 8080");
 	cr_expect_eq(found.sums.heap, 4096);
@@ -135,6 +143,19 @@ Test(inspection, what_makes_no_sense_is_not_taken)
 	inspected_clear(&found);
 	inspected_clear(&sent);
 	cr_expect_eq(fixture_open_files(), before, "descriptors are left open");
+}
+
+Test(inspection, more_files_than_there_are_and_paths_without_an_end_are_cut)
+{
+	struct inspected sent = INSPECTED_NONE, found;
+
+	sent.files.count = UINT32_MAX;
+	memset(sent.files.list, 'x', sizeof(sent.files.list));
+	cr_assert_eq(inspection_send(sockets[1], &sent, INSPECTION_FILES), 0);
+	inspection_receive(sockets[0], &found);
+	cr_assert_eq(found.files.count, TMPFS_FILES_MAX);
+	cr_expect_eq(strlen(found.files.list[TMPFS_FILES_MAX - 1].path), TMPFS_PATH_MAX - 1);
+	inspected_clear(&found);
 }
 
 Test(inspection, a_long_command_line_is_cut)

@@ -328,3 +328,87 @@ Test(report, what_an_incident_lacks_is_told)
 		    "\"missing\":[\"the end was not seen\"]}",
 		    "\n  need      1 B: usage ? less ? reclaimable\n");
 }
+
+/* --- what the memory is -------------------------------------------------------------------- */
+
+#define PART(name, bytes, before) \
+	"{\"part\":\"" name "\",\"bytes\":" #bytes ",\"before_bytes\":" #before "}"
+#define OF_PARTS(parts, rest)                                                         \
+	"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\",\"memory\":{"            \
+	"\"need_bytes\":4194304,\"limit_bytes\":8388608,\"parts_before_ms\":-2500.0," \
+	"\"parts\":[" parts "]" rest "}}"
+#define LEFT(older)                                                                         \
+	",\"files\":[{\"path\":\"/dev/shm/a\\n\",\"bytes\":2097152,\"unlinked\":false,"     \
+	"\"older\":" #older "},{\"path\":\"/memfd:b\",\"bytes\":1048576,\"unlinked\":true," \
+	"\"older\":true}]"
+
+Test(report, the_kinds_of_memory_are_a_table_the_largest_first)
+{
+	const char *json = OF_PARTS(
+		PART("anon", 1048576, 2097152) "," PART("shmem", 3145728, 3145728) "," PART(
+			"kernel", 1024, 0) "," PART("unheard of", 9437184, 0),
+		LEFT(true));
+
+	expect_part(
+		json,
+		"What the memory is\n\n"
+		"    3.0 MiB              files on tmpfs, shared memory\n"
+		"    2.0 MiB                /dev/shm/a\\n, older than the process\n"
+		"    1.0 MiB                /memfd:b, removed but open, older than the process\n"
+		"    1.0 MiB    -1.0 MiB  anonymous: heaps, stacks, mappings without a file\n"
+		"\n"
+		"All of the limit's cgroup, and what has changed in the last 2.5 s before the "
+		"line.\n");
+}
+
+Test(report, that_tmpfs_fills_the_limit_is_in_the_first_paragraph_and_is_what_to_do_about)
+{
+	expect_summary(
+		OF_PARTS(PART("shmem", 3145728, 0) "," PART("anon", 1048576, 0), LEFT(true)),
+		"? (pid ?) in cgroup ? needed 4.0 MiB of its limit of 8.0 MiB. 3.0 MiB of these "
+		"4.0 MiB "
+		"are files on tmpfs and shared memory: /dev/shm/a\\n (2.0 MiB), /memfd:b (1.0 "
+		"MiB), left there before it began.");
+	expect_summary(
+		OF_PARTS(PART("shmem", 3145728, 0), LEFT(false)),
+		"? (pid ?) in cgroup ? needed 4.0 MiB of its limit of 8.0 MiB. 3.0 MiB of these "
+		"4.0 MiB "
+		"are files on tmpfs and shared memory: /dev/shm/a\\n (2.0 MiB), /memfd:b (1.0 "
+		"MiB).");
+	expect_part(OF_PARTS(PART("shmem", 3145728, 0), ""), "remove them, mount that tmpfs");
+	expect_part(OF_PARTS(PART("shmem", 3145728, 0), ""),
+		    "3.0 MiB of these 4.0 MiB are files on tmpfs and shared memory.\n");
+}
+
+/* Page cache is not what is needed; v1 has one number for the kernel. */
+Test(report, that_the_kernel_fills_the_limit_is_told_too)
+{
+	expect_part(OF_PARTS(PART("page_tables", 2097152, 0) "," PART("file", 8388608, 0), ""),
+		    "2.0 MiB of these 4.0 MiB are page tables of the kernel.");
+	expect_part(OF_PARTS(PART("page_tables", 2097152, 0) "," PART("kernel", 1048576, 0), ""),
+		    "the kernel's: all else");
+	expect_part(OF_PARTS(PART("kernel", 2097152, 0), ""),
+		    "the kernel's: page tables, stacks of threads, pipes, objects");
+}
+
+Test(report, anonymous_memory_is_what_everybody_expects)
+{
+	expect_summary(OF_PARTS(PART("anon", 3145728, 0) "," PART("shmem", 1048576, 0), ""),
+		       "? (pid ?) in cgroup ? needed 4.0 MiB of its limit of 8.0 MiB.");
+	expect_summary(OF_PARTS(PART("anon", 100, 0) "," PART("shmem", 100, 0), ""),
+		       "? (pid ?) in cgroup ? needed 4.0 MiB of its limit of 8.0 MiB.");
+}
+
+Test(report, of_parts_that_make_no_sense_nothing_is_said)
+{
+	static const char *const parts[] = {"1", "{}", "{\"part\":1}", "{\"part\":\"anon\"}",
+					    "{\"part\":\"anon\",\"bytes\":-5}"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		_cleanup_free_ char *json = NULL, *text = NULL;
+
+		cr_assert_geq(asprintf(&json, OF_PARTS("%s", ""), parts[i]), 0);
+		text = page_of(json);
+		cr_expect_null(strstr(text, "What the memory is"), "%s", text);
+	}
+}

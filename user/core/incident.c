@@ -52,6 +52,7 @@ struct incident *incident_free(struct incident *incident)
 		free(incident->levels[i].cgroup);
 	incident_process_clear(&incident->grower);
 	incident_process_clear(&incident->target);
+	memory_files_clear(&incident->files);
 	free(incident->limit_cgroup);
 	free(incident);
 	return NULL;
@@ -96,6 +97,12 @@ const char *limit_kind_name(enum apo_limit_kind kind)
 bool incident_is_measured(const struct incident *incident)
 {
 	return !(incident->missing & INCIDENT_MISSING_TRIP);
+}
+
+uint64_t incident_rss(const struct incident *incident)
+{
+	return incident->rss_bytes[APO_FILE] + incident->rss_bytes[APO_ANON] +
+	       incident->rss_bytes[APO_SHMEM];
 }
 
 bool incident_action_is_known(const struct incident *incident)

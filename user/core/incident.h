@@ -14,6 +14,7 @@
 #include "apoptosis/abi.h"
 #include "core/comeback.h"
 #include "core/lending.h"
+#include "core/memory_parts.h"
 #include "core/recording.h"
 
 enum verdict {
@@ -142,7 +143,10 @@ struct incident {
 	struct incident_exit exit;
 	bool oom_victim; /* the kernel had chosen the target as OOM victim */
 	struct incident_events before, after;
-	struct comeback comeback; /* found out after the verdict; without a unit: not followed */
+	struct memory_parts parts_before,
+		parts;		   /* of the binding cgroup, before the spike and at the trip */
+	struct memory_files files; /* what its memory on tmpfs is */
+	struct comeback comeback;  /* found out after the verdict; without a unit: not followed */
 
 	const struct recording *recording; /* borrowed; NULL: nothing was recorded */
 };
@@ -161,6 +165,9 @@ struct incident *incident_free(struct incident *incident);
 
 /* Whether the state of memory at the trip is known: whatever the record of the trip would have told. */
 bool incident_is_measured(const struct incident *incident);
+
+/* Resident memory of the grower at the trip. */
+uint64_t incident_rss(const struct incident *incident);
 
 /* Whether it is known what was done: told by the record of the trip, or seen. */
 bool incident_action_is_known(const struct incident *incident);

@@ -95,6 +95,25 @@ void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_eve
 	};
 }
 
+void facts_parts(const struct cgroup_tree *tree, int dirfd, bool with_swap,
+		 struct memory_parts *ret)
+{
+	_cleanup_free_ char *stat = NULL;
+	struct memory_parts_text text = {
+		.is_v1 = cgroup_tree_version(tree) == 1,
+		.with_swap = with_swap,
+	};
+	uint64_t swapped = 0;
+
+	if (cgroup_stat_read(tree, dirfd, &stat, &text.kernel_bytes, &text.usage_bytes))
+		return;
+	if (with_swap && !cgroup_memsw_usage_read(tree, dirfd, &swapped))
+		text.usage_bytes = swapped;
+	text.stat = stat;
+	text.read_ns = clock_ns(CLOCK_MONOTONIC);
+	memory_parts_parse(&text, ret);
+}
+
 /* The state of the binding limit, in bytes; not its path. */
 static void take_reading(const struct apo_reading *reading, uint64_t page_bytes,
 			 struct incident *incident)

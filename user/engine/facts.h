@@ -32,6 +32,11 @@ void facts_args(const struct apo_trip *trip, struct incident_process *process);
 
 /* Names the guard of its limit, whose cgroup is known. */
 void facts_guard(const struct facts_config *config, struct incident *incident);
+/*
+ * What the memory of a cgroup is now; without a word unchanged. with_swap: what its limit counts has swap in it.
+ */
+void facts_parts(const struct cgroup_tree *tree, int dirfd, bool with_swap,
+		 struct memory_parts *ret);
 void facts_events(const struct cgroup_tree *tree, int dirfd, struct incident_events *ret);
 
 /* Of a trip or a warning. grower: its process, also where another one is the target. */

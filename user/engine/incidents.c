@@ -182,12 +182,6 @@ static bool lends(const struct incidents *incidents, const struct apo_trip *trip
 	return policy && policy_lends(policy) && trip->rule != APO_RULE_OOMD;
 }
 
-static uint64_t rss_bytes(const struct incident *incident)
-{
-	return incident->rss_bytes[APO_FILE] + incident->rss_bytes[APO_ANON] +
-	       incident->rss_bytes[APO_SHMEM];
-}
-
 static void take_early(struct incidents *incidents, uint64_t trip_id);
 
 static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
@@ -213,7 +207,7 @@ static void on_trip(struct incidents *incidents, const struct apo_trip *trip)
 		open, &(const struct profiler_subject){
 			      .time_ns = trip->crossed_ns,
 			      .spike_ns = trip->spike_ns,
-			      .rss_bytes = rss_bytes(open->incident),
+			      .rss_bytes = incident_rss(open->incident),
 			      .grown_bytes = trip->spike_pages * incidents->config.page_bytes,
 			      .error = error,
 		      });
@@ -324,6 +318,13 @@ static void on_oom(struct incidents *incidents, const struct apo_oom *record)
 				  (struct flow_event){.type = FLOW_OOM_RECORD, .oom = record});
 }
 
+static void on_spike(const struct open_config *shared, const struct apo_spike *spike)
+{
+	if (shared->profiler)
+		profiler_on_spike(shared->profiler, spike);
+	limit_parts_keep(shared->parts, spike->limit_cgroup);
+}
+
 int incidents_on_record(const struct apo_record *record, void *userdata)
 {
 	struct incidents *incidents = userdata;
@@ -335,9 +336,8 @@ int incidents_on_record(const struct apo_record *record, void *userdata)
 	else if ((record->type == APO_REC_DELIVERED || record->type == APO_REC_EXIT) &&
 		 record->size >= sizeof(struct apo_close))
 		on_close_record(incidents, (const struct apo_close *)record);
-	else if (record->type == APO_REC_SPIKE && record->size >= sizeof(struct apo_spike) &&
-		 incidents->shared.profiler)
-		profiler_on_spike(incidents->shared.profiler, (const struct apo_spike *)record);
+	else if (record->type == APO_REC_SPIKE && record->size >= sizeof(struct apo_spike))
+		on_spike(&incidents->shared, (const struct apo_spike *)record);
 	else if (record->type == APO_REC_LIMIT && record->size >= sizeof(struct apo_limit_seen))
 		seen_cgroups_add(incidents->seen,
 				 ((const struct apo_limit_seen *)record)->limit_cgroup);
@@ -482,10 +482,9 @@ static int make_parts(struct incidents *incidents)
 
 	incidents->seen = seen_cgroups_new(config->tree);
 	incidents->shared.facts.seen = incidents->seen;
-	if (!incidents->seen)
-		return -ENOMEM;
+	incidents->shared.parts = limit_parts_new(config->tree, incidents->seen);
 	incidents->shared.inspector = profiler.inspector = inspector_new(config->loop);
-	if (!profiler.inspector)
+	if (!incidents->seen || !incidents->shared.parts || !profiler.inspector)
 		return -ENOMEM;
 	if (config->records)
 		r = profiler_new(&incidents->shared.profiler, &profiler);
@@ -537,6 +536,7 @@ struct incidents *incidents_free(struct incidents *incidents)
 	unpaid_clear(&incidents->unpaid);
 	unnamed_clear(&incidents->unnamed);
 	symbolize_queue_free(incidents->queue);
+	limit_parts_free(incidents->shared.parts);
 	seen_cgroups_free(incidents->seen);
 	profiler_free(incidents->shared.profiler);
 	inspector_free(incidents->shared.inspector);

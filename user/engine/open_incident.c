@@ -61,6 +61,8 @@ static struct inspection *ask(struct open_incident *open, const struct pidref *p
 				     .ns_pid = who->ns_pid,
 				     .start_boottime_ns = process->start_boottime_ns,
 				     .cgroup = who->cgroup_id,
+				     .limit_dirfd = parts & INSPECTION_FILES ? open->limit_dirfd
+									     : -1,
 			     },
 			     parts, fn, open);
 }
@@ -337,12 +339,43 @@ struct open_incident *open_incident_new(const struct open_config *config,
 	return open;
 }
 
+/* When the process began, by the clock that files go by. */
+static uint64_t began_realtime_ns(const struct incident_process *process)
+{
+	return sat_sub(clock_ns(CLOCK_REALTIME),
+		       sat_sub(clock_ns(CLOCK_BOOTTIME), process->start_boottime_ns));
+}
+
+static void take_tmpfs(const struct tmpfs_files *found, struct incident *incident)
+{
+	uint64_t began_ns = began_realtime_ns(&incident->grower);
+	struct memory_files *files = &incident->files;
+
+	if (files->known)
+		return;
+	files->list = calloc(found->count + 1, sizeof(*files->list));
+	if (!files->list)
+		return;
+	files->known = true;
+	files->is_owned = found->is_owned;
+	files->is_cut = found->is_cut;
+	for (uint32_t i = 0; i < found->count; i++)
+		files->list[files->count++] = (struct memory_file){
+			.path = strdup(found->list[i].path),
+			.bytes = found->list[i].bytes,
+			.is_unlinked = found->list[i].is_unlinked,
+			.is_older = found->list[i].changed_ns < began_ns,
+		};
+}
+
 void open_incident_take_found(const struct inspected *found, struct incident *incident,
 			      struct capture *capture)
 {
 	take_cmdline(found, &incident->grower);
 	if (incident->target.pid == incident->grower.pid)
 		take_cmdline(found, &incident->target);
+	if (found->parts & INSPECTION_FILES)
+		take_tmpfs(&found->files, incident);
 	if (capture)
 		profiler_add_names(found, capture);
 }
@@ -355,6 +388,14 @@ static void on_found(struct inspected *found, void *userdata)
 	open_incident_take_found(found, open->incident, open->capture);
 }
 
+#define FILES_SHARE 16 /* of the limit: less explains nothing */
+
+static bool wants_files(const struct incident *incident)
+{
+	return incident->parts.read_ns &&
+	       incident->parts.bytes[MEMORY_SHMEM] >= incident->limit_bytes / FILES_SHARE;
+}
+
 void open_incident_capture(struct open_incident *open, const struct profiler_subject *subject)
 {
 	const struct incident *incident = open->incident;
@@ -365,15 +406,22 @@ void open_incident_capture(struct open_incident *open, const struct profiler_sub
 	open->subject.tgid = incident->grower.pid;
 	open->subject.start_boottime_ns = incident->grower.start_boottime_ns;
 	open->subject.limit_cgroup = open->limit.cgroup_id;
+	limit_parts_take(open->config->parts, open->limit_dirfd, open->limit.cgroup_id,
+			 subject->spike_ns ?: subject->time_ns, open->incident);
 	if (open->config->profiler) {
 		open->capture = profiler_capture(open->config->profiler, &open->subject);
 		parts |= profiler_wants(&open->subject);
 	}
+	/* Names are to be had from the process alone; what else sees the files on tmpfs is found. */
 	if (subject->error || open->grower.pidfd < 0)
+		parts = 0;
+	if (wants_files(incident))
+		parts |= INSPECTION_FILES;
+	if (!parts)
 		return;
 	open->inspection = ask(open, &open->grower, &incident->grower, parts, on_found);
 	refused.error = -EBUSY;
-	if (!open->inspection && open->capture)
+	if (!open->inspection && open->capture && parts & INSPECTION_NAMES)
 		profiler_add_names(&refused, open->capture);
 }
 

@@ -12,6 +12,7 @@
 #include "core/incident_flow.h"
 #include "engine/facts.h"
 #include "engine/handover.h"
+#include "engine/limit_parts.h"
 #include "profile/profiler.h"
 #include "rescue/airbag.h"
 #include "rescue/keeper.h"
@@ -31,6 +32,7 @@ struct open_config {
 	struct inspector *inspector;
 	struct profiler *profiler; /* NULL: no reports are asked for */
 	struct handover *handover;
+	struct limit_parts *parts;
 	struct facts_config facts;
 	bool initial_pid_ns; /* pids of the kernel side are ours */
 	/* It is judged: takes its incident, capture and inspection. It is dropped afterwards. */
@@ -69,8 +71,8 @@ struct open_incident *open_incident_new(const struct open_config *config,
 void open_incident_drop(struct open_incident *open);
 
 /*
- * Takes what the profiler has of the growth of its process, if reports are asked for, and has the process
- * looked at while it is still there. Of the subject times, sizes and error are given; who it is is known.
+ * Takes what the profiler has of the growth of its process, if reports are asked for, and what the memory of its limit
+ * is, and has the process looked at while it is still there. Of the subject times, sizes and error are given; who it is is known.
  */
 void open_incident_capture(struct open_incident *open, const struct profiler_subject *subject);
 /* What was found, into what there is of the grower; there may be no capture. */

@@ -67,6 +67,82 @@ static json_t *forecast_json(uint64_t forecast_ns)
 	return json_real((double)forecast_ns / (double)NSEC_PER_MSEC);
 }
 
+static json_t *parts_json(const struct incident *incident)
+{
+	const struct memory_parts *parts = &incident->parts, *before = &incident->parts_before;
+	json_t *list;
+	int r = 0;
+
+	if (!parts->read_ns)
+		return json_null();
+	list = json_array();
+	for (enum memory_part part = 0; part < MEMORY_PARTS; part++) {
+		unsigned int bit = 1U << part;
+		json_t *object;
+		int failed = 0;
+
+		if (!(parts->known & bit))
+			continue;
+		object = json_object();
+		failed |= json_object_set_new(object, "part", json_string(memory_part_name(part)));
+		failed |= json_object_set_new(object, "bytes", json_u64(parts->bytes[part]));
+		failed |= json_object_set_new(object, "before_bytes",
+					      json_known(before->known & bit, before->bytes[part]));
+		r |= json_array_append_new(list, json_finish(object, failed));
+	}
+	return json_finish(list, r);
+}
+
+static json_t *files_json(const struct memory_files *files)
+{
+	json_t *list;
+	int r = 0;
+
+	if (!files->known)
+		return json_null();
+	list = json_array();
+	for (size_t i = 0; i < files->count; i++) {
+		const struct memory_file *file = &files->list[i];
+		json_t *object = json_object();
+		int failed = 0;
+
+		failed |= json_object_set_new(object, "path", json_text(file->path));
+		failed |= json_object_set_new(object, "bytes", json_u64(file->bytes));
+		failed |= json_object_set_new(object, "unlinked", json_boolean(file->is_unlinked));
+		failed |= json_object_set_new(object, "older", json_boolean(file->is_older));
+		r |= json_array_append_new(list, json_finish(object, failed));
+	}
+	return json_finish(list, r);
+}
+
+static json_t *distance_json(uint64_t time_ns, uint64_t origin_ns)
+{
+	if (!time_ns || !origin_ns)
+		return json_null();
+	return json_real((double)sat_diff(time_ns, origin_ns) / (double)NSEC_PER_MSEC);
+}
+
+/* What the memory is. */
+static int set_kinds(json_t *memory, const struct incident *incident)
+{
+	uint64_t origin_ns = incident->crossed_ns ?: incident->killed_ns;
+	int r = 0;
+
+	r |= json_object_set_new(memory, "parts", parts_json(incident));
+	r |= json_object_set_new(memory, "parts_ms",
+				 distance_json(incident->parts.read_ns, origin_ns));
+	r |= json_object_set_new(memory, "parts_before_ms",
+				 distance_json(incident->parts_before.read_ns, origin_ns));
+	r |= json_object_set_new(memory, "files", files_json(&incident->files));
+	r |= json_object_set_new(memory, "files_owned",
+				 incident->files.known ? json_boolean(incident->files.is_owned)
+						       : json_null());
+	r |= json_object_set_new(memory, "files_cut",
+				 incident->files.known ? json_boolean(incident->files.is_cut)
+						       : json_null());
+	return r;
+}
+
 /*
  * Of an OOM kill without a trip only the reading of the limit is known; of a trip whose record was lost
  * only the limit, and perhaps what came after it.
@@ -104,6 +180,7 @@ static json_t *memory_json(const struct incident *incident)
 	r |= json_object_set_new(object, "least_headroom_bytes",
 				 followed ? json_integer(incident->least_headroom_bytes)
 					  : json_null());
+	r |= set_kinds(object, incident);
 	return json_finish(object, r);
 }
 

@@ -8,6 +8,7 @@
 #include "output/format.h"
 #include "output/report.h"
 #include "output/report_facts.h"
+#include "output/report_memory.h"
 
 /* page.html as a string constant, made by the Makefile. */
 static const char page[] =
@@ -65,9 +66,13 @@ int page_write(FILE *file, const json_t *document)
 {
 	const char *plain = strstr(page, PLAIN), *place = strstr(page, PLACE);
 	_cleanup_free_ char *summary = report_summary(document), *json = NULL;
-	json_t *data = json_pack("{s:O, s:o, s:o, s:s, s:s}", "report", (json_t *)document, "facts",
-				 report_facts(document), "missing", report_missing(document),
-				 "advice", report_advice(document), "summary", summary ?: "");
+	_cleanup_free_ char *memory_time = report_memory_time(document);
+	json_t *data = json_pack("{s:O, s:o, s:o, s:o, s:s, s:s, s:s, s:s}", "report",
+				 (json_t *)document, "facts", report_facts(document), "missing",
+				 report_missing(document), "memory", report_memory(document),
+				 "memory_time", memory_time ?: "", "memory_main",
+				 report_memory_main(document), "advice", report_advice(document),
+				 "summary", summary ?: "");
 	int r;
 
 	if (data)

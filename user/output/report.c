@@ -13,6 +13,7 @@
 #include "output/json.h"
 #include "output/plot.h"
 #include "output/report_facts.h"
+#include "output/report_memory.h"
 
 #define TOP_MAX 8	    /* functions */
 #define TOP_LEAST 0.005	    /* of all; below that a function explains nothing */
@@ -161,6 +162,37 @@ static void print_owners(FILE *file, const json_t *document, const struct termin
 	}
 }
 
+/* --- what the memory is -------------------------------------------------------------------- */
+
+#define MEMORY_COLUMN 25
+
+static void print_memory(FILE *file, const json_t *document, const json_t *memory,
+			 const struct terminal *terminal)
+{
+	_cleanup_free_ char *time = report_memory_time(document);
+	const json_t *row;
+	size_t i;
+
+	if (!json_array_size(memory))
+		return;
+	fputc('\n', file);
+	print_coloured(file, terminal->colour, COLOUR_BOLD, "What the memory is");
+	fputs("\n\n", file);
+	json_array_foreach (memory, i, row) {
+		const char *change = json_string_value(json_array_get(row, 1));
+
+		fprintf(file, "  %9s  %10s  ", json_string_value(json_array_get(row, 0)),
+			change ?: "");
+		if (change)
+			print_wrapped(file, terminal, MEMORY_COLUMN,
+				      json_string_value(json_array_get(row, 2)));
+		else
+			fprintf(file, "  %s\n", json_string_value(json_array_get(row, 2)));
+	}
+	fputc('\n', file);
+	print_wrapped(file, terminal, 0, time ?: "");
+}
+
 static void print_missing(FILE *file, const json_t *document, const json_t *missing,
 			  const struct terminal *terminal)
 {
@@ -181,16 +213,19 @@ static void print_missing(FILE *file, const json_t *document, const json_t *miss
 int report_text(FILE *file, const json_t *document, const struct terminal *terminal)
 {
 	json_t *facts = report_facts(document), *missing = report_missing(document);
+	json_t *memory = report_memory(document);
 	_cleanup_free_ char *summary = report_summary(document);
-	int r = facts && missing && summary ? 0 : -ENOMEM;
+	int r = facts && missing && memory && summary ? 0 : -ENOMEM;
 
 	print_answer(file, document, summary ?: "", terminal);
 	print_owners(file, document, terminal);
+	print_memory(file, document, memory, terminal);
 	print_facts(file, facts, terminal);
 	plot_timeline(file, document, terminal->unicode);
 	print_missing(file, document, missing, terminal);
 	json_decref(facts);
 	json_decref(missing);
+	json_decref(memory);
 	return r ?: file_result(file);
 }
 

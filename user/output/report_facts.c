@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "output/document.h"
 #include "output/json.h"
+#include "output/report_memory.h"
 
 #define SILENT_MODULES_MAX 6 /* named in the list of what is missing */
 
@@ -110,8 +111,23 @@ static const struct {
 	{"dry run", any, "Nothing was sent, as asked by --dry-run."},
 };
 
+/* Where there is nothing to be said of the signal, or it changes little. */
+static bool is_about_memory(const json_t *document)
+{
+	static const char *const verdicts[] = {"saved", "ended", "too late", "missed"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (document_is_text(document, "verdict", verdicts[i]))
+			return true;
+	return false;
+}
+
 const char *report_advice(const json_t *document)
 {
+	const char *of_memory = is_about_memory(document) ? report_memory_advice(document) : NULL;
+
+	if (of_memory)
+		return of_memory;
 	for (size_t i = 0; i < ARRAY_SIZE(advice); i++)
 		if (document_is_text(document, "verdict", advice[i].verdict) &&
 		    advice[i].fits(document))
@@ -368,6 +384,7 @@ char *report_summary(const json_t *document)
 		document_print(file, document, " and grew by %s/s: the limit was %m away",
 			       PATHS("memory.rate_bytes_per_s", "memory.forecast_ms"));
 	fputc('.', file);
+	report_memory_tell(file, document);
 	tell_action(file, document);
 	tell_end(file, document);
 	tell_comeback(file, document);

@@ -2,6 +2,7 @@
 /* The helper's side: it alone reads what a process can keep from being read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "profile/inspection.h"
+#include "sense/cgroup_dir.h"
 #include "sense/pidref.h"
 #include "sense/proc.h"
 
@@ -57,6 +59,41 @@ static bool read_sums(int pid_dirfd, struct mapping_sums *ret)
 	return !mapping_sums_read(pid_dirfd, ret) && ret->file;
 }
 
+/* A process that sees what those of the cgroup see. */
+static int open_other(int proc_fd)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count = 0;
+	int dirfd = -1;
+	char name[16];
+
+	if (cgroup_procs(STDIN_FILENO, &pids, &count))
+		count = 0;
+	for (size_t i = 0; i < count && dirfd < 0; i++) {
+		snprintf(name, sizeof(name), "%d", pids[i]);
+		dirfd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	return dirfd >= 0 ? dirfd : openat(proc_fd, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void send_files(int proc_fd, int pid_dirfd, struct inspected *found)
+{
+	_cleanup_close_ int other = -1;
+	struct tmpfs_search search = {
+		.proc_fd = proc_fd,
+		.pid_dirfd = pid_dirfd,
+		.cgroup_dirfd = STDIN_FILENO,
+	};
+
+	/* Its root is gone before the process is. */
+	if (pid_dirfd < 0 || tmpfs_files_find(&search, &found->files)) {
+		search.pid_dirfd = other = open_other(proc_fd);
+		if (tmpfs_files_find(&search, &found->files))
+			return;
+	}
+	inspection_send(STDOUT_FILENO, found, INSPECTION_FILES);
+}
+
 int inspect_main(int argc, char **argv)
 {
 	_cleanup_close_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -83,5 +120,7 @@ int inspect_main(int argc, char **argv)
 	}
 	if (subject.parts & INSPECTION_SUMS && dirfd >= 0 && read_sums(dirfd, &found.sums))
 		inspection_send(STDOUT_FILENO, &found, INSPECTION_SUMS);
+	if (subject.parts & INSPECTION_FILES)
+		send_files(proc_fd, dirfd, &found);
 	return 0; /* the kernel clears up */
 }

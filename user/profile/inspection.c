@@ -21,6 +21,7 @@ struct packet {
 	uint32_t part;
 	int32_t error;
 	struct mapping_sums sums;
+	struct tmpfs_files tmpfs;
 	uint32_t file_count;
 	uint32_t has_perf_map;
 	struct {
@@ -101,7 +102,12 @@ static int send_packet(int socket, const struct packet *packet, const struct des
 
 int inspection_send(int socket, const struct inspected *inspected, enum inspection_part part)
 {
-	struct packet packet = {.part = part, .error = inspected->error, .sums = inspected->sums};
+	struct packet packet = {
+		.part = part,
+		.error = inspected->error,
+		.sums = inspected->sums,
+		.tmpfs = inspected->files,
+	};
 	_cleanup_close_ int mappings_fd = -1;
 	struct descriptors passed = {};
 
@@ -201,6 +207,15 @@ static int unpack_snapshot(const struct packet *packet, struct descriptors *rece
 	return r;
 }
 
+/* A helper that has been made to misbehave says nothing that is not bounded here. */
+static void take_files(const struct tmpfs_files *files, struct tmpfs_files *ret)
+{
+	*ret = *files;
+	ret->count = MIN(ret->count, (uint32_t)TMPFS_FILES_MAX);
+	for (size_t i = 0; i < ret->count; i++)
+		ret->list[i].path[TMPFS_PATH_MAX - 1] = '\0';
+}
+
 static void take_packet(const struct packet *packet, struct descriptors *received,
 			struct inspected *ret)
 {
@@ -217,6 +232,8 @@ static void take_packet(const struct packet *packet, struct descriptors *receive
 		ret->error = packet->error;
 	if (packet->part == INSPECTION_SUMS)
 		ret->sums = packet->sums;
+	if (packet->part == INSPECTION_FILES)
+		take_files(&packet->tmpfs, &ret->files);
 	if (packet->part == INSPECTION_CMDLINE && packet->cmdline_length)
 		ret->cmdline = strndup(packet->cmdline, MIN(packet->cmdline_length,
 							    (uint32_t)INSPECTION_CMDLINE_MAX));

@@ -13,6 +13,7 @@
 
 #include "profile/snapshot.h"
 #include "sense/mappings.h"
+#include "sense/tmpfs_files.h"
 
 #define INSPECTION_CMDLINE_MAX 4096 /* bytes; the rest is cut off */
 
@@ -20,6 +21,7 @@ enum inspection_part {
 	INSPECTION_CMDLINE = 1 << 0,
 	INSPECTION_NAMES = 1 << 1, /* the snapshot */
 	INSPECTION_SUMS = 1 << 2,
+	INSPECTION_FILES = 1 << 3, /* on tmpfs */
 };
 
 struct inspected {
@@ -28,6 +30,7 @@ struct inspected {
 	char *cmdline;	    /* NULL: none */
 	struct snapshot snapshot;
 	struct mapping_sums sums;
+	struct tmpfs_files files;
 };
 #define INSPECTED_NONE ((struct inspected){.snapshot = SNAPSHOT_NONE})
 
@@ -41,5 +44,8 @@ void inspection_receive(int socket, struct inspected *ret);
 
 /* The first argument that makes the program a helper: PID, START_NS, NS_PID and PARTS follow. */
 #define INSPECT_COMMAND "inspect-a-process"
-/* Sends the parts over standard output. Its exit status means nothing. */
+/*
+ * Sends the parts over standard output. Standard input is the directory of the cgroup whose files on tmpfs are
+ * wanted; where the process is gone, another one of that cgroup shows them, or this one. Its exit status means nothing.
+ */
 int inspect_main(int argc, char **argv);

@@ -2,6 +2,7 @@
 #include "profile/inspector.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct slot;
 struct inspection {
 	struct inspection *next;
 	struct inspector *inspector;
-	struct inspector_subject subject;
+	struct inspector_subject subject; /* its descriptor is ours */
 	unsigned int parts;
 	inspector_fn fn; /* NULL: nobody waits for it */
 	void *userdata;
@@ -65,6 +66,7 @@ static void remove_asked(struct inspection *inspection)
 	if (!inspection->slot)
 		inspection->inspector->waiting--;
 	loop_timer_drop(inspection->timer);
+	close_fd(inspection->subject.limit_dirfd);
 	free(inspection);
 }
 
@@ -129,10 +131,8 @@ static void on_done(bool in_time, void *userdata)
 	struct inspected found;
 
 	inspection_receive(slot->socket, &found);
-	if (!in_time && !(found.parts & INSPECTION_NAMES) && !found.error)
-		found.error = -ETIMEDOUT;
-	if (!(found.parts & INSPECTION_NAMES) && !found.error)
-		found.error = -ENOMEM; /* or killed: it has said nothing */
+	if (inspection->parts & ~found.parts & INSPECTION_NAMES && !found.error)
+		found.error = in_time ? -ENOMEM /* or killed: it has said nothing */ : -ETIMEDOUT;
 	slot->inspector->running--;
 	slot->inspector->stuck++; /* until its end, which may be now */
 	answer(inspection, &found);
@@ -163,7 +163,7 @@ static int start_helper(struct slot *slot, int output)
 						   .loop = slot->inspector->loop,
 						   .path = "/proc/self/exe",
 						   .argv = argv,
-						   .in = -1,
+						   .in = subject->limit_dirfd,
 						   .out = output,
 						   .patience_ms = PATIENCE_MS,
 						   .on_done = on_done,
@@ -275,7 +275,10 @@ struct inspection *inspector_ask(struct inspector *inspector,
 		.userdata = userdata,
 		.timer = loop_timer_new(inspector->loop, inspection),
 	};
+	if (subject->limit_dirfd >= 0)
+		inspection->subject.limit_dirfd = fcntl(subject->limit_dirfd, F_DUPFD_CLOEXEC, 3);
 	if (!inspection->timer) {
+		close_fd(inspection->subject.limit_dirfd);
 		free(inspection);
 		return NULL;
 	}

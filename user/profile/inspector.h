@@ -26,6 +26,7 @@ struct inspector_subject {
 	pid_t ns_pid; /* in its own */
 	uint64_t start_boottime_ns;
 	uint64_t cgroup; /* for whose turn it counts */
+	int limit_dirfd; /* whose files are asked for, not kept; -1: there is none */
 };
 
 /* What is there; not after the call. Of its error -ETIMEDOUT: it took too long. -EBUSY: too many others. */

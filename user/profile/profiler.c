@@ -406,6 +406,7 @@ static struct kept *keep(struct profiler *profiler, const struct apo_task *task)
 					      .ns_pid = (pid_t)task->ns_tgid,
 					      .start_boottime_ns = task->start_boottime_ns,
 					      .cgroup = task->cgroup_id,
+					      .limit_dirfd = -1,
 				      },
 				      INSPECTION_NAMES, on_kept_inspected, kept);
 	return kept->inspection ? kept : kept_free(kept);

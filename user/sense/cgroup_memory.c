@@ -332,6 +332,26 @@ int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
 	return read_number(dirfd, names_of(tree)->usage, ret);
 }
 
+int cgroup_stat_read(const struct cgroup_tree *tree, int dirfd, char **ret_stat,
+		     uint64_t *ret_kernel_bytes, uint64_t *ret_usage_bytes)
+{
+	_cleanup_free_ char *stat = NULL;
+	uint64_t usage = 0, kernel = 0;
+	int r = read_text(dirfd, "memory.stat", &stat);
+
+	if (!r && cgroup_tree_version(tree) == 1 &&
+	    read_number(dirfd, "memory.kmem.usage_in_bytes", &kernel))
+		kernel = 0; /* built without, or booted with cgroup.memory=nokmem */
+	if (!r)
+		r = cgroup_usage_read(tree, dirfd, &usage);
+	if (r)
+		return r;
+	*ret_stat = TAKE_PTR(stat);
+	*ret_kernel_bytes = kernel;
+	*ret_usage_bytes = usage;
+	return 0;
+}
+
 int cgroup_memsw_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret)
 {
 	int r = cgroup_tree_version(tree) == 1 ? read_number(dirfd, names_v1.swap_usage, ret)

@@ -92,6 +92,12 @@ struct cgroup_limits {
 
 /* All four allocate nothing and are callable from the responder. Errors as above. */
 int cgroup_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
+/*
+ * For what memory is, which is told from the text: memory.stat, what the kernel has of it (v1; 0: it does not say),
+ * and then what is used. The caller frees the text.
+ */
+int cgroup_stat_read(const struct cgroup_tree *tree, int dirfd, char **ret_stat,
+		     uint64_t *ret_kernel_bytes, uint64_t *ret_usage_bytes);
 /* What counts against v1's limit of memory and swap together; 0 where there is none. */
 int cgroup_memsw_usage_read(const struct cgroup_tree *tree, int dirfd, uint64_t *ret);
 int cgroup_limits_read(const struct cgroup_tree *tree, int dirfd, struct cgroup_limits *ret);
