@@ -79,6 +79,7 @@ static int try_own_page(const struct page_owners *owners)
 {
 	void *page = mmap(NULL, owners->page_bytes, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char resident;
 	uint64_t cgroup;
 	int r = 0;
 
@@ -87,7 +88,7 @@ static int try_own_page(const struct page_owners *owners)
 	*(volatile char *)page = 1;
 	if (madvise(page, owners->page_bytes, MADV_POPULATE_READ))
 		r = -EINVAL;
-	else if (!read_owner(owners, page, &cgroup))
+	else if (mincore(page, owners->page_bytes, &resident) || !read_owner(owners, page, &cgroup))
 		r = -EPERM;
 	munmap(page, owners->page_bytes);
 	return r;
