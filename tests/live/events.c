@@ -201,6 +201,17 @@ size_t live_count_events(const struct live_process *guard, const char *type, pid
 	return n;
 }
 
+json_t *live_report(struct live_process *guard, const char *dir, const json_t *event)
+{
+	const char *path = live_format("%s/%s.json", dir, live_text(event, "id"));
+	json_t *report;
+
+	live_stop(guard);
+	report = json_load_file(path, 0, NULL);
+	live_check(report, "%s is no report", path);
+	return report;
+}
+
 json_t *live_status(struct live_process *guard)
 {
 	size_t before = live_count_events(guard, "status", 0);

@@ -38,6 +38,11 @@ json_t *live_stop(struct live_process *guard);
 /* The nth (from 0) event of that type and grower, or NULL; pid 0: any. Does not wait. */
 json_t *live_find_event(const struct live_process *guard, const char *type, pid_t pid, size_t nth);
 size_t live_count_events(const struct live_process *guard, const char *type, pid_t pid);
+/*
+ * The report of the incident that the event is about, with all that was found out after it, from the directory of
+ * reports. Stops the guard, which writes what it has not yet.
+ */
+json_t *live_report(struct live_process *guard, const char *dir, const json_t *event);
 /* As it is now. */
 json_t *live_status(struct live_process *guard);
 /* Waits for it. */

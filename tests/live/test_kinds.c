@@ -10,24 +10,12 @@ TestSuite(kinds, .init = live_setup, .fini = live_teardown, .timeout = 300);
 #define LIMIT (256 * MIB)
 #define LEFT 140 /* MiB */
 
-/* Of the incident that the event is about, as it is told in the end. Stops the guard. */
-static json_t *report_in(struct live_process *guard, const char *dir, const json_t *event)
-{
-	const char *path = live_format("%s/%s.json", dir, live_text(event, "id"));
-	json_t *report;
-
-	live_stop(guard);
-	report = json_load_file(path, 0, NULL);
-	live_check(report, "%s is no report", path);
-	return report;
-}
-
 static json_t *report_of(struct live_process *guard, const char *dir, struct live_process *program)
 {
 	const json_t *verdict = live_event(guard, "verdict", program->pid);
 
 	live_wait_exit(program);
-	return report_in(guard, dir, verdict);
+	return live_report(guard, dir, verdict);
 }
 
 /* On one line: it does not matter here where they end. */

@@ -28,13 +28,14 @@ static uint32_t module_of(struct recording *recording, const char *path)
 	return i;
 }
 
-/* "FUNCTION" that the stack is put down to; "#N" for its N-th place without a name; "= RUNTIME"; "none". */
+/* "FUNCTION" that the stack is put down to; "#N" for its N-th place without a name; "= RUNTIME: SPACE"; "none". */
 static const char *name_of(const struct recording *recording, const struct recording_owner *owner)
 {
-	static char text[32];
+	static char text[128];
 
 	if (owner->runtime) {
-		snprintf(text, sizeof(text), "= %s", runtime_name(owner->runtime));
+		snprintf(text, sizeof(text), owner->space ? "= %s: %s" : "= %s",
+			 runtime_name(owner->runtime), owner->space);
 		return text;
 	}
 	if (owner->location == RECORDING_NONE)
@@ -129,7 +130,7 @@ static const struct owner_case {
 	 {{"/lib/libc.so.6", {"__memmove_avx_unaligned_erms"}},
 	  {"/opt/jdk/lib/server/libjvm.so", {"Generation::promote"}},
 	  {"/opt/jdk/lib/server/libjvm.so", {"DefNewGeneration::copy_to_survivor_space"}}},
-	 "= the JVM"},
+	 "= the JVM: the heap, as the collector moves what lives on"},
 	{"Java's library, by the names of three tools",
 	 {{"/opt/jdk/lib/server/libjvm.so", {"CollectedHeap::array_allocate"}},
 	  {"[jit]", {"Ljava/util/Arrays;::copyOf"}},
@@ -320,7 +321,59 @@ static const struct owner_case {
 	 "main"},
 	{"compiled at run time without a map",
 	 {{"/usr/bin/node", {"v8::internal::Heap::AllocateRaw"}}, {"[jit]", {}}},
+	 "= V8: JavaScript without names"},
+	{"the same in a program that has no runtime which does so",
+	 {{"/lib/libc.so.6", {"malloc"}}, {"[jit]", {}}, {"/server", {}}},
 	 "#1"},
+	{"the program's own outside of what was compiled at run time",
+	 {{"/usr/bin/node", {"v8::internal::Heap::AllocateRaw"}},
+	  {"[jit]", {}},
+	  {"/app/addon.node", {"addon::Fill"}}},
+	 "addon::Fill"},
+	{"Node's Buffers, by the functions that fill them",
+	 {{"/lib/libc.so.6", {"memset"}},
+	  {"/usr/bin/node", {"v8::internal::Builtin_TypedArrayPrototypeFill"}},
+	  {"/usr/bin/node", {"Builtins_CEntry_Return1_ArgvOnStack_BuiltinExit"}},
+	  {"[jit]", {}},
+	  {"/usr/bin/node", {"node::Start"}}},
+	 "= V8: Buffers and typed arrays"},
+	{"Node's collector, whoever called for it",
+	 {{"/usr/bin/node", {"v8::internal::Scavenger::ScavengePage"}},
+	  {"/usr/bin/node", {"v8::internal::Heap::PerformGarbageCollection"}},
+	  {"/usr/bin/node", {"v8::internal::Builtin_TypedArrayPrototypeFill"}},
+	  {"[jit]", {}}},
+	 "= V8: its heap, as the collector moves what lives on"},
+	{"Java without names, in the files of the JDK",
+	 {{"/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so", {}},
+	  {"[jit]", {}},
+	  {"[jit]", {"Interpreter"}},
+	  {"/usr/lib/jvm/java-17-openjdk-amd64/lib/libjli.so", {"JavaMain"}},
+	  {"/usr/lib/jvm/java-17-openjdk-amd64/bin/java", {"main"}}},
+	 "= the JVM: Java without names"},
+	{"Java, at the stub that makes arrays",
+	 {{"/opt/jdk/lib/server/libjvm.so", {"ObjArrayAllocator::initialize"}},
+	  {"/opt/jdk/lib/server/libjvm.so", {"MemAllocator::allocate"}},
+	  {"/opt/jdk/lib/server/libjvm.so", {"Runtime1::new_type_array"}},
+	  {"[jit]", {"new_type_array Runtime1 stub"}},
+	  {"[jit]", {}},
+	  {"[jit]", {"StubRoutines (1)"}}},
+	 "= the JVM: the heap, where objects are made"},
+	{"Java, at the stub of the other compiler, and the method that calls it",
+	 {{"/opt/jdk/lib/server/libjvm.so", {"OptoRuntime::new_array_C"}},
+	  {"[jit]", {"_new_array_Java"}},
+	  {"[jit]", {"void Grow.serve(int, int)"}},
+	  {"[jit]", {"Interpreter"}}},
+	 "void Grow.serve(int, int)"},
+	{"PHP, in a hash",
+	 {{"/usr/bin/php8.2", {}},
+	  {"/usr/bin/php8.2", {"zend_hash_real_init_mixed"}},
+	  {"/usr/bin/php8.2", {"execute_ex"}}},
+	 "= PHP: arrays"},
+	{"Ruby, in a string",
+	 {{"/usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1.2", {"rb_str_times"}},
+	  {"/usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1.2", {}},
+	  {"/usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1.2", {"rb_vm_exec"}}},
+	 "= Ruby: strings"},
 	{"in no file at all", {{NULL, {"load"}}}, "load"},
 	{"everything is runtime",
 	 {{"/lib/libc.so.6", {"malloc"}},

@@ -90,12 +90,14 @@ Test(recording_json, a_full_document_is_exactly_this)
 		"\"lost_bytes\":50,\"trouble\":null,"
 		"\"mappings\":{\"heap\":1,\"stack\":2,\"anon\":3,\"file\":4,\"shmem\":5},"
 		"\"top\":[{\"function\":\"load\",\"source\":\"server.c\",\"line\":42,"
-		"\"module\":\"/usr/bin/server\",\"offset\":\"0x1000\",\"runtime\":null,"
+		"\"module\":\"/usr/bin/"
+		"server\",\"offset\":\"0x1000\",\"runtime\":null,\"space\":null,"
 		"\"bytes\":800,\"share\":0.8},"
 		"{\"function\":null,\"source\":null,\"line\":null,\"module\":null,"
-		"\"offset\":null,\"runtime\":null,\"bytes\":100,\"share\":0.1},"
+		"\"offset\":null,\"runtime\":null,\"space\":null,\"bytes\":100,\"share\":0.1},"
 		"{\"function\":null,\"source\":null,\"line\":null,\"module\":null,"
-		"\"offset\":null,\"runtime\":null,\"bytes\":50,\"share\":0.05}],"
+		"\"offset\":null,\"runtime\":null,\"space\":null,\"bytes\":50,\"share\":0.05}],"
+		"\"hint\":null,"
 		"\"modules\":[{\"path\":\"/lib/libc.so.6\",\"build_id\":\"ab12\","
 		"\"error\":null},"
 		"{\"path\":\"/usr/bin/server\",\"build_id\":null,\"error\":\"why\"}],"
@@ -165,7 +167,50 @@ Test(recording_json, runtimes_never_come_first)
 	cr_expect(json_is_null(json_object_get(second, "function")));
 	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(top, 2), "runtime")),
 			 "the JVM");
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(top, 2), "space")),
+			 "the heap, as the collector moves what lives on");
 	json_decref(document);
+}
+
+/* How they get names: of the runtime that has most, where it is a tenth, and where there are none yet. */
+static const char *hint_for(const char *function, uint64_t bytes)
+{
+	static char kept[512];
+	struct recording_function names[] = {{.name = "v8::internal::Heap::AllocateRaw"},
+					     {.name = (char *)function}};
+	struct recording_module modules[] = {{.path = "/usr/bin/node"}, {.path = RECORDING_JIT}};
+	struct recording_location locations[] = {
+		{.module = 0, .functions = &names[0], .function_count = 1},
+		{.module = 1, .functions = &names[1], .function_count = function != NULL},
+	};
+	uint32_t indices[] = {0, 1};
+	struct recording_stack stacks[] = {
+		{.bytes = bytes, .locations = indices, .count = ARRAY_SIZE(indices)},
+		{.bytes = 1000 - bytes},
+	};
+	struct recording recording = {
+		.recorded_bytes = 1000,
+		.modules = modules,
+		.module_count = ARRAY_SIZE(modules),
+		.locations = locations,
+		.location_count = ARRAY_SIZE(locations),
+		.stacks = stacks,
+		.stack_count = ARRAY_SIZE(stacks),
+	};
+	struct incident incident = {.recording = &recording};
+	json_t *document = recording_json(&incident);
+
+	snprintf(kept, sizeof(kept), "%s",
+		 json_string_value(json_object_get(document, "hint")) ?: "");
+	json_decref(document);
+	return kept;
+}
+
+Test(recording_json, how_functions_get_names_is_told_where_they_have_none)
+{
+	cr_expect_not_null(strstr(hint_for(NULL, 100), "--perf-basic-prof"));
+	cr_expect_str_eq(hint_for(NULL, 99), "");
+	cr_expect_str_eq(hint_for("JS:serve /app/server.js:10", 100), "");
 }
 
 Test(recording_json, an_empty_one_says_what_is_not_known)
@@ -175,8 +220,9 @@ Test(recording_json, an_empty_one_says_what_is_not_known)
 	_cleanup_free_ char *text = text_of(&incident);
 
 	cr_expect_not_null(strstr(text, "\"since_ms\":null"));
-	cr_expect_not_null(strstr(text, "\"trouble\":\"why\",\"mappings\":null,\"top\":[],"
-					"\"modules\":[],\"locations\":[],\"stacks\":[]"));
+	cr_expect_not_null(strstr(text,
+				  "\"trouble\":\"why\",\"mappings\":null,\"top\":[],\"hint\":null,"
+				  "\"modules\":[],\"locations\":[],\"stacks\":[]"));
 	cr_expect_not_null(strstr(text, "\"timeline\":{\"origin\":null,"));
 	cr_expect_not_null(strstr(text, "\"rows\":[],\"marks\":[]"));
 }
@@ -236,7 +282,7 @@ Test(recording_json, hostile_names_stay_one_valid_document)
 		json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 
 		cr_assert_not_null(document, "case %zu: %s", i, text);
-		cr_expect_eq(json_object_size(document), 11);
+		cr_expect_eq(json_object_size(document), 12);
 		cr_expect_eq(strchr(text, '\n'), text + strlen(text) - 1);
 		cr_expect_null(json_object_get(document, "evil"));
 		json_decref(document);

@@ -412,3 +412,36 @@ Test(report, of_parts_that_make_no_sense_nothing_is_said)
 		cr_expect_null(strstr(text, "What the memory is"), "%s", text);
 	}
 }
+
+/* --- runtimes ------------------------------------------------------------------------------ */
+
+#define OF_OWNERS(top, rest)                                                                  \
+	"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\",\"memory\":{\"limit_bytes\":1}," \
+	"\"recording\":{\"top\":[" top "]" rest "}}"
+#define SERVE                                                                            \
+	"{\"function\":\"serve\",\"module\":\"/a\",\"offset\":\"0x1\",\"runtime\":null," \
+	"\"bytes\":1048576,\"share\":0.2}"
+#define BUFFERS                                                               \
+	"{\"function\":null,\"runtime\":\"V8\",\"space\":\"Buffers\\u0007\"," \
+	"\"bytes\":4194304,\"share\":0.8}"
+
+Test(report, memory_of_a_runtime_is_told_by_what_it_is_for)
+{
+	expect_part(OF_OWNERS(BUFFERS, ""), "was allocated by V8: Buffers\\x07.\n");
+	expect_part(OF_OWNERS(BUFFERS, ""), "   80.0 %    4.0 MiB  V8: Buffers\\x07\n");
+	expect_part(OF_OWNERS("{\"runtime\":\"V8\",\"bytes\":1,\"share\":1.0}", ""),
+		    "was allocated by V8 itself.\n");
+}
+
+Test(report, who_can_be_changed_is_first_and_what_is_more_is_not_left_out)
+{
+	expect_part(OF_OWNERS(SERVE "," BUFFERS, ""),
+		    "20.0 % of what was recorded was allocated by serve, 80.0 % by V8: "
+		    "Buffers\\x07.\n");
+}
+
+Test(report, how_functions_get_names_is_below_them)
+{
+	expect_part(OF_OWNERS(BUFFERS, ",\"hint\":\"To have names,\\nstart anew.\""),
+		    "V8: Buffers\\x07\n\nTo have names,\\nstart anew.\n");
+}

@@ -58,7 +58,10 @@ struct place {
 	bool is_sign;
 	size_t function; /* the innermost of the program's own; SIZE_MAX: none */
 	bool is_script;
-	bool is_package; /* that function is of one that was installed */
+	bool is_package;   /* that function is of one that was installed */
+	bool is_code;	   /* compiled at run time, and without a name */
+	const char *space; /* of its runtime, what it is about; NULL: nothing that is known */
+	unsigned int rank;
 };
 
 /* What a module is of. */
@@ -122,6 +125,26 @@ static struct place place_of(const struct recording *recording,
 	return place;
 }
 
+static bool is_code(const struct recording *recording, const struct recording_location *location)
+{
+	const char *path = location->module < recording->module_count
+				   ? recording->modules[location->module].path
+				   : NULL;
+
+	return !location->function_count && path && strcmp(path, RECORDING_JIT) == 0;
+}
+
+/* What the functions of its runtime are about. */
+static void find_space(const struct recording_location *location, struct place *place)
+{
+	enum runtime runtime = MAX(place->file, place->runtime);
+
+	for (size_t i = 0; i < location->function_count && !place->space; i++)
+		if (location->functions[i].name)
+			place->space =
+				runtime_space(runtime, location->functions[i].name, &place->rank);
+}
+
 static bool has_sign(const struct place *places, const struct recording_stack *stack)
 {
 	for (size_t i = 0; i < stack->count; i++)
@@ -130,13 +153,33 @@ static bool has_sign(const struct place *places, const struct recording_stack *s
 	return false;
 }
 
+/* Of a stack that is all a runtime's: what is told best, else that it was code without names. */
+static const char *space_of(const struct place *places, const struct recording_stack *stack,
+			    enum runtime runtime)
+{
+	const struct place *best = NULL;
+	bool is_code = false;
+
+	for (size_t i = 0; i < stack->count; i++) {
+		const struct place *place = &places[stack->locations[i]];
+
+		is_code |= place->is_code;
+		if (place->space && MAX(place->file, place->runtime) == runtime &&
+		    (!best || place->rank < best->rank))
+			best = place;
+	}
+	if (best)
+		return best->space;
+	return is_code ? runtime_code(runtime) : NULL;
+}
+
 /*
  * All of a file that has a runtime linked in is that runtime's only where that runs: the rest is the program's own. Of
  * a script that calls a package the script is to blame, whatever the package does, be it in C; else the package's own
  * script, or what it has in C.
  */
 static struct recording_owner owner_of(const struct place *places,
-				       const struct recording_stack *stack)
+				       const struct recording_stack *stack, enum runtime host)
 {
 	bool is_running = has_sign(places, stack);
 	uint32_t unnamed = RECORDING_NONE, package = RECORDING_NONE;
@@ -154,19 +197,33 @@ static struct recording_owner owner_of(const struct place *places,
 				package = index;
 		} else if (place->function != SIZE_MAX &&
 			   (package == RECORDING_NONE || place->is_script)) {
-			return (struct recording_owner){index, place->function, RUNTIME_NONE};
+			return (struct recording_owner){index, place->function, RUNTIME_NONE, NULL};
 		} else if (place->runtime) {
 			runtime = MAX(runtime, place->runtime);
+		} else if (place->is_code && host) {
+			runtime = MAX(runtime, host);
 		} else if (unnamed == RECORDING_NONE) {
 			unnamed = index;
 		}
 	}
 	if (package != RECORDING_NONE)
-		return (struct recording_owner){package, places[package].function, RUNTIME_NONE};
-	return (struct recording_owner){
-		.location = unnamed,
-		.runtime = unnamed == RECORDING_NONE ? runtime : RUNTIME_NONE,
-	};
+		return (struct recording_owner){package, places[package].function, RUNTIME_NONE,
+						NULL};
+	if (unnamed != RECORDING_NONE)
+		return (struct recording_owner){unnamed, 0, RUNTIME_NONE, NULL};
+	return (struct recording_owner){RECORDING_NONE, 0, runtime,
+					space_of(places, stack, runtime)};
+}
+
+/* What compiles code in this process, if anything does. */
+static enum runtime find_host(const struct recording *recording, const struct origin *origins)
+{
+	enum runtime host = RUNTIME_NONE;
+
+	for (size_t i = 0; i < recording->module_count; i++)
+		if (runtime_code(origins[i].runtime))
+			host = MAX(host, origins[i].runtime);
+	return host;
 }
 
 int recording_owners(const struct recording *recording, struct recording_owner *ret)
@@ -175,10 +232,12 @@ int recording_owners(const struct recording *recording, struct recording_owner *
 		calloc(recording->location_count + 1, sizeof(*places));
 	_cleanup_free_ struct origin *origins =
 		calloc(recording->module_count + 1, sizeof(*origins));
+	enum runtime host;
 
 	if (!places || !origins)
 		return -ENOMEM;
 	find_origins(recording, origins);
+	host = find_host(recording, origins);
 	for (size_t i = 0; i < recording->location_count; i++) {
 		const struct recording_location *location = &recording->locations[i];
 
@@ -186,8 +245,10 @@ int recording_owners(const struct recording *recording, struct recording_owner *
 				     location->module < recording->module_count
 					     ? origins[location->module]
 					     : (struct origin){RUNTIME_NONE, false});
+		places[i].is_code = is_code(recording, location);
+		find_space(location, &places[i]);
 	}
 	for (size_t i = 0; i < recording->stack_count; i++)
-		ret[i] = owner_of(places, &recording->stacks[i]);
+		ret[i] = owner_of(places, &recording->stacks[i], host);
 	return 0;
 }

@@ -14,6 +14,9 @@
 #include "apoptosis/abi_profile.h"
 #include "core/runtime.h"
 
+/* The path of a module that has no file: what a runtime has compiled. */
+#define RECORDING_JIT "[jit]"
+
 #define RECORDING_NONE UINT32_MAX /* instead of an index */
 
 struct recording_function {
@@ -85,12 +88,14 @@ struct recording_owner {
 	uint32_t location;
 	size_t function;
 	enum runtime runtime; /* nothing in the stack is the program's: it was this one */
+	const char *space;    /* for what, in words; static text; NULL: it is not known */
 };
 
 /*
  * The function that each stack's memory is put down to, in the order of the stacks: the innermost one
  * that is not part of an allocator, a libc or a language's runtime (core/runtime.h), because a
- * programmer can change that one. That of an installed package only where there is none of the program's
+ * programmer can change that one. What a runtime has compiled and has no name is that runtime's: the address says
+ * nothing. That of an installed package only where there is none of the program's
  * own, a script's before what is in C. Where there is no such function, it is the innermost place without
  * a name outside of their files; else the runtime, as a whole: its functions say nothing to who has
  * to change the program. -ENOMEM.

@@ -7,17 +7,28 @@
 
 #include "base/util.h"
 
+/* Ends with one without words. */
+struct space {
+	const char *words;
+	const char *const *functions;
+};
+
 /* Patterns as of fnmatch(3), without flags: "*" takes slashes. NULL at the end. */
 struct row {
 	const char *name;
 	const char *const *files;     /* names of files, or paths if there is a slash in it */
 	const char *const *functions; /* as they are demangled */
 	const char *const *sources;   /* paths of source files */
-	const char *const *others; /* functions and sources that are the program's all the same */
-	const char *const *signs;  /* functions that only this runtime has */
+	const char *const *others;  /* functions and sources that are the program's all the same */
+	const char *const *signs;   /* functions that only this runtime has */
+	const char *code;	    /* what it compiles, where it has no name */
+	const struct space *spaces; /* what its functions have memory for; the first says most */
+	const char *hint;	    /* how to have names */
 };
 
 #define PATTERNS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+#define SPACES(...) ((const struct space[]){__VA_ARGS__, {NULL, NULL}})
 
 static const struct row rows[RUNTIMES] = {
 	[RUNTIME_C] =
@@ -86,21 +97,78 @@ static const struct row rows[RUNTIMES] = {
 			.files = PATTERNS("lua", "lua5*", "luajit*", "liblua*"),
 		},
 	[RUNTIME_PERL] = {.name = "Perl", .files = PATTERNS("perl", "perl5*", "libperl.so*")},
-	[RUNTIME_PHP] = {.name = "PHP", .files = PATTERNS("php*", "libphp*")},
-	[RUNTIME_RUBY] = {.name = "Ruby", .files = PATTERNS("ruby*", "libruby*")},
+	[RUNTIME_PHP] =
+		{
+			.name = "PHP",
+			.files = PATTERNS("php*", "libphp*"),
+			.spaces = SPACES({"arrays", PATTERNS("_zend_new_array*", "zend_hash_*",
+							     "zend_array_*")},
+					 {"strings", PATTERNS("zend_string*", "smart_str*",
+							      "concat_function")},
+					 {"objects", PATTERNS("zend_objects*", "object_init*")}),
+			.hint = "PHP tells nobody else of its functions: with a memory_limit "
+				"(php.ini) below the limit of the "
+				"cgroup it names the file and line itself.",
+		},
+	[RUNTIME_RUBY] =
+		{
+			.name = "Ruby",
+			.files = PATTERNS("ruby*", "libruby*"),
+			.spaces = SPACES({"strings", PATTERNS("rb_str_*", "rb_enc_str_*")},
+					 {"arrays", PATTERNS("rb_ary_*")},
+					 {"hashes", PATTERNS("rb_hash_*", "st_*")},
+					 {"what is read", PATTERNS("rb_io_*")},
+					 {"objects", PATTERNS("rb_newobj*",
+							      "rb_wb_*newobj*", "rb_obj_alloc*")}),
+			.hint = "Ruby tells nobody else of its methods: after "
+				"ObjectSpace.trace_object_allocations_start (require 'objspace') "
+				"it can "
+				"tell in the handler of the signal where each object was made: "
+				"ObjectSpace.allocation_sourcefile, allocation_sourceline.",
+		},
 	[RUNTIME_NET] = {.name = ".NET", .files = PATTERNS("libcoreclr.so", "libclr*.so")},
 	[RUNTIME_JVM] =
 		{
 			.name = "the JVM",
 			.files = PATTERNS("libjvm.so", "libjava.so", "libjimage.so", "libzip.so",
-					  "libj9*.so"),
+					  "libj9*.so", "libjli.so", "libnio.so", "libverify.so",
+					  "libinstrument.so", "*/jvm/*/lib/*.so", "java"),
 			/* As perf-map-agent, async-profiler and jcmd write them; its stubs. */
 			.functions =
 				PATTERNS("Ljava/*", "Ljavax/*", "Ljdk/*", "Lsun/*", "java/*",
 					 "javax/*", "jdk/*", "sun/*", "* java.*(*", "* javax.*(*",
 					 "* jdk.*(*", "* sun.*(*", "Interpreter", "call_stub",
 					 "StubRoutines*", "* adapters", "vtable stub*",
-					 "itable stub*", "*_slow Runtime1 stub", "nmethod stub*"),
+					 "itable stub*", "* Runtime1 stub",
+					 "nmethod stub*", "RuntimeStub *", "SafepointBlob*",
+					 "DeoptimizationBlob*", "ExceptionBlob*",
+					 "UncommonTrapBlob*", "_*_Java", "flush_icache_stub"),
+			.code = "Java without names",
+			.spaces =
+				SPACES({"the heap, as the collector moves what lives on",
+					PATTERNS("*CollectForAllocation*", "*CollectForMetadata*",
+						 "*Collect::doit*", "*Heap::*collect*", "*GCTask*",
+						 "G1*Task::*", "G1*Closure*", "*Evacuat*",
+						 "Generation::promote*",
+						 "PSPromotion*", "ZCollect*", "ZWorker*",
+						 "ZRelocate*", "Shenandoah*")},
+				       {"memory outside of the heap (Unsafe, direct buffers)",
+					PATTERNS("Unsafe_AllocateMemory*", "Unsafe_SetMemory*",
+						 "Unsafe_CopyMemory*")},
+				       {"its compilers",
+					PATTERNS("CompileBroker::*", "C2Compiler::*",
+						 "Compilation::*", "Compile::*")},
+				       {"classes", PATTERNS("ClassFileParser::*",
+							    "SystemDictionary::*", "Metaspace::*")},
+				       {"the heap, where objects are made",
+					PATTERNS("*MemAllocator::allocate*", "Runtime1::new_*",
+						 "OptoRuntime::new_*",
+						 "OptoRuntime::multianewarray*",
+						 "InterpreterRuntime::*new*",
+						 "* new_*_array Runtime1 stub")}),
+			.hint = "To have methods of Java named, start it with "
+				"-XX:+PreserveFramePointer, and run jcmd PID "
+				"Compiler.perfmap (JDK 17 and newer) when it has warmed up.",
 		},
 	[RUNTIME_V8] =
 		{
@@ -109,6 +177,34 @@ static const struct row rows[RUNTIMES] = {
 			.functions = PATTERNS("v8::*", "node::*", "cppgc::*", "heap::base::*",
 					      "Builtin:*", "Builtins_*", "BytecodeHandler:*",
 					      "Stub:*", "RegExp:*", "* node:*"),
+			.code = "JavaScript without names",
+			.spaces =
+				SPACES({"its heap, as the collector moves what lives on",
+					PATTERNS("v8::internal::*Scaveng*",
+						 "v8::internal::*MarkCompact*",
+						 "v8::internal::*Evacuat*",
+						 "v8::internal::Heap::CollectGarbage*",
+						 "v8::internal::Heap::PerformGarbageCollection*")},
+				       {"Buffers and typed arrays",
+					PATTERNS("v8::internal::*TypedArray*",
+						 "v8::internal::*ArrayBuffer*",
+						 "v8::ArrayBuffer::*", "v8::BackingStore::*",
+						 "v8::internal::BackingStore::*", "node::Buffer::*",
+						 "node::NodeArrayBufferAllocator::*")},
+				       {"large objects of its heap",
+					PATTERNS("v8::internal::*LargeObjectSpace*")},
+				       {"its compilers", PATTERNS("v8::internal::compiler::*",
+								  "v8::internal::Compiler::*",
+								  "v8::internal::*Compilation*")},
+				       {"JSON", PATTERNS("v8::internal::Json*",
+							 "v8::internal::Builtin_Json*")},
+				       {"strings",
+					PATTERNS("v8::internal::String*",
+						 "v8::internal::*NewConsString*",
+						 "v8::internal::*IncrementalStringBuilder*")}),
+			.hint = "To have functions of JavaScript named, start Node with "
+				"NODE_OPTIONS=\"--perf-basic-prof "
+				"--interpreted-frames-native-stack\".",
 		},
 	[RUNTIME_PYTHON] =
 		{
@@ -135,6 +231,29 @@ static bool matches(const char *const patterns[], const char *text)
 const char *runtime_name(enum runtime runtime)
 {
 	return rows[runtime].name;
+}
+
+const char *runtime_code(enum runtime runtime)
+{
+	return rows[runtime].code;
+}
+
+const char *runtime_hint(enum runtime runtime)
+{
+	return rows[runtime].hint;
+}
+
+const char *runtime_space(enum runtime runtime, const char *function, unsigned int *ret_rank)
+{
+	const struct space *spaces = rows[runtime].spaces;
+
+	for (unsigned int i = 0; spaces && spaces[i].words; i++) {
+		if (!matches(spaces[i].functions, function))
+			continue;
+		*ret_rank = i;
+		return spaces[i].words;
+	}
+	return NULL;
 }
 
 enum runtime runtime_of_file(const char *path)

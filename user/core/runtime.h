@@ -32,6 +32,21 @@ enum runtime {
 /* In words, for a report: "the C library". NULL for none. */
 const char *runtime_name(enum runtime runtime);
 
+/*
+ * What its unnamed code is, in words: "JavaScript without names". NULL: it compiles none at run time, or there is a word
+ * for nothing in it.
+ */
+const char *runtime_code(enum runtime runtime);
+
+/*
+ * What memory a function of a runtime is about, in words: "its collector". The lower ret_rank, the more it says of a
+ * stack. NULL: nothing is known.
+ */
+const char *runtime_space(enum runtime runtime, const char *function, unsigned int *ret_rank);
+
+/* How functions of programs that run on it get names the next time, a sentence; NULL: they have, or there is no way. */
+const char *runtime_hint(enum runtime runtime);
+
 /* Whose all code of this file is; its path may be NULL. */
 enum runtime runtime_of_file(const char *path);
 

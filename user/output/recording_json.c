@@ -125,7 +125,7 @@ static bool is_same(const struct recording *recording, const struct owner *a, co
 	const char *one = name_of(recording, a), *other = name_of(recording, b);
 
 	if (a->place.runtime || b->place.runtime)
-		return a->place.runtime == b->place.runtime;
+		return a->place.runtime == b->place.runtime && a->place.space == b->place.space;
 	if (one && other)
 		return strcmp(one, other) == 0 &&
 		       recording->locations[a->place.location].module ==
@@ -201,13 +201,49 @@ static json_t *owner_json(const struct recording *recording, const struct owner 
 	r |= json_object_set_new(object, "offset",
 				 in_module ? hex_json(location->offset) : json_null());
 	r |= json_object_set_new(object, "runtime", json_text(runtime_name(owner->place.runtime)));
+	r |= json_object_set_new(object, "space", json_text(owner->place.space));
 	r |= json_object_set_new(object, "bytes", json_u64(owner->bytes));
 	r |= json_object_set_new(object, "share",
 				 json_real(whole ? (double)owner->bytes / (double)whole : 0));
 	return json_finish(object, r);
 }
 
-static json_t *top_json(const struct recording *recording)
+#define HINT_LEAST 0.1 /* of what was recorded: less is not worth a restart */
+
+/* Whether anything that was compiled at run time has a name. */
+static bool has_names_of_code(const struct recording *recording)
+{
+	for (size_t i = 0; i < recording->location_count; i++) {
+		const struct recording_location *location = &recording->locations[i];
+		const char *path = location->module < recording->module_count
+					   ? recording->modules[location->module].path
+					   : NULL;
+
+		if (location->function_count && path && strcmp(path, RECORDING_JIT) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* How the functions behind the runtime that has most of it get names the next time; NULL: nothing is missing. */
+static const char *hint_of(const struct recording *recording, const struct owner *owners,
+			   size_t count)
+{
+	uint64_t bytes[RUNTIMES] = {};
+	enum runtime most = RUNTIME_NONE;
+
+	for (size_t i = 0; i < count; i++)
+		bytes[owners[i].place.runtime] += owners[i].bytes;
+	for (enum runtime i = RUNTIME_NONE + 1; i < RUNTIMES; i++)
+		if (bytes[i] > (most ? bytes[most] : 0))
+			most = i;
+	if (!most || (double)bytes[most] < HINT_LEAST * (double)recording->recorded_bytes ||
+	    has_names_of_code(recording))
+		return NULL;
+	return runtime_hint(most);
+}
+
+static int set_top(json_t *object, const struct recording *recording)
 {
 	_cleanup_free_ struct owner *owners = calloc(recording->stack_count + 1, sizeof(*owners));
 	json_t *list = json_array();
@@ -216,7 +252,10 @@ static json_t *top_json(const struct recording *recording)
 
 	for (size_t i = 0; i < count && i < RECORDING_TOP_MAX; i++)
 		r |= json_array_append_new(list, owner_json(recording, &owners[i]));
-	return json_finish(list, r);
+	r |= json_object_set_new(object, "top", json_finish(list, r));
+	return r |
+	       json_object_set_new(object, "hint",
+				   json_text(owners ? hint_of(recording, owners, count) : NULL));
 }
 
 /* --- the rest ------------------------------------------------------------------------------ */
@@ -326,7 +365,7 @@ json_t *recording_json(const struct incident *incident)
 	r |= json_object_set_new(object, "lost_bytes", json_u64(recording->lost_bytes));
 	r |= json_object_set_new(object, "trouble", json_text(recording->trouble));
 	r |= json_object_set_new(object, "mappings", mappings_json(&recording->mappings));
-	r |= json_object_set_new(object, "top", top_json(recording));
+	r |= set_top(object, recording);
 	r |= json_object_set_new(object, "modules", modules_json(recording));
 	r |= json_object_set_new(object, "locations", locations_json(recording));
 	r |= json_object_set_new(object, "stacks", stacks_json(recording));

@@ -112,7 +112,9 @@ static char *place_of(const json_t *owner)
 
 	if (!file)
 		return NULL;
-	if (document_text(owner, "runtime"))
+	if (document_text(owner, "runtime") && document_text(owner, "space"))
+		document_print(file, owner, "%t: %t", PATHS("runtime", "space"));
+	else if (document_text(owner, "runtime"))
 		document_print(file, owner, "%t itself", PATHS("runtime"));
 	else if (document_text(owner, "source"))
 		document_print(file, owner, "%t:%n", PATHS("source", "line"));
@@ -147,6 +149,7 @@ static void print_owner(FILE *file, const json_t *owner, const struct terminal *
 static void print_owners(FILE *file, const json_t *document, const struct terminal *terminal)
 {
 	const json_t *owner, *top = document_at(document, "recording.top");
+	_cleanup_free_ char *hint = NULL;
 	size_t i;
 
 	if (!json_array_size(top))
@@ -160,6 +163,11 @@ static void print_owners(FILE *file, const json_t *document, const struct termin
 		if (i < TOP_MAX && (i == 0 || share >= TOP_LEAST))
 			print_owner(file, owner, terminal);
 	}
+	if (!document_text(document, "recording.hint"))
+		return;
+	hint = text_escape_line(document_text(document, "recording.hint"));
+	fputc('\n', file);
+	print_wrapped(file, terminal, 0, hint ?: "");
 }
 
 /* --- what the memory is -------------------------------------------------------------------- */

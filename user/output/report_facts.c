@@ -333,24 +333,46 @@ static void tell_end(FILE *file, const json_t *document)
 	fputc('.', file);
 }
 
-static void tell_owner(FILE *file, const json_t *document)
+/* "shop::fill (shop.cc:7)", "V8: JSON", "CPython itself", "libx.so+0x10". */
+static void tell_name(FILE *file, const json_t *owner)
 {
-	const json_t *first = json_array_get(document_at(document, "recording.top"), 0);
 	_cleanup_free_ char *place = NULL, *safe = NULL;
+
+	place = document_place(document_text(owner, "module"), document_text(owner, "offset"),
+			       NULL);
+	safe = text_escape_line(document_text(owner, "runtime")	   ?
+				: document_text(owner, "function") ?
+				: place				   ?
+								   : "?");
+	fputs(safe ?: "?", file);
+	if (document_text(owner, "space"))
+		document_print(file, owner, ": %t", PATHS("space"));
+	else if (document_text(owner, "runtime"))
+		fputs(" itself", file);
+	if (document_text(owner, "source"))
+		document_print(file, owner, " (%t:%n)", PATHS("source", "line"));
+}
+
+/* The first is a function that somebody can change; what a runtime has more of is told, too. */
+static void tell_owners(FILE *file, const json_t *document)
+{
+	const json_t *top = document_at(document, "recording.top"), *owner, *most;
+	const json_t *first = most = json_array_get(top, 0);
+	size_t i;
 
 	if (!document_is_known(first, "share"))
 		return;
-	place = document_place(document_text(first, "module"), document_text(first, "offset"),
-			       NULL);
-	safe = text_escape_line(document_text(first, "runtime")	   ?
-				: document_text(first, "function") ?
-				: place				   ?
-								   : "?");
-	fprintf(file, " %.1f %% of what was recorded was allocated by %s%s",
-		100 * json_number_value(document_at(first, "share")), safe ?: "?",
-		document_text(first, "runtime") ? " itself" : "");
-	if (document_text(first, "source"))
-		document_print(file, first, " (%t:%n)", PATHS("source", "line"));
+	json_array_foreach (top, i, owner)
+		if (json_number_value(document_at(owner, "share")) >
+		    json_number_value(document_at(most, "share")))
+			most = owner;
+	fprintf(file, " %.1f %% of what was recorded was allocated by ",
+		100 * json_number_value(document_at(first, "share")));
+	tell_name(file, first);
+	if (most != first) {
+		fprintf(file, ", %.1f %% by ", 100 * json_number_value(document_at(most, "share")));
+		tell_name(file, most);
+	}
 	fputc('.', file);
 }
 
@@ -388,7 +410,7 @@ char *report_summary(const json_t *document)
 	tell_action(file, document);
 	tell_end(file, document);
 	tell_comeback(file, document);
-	tell_owner(file, document);
+	tell_owners(file, document);
 	if (fclose(file) == 0)
 		return text;
 	free(text);

@@ -20,7 +20,6 @@
 #define MODULES_MAX SNAPSHOT_FILES_MAX
 /* Reading smaps holds up mmap() in the process for up to 13 ms per GiB: not beyond that. */
 #define SUMS_MAX_BYTES (1ULL << 30)
-#define JIT_NAME "[jit]"
 #define KEPT_MAX 64    /* processes that are near a trip */
 #define LINGER_MS 2000 /* after their end */
 #define RENEW_MS 1000  /* a process that grows and shrinks begins spikes without end */
@@ -181,7 +180,7 @@ static bool is_jit(const struct mapping *mapping)
 
 static const char *module_path(const struct mapping *mapping)
 {
-	return is_jit(mapping) ? JIT_NAME : mapping->path;
+	return is_jit(mapping) ? RECORDING_JIT : mapping->path;
 }
 
 static void open_module(const struct snapshot *snapshot, const struct mapping *mapping,
