@@ -248,3 +248,86 @@ Test(runtimes, php_and_what_the_report_says)
 		   bounded->output[1]);
 	json_decref(report);
 }
+
+/* --- stripped ------------------------------------------------------------------------------ */
+
+static void objcopy(const char *option, const char *from, const char *to)
+{
+	struct live_process *program;
+
+	if (!live_program("objcopy"))
+		live_skip("gcc", "no objcopy in $PATH");
+	program = live_start(NULL, live_program("objcopy"), option, from, to);
+	live_wait_exit(program);
+	live_check(live_exit_code(program) == 0, "objcopy %s ended with %d", option,
+		   live_exit_code(program));
+}
+
+/* The file that the report asks for, at the end of its hint. */
+static char *wanted_file(const json_t *report)
+{
+	const char *hint = json_string_value(live_member(report, "recording.hint"));
+	const char *at = hint ? strstr(hint, "/usr/lib/debug/.build-id/") : NULL;
+	char *path = live_format("%s", at ? at : "");
+
+	live_check(at, "what to install is %s", hint ? hint : "not told");
+	path[strlen(path) - 1] = '\0'; /* the full stop */
+	return path;
+}
+
+static void install(const char *from, const char *path)
+{
+	char *directory = live_format("%s", path);
+	struct live_process *program;
+
+	*strrchr(directory, '/') = '\0';
+	program = live_start(NULL, "/bin/mkdir", "-p", directory);
+	live_wait_exit(program);
+	program = live_start(NULL, "/bin/cp", from, path);
+	live_wait_exit(program);
+	live_check(live_exit_code(program) == 0, "cp to %s failed", path);
+}
+
+static void remove_installed(const char *path)
+{
+	char *directory = live_format("%s", path);
+
+	unlink(path);
+	*strrchr(directory, '/') = '\0';
+	rmdir(directory); /* ours, if there is nothing else in it */
+}
+
+/* The second time its names are found where distributions put them, and not believed of another build. */
+Test(runtimes, stripped_and_with_what_the_report_asks_for)
+{
+	const char *names = live_path("names"), *stripped = live_path("shop"), *wanted;
+	const char *whole = live_format("%s/hoard_cpp", getenv("WORKLOADS") ?: "build/workloads");
+	struct guarded first, second, third;
+	json_t *before, *after, *other;
+
+	if (access(whole, X_OK))
+		live_skip("c++", "hoard_cpp is not built for this architecture");
+	objcopy("--only-keep-debug", whole, names);
+	objcopy("--strip-all", whole, stripped);
+	first = guard();
+	before = report_of(&first, start(&first, (const char *const[]){stripped, NULL}));
+	live_check(json_is_null(live_member(before, "recording.top.0.function")), "it has names");
+	wanted = wanted_file(before);
+	live_check(access(wanted, F_OK) != 0, "%s is there already", wanted);
+
+	install(names, wanted);
+	second = guard();
+	after = report_of(&second, start(&second, (const char *const[]){stripped, NULL}));
+	install(live_workload("hoard"), wanted);
+	third = guard();
+	other = report_of(&third, start(&third, (const char *const[]){stripped, NULL}));
+	remove_installed(wanted);
+
+	expect_named(after, "shop::restock");
+	live_check(strstr(live_text(after, "recording.top.0.source"), "hoard_cpp.cc"), "no line");
+	live_check(json_is_null(live_member(other, "recording.top.0.function")),
+		   "names of another build were believed: %s", top_of(other));
+	json_decref(before);
+	json_decref(after);
+	json_decref(other);
+}

@@ -206,6 +206,59 @@ static const char *hint_for(const char *function, uint64_t bytes)
 	return kept;
 }
 
+/* Two places of a file that is stripped, one of them lighter than a runtime's. */
+static const char *hint_for_file(const struct recording_module *module)
+{
+	static char kept[512];
+	struct recording_function promote = {.name = "Generation::promote"};
+	struct recording_module modules[] = {*module, {.path = "/opt/jdk/lib/server/libjvm.so"}};
+	struct recording_location locations[] = {
+		{.module = 0, .address = 1},
+		{.module = 0, .address = 2},
+		{.module = 1, .functions = &promote, .function_count = 1},
+	};
+	uint32_t indices[] = {0, 1, 2};
+	struct recording_stack stacks[] = {
+		{.bytes = 300, .locations = &indices[0], .count = 1},
+		{.bytes = 300, .locations = &indices[1], .count = 1},
+		{.bytes = 400, .locations = &indices[2], .count = 1},
+	};
+	struct recording recording = {
+		.recorded_bytes = 1000,
+		.modules = modules,
+		.module_count = ARRAY_SIZE(modules),
+		.locations = locations,
+		.location_count = ARRAY_SIZE(locations),
+		.stacks = stacks,
+		.stack_count = ARRAY_SIZE(stacks),
+	};
+	struct incident incident = {.recording = &recording};
+	json_t *document = recording_json(&incident);
+
+	snprintf(kept, sizeof(kept), "%s",
+		 json_string_value(json_object_get(document, "hint")) ?: "");
+	json_decref(document);
+	return kept;
+}
+
+Test(recording_json, which_symbols_to_install_is_told)
+{
+	cr_expect_str_eq(
+		hint_for_file(&(const struct recording_module){.path = (char[]){"/srv/shop"},
+							       .build_id = (char[]){"ab12cd"}}),
+		"shop is stripped of its symbols: install its debug package (-dbgsym, -dbg "
+		"or -debuginfo), or put what `debuginfod-find debuginfo ab12cd` finds where "
+		"the next report looks: /usr/lib/debug/.build-id/ab/12cd.debug.");
+	cr_expect_str_eq(
+		hint_for_file(&(const struct recording_module){.path = (char[]){"shop"}}),
+		"shop is stripped of its symbols and has no build id by which they could be "
+		"found: build it with -g, or link it with --build-id.");
+	/* Nothing to install for what could not be read: what the other has is told. */
+	cr_expect_not_null(strstr(hint_for_file(&(const struct recording_module){
+					  .path = (char[]){"/srv/shop"}, .error = (char[]){"why"}}),
+				  "jcmd"));
+}
+
 Test(recording_json, how_functions_get_names_is_told_where_they_have_none)
 {
 	cr_expect_not_null(strstr(hint_for(NULL, 100), "--perf-basic-prof"));

@@ -33,16 +33,26 @@ void recording_forget_modules(struct recording *recording)
 	recording->module_count = 0;
 }
 
+void recording_forget_places(struct recording *recording)
+{
+	for (size_t i = 0; i < recording->location_count; i++)
+		recording_location_clear(&recording->locations[i]);
+	for (size_t i = 0; i < recording->stack_count; i++) {
+		free(recording->stacks[i].locations);
+		recording->stacks[i].locations = NULL;
+		recording->stacks[i].count = 0;
+	}
+	free(recording->locations);
+	recording->locations = NULL;
+	recording->location_count = 0;
+}
+
 struct recording *recording_free(struct recording *recording)
 {
 	if (!recording)
 		return NULL;
 	recording_forget_modules(recording);
-	for (size_t i = 0; i < recording->location_count; i++)
-		recording_location_clear(&recording->locations[i]);
-	for (size_t i = 0; i < recording->stack_count; i++)
-		free(recording->stacks[i].locations);
-	free(recording->locations);
+	recording_forget_places(recording);
 	free(recording->stacks);
 	free(recording->usage_samples);
 	free(recording);

@@ -14,6 +14,9 @@
 #include "apoptosis/abi_profile.h"
 #include "core/runtime.h"
 
+/* Where a distribution's packages put what they have stripped off a program, by its build id, twice. */
+#define RECORDING_DEBUG_FILE "/usr/lib/debug/.build-id/%.2s/%s.debug"
+
 /* The path of a module that has no file: what a runtime has compiled. */
 #define RECORDING_JIT "[jit]"
 
@@ -80,6 +83,8 @@ struct recording *recording_new(void);
 struct recording *recording_free(struct recording *recording);
 /* Where others are known by now. */
 void recording_forget_modules(struct recording *recording);
+/* Places, and where stacks are in them: what is known of them by then. */
+void recording_forget_places(struct recording *recording);
 /* Frees its functions. */
 void recording_location_clear(struct recording_location *location);
 

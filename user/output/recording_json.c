@@ -225,9 +225,9 @@ static bool has_names_of_code(const struct recording *recording)
 	return false;
 }
 
-/* How the functions behind the runtime that has most of it get names the next time; NULL: nothing is missing. */
-static const char *hint_of(const struct recording *recording, const struct owner *owners,
-			   size_t count)
+/* How the functions behind the runtime that has most of it get names. NULL: nothing is missing. */
+static const char *hint_of_runtime(const struct recording *recording, const struct owner *owners,
+				   size_t count, uint64_t *ret_bytes)
 {
 	uint64_t bytes[RUNTIMES] = {};
 	enum runtime most = RUNTIME_NONE;
@@ -235,12 +235,79 @@ static const char *hint_of(const struct recording *recording, const struct owner
 	for (size_t i = 0; i < count; i++)
 		bytes[owners[i].place.runtime] += owners[i].bytes;
 	for (enum runtime i = RUNTIME_NONE + 1; i < RUNTIMES; i++)
-		if (bytes[i] > (most ? bytes[most] : 0))
+		if (!most || bytes[i] > bytes[most])
 			most = i;
-	if (!most || (double)bytes[most] < HINT_LEAST * (double)recording->recorded_bytes ||
-	    has_names_of_code(recording))
+	*ret_bytes = bytes[most];
+	return has_names_of_code(recording) ? NULL : runtime_hint(most);
+}
+
+/* The file that has most of the places without a name. NULL: none has any. */
+static const struct recording_module *find_nameless(const struct recording *recording,
+						    const struct owner *owners, size_t count,
+						    uint64_t *ret_bytes)
+{
+	_cleanup_free_ uint64_t *bytes = calloc(recording->module_count + 1, sizeof(*bytes));
+	size_t most = recording->module_count;
+
+	for (size_t i = 0; bytes && i < count; i++) {
+		uint32_t index = owners[i].place.location, module;
+
+		if (index == RECORDING_NONE || recording->locations[index].function_count)
+			continue;
+		module = recording->locations[index].module;
+		if (module >= recording->module_count)
+			continue;
+		bytes[module] += owners[i].bytes;
+		if (bytes[module] > bytes[most])
+			most = module;
+	}
+	*ret_bytes = bytes ? bytes[most] : 0;
+	return *ret_bytes ? &recording->modules[most] : NULL;
+}
+
+/* How what is stripped is found the next time. NULL: no memory, or it is no file that could be read. */
+static char *hint_of_module(const struct recording_module *module)
+{
+	const char *id = module->build_id, *slash = strrchr(module->path ?: "", '/');
+	const char *name = slash ? slash + 1 : module->path;
+	char *text = NULL;
+	int r = -1;
+
+	if (!name || module->error || strcmp(name, RECORDING_JIT) == 0)
 		return NULL;
-	return runtime_hint(most);
+	if (id)
+		r = asprintf(
+			&text,
+			"%s is stripped of its symbols: install its debug package (-dbgsym, -dbg "
+			"or "
+			"-debuginfo), or put what `debuginfod-find debuginfo %s` finds where the "
+			"next report looks: " RECORDING_DEBUG_FILE ".",
+			name, id, id, id + MIN(strlen(id), 2UL));
+	else
+		r = asprintf(
+			&text,
+			"%s is stripped of its symbols and has no build id by which they could be "
+			"found: build it with -g, or link it with --build-id.",
+			name);
+	return r < 0 ? NULL : text;
+}
+
+/* What is missing most, if that is worth a restart. */
+static json_t *hint_json(const struct recording *recording, const struct owner *owners,
+			 size_t count)
+{
+	double least = HINT_LEAST * (double)recording->recorded_bytes;
+	uint64_t of_runtime, of_module;
+	const char *hint = hint_of_runtime(recording, owners, count, &of_runtime);
+	const struct recording_module *module = find_nameless(recording, owners, count, &of_module);
+	_cleanup_free_ char *text = module && (double)of_module >= least &&
+						    (!hint || of_module > of_runtime)
+					    ? hint_of_module(module)
+					    : NULL;
+
+	if (text)
+		return json_text(text);
+	return json_text((double)of_runtime >= least ? hint : NULL);
 }
 
 static int set_top(json_t *object, const struct recording *recording)
@@ -253,9 +320,8 @@ static int set_top(json_t *object, const struct recording *recording)
 	for (size_t i = 0; i < count && i < RECORDING_TOP_MAX; i++)
 		r |= json_array_append_new(list, owner_json(recording, &owners[i]));
 	r |= json_object_set_new(object, "top", json_finish(list, r));
-	return r |
-	       json_object_set_new(object, "hint",
-				   json_text(owners ? hint_of(recording, owners, count) : NULL));
+	return r | json_object_set_new(object, "hint",
+				       owners ? hint_json(recording, owners, count) : json_null());
 }
 
 /* --- the rest ------------------------------------------------------------------------------ */

@@ -79,7 +79,9 @@ static bool take_answer(struct recording *recording, const json_t *answer)
 	if (json_array_size(modules) != recording->module_count ||
 	    json_array_size(stacks) != recording->stack_count)
 		return false;
+	recording_forget_places(recording);
 	json_array_foreach (modules, i, item) {
+		free(recording->modules[i].build_id);
 		recording->modules[i].build_id = text_of(item, "build_id");
 		if (!recording->modules[i].error)
 			recording->modules[i].error = text_of(item, "error");

@@ -9,7 +9,7 @@
 #include "core/recording.h"
 
 /*
- * Takes the places of a recording that has none yet, from a file. False: it is no answer to what
+ * Takes the places of a recording from a file; it has none before, or loses them. False: it is no answer to what
  * was asked; the recording may hold a part of it, in which every index is good.
  */
 bool symbols_reply_read(int fd, struct recording *recording);

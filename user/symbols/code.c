@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct file {
 	struct elf_names *names; /* NULL: no memory */
 	struct go_table *go;
 	uint64_t bias; /* addresses in the process minus those in the file */
+	int debug_fd;  /* where its names are kept apart; -1: nowhere */
 	char build_id[2 * BUILD_ID_MAX + 1];
 };
 
@@ -32,13 +34,15 @@ struct code {
 
 /* --- files --------------------------------------------------------------------------------- */
 
-/* Debug information is taken from the file itself, not searched for on disk or on the network. */
-static int find_nothing(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
-			const char *file_name, const char *link, GElf_Word crc, char **ret_name)
+/* Debug information is taken from the file itself, or what came with it; it is not searched for here. */
+static int find_given(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
+		      const char *file_name, const char *link, GElf_Word crc, char **ret_name)
 {
-	(void)module, (void)userdata, (void)name, (void)base;
+	struct file *file = *userdata;
+
+	(void)module, (void)name, (void)base;
 	(void)file_name, (void)link, (void)crc, (void)ret_name;
-	return -1;
+	return file ? TAKE_FD(file->debug_fd) : -1;
 }
 
 static int find_no_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
@@ -50,7 +54,7 @@ static int find_no_elf(Dwfl_Module *module, void **userdata, const char *name, D
 
 static const Dwfl_Callbacks callbacks = {
 	.find_elf = find_no_elf,
-	.find_debuginfo = find_nothing,
+	.find_debuginfo = find_given,
 };
 
 struct code *code_new(void)
@@ -72,6 +76,7 @@ struct code *code_free(struct code *code)
 		return NULL;
 	for (size_t i = 0; i < code->count; i++) {
 		elf_names_free(code->files[i].names);
+		close_fd(code->files[i].debug_fd);
 		go_table_close(code->files[i].go);
 	}
 	dwfl_end(code->dwfl);
@@ -149,7 +154,7 @@ static void find_go_table(struct file *file)
 bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const char **ret_error)
 {
 	bool ok = code->count < FILES_MAX && !code->reported;
-	struct file file = {};
+	struct file file = {.debug_fd = -1};
 	Elf *elf = NULL;
 	char name[24];
 
@@ -170,6 +175,43 @@ bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const 
 	code->files[code->count++] = file;
 	*ret_error = NULL;
 	return true;
+}
+
+/* 0: it has none. */
+static ssize_t build_id_of(int fd, unsigned char ret[BUILD_ID_MAX])
+{
+	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	const void *bits;
+	ssize_t size = elf ? dwelf_elf_gnu_build_id(elf, &bits) : 0;
+
+	if (size > BUILD_ID_MAX)
+		size = 0;
+	if (size > 0)
+		memcpy(ret, bits, (size_t)size);
+	elf_end(elf);
+	return MAX(size, 0);
+}
+
+void code_add_debug(struct code *code, int fd)
+{
+	struct file *file = code->count ? &code->files[code->count - 1] : NULL;
+	unsigned char id[BUILD_ID_MAX];
+	const unsigned char *its;
+	void **userdata = NULL;
+	GElf_Addr address;
+	ssize_t size;
+
+	if (fd < 0)
+		return;
+	size = file ? build_id_of(fd, id) : 0;
+	if (!size || dwfl_module_build_id(file->module, &its, &address) != (int)size ||
+	    memcmp(its, id, (size_t)size) != 0) {
+		close_fd(fd);
+		return;
+	}
+	dwfl_module_info(file->module, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
+	*userdata = file;
+	file->debug_fd = fd;
 }
 
 /* Ends the adding of files, at the first use of them. */

@@ -4,10 +4,11 @@
  * report. It is a program of its own because files and memory of the profiled program are hostile
  * input: it opens them, gives up every privilege, and only then reads them.
  *
- * In:  {"stacks": FD, "codes": FD, "modules": [{"fd": FD, "kind": "elf" | "perf-map"}, ...],
+ * In:  {"stacks": FD, "codes": FD,
+ *       "modules": [{"fd": FD, "debug": FD, "kind": "elf" | "perf-map"}, ...],
  *       "mappings": [[MODULE, START, END, OFFSET], ...]}, the executable ones by address.
  *      Descriptors are inherited: a file of struct apo_stack, one of struct
- *      apo_python_code, and path descriptors (-1: none).
+ *      apo_python_code, and path descriptors (-1: none): of what is mapped, and of where its names are kept apart.
  * Out: {"modules": [{"build_id": .., "error": ..}, ...],
  *       "locations": [{"address": .., "module": .., "offset": .., "script": true | false,
  *                      "functions": [{"name": .., "source": .., "line": ..}, ...]}, ...],
@@ -42,7 +43,7 @@
 #define CPU_S 20 /* the daemon waits for 30 s */
 
 struct module {
-	int fd;
+	int fd, debug_fd;
 	bool is_perf_map, added;
 	const char *error;
 	uint64_t start; /* of its first mapping */
@@ -91,26 +92,32 @@ static int fd_of(const json_t *object, const char *name)
 }
 
 /* Opens the file, deleted or not, that a path descriptor keeps. */
-static void reopen(const json_t *item, struct module *ret)
+static int reopen(int fd, const char **ret_error)
 {
-	const char *kind = json_string_value(json_object_get(item, "kind"));
-	int fd = (int)json_integer_value(json_object_get(item, "fd"));
 	struct stat info;
 	char path[40];
 
-	ret->is_perf_map = kind && strcmp(kind, "perf-map") == 0;
-	ret->fd = -1;
 	if (fd < 0)
-		return;
+		return -1;
 	/* Opening anything but a regular file can block, or make a device do something. */
 	if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
-		ret->error = "it is no file that can be read";
-		return;
+		*ret_error = "it is no file that can be read";
+		return -1;
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ret->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (ret->fd < 0)
-		ret->error = strerror(errno);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		*ret_error = strerror(errno);
+	return fd;
+}
+
+static void open_module(const json_t *item, struct module *ret)
+{
+	const char *kind = json_string_value(json_object_get(item, "kind")), *ignored;
+
+	ret->is_perf_map = kind && strcmp(kind, "perf-map") == 0;
+	ret->fd = reopen(fd_of(item, "fd"), &ret->error);
+	ret->debug_fd = reopen(fd_of(item, "debug"), &ignored);
 }
 
 static bool read_request(const json_t *request)
@@ -125,7 +132,7 @@ static bool read_request(const json_t *request)
 		MIN(json_array_size(json_object_get(request, "modules")), (size_t)MODULES_MAX);
 	json_array_foreach (json_object_get(request, "modules"), i, item) {
 		if (i < module_count)
-			reopen(item, &modules[i]);
+			open_module(item, &modules[i]);
 	}
 	mappings = calloc(json_array_size(list) + 1, sizeof(*mappings));
 	json_array_foreach (list, i, item) {
@@ -176,10 +183,13 @@ static uint64_t memory_bytes(void)
 	uint64_t files = 0;
 	struct stat info;
 
-	for (size_t i = 0; i < module_count; i++)
-		if (modules[i].fd >= 0 && fstat(modules[i].fd, &info) == 0)
+	for (size_t i = 0; i < 2 * module_count; i++) {
+		int fd = i % 2 ? modules[i / 2].debug_fd : modules[i / 2].fd;
+
+		if (fd >= 0 && fstat(fd, &info) == 0)
 			files = sat_add(files, MIN((uint64_t)info.st_size,
 						   (uint64_t)info.st_blocks * 512));
+	}
 	return MIN(sat_add(OWN_BYTES, sat_mul(files, PER_FILE_BYTE)), most);
 }
 
@@ -190,11 +200,13 @@ static bool give_up_privileges(void)
 		.answer_bytes = ANSWER_BYTES_MAX,
 		.cpu_s = CPU_S,
 	};
-	int kept[MODULES_MAX + 4] = {STDOUT_FILENO, STDERR_FILENO, stacks_fd, codes_fd};
+	int kept[2 * MODULES_MAX + 4] = {STDOUT_FILENO, STDERR_FILENO, stacks_fd, codes_fd};
 
-	for (size_t i = 0; i < module_count; i++)
-		kept[4 + i] = modules[i].fd;
-	return privileges_close_others(kept, 4 + module_count) && privileges_drop(&bounds);
+	for (size_t i = 0; i < module_count; i++) {
+		kept[4 + 2 * i] = modules[i].fd;
+		kept[5 + 2 * i] = modules[i].debug_fd;
+	}
+	return privileges_close_others(kept, 4 + 2 * module_count) && privileges_drop(&bounds);
 }
 
 /* --- the work ------------------------------------------------------------------------------ */
@@ -262,6 +274,8 @@ static void open_modules(void)
 		module->start = mappings[i].start;
 		module->added = code_add(code, TAKE_FD(module->fd), mappings[i].start,
 					 mappings[i].offset, &module->error);
+		if (module->added)
+			code_add_debug(code, TAKE_FD(module->debug_fd));
 	}
 }
 

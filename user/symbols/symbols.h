@@ -56,6 +56,12 @@ struct code *code_free(struct code *code);
 bool code_add(struct code *code, int fd, uint64_t start, uint64_t offset, const char **ret_error);
 
 /*
+ * Names and lines of the file that was added last are in this one, which was kept apart from it: believed where both
+ * have the same build id. Takes the descriptor, which may be -1.
+ */
+void code_add_debug(struct code *code, int fd);
+
+/*
  * The build id, in hexadecimal, of the file that was added for this address; NULL: it has none, or
  * there is no file.
  */
