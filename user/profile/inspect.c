@@ -59,39 +59,39 @@ static bool read_sums(int pid_dirfd, struct mapping_sums *ret)
 	return !mapping_sums_read(pid_dirfd, ret) && ret->file;
 }
 
-/* A process that sees what those of the cgroup see. */
-static int open_other(int proc_fd)
+static bool find_files(int proc_fd, const char *name, struct tmpfs_files *ret)
 {
-	_cleanup_free_ pid_t *pids = NULL;
-	size_t count = 0;
-	int dirfd = -1;
-	char name[16];
-
-	if (cgroup_procs(STDIN_FILENO, &pids, &count))
-		count = 0;
-	for (size_t i = 0; i < count && dirfd < 0; i++) {
-		snprintf(name, sizeof(name), "%d", pids[i]);
-		dirfd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	}
-	return dirfd >= 0 ? dirfd : openat(proc_fd, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void send_files(int proc_fd, int pid_dirfd, struct inspected *found)
-{
-	_cleanup_close_ int other = -1;
-	struct tmpfs_search search = {
+	_cleanup_close_ int dirfd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct tmpfs_search search = {
 		.proc_fd = proc_fd,
-		.pid_dirfd = pid_dirfd,
+		.pid_dirfd = dirfd,
 		.cgroup_dirfd = STDIN_FILENO,
 	};
 
-	/* Its root is gone before the process is. */
-	if (pid_dirfd < 0 || tmpfs_files_find(&search, &found->files)) {
-		search.pid_dirfd = other = open_other(proc_fd);
-		if (tmpfs_files_find(&search, &found->files))
-			return;
+	return dirfd >= 0 && !tmpfs_files_find(&search, ret);
+}
+
+/*
+ * What the process sees; else what another one of the cgroup does, or this one. One that ends is in its cgroup for a
+ * while, and has no root any more.
+ */
+static bool find_files_anyhow(int proc_fd, pid_t pid, struct tmpfs_files *ret)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count = 0;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", pid);
+	if (pid && find_files(proc_fd, name, ret))
+		return true;
+	if (cgroup_procs(STDIN_FILENO, &pids, &count))
+		count = 0;
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%d", pids[i]);
+		if (find_files(proc_fd, name, ret))
+			return true;
 	}
-	inspection_send(STDOUT_FILENO, found, INSPECTION_FILES);
+	return find_files(proc_fd, "self", ret);
 }
 
 int inspect_main(int argc, char **argv)
@@ -120,7 +120,10 @@ int inspect_main(int argc, char **argv)
 	}
 	if (subject.parts & INSPECTION_SUMS && dirfd >= 0 && read_sums(dirfd, &found.sums))
 		inspection_send(STDOUT_FILENO, &found, INSPECTION_SUMS);
-	if (subject.parts & INSPECTION_FILES)
-		send_files(proc_fd, dirfd, &found);
+	/* By its pid where that is still its own. */
+	if (subject.parts & INSPECTION_FILES &&
+	    find_files_anyhow(proc_fd, dirfd >= 0 && !pidref_exited(&process) ? subject.pid : 0,
+			      &found.files))
+		inspection_send(STDOUT_FILENO, &found, INSPECTION_FILES);
 	return 0; /* the kernel clears up */
 }
