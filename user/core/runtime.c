@@ -7,7 +7,7 @@
 
 #include "base/util.h"
 
-/* Ends with one without words. */
+/* A list ends with one without words. */
 struct space {
 	const char *words;
 	const char *const *functions;
@@ -28,258 +28,312 @@ struct row {
 
 #define PATTERNS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#define SPACES(...) ((const struct space[]){__VA_ARGS__, {NULL, NULL}})
+static const struct space php_spaces[] = {
+	{"arrays", PATTERNS("_zend_new_array*", "zend_hash_*", "zend_array_*")},
+	{"strings", PATTERNS("zend_string*", "smart_str*", "concat_function")},
+	{"objects", PATTERNS("zend_objects*", "object_init*")},
+	{NULL, NULL}};
 
-static const struct row rows[RUNTIMES] =
-	{
-		[RUNTIME_C] =
-			{
-				.name = "the C library",
-				.files = PATTERNS("libc.so.*", "libc-2.*.so", "ld-linux*.so.*",
-						  "ld-2.*.so", "ld-musl-*", "libm.so.*",
-						  "libpthread*.so.*", "[[]vdso]", "[[]vsyscall]"),
-				.functions =
-					PATTERNS("malloc", "calloc", "realloc", "reallocarray",
-						 "free", "posix_memalign", "aligned_alloc",
-						 "memalign", "valloc", "pvalloc", "memset",
-						 "memcpy", "memmove", "mempcpy", "__mem*", "__str*",
-						 "__wmem*", "strdup", "strndup", "_int_malloc",
-						 "_int_realloc", "_int_free", "_int_memalign",
-						 "_mid_memalign", "sysmalloc*", "systrim*",
-						 "malloc_consolidate", "unlink_chunk*", "tcache_*",
-						 "alloc_perturb", "new_heap", "grow_heap",
-						 "arena_get2*", "ptmalloc_init*", "__libc_*",
-						 "__GI_*", "__morecore", "brk", "__brk", "sbrk",
-						 "__sbrk", "mmap", "mmap64", "__mmap*", "mremap",
-						 "__mremap", "madvise", "__madvise", "clear_page*",
-						 "_start", "_init", "_dl_*", "start_thread",
-						 "clone", "__clone*", "clone3", "_IO_*", "asprintf",
-						 "vasprintf", "__vasprintf*", "getline", "getdelim",
-						 "getwline", "fopen", "fopen64", "fdopen",
-						 "fread", "fread_unlocked", "fwrite",
-						 "fwrite_unlocked",
-						 "fgets", "fputs", "setvbuf", "printf",
-						 "fprintf", "vprintf", "vfprintf", "snprintf",
-						 "vsnprintf", "__vfprintf_internal",
-						 "printf_positional",
-						 "qsort", "qsort_r", "__qsort_r",
-						 "opendir", "fdopendir", "readdir", "readdir64",
-						 "scandir", "scandir64", "glob", "glob64",
-						 "regcomp", "regexec", "getaddrinfo",
-						 "popen", "fork", "__fork",
-						 "vfork", "pthread_create*", "__pthread_create*",
-						 "allocate_stack*", "allocate_thread_stack*",
-						 "dlopen", "dlsym", "dlmopen", "setlocale",
-						 "open_memstream",
-						 "read", "pread", "pread64", "recv", "recvfrom",
-						 "recvmsg"),
-			},
-		[RUNTIME_ALLOCATOR] =
-			{
-				.name = "an allocator",
-				.files = PATTERNS("libjemalloc.*", "libtcmalloc*", "libmimalloc*",
-						  "libsnmalloc*", "librpmalloc*"),
-				.functions =
-					PATTERNS("je_*", "_rjem_*",
-						 "tc_*", "mi_*", "_mi_*", "tcmalloc::*",
-						 "TCMalloc*", "(anonymous namespace)::do_malloc",
-						 "(anonymous namespace)::do_memalign",
-						 "snmalloc::*", "rpmalloc*", "rprealloc*",
-						 "rpcalloc*", "tikv_jemallocator::*",
-						 "jemallocator::*", "<tikv_jemallocator::*",
-						 "<jemallocator::*", "mimalloc::*", "<mimalloc::*"),
-			},
-		[RUNTIME_CPP] =
-			{
-				.name = "the C++ library",
-				.files = PATTERNS("libstdc++.so.*", "libc++.so.*",
-						  "libc++abi.so.*", "libgcc_s.so.*"),
-				.functions = PATTERNS("operator new*", "operator delete*", "std::*",
-						      "__gnu_cxx::*", "__cxxabiv1::*", "__cxa_*",
-						      "*thunk to std::*",
-						      "_Unwind_*", "_GLOBAL__sub_*",
-						      "__static_initialization_*"),
-				.sources = PATTERNS("/usr/include/c++/*",
-						    "/usr/lib/llvm*/include/c++/*"),
-			},
-		[RUNTIME_RUST] =
-			{
-				.name = "Rust's library",
-				/* Implementations ("<u32 as core::fmt::Display>::fmt"): is_rust_library(). */
-				.functions =
-					PATTERNS("core::*", "alloc::*", "std::*", "hashbrown::*",
-						 "__rust_*", "__rdl_*", "__rg_*", "__rustc::*",
-						 "__rustc[[]*", "rust_begin_unwind",
-						 "rust_eh_personality", "lang_start*", "rust_oom",
-						 "backtrace::*", "rustc_demangle::*"),
-				.sources = PATTERNS("/rustc/*/library/*",
-						    "*/lib/rustlib/src/rust/library/*"),
-			},
-		[RUNTIME_GO] =
-			{
-				.name = "Go's runtime",
-				/* The rest of its library: is_go_library(). */
-				.functions = PATTERNS("runtime.*", "runtime/*", "_rt0_*",
-						      "crosscall*", "_cgo_*", "x_cgo_*"),
-				.signs = PATTERNS("runtime.*"),
-			},
-		[RUNTIME_ERLANG] = {.name = "Erlang's VM", .files = PATTERNS("beam.smp", "beam")},
-		[RUNTIME_LUA] =
-			{
-				.name = "Lua",
-				.files = PATTERNS("lua", "lua5*", "luajit*", "liblua*"),
-			},
-		[RUNTIME_PERL] = {.name = "Perl",
-				  .files = PATTERNS("perl", "perl5*", "libperl.so*")},
-		[RUNTIME_PHP] =
-			{
-				.name = "PHP",
-				.files = PATTERNS("php*", "libphp*"),
-				.spaces =
-					SPACES({"arrays", PATTERNS("_zend_new_array*",
-								   "zend_hash_*", "zend_array_*")},
-					       {"strings", PATTERNS("zend_string*", "smart_str*",
-								    "concat_function")},
-					       {"objects",
-						PATTERNS("zend_objects*", "object_init*")}),
-				.hint = "PHP tells nobody else of its functions: with a "
-					"memory_limit "
-					"(php.ini) below the limit of the "
-					"cgroup it names the file and line itself.",
-			},
-		[RUNTIME_RUBY] =
-			{
-				.name = "Ruby",
-				.files = PATTERNS("ruby*", "libruby*"),
-				.spaces =
-					SPACES({"strings", PATTERNS("rb_str_*", "rb_enc_str_*")},
-					       {"arrays", PATTERNS("rb_ary_*")},
-					       {"hashes", PATTERNS("rb_hash_*", "st_*")},
-					       {"what is read", PATTERNS("rb_io_*")},
-					       {"objects",
-						PATTERNS("rb_newobj*", "rb_wb_*newobj*",
-							 "rb_obj_alloc*")}),
-				.hint = "Ruby tells nobody else of its methods: after "
-					"ObjectSpace.trace_object_allocations_start (require "
-					"'objspace') "
-					"it can "
-					"tell in the handler of the signal where each object was "
-					"made: "
-					"ObjectSpace.allocation_sourcefile, allocation_sourceline.",
-			},
-		[RUNTIME_NET] = {.name = ".NET",
-				 .files = PATTERNS("libcoreclr.so", "libclr*.so", "libSystem.*.so",
-						   "libhost*.so", "dotnet")},
-		[RUNTIME_JVM] =
-			{
-				.name = "the JVM",
-				.files = PATTERNS("libjvm.so", "libjava.so", "libjimage.so",
-						  "libzip.so", "libj9*.so", "libjli.so",
-						  "libnio.so", "libverify.so", "libinstrument.so",
-						  "*/jvm/*/lib/*.so", "java"),
-				/* As perf-map-agent, async-profiler and jcmd write them; its stubs. */
-				.functions = PATTERNS("Ljava/*", "Ljavax/*", "Ljdk/*", "Lsun/*",
-						      "java/*", "javax/*", "jdk/*", "sun/*",
-						      "* java.*(*", "* javax.*(*",
-						      "* jdk.*(*", "* sun.*(*", "Interpreter",
-						      "call_stub", "StubRoutines*",
-						      "* adapters", "vtable stub*", "itable stub*",
-						      "* Runtime1 stub", "nmethod stub*",
-						      "RuntimeStub *", "SafepointBlob*",
-						      "DeoptimizationBlob*", "ExceptionBlob*",
-						      "UncommonTrapBlob*", "_*_Java",
-						      "flush_icache_stub"),
-				.code = "Java without names",
-				.spaces =
-					SPACES({"the heap, as the collector moves what lives on",
-						PATTERNS("*CollectForAllocation*",
-							 "*CollectForMetadata*",
-							 "*Collect::doit*", "*Heap::*collect*",
-							 "*GCTask*", "G1*Task::*",
-							 "G1*Closure*", "*Evacuat*",
-							 "Generation::promote*",
-							 "PSPromotion*", "ZCollect*", "ZWorker*",
-							 "ZRelocate*", "Shenandoah*")},
-					       {"memory outside of the heap (Unsafe, direct "
-						"buffers)",
-						PATTERNS("Unsafe_AllocateMemory*",
-							 "Unsafe_SetMemory*",
-							 "Unsafe_CopyMemory*")},
-					       {"its compilers",
-						PATTERNS("CompileBroker::*", "C2Compiler::*",
-							 "Compilation::*", "Compile::*")},
-					       {"classes",
-						PATTERNS("ClassFileParser::*",
-							 "SystemDictionary::*", "Metaspace::*")},
-					       {"the heap, where objects are made",
-						PATTERNS(
-							"*MemAllocator::allocate*",
-							"Runtime1::new_*", "OptoRuntime::new_*",
-							"OptoRuntime::multianewarray*",
-							"InterpreterRuntime::*new*",
-							"* new_*_array Runtime1 stub")}),
-				.hint = "To have methods of Java named, start it with "
-					"-XX:+PreserveFramePointer, and run jcmd PID "
-					"Compiler.perfmap (JDK 17 and newer) when it has warmed "
-					"up.",
-			},
-		[RUNTIME_V8] =
-			{
-				.name = "V8",
-				.files = PATTERNS("node", "nodejs", "libnode.so.*",
-						  "libv8*", "deno", "electron"),
-				.functions =
-					PATTERNS("v8::*", "node::*", "cppgc::*",
-						 "heap::base::*", "Builtin:*", "Builtins_*",
-						 "BytecodeHandler:*", "Stub:*", "RegExp:*",
-						 "* node:*"),
-				.code = "JavaScript without names",
-				.spaces =
-					SPACES({"its heap, as the collector moves what lives on",
-						PATTERNS("v8::internal::*Scaveng*",
-							 "v8::internal::*MarkCompact*",
-							 "v8::internal::*Evacuat*",
-							 "v8::internal::Heap::CollectGarbage*",
-							 "v8::internal::Heap::"
-							 "PerformGarbageCollection*")},
-					       {"Buffers and typed arrays",
-						PATTERNS("v8::internal::*TypedArray*",
-							 "v8::internal::*ArrayBuffer*",
-							 "v8::ArrayBuffer::*",
-							 "v8::BackingStore::*",
-							 "v8::internal::BackingStore::*",
-							 "node::Buffer::*",
-							 "node::NodeArrayBufferAllocator::*")},
-					       {"large objects of its heap",
-						PATTERNS("v8::internal::*LargeObjectSpace*")},
-					       {"its compilers", PATTERNS("v8::internal::"
-									  "compiler::*",
-									  "v8::internal::"
-									  "Compiler::*",
-									  "v8::internal::*"
-									  "Compilation*")},
-					       {"JSON", PATTERNS("v8::internal::Json*",
-								 "v8::internal::Builtin_Json*")},
-					       {"strings", PATTERNS("v8::internal::String*",
-								    "v8::internal::*NewConsString*",
-								    "v8::internal::*"
-								    "IncrementalStringBuilder*")}),
-				.hint = "To have functions of JavaScript named, start Node with "
-					"NODE_OPTIONS=\"--perf-basic-prof "
-					"--interpreted-frames-native-stack\".",
-			},
-		[RUNTIME_PYTHON] =
-			{
-				.name = "CPython",
-				.files = PATTERNS("libpython*", "python3*",
-						  "*/lib/python3.*/lib-dynload/*"),
-				.functions = PATTERNS("_Py*", "Py*", "pymalloc_*", "py::<frozen*",
-						      "py::*:<frozen *", "py::*:*/lib/python3.*/*"),
-				.sources = PATTERNS("<frozen *", "*/lib/python3.*/*",
-						    "*/lib/python3[0-9]*.zip/*"),
-				.others = PATTERNS("*/site-packages/*", "*/dist-packages/*"),
-				.signs = PATTERNS("_PyEval_EvalFrameDefault*"),
-			},
+static const struct space ruby_spaces[] = {
+	{"strings", PATTERNS("rb_str_*", "rb_enc_str_*")},
+	{"arrays", PATTERNS("rb_ary_*")},
+	{"hashes", PATTERNS("rb_hash_*", "st_*")},
+	{"what is read", PATTERNS("rb_io_*")},
+	{"objects", PATTERNS("rb_newobj*", "rb_wb_*newobj*", "rb_obj_alloc*")},
+	{NULL, NULL}};
+
+static const struct space jvm_spaces[] = {
+	{"the heap, as the collector moves what lives on",
+	 PATTERNS("*CollectForAllocation*", "*CollectForMetadata*", "*Collect::doit*",
+		  "*Heap::*collect*", "*GCTask*", "G1*Task::*", "G1*Closure*", "*Evacuat*",
+		  "Generation::promote*", "PSPromotion*", "ZCollect*", "ZWorker*", "ZRelocate*",
+		  "Shenandoah*")},
+	{"memory outside of the heap (Unsafe, direct buffers)",
+	 PATTERNS("Unsafe_AllocateMemory*", "Unsafe_SetMemory*", "Unsafe_CopyMemory*")},
+	{"its compilers",
+	 PATTERNS("CompileBroker::*", "C2Compiler::*", "Compilation::*", "Compile::*")},
+	{"classes", PATTERNS("ClassFileParser::*", "SystemDictionary::*", "Metaspace::*")},
+	{"the heap, where objects are made",
+	 PATTERNS("*MemAllocator::allocate*", "Runtime1::new_*", "OptoRuntime::new_*",
+		  "OptoRuntime::multianewarray*", "InterpreterRuntime::*new*",
+		  "* new_*_array Runtime1 stub")},
+	{NULL, NULL}};
+
+static const struct space v8_spaces[] = {
+	{"its heap, as the collector moves what lives on",
+	 PATTERNS("v8::internal::*Scaveng*", "v8::internal::*MarkCompact*",
+		  "v8::internal::*Evacuat*", "v8::internal::Heap::CollectGarbage*",
+		  "v8::internal::Heap::PerformGarbage*")},
+	{"Buffers and typed arrays",
+	 PATTERNS("v8::internal::*TypedArray*", "v8::internal::*ArrayBuffer*", "v8::ArrayBuffer::*",
+		  "v8::BackingStore::*", "v8::internal::BackingStore::*", "node::Buffer::*",
+		  "node::NodeArrayBufferAllocator::*")},
+	{"large objects of its heap", PATTERNS("v8::internal::*LargeObjectSpace*")},
+	{"its compilers", PATTERNS("v8::internal::compiler::*", "v8::internal::Compiler::*",
+				   "v8::internal::*Compilation*")},
+	{"JSON", PATTERNS("v8::internal::Json*", "v8::internal::Builtin_Json*")},
+	{"strings", PATTERNS("v8::internal::String*", "v8::internal::*NewConsString*",
+			     "v8::internal::*IncrementalStringBuilder*")},
+	{NULL, NULL}};
+
+static const char php_hint[] =
+	"PHP tells nobody else of its functions: with a memory_limit (php.ini) below the "
+	"limit of the cgroup it names the file and line itself.";
+
+static const char ruby_hint[] =
+	"Ruby tells nobody else of its methods: after "
+	"ObjectSpace.trace_object_allocations_start (require 'objspace') it can tell in "
+	"the handler of the signal where each object was made: "
+	"ObjectSpace.allocation_sourcefile, allocation_sourceline.";
+
+static const char jvm_hint[] =
+	"To have methods of Java named, start it with -XX:+PreserveFramePointer, and run "
+	"jcmd PID Compiler.perfmap (JDK 17 and newer) when it has warmed up.";
+
+static const char v8_hint[] =
+	"To have functions of JavaScript named, start Node with "
+	"NODE_OPTIONS=\"--perf-basic-prof --interpreted-frames-native-stack\".";
+
+static const char *const c_functions[] = {"malloc",
+					  "calloc",
+					  "realloc",
+					  "reallocarray",
+					  "free",
+					  "posix_memalign",
+					  "aligned_alloc",
+					  "memalign",
+					  "valloc",
+					  "pvalloc",
+					  "memset",
+					  "memcpy",
+					  "memmove",
+					  "mempcpy",
+					  "__mem*",
+					  "__str*",
+					  "__wmem*",
+					  "strdup",
+					  "strndup",
+					  "_int_malloc",
+					  "_int_realloc",
+					  "_int_free",
+					  "_int_memalign",
+					  "_mid_memalign",
+					  "sysmalloc*",
+					  "systrim*",
+					  "malloc_consolidate",
+					  "unlink_chunk*",
+					  "tcache_*",
+					  "alloc_perturb",
+					  "new_heap",
+					  "grow_heap",
+					  "arena_get2*",
+					  "ptmalloc_init*",
+					  "__libc_*",
+					  "__GI_*",
+					  "__morecore",
+					  "brk",
+					  "__brk",
+					  "sbrk",
+					  "__sbrk",
+					  "mmap",
+					  "mmap64",
+					  "__mmap*",
+					  "mremap",
+					  "__mremap",
+					  "madvise",
+					  "__madvise",
+					  "clear_page*",
+					  "_start",
+					  "_init",
+					  "_dl_*",
+					  "start_thread",
+					  "clone",
+					  "__clone*",
+					  "clone3",
+					  "_IO_*",
+					  "asprintf",
+					  "vasprintf",
+					  "__vasprintf*",
+					  "getline",
+					  "getdelim",
+					  "getwline",
+					  "fopen",
+					  "fopen64",
+					  "fdopen",
+					  "fread",
+					  "fread_unlocked",
+					  "fwrite",
+					  "fwrite_unlocked",
+					  "fgets",
+					  "fputs",
+					  "setvbuf",
+					  "printf",
+					  "fprintf",
+					  "vprintf",
+					  "vfprintf",
+					  "snprintf",
+					  "vsnprintf",
+					  "__vfprintf_internal",
+					  "printf_positional",
+					  "qsort",
+					  "qsort_r",
+					  "__qsort_r",
+					  "opendir",
+					  "fdopendir",
+					  "readdir",
+					  "readdir64",
+					  "scandir",
+					  "scandir64",
+					  "glob",
+					  "glob64",
+					  "regcomp",
+					  "regexec",
+					  "getaddrinfo",
+					  "popen",
+					  "fork",
+					  "__fork",
+					  "vfork",
+					  "pthread_create*",
+					  "__pthread_create*",
+					  "allocate_stack*",
+					  "allocate_thread_stack*",
+					  "dlopen",
+					  "dlsym",
+					  "dlmopen",
+					  "setlocale",
+					  "open_memstream",
+					  "read",
+					  "pread",
+					  "pread64",
+					  "recv",
+					  "recvfrom",
+					  "recvmsg",
+					  NULL};
+
+static const struct row rows[RUNTIMES] = {
+	[RUNTIME_C] =
+		{
+			.name = "the C library",
+			.files = PATTERNS("libc.so.*", "libc-2.*.so", "ld-linux*.so.*", "ld-2.*.so",
+					  "ld-musl-*", "libm.so.*", "libpthread*.so.*", "[[]vdso]",
+					  "[[]vsyscall]"),
+			.functions = c_functions,
+		},
+	[RUNTIME_ALLOCATOR] =
+		{
+			.name = "an allocator",
+			.files = PATTERNS("libjemalloc.*", "libtcmalloc*", "libmimalloc*",
+					  "libsnmalloc*", "librpmalloc*"),
+			.functions = PATTERNS(
+				"je_*", "_rjem_*", "tc_*", "mi_*", "_mi_*", "tcmalloc::*",
+				"TCMalloc*", "(anonymous namespace)::do_malloc",
+				"(anonymous namespace)::do_memalign", "snmalloc::*", "rpmalloc*",
+				"rprealloc*", "rpcalloc*", "tikv_jemallocator::*",
+				"jemallocator::*", "<tikv_jemallocator::*", "<jemallocator::*",
+				"mimalloc::*", "<mimalloc::*"),
+		},
+	[RUNTIME_CPP] =
+		{
+			.name = "the C++ library",
+			.files = PATTERNS("libstdc++.so.*", "libc++.so.*", "libc++abi.so.*",
+					  "libgcc_s.so.*"),
+			.functions = PATTERNS("operator new*", "operator delete*", "std::*",
+					      "__gnu_cxx::*", "__cxxabiv1::*", "__cxa_*",
+					      "*thunk to std::*", "_Unwind_*", "_GLOBAL__sub_*",
+					      "__static_initialization_*"),
+			.sources = PATTERNS("/usr/include/c++/*", "/usr/lib/llvm*/include/c++/*"),
+		},
+	[RUNTIME_RUST] =
+		{
+			.name = "Rust's library",
+			/* Implementations ("<u32 as core::fmt::Display>::fmt"): is_rust_library(). */
+			.functions = PATTERNS("core::*", "alloc::*", "std::*", "hashbrown::*",
+					      "__rust_*", "__rdl_*", "__rg_*", "__rustc::*",
+					      "__rustc[[]*", "rust_begin_unwind",
+					      "rust_eh_personality", "lang_start*", "rust_oom",
+					      "backtrace::*", "rustc_demangle::*"),
+			.sources =
+				PATTERNS("/rustc/*/library/*", "*/lib/rustlib/src/rust/library/*"),
+		},
+	[RUNTIME_GO] =
+		{
+			.name = "Go's runtime",
+			/* The rest of its library: is_go_library(). */
+			.functions = PATTERNS("runtime.*", "runtime/*", "_rt0_*", "crosscall*",
+					      "_cgo_*", "x_cgo_*"),
+			.signs = PATTERNS("runtime.*"),
+		},
+	[RUNTIME_ERLANG] = {.name = "Erlang's VM", .files = PATTERNS("beam.smp", "beam")},
+	[RUNTIME_LUA] =
+		{
+			.name = "Lua",
+			.files = PATTERNS("lua", "lua5*", "luajit*", "liblua*"),
+		},
+	[RUNTIME_PERL] = {.name = "Perl", .files = PATTERNS("perl", "perl5*", "libperl.so*")},
+	[RUNTIME_PHP] =
+		{
+			.name = "PHP",
+			.files = PATTERNS("php*", "libphp*"),
+			.spaces = php_spaces,
+			.hint = php_hint,
+		},
+	[RUNTIME_RUBY] =
+		{
+			.name = "Ruby",
+			.files = PATTERNS("ruby*", "libruby*"),
+			.spaces = ruby_spaces,
+			.hint = ruby_hint,
+		},
+	[RUNTIME_NET] =
+		{
+			.name = ".NET",
+			.files = PATTERNS("libcoreclr.so", "libclr*.so", "libSystem.*.so",
+					  "libhost*.so", "dotnet"),
+		},
+	[RUNTIME_JVM] =
+		{
+			.name = "the JVM",
+			.files = PATTERNS("libjvm.so", "libjava.so", "libjimage.so", "libzip.so",
+					  "libj9*.so", "libjli.so", "libnio.so", "libverify.so",
+					  "libinstrument.so", "*/jvm/*/lib/*.so", "java"),
+			/* As perf-map-agent, async-profiler and jcmd write them; its stubs. */
+			.functions =
+				PATTERNS("Ljava/*", "Ljavax/*", "Ljdk/*", "Lsun/*", "java/*",
+					 "javax/*", "jdk/*", "sun/*", "* java.*(*", "* javax.*(*",
+					 "* jdk.*(*", "* sun.*(*", "Interpreter", "call_stub",
+					 "StubRoutines*", "* adapters", "vtable stub*",
+					 "itable stub*", "* Runtime1 stub",
+					 "nmethod stub*", "RuntimeStub *", "SafepointBlob*",
+					 "DeoptimizationBlob*", "ExceptionBlob*",
+					 "UncommonTrapBlob*", "_*_Java", "flush_icache_stub"),
+			.code = "Java without names",
+			.spaces = jvm_spaces,
+			.hint = jvm_hint,
+		},
+	[RUNTIME_V8] =
+		{
+			.name = "V8",
+			.files = PATTERNS("node", "nodejs", "libnode.so.*",
+					  "libv8*", "deno", "electron"),
+			.functions = PATTERNS("v8::*", "node::*", "cppgc::*", "heap::base::*",
+					      "Builtin:*", "Builtins_*", "BytecodeHandler:*",
+					      "Stub:*", "RegExp:*", "* node:*"),
+			.code = "JavaScript without names",
+			.spaces = v8_spaces,
+			.hint = v8_hint,
+		},
+	[RUNTIME_PYTHON] =
+		{
+			.name = "CPython",
+			.files =
+				PATTERNS("libpython*", "python3*", "*/lib/python3.*/lib-dynload/*"),
+			.functions = PATTERNS("_Py*", "Py*", "pymalloc_*", "py::<frozen*",
+					      "py::*:<frozen *", "py::*:*/lib/python3.*/*"),
+			.sources = PATTERNS("<frozen *", "*/lib/python3.*/*",
+					    "*/lib/python3[0-9]*.zip/*"),
+			.others = PATTERNS("*/site-packages/*", "*/dist-packages/*"),
+			.signs = PATTERNS("_PyEval_EvalFrameDefault*"),
+		},
 };
 
 static bool matches(const char *const patterns[], const char *text)
