@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,23 +78,27 @@ static const char *component_name(const char *component, size_t length, size_t *
 	return NULL;
 }
 
-/*
- * As systemd.unit(5) has it: \xHH for bytes that names of units do not have. The name is one of a file to others: no
- * slash comes of it. Allocated.
- */
+/* The byte that four stand for; 0: none, or a slash, of which a name, which is one of a file to others, has none. */
+static char escaped(const char *text)
+{
+	const char digits[] = {text[2], text[3], '\0'};
+	unsigned long byte = strtoul(digits, NULL, 16);
+
+	if (text[0] != '\\' || text[1] != 'x' || strspn(digits, "0123456789abcdef") != 2)
+		return '\0';
+	return byte == '/' ? '\0' : (char)byte;
+}
+
+/* As systemd.unit(5) has it: \xHH for bytes that names of units do not have. Allocated. */
 static char *unescape(const char *text, size_t length)
 {
 	char *plain = malloc(length + 1), *end = plain;
-	unsigned int byte;
 
 	for (size_t i = 0; plain && i < length; i++) {
-		if (length - i >= 4 && sscanf(text + i, "\\x%2x", &byte) == 1 && byte &&
-		    byte != '/') {
-			*end++ = (char)byte;
-			i += 3;
-		} else {
-			*end++ = text[i];
-		}
+		char byte = length - i >= 4 ? escaped(text + i) : '\0';
+
+		*end++ = byte ?: text[i];
+		i += byte ? 3 : 0;
 	}
 	if (plain)
 		*end = '\0';
