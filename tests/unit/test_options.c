@@ -53,6 +53,10 @@ Test(options, every_option_of_watch_is_parsed)
 	cr_expect_eq(o.policy.grace_ns, 30 * NSEC_PER_SEC);
 	cr_expect(o.policy.dry_run);
 
+	o = WATCH("--pod", "2c48913c-b29f-11e7-9350-020968147796");
+	cr_expect_eq(o.mode, MODE_POD);
+	cr_expect_str_eq(o.pod, "2c48913c-b29f-11e7-9350-020968147796");
+
 	o = WATCH("--pid", "77", "--warn", "80%:HUP", "--cooldown", "1m30s", "--json",
 		  "--report-dir", "/r", "-v", "-vv");
 	cr_expect_eq(o.mode, MODE_PID);
@@ -237,19 +241,22 @@ Test(options, bad_input_gets_one_line_with_the_value_and_the_remedy)
 	static const struct refused_line lines[] = {
 		{COMMAND_WATCH,
 		 {NULL},
-		 "nothing to guard: give --pid, --cgroup or --all, see apoptosis watch --help"},
+		 "nothing to guard: give --pid, --cgroup, --pod or --all, see apoptosis watch "
+		 "--help"},
 		{COMMAND_WATCH,
 		 {"--pid", "1", "--all"},
-		 "--all: give --pid, --cgroup or --all only once"},
+		 "--all: give --pid, --cgroup, --pod or --all only once"},
 		{COMMAND_WATCH,
 		 {"--all", "--all"},
-		 "--all: give --pid, --cgroup or --all only once"},
+		 "--all: give --pid, --cgroup, --pod or --all only once"},
 		{COMMAND_WATCH,
 		 {"--cgroup", "/a", "--cgroup=/b"},
-		 "--cgroup: give --pid, --cgroup or --all only once"},
+		 "--cgroup: give --pid, --cgroup, --pod or --all only once"},
 		{COMMAND_WATCH, {"--pid", "0"}, "--pid '0': give the number of a running process"},
 		{COMMAND_WATCH, {"--pid=12x"}, "--pid '12x': give the number of a running process"},
 		{COMMAND_WATCH, {"--cgroup", ""}, "--cgroup '': give the path of a cgroup"},
+		{COMMAND_WATCH, {"--pod", ""}, "--pod '': give the metadata.uid of a pod"},
+		{COMMAND_WATCH, {"--pod", "../x"}, "--pod '../x': give the metadata.uid of a pod"},
 		{COMMAND_WATCH,
 		 {"--all", "--limit", "1G"},
 		 "unknown option '--limit': it is one of apoptosis run, see apoptosis watch "

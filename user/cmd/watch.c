@@ -14,6 +14,8 @@ static int add(struct guards *guards, void *userdata)
 		return guards_add_pid(guards, &options->policy, options->pid);
 	case MODE_CGROUP:
 		return guards_add_cgroup(guards, &options->policy, options->cgroup);
+	case MODE_POD:
+		return guards_add_pod(guards, &options->policy, options->pod);
 	case MODE_ALL:
 	case MODE_NONE:
 		break;

@@ -10,8 +10,8 @@
 #pragma once
 
 #define COMMANDS_EACH(ROW)                                                                         \
-	ROW(WATCH, watch, "watch", "(--pid PID | --cgroup PATH | --all) [OPTIONS]",                \
-	    "guard a process, a cgroup or every limited cgroup",                                   \
+	ROW(WATCH, watch, "watch", "(--pid PID | --cgroup PATH | --pod UID | --all) [OPTIONS]",    \
+	    "guard a process, a cgroup, a pod or every limited cgroup",                            \
 	    "Guards until interrupted. Prints one line per event on standard output. SIGUSR1 "     \
 	    "prints the status.")                                                                  \
 	ROW(RUN, run, "run", "[OPTIONS] [--limit SIZE] -- CMD [ARG...]",                           \

@@ -21,6 +21,13 @@ static const struct option_row rows[] = {
 	{"--cgroup", 0, NULL, "PATH", "the path of a cgroup", NULL, BIT(COMMAND_WATCH),
 	 "Guard this cgroup and all below it. PATH is below the cgroup root or absolute.",
 	 option_set_cgroup},
+	{"--pod", 0, NULL, "UID", "the metadata.uid of a pod", NULL, BIT(COMMAND_WATCH),
+	 "Guard the pod of this uid (metadata.uid, which a pod can have in its environment) and "
+	 "all "
+	 "its containers: its cgroup is found under both cgroup drivers. Or that of a pod of "
+	 "Podman, "
+	 "by its whole ID.",
+	 option_set_pod},
 	{"--all", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_WATCH),
 	 "Guard every limited cgroup, those created later included.", option_set_all},
 	{"--limit", 0, NULL, "SIZE", "a size such as 256M", NULL, BIT(COMMAND_RUN),

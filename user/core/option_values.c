@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "core/pod.h"
 #include "core/room.h"
 
 /* The least that holds the page tables and pages of a small program with libc. */
@@ -42,6 +43,15 @@ int option_set_cgroup(struct options *o, const char *value, const char **ret_why
 		return -EINVAL;
 	o->cgroup = value;
 	return set_mode(o, MODE_CGROUP);
+}
+
+int option_set_pod(struct options *o, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	if (!pod_uid_is_valid(value))
+		return -EINVAL;
+	o->pod = value;
+	return set_mode(o, MODE_POD);
 }
 
 int option_set_all(struct options *o, const char *value, const char **ret_why)

@@ -18,12 +18,12 @@ option_set_fn option_set_accounts, option_set_airbag, option_set_airbag_max, opt
 	option_set_history_rows, option_set_hook_events, option_set_hook_user, option_set_html,
 	option_set_interval, option_set_json, option_set_lend_max, option_set_limit,
 	option_set_metrics_listen, option_set_oomd_hook, option_set_metrics_textfile,
-	option_set_once, option_set_output, option_set_pid, option_set_pin_dir, option_set_pprof,
-	option_set_pressure_socket, option_set_pressure_watch, option_set_profiles,
-	option_set_quiet, option_set_report_dir, option_set_report_keep, option_set_report_size,
-	option_set_require_protection, option_set_reserve, option_set_signal, option_set_since,
-	option_set_guard, option_set_target, option_set_then, option_set_verbose, option_set_warn,
-	option_set_webhook;
+	option_set_once, option_set_output, option_set_pid, option_set_pin_dir, option_set_pod,
+	option_set_pprof, option_set_pressure_socket, option_set_pressure_watch,
+	option_set_profiles, option_set_quiet, option_set_report_dir, option_set_report_keep,
+	option_set_report_size, option_set_require_protection, option_set_reserve,
+	option_set_signal, option_set_since, option_set_guard, option_set_target, option_set_then,
+	option_set_verbose, option_set_warn, option_set_webhook;
 
 /* Whether it is the word for none. */
 bool option_is_off(const char *value);

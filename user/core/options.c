@@ -49,6 +49,8 @@ const char *guard_mode_name(enum guard_mode mode)
 		return "pid";
 	case MODE_CGROUP:
 		return "cgroup";
+	case MODE_POD:
+		return "pod";
 	case MODE_ALL:
 		return "all";
 	case MODE_NONE:
@@ -130,7 +132,7 @@ static int apply(const struct option_row *row, const char *value, struct options
 	if (r >= 0)
 		return 0;
 	if (r == -EEXIST)
-		return text_refuse(ret_error, "%s: give --pid, --cgroup or --all only once",
+		return text_refuse(ret_error, "%s: give --pid, --cgroup, --pod or --all only once",
 				   row->flag);
 	return refuse_value(ret_error, row, value, why);
 }
@@ -318,7 +320,7 @@ static int check_together(const struct options *o, char **ret_error)
 		return text_refuse(ret_error, "--guard is for a list: give report list");
 	if (o->command == COMMAND_WATCH && o->mode == MODE_NONE)
 		return text_refuse(ret_error,
-				   "nothing to guard: give --pid, --cgroup or --all, see "
+				   "nothing to guard: give --pid, --cgroup, --pod or --all, see "
 				   "apoptosis %s --help",
 				   name);
 	if (o->command == COMMAND_RUN && o->argc == 0)

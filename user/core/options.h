@@ -29,6 +29,7 @@ enum guard_mode {
 	MODE_NONE = 0, /* not watch */
 	MODE_PID,
 	MODE_CGROUP,
+	MODE_POD,
 	MODE_ALL,
 };
 
@@ -48,6 +49,7 @@ struct options {
 	enum guard_mode mode;
 	pid_t pid;		 /* watch --pid, or the PID of rss and explain; 0 = none */
 	const char *cgroup;	 /* as given, not normalized; NULL = none */
+	const char *pod;	 /* its uid; NULL = none */
 	uint64_t limit_bytes;	 /* run --limit; 0 = none asked for */
 	bool require_protection; /* run: refuse to run the command without the kernel side */
 	int exit_on_trip; /* run: in place of status 0, see core/shutdown.h; 0 = nothing is */
@@ -137,5 +139,5 @@ int options_set_key(struct options *options, const struct option_row *row, const
 /* The format that was asked for; options_parse() refuses more than one. */
 enum output_format options_format(const struct options *options);
 
-/* "pid", "cgroup", "all", "none". Never NULL. */
+/* "pid", "cgroup", "pod", "all", "none". Never NULL. */
 const char *guard_mode_name(enum guard_mode mode);

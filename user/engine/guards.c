@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "core/pod.h"
 #include "engine/host_memory.h"
 #include "engine/workloads.h"
 #include "sense/cgroup_memory.h"
@@ -183,6 +184,41 @@ int guards_add_cgroup(struct guards *guards, const struct policy *policy, const 
 	guard.cgroup = rel;
 	return add(guards, policy, &guard,
 		   &(struct resolved){.cgroup_id = id, .pidfd = -1, .rel = TAKE_PTR(rel)});
+}
+
+struct pod_search {
+	const char *uid;
+	char *rel;
+};
+
+static int visit_pod(int dirfd, const char *path, void *userdata)
+{
+	struct pod_search *search = userdata;
+
+	(void)dirfd;
+	if (!pod_is_at(path, search->uid))
+		return 0;
+	search->rel = strdup(path);
+	return search->rel ? 1 : -ENOMEM;
+}
+
+int guards_add_pod(struct guards *guards, const struct policy *policy, const char *uid)
+{
+	const struct cgroup_tree *tree = guards->config.tree;
+	struct pod_search search = {.uid = uid};
+	_cleanup_close_ int dirfd = -1;
+	int r = cgroup_open(tree, "/", &dirfd) ?: cgroup_walk(dirfd, visit_pod, &search);
+
+	if (!search.rel) {
+		log_error(
+			"cannot find pod '%s': %s below %s: give the pod's metadata.uid, and in a "
+			"container mount /sys/fs/cgroup of the host",
+			uid, r ? strerror(-r) : "it has no cgroup", cgroup_tree_mount(tree));
+		return EXIT_USAGE;
+	}
+	r = guards_add_cgroup(guards, policy, search.rel);
+	free(search.rel);
+	return r;
 }
 
 /* Whether the process can be guarded, and the cgroup it is in. */

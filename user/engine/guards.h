@@ -34,6 +34,8 @@ struct guards *guards_free(struct guards *guards);
 
 /* A cgroup, as the user wrote it, and its subtree. It must have a limit, its own or inherited. */
 int guards_add_cgroup(struct guards *guards, const struct policy *policy, const char *path);
+/* The cgroup of the pod of that uid, as guards_add_cgroup(). */
+int guards_add_pod(struct guards *guards, const struct policy *policy, const char *uid);
 int guards_add_pid(struct guards *guards, const struct policy *policy, pid_t pid);
 /* Every child that we fork from now on; its cgroup is ours. */
 int guards_add_children(struct guards *guards, const struct policy *policy);
