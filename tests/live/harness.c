@@ -281,11 +281,18 @@ static void make_cgroup(struct live_cgroup *cgroup, uint64_t limit)
 
 struct live_cgroup *live_cgroup(const struct live_cgroup *parent, const char *name, uint64_t limit)
 {
+	return live_cgroup_called(
+		parent, live_format("%d-%u-%s", (int)getpid(), live.serial++, name), limit);
+}
+
+struct live_cgroup *live_cgroup_called(const struct live_cgroup *parent, const char *name,
+				       uint64_t limit)
+{
 	struct live_cgroup *cgroup = calloc(1, sizeof(*cgroup));
 	const char *above = parent ? parent->rel : getenv("APO_LIVE_CGROUP");
 
 	live_check(cgroup && live.cgroup_count < MAX_THINGS, "out of memory");
-	cgroup->rel = live_format("%s/%d-%u-%s", above, (int)getpid(), live.serial++, name);
+	cgroup->rel = live_format("%s/%s", above, name);
 	cgroup->fd = -1;
 	cgroup->high = UINT64_MAX;
 	live.cgroups[live.cgroup_count++] = cgroup;
