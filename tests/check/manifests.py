@@ -282,7 +282,7 @@ def main():
         types.add(name, document)
     report("manifest-types", "make them what the Kubernetes API takes",
            [f"{name}: {line}" for name, lines in types.errors().items() for line in lines])
-    report("manifest-rules", "no shell, the privileges of docs/containers.md, options and keys that there are, a version",
+    report("manifest-rules", "no shell, the privileges of docs/containers.md, options and keys that there are",
            [f"{name}: {line}" for name, document in documents.items() for line in ours.document(document)])
     report("manifest-chart", "let the chart and deploy/kubernetes/base make the same pod", check_same_pod(documents))
     report("manifest-compose", "let deploy/compose take what docs/containers.md says", check_compose(ours))

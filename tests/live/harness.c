@@ -237,12 +237,9 @@ const char *live_python(void)
 
 const char *live_workload(const char *name)
 {
-	const char *dir = getenv("APOPTOSIS_WORKLOADS");
-	const char *path;
+	const char *dir = getenv("APOPTOSIS_WORKLOADS") ?: getenv("WORKLOADS");
+	const char *path = live_format("%s/%s", dir ?: "build/workloads", name);
 
-	if (!dir)
-		dir = getenv("WORKLOADS");
-	path = live_format("%s/%s", dir ? dir : "build/workloads", name);
 	if (access(path, R_OK) < 0)
 		path = live_format("tests/workloads/%s", name);
 	if (access(path, R_OK) < 0)
@@ -279,10 +276,9 @@ static void make_cgroup(struct live_cgroup *cgroup, uint64_t limit)
 		live_set_limit(cgroup, limit);
 }
 
-struct live_cgroup *live_cgroup(const struct live_cgroup *parent, const char *name, uint64_t limit)
+const char *live_unique(const char *name)
 {
-	return live_cgroup_called(
-		parent, live_format("%d-%u-%s", (int)getpid(), live.serial++, name), limit);
+	return live_format("%d-%u-%s", (int)getpid(), live.serial++, name);
 }
 
 struct live_cgroup *live_cgroup_called(const struct live_cgroup *parent, const char *name,

@@ -127,11 +127,12 @@ unsigned int live_bulk(unsigned int amount);
 const char *live_read(const char *path);
 
 const struct cgroup_tree *live_tree(void);
-/* Below `parent`, or below the runner's own; limit 0 is none. The name is made unique. */
-struct live_cgroup *live_cgroup(const struct live_cgroup *parent, const char *name, uint64_t limit);
-/* Called exactly so, and not more than once. */
+/* Below `parent`, or below the runner's own; limit 0 is none. Called exactly so, and not more than once. */
 struct live_cgroup *live_cgroup_called(const struct live_cgroup *parent, const char *name,
 				       uint64_t limit);
+/* The same with a name that is made unique. */
+#define live_cgroup(parent, name, limit) live_cgroup_called((parent), live_unique(name), (limit))
+const char *live_unique(const char *name);
 /* Removes one that is empty; it can be made anew at its path, with another id. */
 void live_remove(struct live_cgroup *cgroup);
 void live_make_anew(struct live_cgroup *cgroup, uint64_t limit);

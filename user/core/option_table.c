@@ -23,10 +23,8 @@ static const struct option_row rows[] = {
 	 option_set_cgroup},
 	{"--pod", 0, NULL, "UID", "the metadata.uid of a pod", NULL, BIT(COMMAND_WATCH),
 	 "Guard the pod of this uid (metadata.uid, which a pod can have in its environment) and "
-	 "all "
-	 "its containers: its cgroup is found under both cgroup drivers. Or that of a pod of "
-	 "Podman, "
-	 "by its whole ID.",
+	 "all its containers: its cgroup is found under both cgroup drivers. Takes the whole ID "
+	 "of a pod of Podman, too.",
 	 option_set_pod},
 	{"--all", 0, NULL, NULL, NULL, NULL, BIT(COMMAND_WATCH),
 	 "Guard every limited cgroup, those created later included.", option_set_all},

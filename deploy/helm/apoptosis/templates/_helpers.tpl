@@ -14,7 +14,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "apoptosis.config" -}}
 {{- range $name, $text := .Values.config }}
 {{ $name }}: |
-  {{- $text | nindent 2 }}
+  {{- $text | trim | nindent 2 }}
 {{- end }}
 {{- with .Values.metrics.textfileDirectory }}
 60-metrics.conf: |
