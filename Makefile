@@ -146,7 +146,7 @@ help:
 	@echo 'make podmantest  containers that spike, by Podman on an emulated machine: entry point, sidecar, daemon'
 	@echo 'make vmbench    the cost of a page fault in instructions, on an emulated machine: KERNEL=7.x-v2 BENCHFLAGS=--help'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
-	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page'
+	@echo 'make check      formatting, layers, static analysis, ABI sizes, help against man page, manifests'
 	@echo 'make check-arm64  builds it all for arm64 and looks up what it needs in arm64 kernels'
 	@echo 'make fuzz       every parser of bytes that others write: FUZZ_SECONDS=60 for each, TARGETS="maps code"'
 	@echo 'make demo       one spike three ways: unguarded, self-polling, guarded'
@@ -164,6 +164,9 @@ help:
 $(TOP)/.deps-build: tests/install-deps
 	@mkdir -p $(@D)
 	$(Q)tests/install-deps build && touch $@
+$(TOP)/.deps-manifests: tests/install-deps tests/npm/package-lock.json
+	$(Q)tests/install-deps manifests && touch $@
+$(TOP)/.deps-check: tests/npm/package-lock.json
 $(TOP)/.deps-test $(TOP)/.deps-check: $(TOP)/.deps-%: tests/install-deps | $(TOP)/.deps-build
 	$(Q)tests/install-deps $* && touch $@
 $(TOP)/.deps-fuzz: tests/install-deps | $(TOP)/.deps-build
@@ -361,7 +364,7 @@ systemdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim |
 oomdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim | $(TOP)/.deps-vm
 	$(Q)tests/vm/oomd
 
-podmantest: $(TOP)/image/.done $(TOP)/workloads/victim | $(TOP)/.deps-vm
+podmantest: $(TOP)/image/.done $(TOP)/workloads/victim | $(TOP)/.deps-vm $(TOP)/.deps-manifests
 	$(Q)tests/vm/podman '$(VERSION)'
 
 runtimetest: $(TOP)/image/.done $(TOP)/workloads/victim | $(TOP)/.deps-vm
