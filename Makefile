@@ -301,7 +301,7 @@ $(TOP)/workloads/%-stripped: tests/workloads/%.c | $(TOP)/.deps-build
 $(TOP)/workloads/%-stripped: tests/workloads/%.go | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  GO    $<'
 	$(Q)$(GO_ENV) $(GO) build -ldflags '-s -w' -o $@ $<
-# A Python that tells where it is (3.12 and newer); Debian 12 has none.
+# CPythons of other releases than this machine.
 $(TOP)/python/.done: tests/python | $(TOP)/.deps-test
 	@echo '  GET   $(@D)'
 	$(Q)tests/python $(@D) && touch $@

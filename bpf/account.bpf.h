@@ -271,6 +271,11 @@ static __always_inline void process_begin(struct check *check, struct process *p
 	process->calm = 1;
 	process->shared.peak_pages = 0;
 	process->told_ns = 0;
+	/* Another program, whose interpreter is another one, or elsewhere. */
+	process->is_met = 0;
+	process->noted_ns = 0;
+	if (settings.profiling)
+		bpf_map_delete_elem(&pythons, &check->tgid);
 }
 
 /*

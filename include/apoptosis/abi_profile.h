@@ -36,12 +36,23 @@ struct apo_python_layout {
 };
 _Static_assert(sizeof(struct apo_python_layout) == 40, "apo_python_layout is ABI");
 
+/* Why the frames of a CPython cannot be had. */
+enum apo_python_trouble {
+	APO_PYTHON_UNDERSTOOD,
+	APO_PYTHON_OLDER,	  /* than what is known */
+	APO_PYTHON_NEWER,	  /* the same */
+	APO_PYTHON_WITHOUT_GIL,	  /* built so: its structures differ */
+	APO_PYTHON_STRANGE,	  /* it says of itself what cannot be */
+	APO_PYTHON_WITHOUT_NAMES, /* nothing says where its structures are */
+	APO_PYTHON_UNREADABLE,	  /* they were not where they should be */
+};
+
 struct apo_python {
 	__u64 start_boottime_ns; /* of the process */
 	__u64 runtime;		 /* address of _PyRuntime */
 	__u64 code_type;	 /* of PyCode_Type: what is no code object is left alone */
-	__u32 version;		 /* 0x30b for 3.11 */
-	__u32 pad;
+	__u32 version;		 /* 0x30b for 3.11; 0: not known */
+	__u32 trouble; /* enum apo_python_trouble; the kernel side has only what is understood */
 	struct apo_python_layout layout;
 };
 _Static_assert(sizeof(struct apo_python) == 72, "apo_python is ABI");

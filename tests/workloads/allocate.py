@@ -5,6 +5,7 @@ by one line, until SIGTERM.
 
 The line that allocates ends with the comment "here: KIND"."""
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ if sys.argv[1] == "numpy":
     import numpy
 
 READY_FD = 9
-STATE_BYTES = 20 << 20
+STATE_BYTES = 12 << 20
 
 stopping = False
 rows = []
@@ -38,8 +39,8 @@ def grow():
 
 class Leak:
     def handle(self):
-        rows.append(list(range(20000)))  # here: leak
-        time.sleep(0.005)
+        rows.append(bytearray(b"x" * 65536))  # here: leak
+        time.sleep(0.001)
 
 
 def leak():
@@ -78,6 +79,33 @@ def parse():
         rows.append(parse_reply(text))
 
 
+def parse_large_reply(text):
+    return json.loads(text)  # here: large
+
+
+def parse_large():
+    """In one call, at whose end its handler of SIGTERM runs."""
+    gc.disable()
+    text = bytearray(b"[],{},") * 4000000
+    text[:0] = b"["
+    text += b"0]"
+    rows.append(parse_large_reply(text))
+    while not stopping:
+        time.sleep(0.01)
+
+
+def rows_of(number):
+    while True:
+        rows.append(bytearray(b"x" * 65536))  # here: generator
+        yield number
+
+
+def generate():
+    generator = rows_of(1)
+    while not stopping:
+        next(generator)
+
+
 def thread():
     worker = threading.Thread(target=grow, daemon=True)
     worker.start()
@@ -99,7 +127,9 @@ KINDS = {
     "loop": grow,
     "thread": thread,
     "asyncio": lambda: asyncio.run(serve()),
+    "generator": generate,
     "json": parse,
+    "large": parse_large,
     "numpy": fill,
     "leak": leak,
     "callback": callback,

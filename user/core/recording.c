@@ -21,6 +21,26 @@ void recording_location_clear(struct recording_location *location)
 	*location = (struct recording_location){};
 }
 
+const char *recording_interpreter_trouble(const struct recording_interpreter *interpreter)
+{
+	static const char *const words[] = {
+		[APO_PYTHON_OLDER] = "it is older than what is understood, 3.8 to 3.15",
+		[APO_PYTHON_NEWER] = "it is newer than what is understood, 3.8 to 3.15",
+		[APO_PYTHON_WITHOUT_GIL] = "builds without the GIL (free-threaded) are not "
+					   "understood, others of that version are",
+		[APO_PYTHON_STRANGE] = "its structures are not those of that version",
+		[APO_PYTHON_WITHOUT_NAMES] =
+			"it has no symbols that say where its structures are, as every "
+			"distribution's has (it is stripped, or another program has it built in)",
+		[APO_PYTHON_UNREADABLE] = "who allocated ran none of its code, or its structures "
+					  "are not those of that version",
+	};
+
+	return interpreter->is_known && interpreter->trouble < ARRAY_SIZE(words)
+		       ? words[interpreter->trouble]
+		       : NULL;
+}
+
 void recording_forget_modules(struct recording *recording)
 {
 	for (size_t i = 0; i < recording->module_count; i++) {

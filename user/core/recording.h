@@ -59,6 +59,16 @@ struct recording_mappings {
 	uint64_t heap_bytes, stack_bytes, anon_bytes, file_bytes, shmem_bytes;
 };
 
+/* That runs the program. */
+struct recording_interpreter {
+	bool is_known;		 /* false: there is none, or nobody has looked */
+	uint32_t python_version; /* 0x30b for 3.11; 0: not known */
+	uint32_t trouble;	 /* enum apo_python_trouble */
+};
+
+/* Why there are no lines of the program, in words; static text. NULL: there is nothing to say. */
+const char *recording_interpreter_trouble(const struct recording_interpreter *interpreter);
+
 struct recording {
 	uint64_t spike_ns;	 /* CLOCK_MONOTONIC: since when growth was sampled */
 	uint64_t grown_bytes;	 /* by the process, since then and until the trip */
@@ -66,6 +76,7 @@ struct recording {
 	uint64_t lost_bytes;	 /* of stacks overwritten unread, or too many for a report */
 	struct recording_mappings mappings;
 	const char *trouble; /* why there are no names at all; static text */
+	struct recording_interpreter interpreter;
 
 	struct recording_module *modules;
 	size_t module_count;

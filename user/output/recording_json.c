@@ -417,6 +417,24 @@ static json_t *timeline_json(const struct incident *incident)
 	return json_finish(object, r);
 }
 
+static json_t *interpreter_json(const struct recording_interpreter *interpreter)
+{
+	uint32_t version = interpreter->python_version;
+	json_t *object;
+	int r = 0;
+
+	if (!interpreter->is_known)
+		return json_null();
+	object = json_object();
+	r |= json_object_set_new(object, "name",
+				 version ? json_sprintf("CPython %u.%u", version >> 8 & 0xff,
+							version & 0xff)
+					 : json_string("CPython"));
+	r |= json_object_set_new(object, "trouble",
+				 json_text(recording_interpreter_trouble(interpreter)));
+	return json_finish(object, r);
+}
+
 json_t *recording_json(const struct incident *incident)
 {
 	const struct recording *recording = incident->recording;
@@ -430,6 +448,7 @@ json_t *recording_json(const struct incident *incident)
 	r |= json_object_set_new(object, "recorded_bytes", json_u64(recording->recorded_bytes));
 	r |= json_object_set_new(object, "lost_bytes", json_u64(recording->lost_bytes));
 	r |= json_object_set_new(object, "trouble", json_text(recording->trouble));
+	r |= json_object_set_new(object, "interpreter", interpreter_json(&recording->interpreter));
 	r |= json_object_set_new(object, "mappings", mappings_json(&recording->mappings));
 	r |= set_top(object, recording);
 	r |= json_object_set_new(object, "modules", modules_json(recording));

@@ -480,6 +480,13 @@ static void tell_trouble(FILE *file, const json_t *recording)
 		document_print(file, recording, "No names: %t", PATHS("trouble"));
 }
 
+static void tell_interpreter(FILE *file, const json_t *recording)
+{
+	if (document_text(recording, "interpreter.trouble"))
+		document_print(file, recording, "No lines of the program, %t: %t",
+			       PATHS("interpreter.name", "interpreter.trouble"));
+}
+
 static void tell_lost(FILE *file, const json_t *recording)
 {
 	if (json_integer_value(document_at(recording, "lost_bytes")) > 0)
@@ -512,7 +519,7 @@ static int tell_own(json_t *list, const json_t *document)
 json_t *report_missing(const json_t *document)
 {
 	static void (*const tellers[])(FILE * file, const json_t *recording) = {
-		tell_nothing, tell_trouble, tell_lost, tell_silent_modules};
+		tell_nothing, tell_trouble, tell_interpreter, tell_lost, tell_silent_modules};
 	const json_t *recording = document_at(document, "recording");
 	json_t *list = json_array();
 	int r = tell_own(list, document);

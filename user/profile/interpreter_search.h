@@ -12,7 +12,7 @@
 
 struct interpreter_search;
 
-/* The start of the process is left out. NULL: there is none, or none that is understood. */
+/* The start of the process is left out. NULL: nothing was found out. */
 typedef void (*interpreter_search_fn)(const struct apo_python *found, void *userdata);
 
 /* NULL: it runs no file that is called like one, or nobody can be asked: two searches may run at a time. */

@@ -33,6 +33,7 @@ struct kept {
 	uint64_t asked_ms;		   /* by the loop's clock */
 	struct inspection *inspection;	   /* NULL: answered */
 	struct interpreter_search *search; /* NULL: none, or answered */
+	struct recording_interpreter interpreter;
 	struct snapshot snapshot;
 	struct pidref process;
 	uv_poll_t *poll; /* its end */
@@ -341,6 +342,13 @@ static void on_interpreter(const struct apo_python *found, void *userdata)
 	kept->search = interpreter_search_drop(kept->search);
 	if (!found)
 		return;
+	kept->interpreter = (struct recording_interpreter){
+		.python_version = found->version,
+		.trouble = found->trouble,
+		.is_known = true,
+	};
+	if (found->trouble)
+		return;
 	python = *found;
 	python.start_boottime_ns = kept->start_boottime_ns;
 	if (!source_set_python(source, kept->tgid, &python) && pidref_exited(&kept->process))
@@ -366,6 +374,8 @@ static void on_kept_inspected(struct inspected *found, void *userdata)
 		    other->start_boottime_ns != kept->start_boottime_ns)
 			continue;
 		is_searched |= other->search != NULL;
+		if (other->interpreter.is_known)
+			kept->interpreter = other->interpreter;
 		if (!other->search)
 			drop(other);
 	}
@@ -489,7 +499,28 @@ static int take_kept(const struct profiler *profiler, const struct profiler_subj
 			kept->start_boottime_ns != subject->start_boottime_ns ||
 			!kept->snapshot.mappings.count))
 		kept = kept->next;
-	return kept ? take_files(capture, &kept->snapshot) : subject->error;
+	if (!kept)
+		return subject->error;
+	capture->recording->interpreter = kept->interpreter;
+	return take_files(capture, &kept->snapshot);
+}
+
+/* Of all that was sampled. */
+static bool has_python_frames(const struct capture *capture)
+{
+	for (size_t i = 0; i < capture->recording->stack_count; i++)
+		if (capture->raws[i].python_count)
+			return true;
+	return false;
+}
+
+static void judge_interpreter(const struct capture *capture)
+{
+	struct recording_interpreter *interpreter = &capture->recording->interpreter;
+
+	if (interpreter->is_known && !interpreter->trouble && capture->recording->stack_count &&
+	    !has_python_frames(capture))
+		interpreter->trouble = APO_PYTHON_UNREADABLE;
 }
 
 struct capture *profiler_capture(struct profiler *profiler, const struct profiler_subject *subject)
@@ -515,6 +546,7 @@ struct capture *profiler_capture(struct profiler *profiler, const struct profile
 		r = take_kept(profiler, subject, capture);
 	if (r)
 		recording->trouble = trouble_of(r);
+	judge_interpreter(capture);
 	if (source_usage_samples(profiler->config.source, subject->limit_cgroup,
 				 sat_sub(subject->time_ns, BEFORE_NS), &recording->usage_samples,
 				 &recording->usage_sample_count))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CPython, 3.8 to 3.14, without a flag and in any build that has its dynamic symbols: where its structures are in
+ * CPython, 3.8 to 3.15, without a flag and in any build that has its dynamic symbols: where its structures are in
  * a process, and the lines of the frames that the kernel side has taken from them (bpf/python.bpf.h). As all
  * input here, what was taken may be anything.
  */
@@ -11,7 +11,7 @@
 /*
  * What the kernel side needs of a process whose interpreter is among the files of `code`; the start of the
  * process is left out. file: the name of the interpreter's file, where the version is not said in it. False: it
- * is no CPython that we know, or one without a GIL, whose structures differ.
+ * is no CPython, or one that is not understood: *ret says in what it differs.
  */
 bool python_find(struct code *code, const char *file, struct apo_python *ret);
 

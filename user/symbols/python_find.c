@@ -92,6 +92,8 @@ struct places {
 
 static const struct places places_3_13 = {5,  8,  9,  21, 22, 24, 23, 29,
 					  30, 31, 33, 35, 37, 38, 39, 43};
+static const struct places places_3_15 = {5,  8,  9,  24, 25, 30, 26, 40,
+					  41, 42, 44, 48, 50, 51, 52, 56};
 static const struct places places_3_14 = {5,  8,  9,  24, 25, 27, 26, 32,
 					  33, 34, 36, 40, 42, 43, 44, 48};
 
@@ -134,24 +136,39 @@ static bool read_layout(const uint64_t words[WORDS_MAX], const struct places *pl
 	return true;
 }
 
-/* False: it does not describe itself, or not in a way we know. */
+static const struct places *places_of(uint32_t version)
+{
+	switch (version) {
+	case VERSION(3, 13):
+		return &places_3_13;
+	case VERSION(3, 14):
+		return &places_3_14;
+	case VERSION(3, 15):
+		return &places_3_15;
+	default:
+		return NULL;
+	}
+}
+
+/* False: it does not describe itself. */
 static bool find_described(struct code *code, struct apo_python *ret)
 {
 	enum { VERSION_WORD = 1, FREE_THREADED_WORD = 2 };
+	const struct places *places;
 	uint64_t words[WORDS_MAX];
 
 	if (!code_data(code, ret->runtime, words, sizeof(words)) ||
-	    memcmp(words, COOKIE, strlen(COOKIE)) != 0 || words[FREE_THREADED_WORD])
+	    memcmp(words, COOKIE, strlen(COOKIE)) != 0)
 		return false;
 	ret->version = (uint32_t)(words[VERSION_WORD] >> 16);
-	switch (ret->version) {
-	case VERSION(3, 13):
-		return read_layout(words, &places_3_13, &ret->layout);
-	case VERSION(3, 14):
-		return read_layout(words, &places_3_14, &ret->layout);
-	default:
-		return false;
-	}
+	places = places_of(ret->version);
+	if (!places)
+		ret->trouble = APO_PYTHON_NEWER;
+	else if (words[FREE_THREADED_WORD])
+		ret->trouble = APO_PYTHON_WITHOUT_GIL;
+	else if (!read_layout(words, places, &ret->layout))
+		ret->trouble = APO_PYTHON_STRANGE;
+	return true;
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
@@ -176,24 +193,33 @@ static uint32_t version_of(struct code *code, const char *file)
 	return version_in(file);
 }
 
+/* By the table. One that is newer would describe itself. */
+static void find_known(struct apo_python *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (known[i].version == ret->version) {
+			ret->layout = known[i].layout;
+			return;
+		}
+	}
+	ret->trouble = !ret->version			 ? APO_PYTHON_WITHOUT_NAMES
+		       : ret->version < known[0].version ? APO_PYTHON_OLDER
+							 : APO_PYTHON_STRANGE;
+}
+
 bool python_find(struct code *code, const char *file, struct apo_python *ret)
 {
 	uint64_t runtime, code_type;
 
-	*ret = (struct apo_python){};
+	*ret = (struct apo_python){.version = version_of(code, file)};
 	if (!code_symbol(code, "_PyRuntime", &runtime) ||
-	    !code_symbol(code, "PyCode_Type", &code_type))
+	    !code_symbol(code, "PyCode_Type", &code_type)) {
+		ret->trouble = APO_PYTHON_WITHOUT_NAMES;
 		return false;
+	}
 	ret->runtime = runtime;
 	ret->code_type = code_type;
-	if (find_described(code, ret))
-		return true;
-	ret->version = version_of(code, file);
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (known[i].version == ret->version) {
-			ret->layout = known[i].layout;
-			return true;
-		}
-	}
-	return false;
+	if (!find_described(code, ret))
+		find_known(ret);
+	return ret->trouble == APO_PYTHON_UNDERSTOOD;
 }
