@@ -57,19 +57,24 @@ static void find_segment(struct program *program)
 	cr_assert(program->start);
 }
 
-struct program program_read(void)
+struct program program_read_file(const char *path)
 {
 	struct program program = {};
-	int fd = open(helper_path(), O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat info;
 
-	cr_assert(fd >= 0 && fstat(fd, &info) == 0, "%s: %m", helper_path());
+	cr_assert(fd >= 0 && fstat(fd, &info) == 0, "%s: %m", path);
 	program.size = (size_t)info.st_size;
 	program.bytes = malloc(program.size);
 	cr_assert_eq(read(fd, program.bytes, program.size), (ssize_t)program.size);
 	close(fd);
 	find_segment(&program);
 	return program;
+}
+
+struct program program_read(void)
+{
+	return program_read_file(helper_path());
 }
 
 void program_free(struct program *program)

@@ -22,6 +22,8 @@ struct program {
 
 /* The one that is tested. */
 struct program program_read(void);
+/* Any other. */
+struct program program_read_file(const char *path);
 void program_free(struct program *program);
 /* The address in the process; ends the test if there is no such function. */
 uint64_t program_function(const struct program *program, const char *name);

@@ -8,6 +8,7 @@
 
 #include "base/util.h"
 #include "symbols/python.h"
+#include "unit/symbols_run.h"
 
 TestSuite(python);
 
@@ -262,4 +263,69 @@ Test(python, frames_are_kept_where_the_interpreter_has_no_name)
 	stack.python_count = UINT32_MAX;
 	cr_expect_leq(python_merge(code, &stack, frames, FRAMES_MAX), FRAMES_MAX);
 	code_free(code);
+}
+
+/* --- where the structures are -------------------------------------------------------------- */
+
+/* What an interpreter says of itself from 3.13 on, with each offset below 64 KiB; the tests patch a copy. */
+#define COOKIE_WORD 0x7970677562656478ULL /* "xdebugpy" */
+#define MARK 0x5eed0ff5e7ca7a10ULL
+
+__attribute__((used)) uint64_t _PyRuntime[66] = {COOKIE_WORD, MARK, MARK, 8, 8};
+__attribute__((used)) uint64_t PyCode_Type = 1;
+__attribute__((used)) uint64_t Py_Version = MARK;
+
+/* What is found in a program whose interpreter says this, and whose file has that name. */
+static bool find_in(const uint64_t words[3], uint64_t version, const char *file,
+		    struct apo_python *ret)
+{
+	const uint64_t marked[] = {COOKIE_WORD, MARK, MARK}, mark = MARK;
+	struct program self = program_read_file("/proc/self/exe");
+	struct code *code = code_new();
+	const char *error;
+	uint8_t *at;
+	bool found;
+
+	at = memmem(self.bytes, self.size, marked, sizeof(marked));
+	cr_assert_not_null(at);
+	memcpy(at, words, sizeof(marked));
+	while ((at = memmem(self.bytes, self.size, &mark, sizeof(mark))))
+		memcpy(at, &version, sizeof(version));
+	cr_assert(code_add(code, memory_file(self.bytes, self.size), self.start, self.offset,
+			   &error),
+		  "%s", error);
+	found = python_find(code, file, ret);
+	code_free(code);
+	program_free(&self);
+	return found;
+}
+
+Test(python, an_interpreter_is_understood_or_it_is_said_why_not)
+{
+	static const struct {
+		uint64_t words[3], version;
+		const char *file;
+		uint32_t trouble, found_version;
+	} cases[] = {
+		{{COOKIE_WORD, 0x30d05f0, 0}, 0, "python3", APO_PYTHON_UNDERSTOOD, 0x30d},
+		{{COOKIE_WORD, 0x30e08f0, 0}, 0, "python3", APO_PYTHON_UNDERSTOOD, 0x30e},
+		{{COOKIE_WORD, 0x30f02f0, 0}, 0, "python3", APO_PYTHON_UNDERSTOOD, 0x30f},
+		{{COOKIE_WORD, 0x31000a1, 0}, 0, "python3", APO_PYTHON_NEWER, 0x310},
+		{{COOKIE_WORD, 0x30e08f0, 1}, 0, "python3", APO_PYTHON_WITHOUT_GIL, 0x30e},
+		/* The first of them does not say that it has none. */
+		{{0, 0, 0}, 0x30c01f0, "libpython3.12.so.1.0", APO_PYTHON_UNDERSTOOD, 0x30c},
+		{{0, 0, 0}, 0x30d05f0, "python3.13", APO_PYTHON_STRANGE, 0x30d},
+		{{0, 0, 0}, 0, "python3.8", APO_PYTHON_UNDERSTOOD, 0x308},
+		{{0, 0, 0}, 0, "libpython3.7m.so.1.0", APO_PYTHON_OLDER, 0x307},
+		{{0, 0, 0}, 0, "python3", APO_PYTHON_WITHOUT_NAMES, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct apo_python found;
+		bool is_found = find_in(cases[i].words, cases[i].version, cases[i].file, &found);
+
+		cr_expect_eq(is_found, cases[i].trouble == APO_PYTHON_UNDERSTOOD, "%zu", i);
+		cr_expect_eq(found.trouble, cases[i].trouble, "%zu: %u", i, found.trouble);
+		cr_expect_eq(found.version, cases[i].found_version, "%zu: %#x", i, found.version);
+	}
 }

@@ -87,7 +87,7 @@ Test(recording_json, a_full_document_is_exactly_this)
 	cr_expect_str_eq(
 		text,
 		"{\"since_ms\":5.0,\"grown_bytes\":2000,\"recorded_bytes\":1000,"
-		"\"lost_bytes\":50,\"trouble\":null,"
+		"\"lost_bytes\":50,\"trouble\":null,\"interpreter\":null,"
 		"\"mappings\":{\"heap\":1,\"stack\":2,\"anon\":3,\"file\":4,\"shmem\":5},"
 		"\"top\":[{\"function\":\"load\",\"source\":\"server.c\",\"line\":42,"
 		"\"module\":\"/usr/bin/"
@@ -273,9 +273,9 @@ Test(recording_json, an_empty_one_says_what_is_not_known)
 	_cleanup_free_ char *text = text_of(&incident);
 
 	cr_expect_not_null(strstr(text, "\"since_ms\":null"));
-	cr_expect_not_null(strstr(text,
-				  "\"trouble\":\"why\",\"mappings\":null,\"top\":[],\"hint\":null,"
-				  "\"modules\":[],\"locations\":[],\"stacks\":[]"));
+	cr_expect_not_null(strstr(
+		text, "\"trouble\":\"why\",\"interpreter\":null,\"mappings\":null,\"top\":[],"
+		      "\"hint\":null,\"modules\":[],\"locations\":[],\"stacks\":[]"));
 	cr_expect_not_null(strstr(text, "\"timeline\":{\"origin\":null,"));
 	cr_expect_not_null(strstr(text, "\"rows\":[],\"marks\":[]"));
 }

@@ -290,6 +290,26 @@ Test(report, what_was_not_recorded_is_told)
 	json_decref(document);
 }
 
+Test(report, why_there_are_no_lines_of_a_script_is_told)
+{
+	struct recording_interpreter interpreter = {.is_known = true, .python_version = 0x30e};
+	json_t *document, *missing;
+
+	cr_expect_null(recording_interpreter_trouble(&interpreter));
+	interpreter.trouble = UINT32_MAX;
+	cr_expect_null(recording_interpreter_trouble(&interpreter));
+	interpreter.trouble = APO_PYTHON_WITHOUT_GIL;
+	document = json_pack("{s:{s:{s:s, s:s}}}", "recording", "interpreter", "name",
+			     "CPython 3.14", "trouble",
+			     recording_interpreter_trouble(&interpreter));
+	missing = report_missing(document);
+	cr_expect_str_eq(json_string_value(json_array_get(missing, 0)),
+			 "No lines of the program, CPython 3.14: builds without the GIL "
+			 "(free-threaded) are not understood, others of that version are.");
+	json_decref(missing);
+	json_decref(document);
+}
+
 /* As in pprof/modules_and_places_can_be_many. */
 Test(report, modules_without_names_can_be_many, .timeout = 60)
 {

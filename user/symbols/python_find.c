@@ -188,7 +188,7 @@ static uint32_t version_of(struct code *code, const char *file)
 	uint64_t address, version;
 
 	if (code_symbol(code, "Py_Version", &address) &&
-	    code_data(code, address, &version, sizeof(version)))
+	    code_data(code, address, &version, sizeof(version)) && version >> 16)
 		return (uint32_t)(version >> 16);
 	return version_in(file);
 }
