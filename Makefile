@@ -114,13 +114,14 @@ BENCH_BPF  := $(wildcard bench/*.bpf.c)
 BENCH_SKEL := $(BENCH_BPF:bench/%.bpf.c=$(TOP)/gen/bench/%.skel.h)
 BENCH_OBJ  := $(call src2obj,$(filter-out $(BENCH_BPF),$(wildcard bench/*.c)))
 # One file, one program.
-WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(wildcard tests/workloads/*.c)) \
+WORKLOADS  := $(patsubst tests/workloads/%.c,$(TOP)/workloads/%,$(filter-out %/embed_python.c,$(wildcard tests/workloads/*.c))) \
 	      $(patsubst tests/workloads/%.go,$(TOP)/workloads/%,$(wildcard tests/workloads/*.go)) \
 	      $(addprefix $(TOP)/workloads/,hoard-stripped hugejson-stripped)
 # Not for another machine: that takes libraries of C++ and Rust for it, and its Python.
 ifeq ($(ARCH),$(shell uname -m))
 WORKLOADS  += $(patsubst tests/workloads/%.cc,$(TOP)/workloads/%,$(wildcard tests/workloads/*.cc)) \
 	      $(TOP)/workloads/hoard_cpp-clang $(TOP)/workloads/hoard_rust \
+	      $(TOP)/workloads/embed_python $(TOP)/workloads/embed_python-static \
 	      $(TOP)/python/.done $(TOP)/libsystemd/.done $(TOP)/libbpf/.done
 endif
 
@@ -301,6 +302,14 @@ $(TOP)/workloads/%-stripped: tests/workloads/%.c | $(TOP)/.deps-build
 $(TOP)/workloads/%-stripped: tests/workloads/%.go | $(TOP)/.deps-test
 	@mkdir -p $(@D); echo '  GO    $<'
 	$(Q)$(GO_ENV) $(GO) build -ldflags '-s -w' -o $@ $<
+# The machine's own CPython, as a library and inside; what the latter has built in takes two libraries.
+PYTHON_NAME = $(shell /usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_config_var("LDVERSION"))')
+$(TOP)/workloads/embed_python: tests/workloads/embed_python.c | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) -O2 -g $(WARN) $< -lpython$(PYTHON_NAME) -o $@
+$(TOP)/workloads/embed_python-static: tests/workloads/embed_python.c | $(TOP)/.deps-test
+	@mkdir -p $(@D); echo '  CC    $<'
+	$(Q)$(CC) -O2 -g $(WARN) $< -no-pie -Wl,-E -l:libpython$(PYTHON_NAME).a -lexpat -lz -lm -o $@
 # CPythons of other releases than this machine.
 $(TOP)/python/.done: tests/python | $(TOP)/.deps-test
 	@echo '  GET   $(@D)'

@@ -8,7 +8,7 @@
 
 #include "maps.bpf.h"
 
-#define THREADS_TRIED 128 /* of a process, its interpreters included */
+#define THREADS_TRIED 128 /* of a process, interpreters and their threads */
 /* pthread_self() is what the register holds (x86-64), or somewhat before that (arm64). */
 #define THREAD_SPAN 4096
 #define OWNED_BY_C \
@@ -46,42 +46,43 @@ static __always_inline __u64 hash_add(__u64 hash, __u64 value)
 
 /* --- frames -------------------------------------------------------------------------------- */
 
-/* The next thread, of the next interpreter at the end of one; 0: that was the last. A global function: see above. */
-__noinline __u64 python_next_thread(__u64 thread, __u32 tgid)
+/* The innermost frame of a thread; 0: it has none that is of Python. */
+static __always_inline __u64 python_thread_frame(const struct apo_python *python, __u64 thread)
 {
-	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
-	__u64 next, interpreter;
-
-	if (!python)
+	__u64 frame = user_word(thread + python->layout.thread_frame);
+	if (frame && python->layout.cframe_frame != APO_PYTHON_NONE)
+		frame = user_word(frame + python->layout.cframe_frame);
+	/* From 3.15 on each thread has one for C at the bottom. */
+	if (frame && python->layout.frame_owner != APO_PYTHON_NONE &&
+	    (__u8)user_word(frame + python->layout.frame_owner) >= OWNED_BY_C &&
+	    !user_word(frame + python->layout.frame_previous))
 		return 0;
-	next = user_word_inline(thread + python->layout.thread_next);
-	if (next)
-		return next;
-	interpreter = user_word_inline(thread + python->layout.thread_interpreter);
-	interpreter = user_word_inline(interpreter + python->layout.interpreter_next);
-	return interpreter ? user_word_inline(interpreter + python->layout.interpreter_threads) : 0;
+	return frame;
 }
 
-/* The innermost frame of the running thread; 0: it runs no Python. A global function: see above. */
+/*
+ * The innermost frame of the running thread; 0: it runs no Python. The newest interpreters come first: a thread that
+ * has made one, or runs one for another, has a state in each, and most have no frames. A global function: see above.
+ */
 __noinline __u64 python_first_frame(__u32 tgid)
 {
 	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
 	__u64 self = compat_thread_pointer((void *)bpf_get_current_task());
-	__u64 thread, frame = 0;
+	__u64 interpreter, thread = 0, frame = 0;
 
 	if (!python)
 		return 0;
-	thread = user_word(python->runtime + python->layout.runtime_interpreters);
-	thread = user_word(thread + python->layout.interpreter_threads);
-	for (__u32 i = 0; i < THREADS_TRIED && thread; i++) {
-		if (self - user_word(thread + python->layout.thread_id) < THREAD_SPAN) {
-			frame = user_word(thread + python->layout.thread_frame);
-			break;
-		}
-		thread = python_next_thread(thread, tgid);
+	interpreter = user_word(python->runtime + python->layout.runtime_interpreters);
+	for (__u32 i = 0; i < THREADS_TRIED && interpreter && !frame; i++) {
+		__u64 threads = thread ? thread + python->layout.thread_next
+				       : interpreter + python->layout.interpreter_threads;
+
+		thread = user_word(threads);
+		if (!thread) /* that was the last of it */
+			interpreter = user_word(interpreter + python->layout.interpreter_next);
+		else if (self - user_word(thread + python->layout.thread_id) < THREAD_SPAN)
+			frame = python_thread_frame(python, thread);
 	}
-	if (frame && python->layout.cframe_frame != APO_PYTHON_NONE)
-		frame = user_word(frame + python->layout.cframe_frame);
 	return frame;
 }
 

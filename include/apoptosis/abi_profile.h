@@ -25,7 +25,7 @@
 struct apo_python_layout {
 	__u16 runtime_interpreters; /* in _PyRuntime */
 	__u16 interpreter_next, interpreter_threads;
-	__u16 thread_next, thread_interpreter, thread_id, thread_frame;
+	__u16 thread_next, thread_id, thread_frame;
 	__u16 cframe_frame; /* NONE: thread_frame is that of the frame itself */
 	__u16 frame_code, frame_previous, frame_at, frame_owner;
 	__u16 frame_entry;	 /* NONE: see apo_python_frame */
@@ -34,7 +34,7 @@ struct apo_python_layout {
 	__u16 text_head,
 		wide_text_head; /* bytes before the characters of a str, all ASCII or not */
 };
-_Static_assert(sizeof(struct apo_python_layout) == 40, "apo_python_layout is ABI");
+_Static_assert(sizeof(struct apo_python_layout) == 38, "apo_python_layout is ABI");
 
 /* Why the frames of a CPython cannot be had. */
 enum apo_python_trouble {

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "events.h"
 
@@ -69,30 +71,39 @@ static void expect_line(const json_t *report, const char *interpreter, const cha
 			   (!strcmp(live_text(first, "function"), function) ||
 			    !strcmp(live_text(first, "function"), bare)),
 		   "it was not %s: %s", function, all);
+	live_check(text_starts_with(live_text(report, "recording.interpreter.name"), "CPython 3."),
+		   "its interpreter: %s", all);
 	live_check(strstr(live_text(first, "source"), "allocate.py"), "its file: %s", all);
 	live_check(live_int(first, "line") == marked_line(workload_path(), kind), "its line: %s",
 		   all);
 	live_check(json_number_value(live_member(first, "share")) >= 0.9, "its share: %s", all);
 }
 
-static bool is_known(const json_t *status, pid_t pid)
+/* NULL: nobody knows yet. */
+static const char *name_of_interpreter(const json_t *status, pid_t pid)
 {
 	const json_t *processes = live_member(status, "processes"), *process;
 	size_t i;
 
 	json_array_foreach ((json_t *)processes, i, process)
 		if (live_int(process, "pid") == pid)
-			return json_is_string(live_member(process, "interpreter"));
-	return false;
+			return json_string_value(live_member(process, "interpreter"));
+	return NULL;
 }
 
 /* Growth before that is the interpreter's own: a slow machine takes longer to find it than to fill the limit. */
-static void wait_until_known(struct live_process *guard, const struct service *service)
+static void wait_until_known(struct live_process *guard, const struct service *service,
+			     const char *as)
 {
 	uint64_t deadline = live_deadline();
 
-	while (!is_known(live_status(guard), service->process->pid))
+	for (;;) {
+		const char *name = name_of_interpreter(live_status(guard), service->process->pid);
+
+		if (name && text_starts_with(name, as))
+			break;
 		live_pump(deadline, live_format("%s to be known", service->interpreter));
+	}
 }
 
 /* --- which interpreters -------------------------------------------------------------------- */
@@ -132,6 +143,24 @@ static bool is_debug_build(const char *interpreter)
 
 /* --- the services -------------------------------------------------------------------------- */
 
+struct guarded {
+	const struct live_cgroup *parent;
+	const char *dir;
+	struct live_process *guard;
+};
+
+static struct guarded guard_services(void)
+{
+	struct guarded guarded = {
+		.parent = live_cgroup(NULL, "services", 64 * LIMIT),
+		.dir = live_path("reports"),
+	};
+
+	guarded.guard = live_watch("--cgroup", guarded.parent->rel, "--report-dir", guarded.dir,
+				   "--airbag", "auto");
+	return guarded;
+}
+
 static void start_service(struct service *service, const struct live_cgroup *parent, uint64_t limit,
 			  const char *kind)
 {
@@ -165,22 +194,19 @@ static void expect_end(struct live_process *guard, struct service *service)
 static void expect_found_by(struct service *services, size_t count, uint64_t limit,
 			    const char *kind, const char *function)
 {
-	const struct live_cgroup *parent = live_cgroup(NULL, "services", 64 * LIMIT);
-	const char *dir = live_path("reports");
-	struct live_process *guard =
-		live_watch("--cgroup", parent->rel, "--report-dir", dir, "--airbag", "auto");
+	struct guarded guarded = guard_services();
 
 	for (size_t i = 0; i < count; i++) {
-		start_service(&services[i], parent, limit, kind);
-		wait_until_known(guard, &services[i]);
+		start_service(&services[i], guarded.parent, limit, kind);
+		wait_until_known(guarded.guard, &services[i], "CPython 3.");
 	}
 	for (size_t i = 0; i < count; i++)
 		live_signal(services[i].process, SIGUSR1);
 	for (size_t i = 0; i < count; i++)
-		expect_end(guard, &services[i]);
-	live_stop(guard); /* writes what it has not yet */
+		expect_end(guarded.guard, &services[i]);
+	live_stop(guarded.guard); /* writes what it has not yet */
 	for (size_t i = 0; i < count; i++) {
-		json_t *report = read_report(dir, services[i].verdict);
+		json_t *report = read_report(guarded.dir, services[i].verdict);
 
 		expect_line(report, services[i].interpreter, kind, function);
 		json_decref(report);
@@ -268,4 +294,130 @@ Test(python, line_of_a_slow_leak)
 Test(python, line_of_a_function_that_c_calls)
 {
 	expect_found_by_all(LIMIT, "callback", "weigh");
+}
+
+/* --- less usual ---------------------------------------------------------------------------- */
+
+/* A thread that makes an interpreter has a state in that, too. */
+Test(python, line_in_a_process_of_several_interpreters)
+{
+	expect_found_by_all(LIMIT, "creator", "remember_row");
+}
+
+/* Threads of all of them are looked through. */
+Test(python, line_in_another_interpreter_of_the_process)
+{
+	expect_found_by_all(LIMIT, "interpreter", "remember_row");
+}
+
+static void expect_found_in(const char *program)
+{
+	struct service service = {.interpreter = live_workload(program)};
+
+	expect_found_by(&service, 1, LIMIT, "loop", "remember_row");
+}
+
+Test(python, line_in_a_program_that_has_the_library)
+{
+	expect_found_in("embed_python");
+}
+
+/* No file is called like an interpreter: the extensions that it loads are. */
+Test(python, line_in_a_program_that_has_it_inside)
+{
+	expect_found_in("embed_python-static");
+}
+
+/* What was known of the first is of no use, though the process is the same. */
+Test(python, line_of_an_interpreter_that_another_became)
+{
+	const char *next = live_format("%s/../python/bin/python3.14",
+				       getenv("WORKLOADS") ?: "build/workloads");
+	struct service service = {.interpreter = live_python()};
+	struct guarded guarded = guard_services();
+	json_t *report;
+
+	if (access(next, X_OK))
+		live_skip("python3.14", "there is no other interpreter");
+	service.cgroup = live_cgroup(guarded.parent, "service", LIMIT);
+	service.process =
+		live_start(service.cgroup, service.interpreter, workload_path(), "exec", next);
+	live_wait_ready(service.process);
+	wait_until_known(guarded.guard, &service, "CPython 3.");
+	live_signal(service.process, SIGUSR1);
+	service.interpreter = next;
+	wait_until_known(guarded.guard, &service, "CPython 3.14");
+	live_signal(service.process, SIGUSR1);
+	expect_end(guarded.guard, &service);
+	live_stop(guarded.guard);
+	report = read_report(guarded.dir, service.verdict);
+	live_expect_text(report, "recording.interpreter.name", "CPython 3.14");
+	expect_line(report, next, "exec", "remember_row");
+	json_decref(report);
+}
+
+/* No name of theirs is longer than what is kept, and no stack deeper. */
+static void expect_bounded(const json_t *report, const char *kind)
+{
+	const json_t *stacks = live_member(report, "recording.stacks"), *stack;
+	size_t i;
+
+	live_check(json_array_size(stacks) > 0, "%s: nothing was recorded", kind);
+	json_array_foreach ((json_t *)stacks, i, stack)
+		live_check(json_array_size(live_member(stack, "locations")) <= 127,
+			   "%s: %zu places", kind,
+			   json_array_size(live_member(stack, "locations")));
+	live_check(live_int(report, "recording.recorded_bytes") >
+			   live_int(report, "recording.grown_bytes") / 2,
+		   "%s: little of it was recorded", kind);
+}
+
+/* It grows, is recorded, told and saved as any program. */
+Test(python, structures_that_nobody_would_make_are_harmless)
+{
+	static const char *const kinds[] = {"loops", "others", "deep",	"nowhere",
+					    "large", "types",  "random"};
+	struct service services[ARRAY_SIZE(kinds)] = {};
+	struct guarded guarded = guard_services();
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		services[i].interpreter = live_workload("python3_hostile");
+		services[i].cgroup = live_cgroup(guarded.parent, kinds[i], LIMIT);
+		services[i].process =
+			live_start(services[i].cgroup, services[i].interpreter, kinds[i]);
+		live_wait_ready(services[i].process);
+		wait_until_known(guarded.guard, &services[i], "CPython 3.14");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		live_signal(services[i].process, SIGUSR1);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		expect_end(guarded.guard, &services[i]);
+	live_stop(guarded.guard);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		json_t *report = read_report(guarded.dir, services[i].verdict);
+
+		expect_bounded(report, kinds[i]);
+		json_decref(report);
+	}
+}
+
+/* The report says that there are no lines, and why. */
+Test(python, what_is_only_called_like_one_is_told)
+{
+	const char *dir = live_path("bin"), *file = live_format("%s/python3.11", dir);
+	struct guarded guarded = guard_services();
+	struct service service = {.interpreter = file};
+	json_t *report;
+
+	live_check(mkdir(dir, 0755) == 0, "%s: %m", dir);
+	live_wait_exit(live_start(NULL, "/bin/cp", live_workload("victim"), file));
+	service.cgroup = live_cgroup(guarded.parent, "service", LIMIT);
+	service.process = live_start(service.cgroup, file, "--rate", "200", "--base", "64M");
+	expect_end(guarded.guard, &service);
+	live_stop(guarded.guard);
+	report = read_report(guarded.dir, service.verdict);
+	live_expect_text(report, "recording.interpreter.name", "CPython 3.11");
+	live_check(strstr(live_text(report, "recording.interpreter.trouble"), "symbols"), "%s",
+		   live_text(report, "recording.interpreter.trouble"));
+	json_decref(report);
 }

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""allocate.py KIND: a service that has its state, says so, waits for SIGUSR1, is calm for a while and then grows,
+"""allocate.py KIND [INTERPRETER]: a service that has its state, says so, waits for SIGUSR1, is calm for a while and then grows,
 by one line, until SIGTERM.
 
 The line that allocates ends with the comment "here: KIND"."""
 import asyncio
 import gc
 import json
+import marshal
 import os
 import signal
 import sys
 import threading
 import time
 
-if sys.argv[1] == "numpy":
+if sys.argv[1:2] == ["numpy"]:
     import numpy
 
 READY_FD = 9
@@ -29,7 +30,7 @@ def on_term(_number, _frame):
 
 
 def remember_row():
-    rows.append(bytearray(b"x" * 65536))  # here: loop thread asyncio
+    rows.append(bytearray(b"x" * 65536))  # here: loop thread asyncio interpreter creator exec
 
 
 def grow():
@@ -113,6 +114,46 @@ def thread():
         time.sleep(0.01)
 
 
+def grow_slowly():
+    """Who waits for the GIL in another interpreter does not ask for it, before 3.12."""
+    while True:
+        remember_row()
+        time.sleep(0.0005)
+
+
+def interpreters_of_this_version():
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    return interpreters
+
+
+def creator():
+    """Has others, which do nothing."""
+    interpreters = interpreters_of_this_version()
+    kept = [interpreters.create() for _ in range(3)]
+    grow()
+    return kept
+
+
+def interpreter():
+    """Another interpreter of this process allocates, in a thread; this one only waits."""
+    interpreters = interpreters_of_this_version()
+    code = compile(open(__file__).read(), __file__, "exec")
+    run = "import marshal; names = {'__name__': 'there', '__file__': %r}; exec(marshal.loads(%r), names); names['grow_slowly']()"
+    run %= (__file__, marshal.dumps(code))
+    threading.Thread(target=lambda: interpreters.run_string(interpreters.create(), run), daemon=True).start()
+    while not stopping:
+        time.sleep(0.01)
+    os._exit(0)
+
+
+def execute():
+    """Becomes another interpreter, which begins anew, without a thing of what this one had."""
+    os.execv(sys.argv[2], [sys.argv[2], __file__, "loop"])
+
+
 async def answer():
     while not stopping:
         remember_row()
@@ -133,6 +174,9 @@ KINDS = {
     "numpy": fill,
     "leak": leak,
     "callback": callback,
+    "interpreter": interpreter,
+    "creator": creator,
+    "exec": execute,
 }
 
 
@@ -146,4 +190,5 @@ def main():
     KINDS[sys.argv[1]]()
 
 
-main()
+if __name__ == "__main__":
+    main()

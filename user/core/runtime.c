@@ -332,7 +332,10 @@ static const struct row rows[RUNTIMES] = {
 			.sources = PATTERNS("<frozen *", "*/lib/python3.*/*",
 					    "*/lib/python3[0-9]*.zip/*"),
 			.others = PATTERNS("*/site-packages/*", "*/dist-packages/*"),
-			.signs = PATTERNS("_PyEval_EvalFrameDefault*"),
+			/* The first of them gives way to the program's own frames; then one of the others is there. */
+			.signs = PATTERNS("_PyEval_EvalFrameDefault*", "_PyEval_Vector*",
+					  "_PyFunction_Vectorcall*", "_PyEval_EvalCodeWithName*",
+					  "PyEval_EvalCode*"),
 		},
 };
 

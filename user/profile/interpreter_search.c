@@ -31,31 +31,49 @@ static const char *name_of(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* A library comes before the program, which may have nothing but main(). */
-static const struct mapping *find_file(const struct snapshot *snapshot)
+/* "/lib/python3.11/lib-dynload/_json.cpython-311-x86_64-linux-gnu.so": who loads it has an interpreter. */
+static bool is_extension(const char *path)
 {
-	const struct mapping *found = NULL;
+	return strstr(path, "/lib-dynload/") && strstr(path, ".cpython-3");
+}
+
+/*
+ * A library comes before the program, which may have nothing but main(). Where no file is called so, but extensions
+ * are loaded, it is in the program itself, the first that is mapped.
+ */
+static const struct mapping *find_file(const struct snapshot *snapshot, const char **ret_name)
+{
+	const struct mapping *found = NULL, *program = NULL;
+	const char *extension = NULL;
 
 	for (size_t i = 0; i < snapshot->mappings.count; i++) {
 		const struct mapping *mapping = &snapshot->mappings.list[i];
 
-		if (!mapping->inode || runtime_of_file(mapping->path) != RUNTIME_PYTHON)
+		if (!mapping->inode)
 			continue;
-		if (strncmp(name_of(mapping->path), "lib", 3) == 0)
+		if (!program)
+			program = mapping;
+		if (runtime_of_file(mapping->path) != RUNTIME_PYTHON)
+			continue;
+		*ret_name = name_of(mapping->path);
+		if (is_extension(mapping->path))
+			extension = *ret_name;
+		else if (strncmp(*ret_name, "lib", 3) == 0)
 			return mapping;
-		if (!found)
+		else if (!found)
 			found = mapping;
 	}
-	return found;
+	*ret_name = found ? name_of(found->path) : extension;
+	return found || !extension ? found : program;
 }
 
-static int write_request(const struct mapping *mapping, int file_fd)
+static int write_request(const struct mapping *mapping, const char *name, int file_fd)
 {
 	_cleanup_close_ int fd = memfd_create("request", MFD_CLOEXEC);
-	json_t *request = json_pack("{s:s, s:[{s:i, s:s}], s:[[i, I, I, I]]}", "interpreter",
-				    name_of(mapping->path), "modules", "fd", file_fd, "kind", "elf",
-				    "mappings", 0, (json_int_t)mapping->start,
-				    (json_int_t)mapping->end, (json_int_t)mapping->offset);
+	json_t *request = json_pack("{s:s, s:[{s:i, s:s}], s:[[i, I, I, I]]}", "interpreter", name,
+				    "modules", "fd", file_fd, "kind", "elf", "mappings", 0,
+				    (json_int_t)mapping->start, (json_int_t)mapping->end,
+				    (json_int_t)mapping->offset);
 	int r = request && fd >= 0 ? json_dumpfd(request, fd, JSON_COMPACT) : -1;
 
 	json_decref(request);
@@ -75,9 +93,8 @@ static void on_done(bool in_time, void *userdata)
 }
 
 static int start(struct interpreter_search *search, uv_loop_t *loop, const char *path,
-		 const struct mapping *mapping, int file_fd)
+		 int request_fd, int file_fd)
 {
-	_cleanup_close_ int request_fd = write_request(mapping, file_fd);
 	char *const argv[] = {(char[]){PROGRAM}, NULL};
 
 	search->answer_fd = memfd_create("answer", MFD_CLOEXEC);
@@ -100,8 +117,10 @@ static int start(struct interpreter_search *search, uv_loop_t *loop, const char 
 struct interpreter_search *interpreter_search(uv_loop_t *loop, const struct snapshot *snapshot,
 					      interpreter_search_fn done, void *userdata)
 {
-	const struct mapping *mapping = find_file(snapshot);
+	const char *name = NULL;
+	const struct mapping *mapping = find_file(snapshot, &name);
 	_cleanup_close_ int file_fd = mapping ? snapshot_file(snapshot, mapping) : -1;
+	_cleanup_close_ int request_fd = file_fd < 0 ? -1 : write_request(mapping, name, file_fd);
 	struct interpreter_search *search;
 	char path[PATH_MAX];
 
@@ -112,8 +131,8 @@ struct interpreter_search *interpreter_search(uv_loop_t *loop, const struct snap
 		return NULL;
 	running++;
 	*search = (struct interpreter_search){.done = done, .userdata = userdata, .answer_fd = -1};
-	return start(search, loop, path, mapping, file_fd) ? interpreter_search_drop(search)
-							   : search;
+	return start(search, loop, path, request_fd, file_fd) ? interpreter_search_drop(search)
+							      : search;
 }
 
 struct interpreter_search *interpreter_search_drop(struct interpreter_search *search)

@@ -17,14 +17,14 @@ static const struct {
 	uint32_t version;
 	struct apo_python_layout layout;
 } known[] = {
-#define UNTIL_3_10(frame_at_)                                                                     \
-	{                                                                                         \
-		.runtime_interpreters = 32, .interpreter_next = 0, .interpreter_threads = 8,      \
-		.thread_next = 8, .thread_interpreter = 16, .thread_id = 176, .thread_frame = 24, \
-		.cframe_frame = NONE, .frame_code = 32, .frame_previous = 24,                     \
-		.frame_at = (frame_at_), .frame_owner = NONE, .frame_entry = NONE,                \
-		.code_instructions = NONE, .code_first_line = 40, .code_file = 104,               \
-		.code_name = 112, .code_lines = 120, .text_head = 48, .wide_text_head = 72        \
+#define UNTIL_3_10(frame_at_)                                                                 \
+	{                                                                                     \
+		.runtime_interpreters = 32, .interpreter_next = 0, .interpreter_threads = 8,  \
+		.thread_next = 8, .thread_id = 176, .thread_frame = 24, .cframe_frame = NONE, \
+		.frame_code = 32, .frame_previous = 24, .frame_at = (frame_at_),              \
+		.frame_owner = NONE, .frame_entry = NONE, .code_instructions = NONE,          \
+		.code_first_line = 40, .code_file = 104, .code_name = 112, .code_lines = 120, \
+		.text_head = 48, .wide_text_head = 72                                         \
 	}
 	{VERSION(3, 8), UNTIL_3_10(104)},
 	{VERSION(3, 9), UNTIL_3_10(104)},
@@ -35,7 +35,6 @@ static const struct {
 		 .interpreter_next = 0,
 		 .interpreter_threads = 16,
 		 .thread_next = 8,
-		 .thread_interpreter = 16,
 		 .thread_id = 152,
 		 .thread_frame = 56,
 		 .cframe_frame = 8,
@@ -58,7 +57,6 @@ static const struct {
 		 .interpreter_next = 0,
 		 .interpreter_threads = 72,
 		 .thread_next = 8,
-		 .thread_interpreter = 16,
 		 .thread_id = 136,
 		 .thread_frame = 56,
 		 .cframe_frame = 0,
@@ -85,17 +83,14 @@ static const struct {
 /* Which of its words, each of 64 bits, an offset is in: struct _Py_DebugOffsets, pycore_debug_offsets.h. */
 struct places {
 	uint8_t interpreters, interpreter_next, interpreter_threads;
-	uint8_t thread_next, thread_interpreter, thread_id, thread_frame;
+	uint8_t thread_next, thread_id, thread_frame;
 	uint8_t frame_previous, frame_code, frame_at, frame_owner;
 	uint8_t code_file, code_name, code_lines, code_first_line, code_instructions;
 };
 
-static const struct places places_3_13 = {5,  8,  9,  21, 22, 24, 23, 29,
-					  30, 31, 33, 35, 37, 38, 39, 43};
-static const struct places places_3_15 = {5,  8,  9,  24, 25, 30, 26, 40,
-					  41, 42, 44, 48, 50, 51, 52, 56};
-static const struct places places_3_14 = {5,  8,  9,  24, 25, 27, 26, 32,
-					  33, 34, 36, 40, 42, 43, 44, 48};
+static const struct places places_3_13 = {5, 8, 9, 21, 24, 23, 29, 30, 31, 33, 35, 37, 38, 39, 43};
+static const struct places places_3_15 = {5, 8, 9, 24, 30, 26, 40, 41, 42, 44, 48, 50, 51, 52, 56};
+static const struct places places_3_14 = {5, 8, 9, 24, 27, 26, 32, 33, 34, 36, 40, 42, 43, 44, 48};
 
 static bool read_layout(const uint64_t words[WORDS_MAX], const struct places *places,
 			struct apo_python_layout *ret)
@@ -108,7 +103,6 @@ static bool read_layout(const uint64_t words[WORDS_MAX], const struct places *pl
 		{places->interpreter_next, &ret->interpreter_next},
 		{places->interpreter_threads, &ret->interpreter_threads},
 		{places->thread_next, &ret->thread_next},
-		{places->thread_interpreter, &ret->thread_interpreter},
 		{places->thread_id, &ret->thread_id},
 		{places->thread_frame, &ret->thread_frame},
 		{places->frame_previous, &ret->frame_previous},
@@ -173,11 +167,17 @@ static bool find_described(struct code *code, struct apo_python *ret)
 
 /* --- the whole ----------------------------------------------------------------------------- */
 
-/* "libpython3.9.so.1.0", "python3.9". 0: there is none in it. */
+/* "libpython3.9.so.1.0", "python3.9", or an extension's "_json.cpython-39-x86_64-linux-gnu.so". 0: there is none. */
 static uint32_t version_in(const char *file)
 {
-	const char *number = strstr(file, "python3.");
-	long minor = number ? strtol(number + strlen("python3."), NULL, 10) : 0;
+	static const char *const before[] = {"cpython-3", "python3."};
+	long minor = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(before) && !minor; i++) {
+		const char *number = strstr(file, before[i]);
+
+		minor = number ? strtol(number + strlen(before[i]), NULL, 10) : 0;
+	}
 
 	return minor > 0 && minor < 256 ? VERSION(3, (uint32_t)minor) : 0;
 }
