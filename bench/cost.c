@@ -33,10 +33,12 @@
 #define SLICE_BLOCKS 24
 #define SWITCHES 400
 #define PAUSE_MS 50
+#define TOOL_MS 5000
+#define KNOWN_TRIES 100
 #define PATIENCE_MS 120000 /* with others on the tracepoint */
 
 /* Which programs are attached. */
-enum kind { EMPTY, GUARD, UNARMED, RECORDED, BPFTRACE, FAMILIES };
+enum kind { EMPTY, GUARD, UNARMED, RECORDED, PYTHON, BPFTRACE, FAMILIES };
 
 /* Whose cgroup is guarded beside the plain one: of one process, or of many cgroups that share a limit. */
 static const unsigned int children[] = {0, 100, 500, 2000};
@@ -59,6 +61,9 @@ static const struct row {
 	{"guarded_churn", "  guarded, far from its line", GUARD, true, 0, WORK_PAGES, true},
 	{"recorded", "  far, with reports", RECORDED, true, 0, WORK_PAGES, false},
 	{"recorded_1", "  1 MiB before it, with reports", RECORDED, true, MIB, WORK_PAGES, false},
+	{"plain_python", "Python: 1 MiB before it, with reports", RECORDED, true, MIB, WORK_PYTHON,
+	 false},
+	{"recorded_python", "  and with its frames", PYTHON, true, MIB, WORK_PYTHON, false},
 	{"family_0", "in a half-full parent", FAMILIES, true, 0, WORK_PAGES, false},
 	{"family_100", "  that has 100 children", FAMILIES + 1, true, 0, WORK_PAGES, false},
 	{"family_500", "  500 children", FAMILIES + 2, true, 0, WORK_PAGES, false},
@@ -131,6 +136,38 @@ static struct programs *take_apoptosis(struct cost *cost, const struct group *gr
 	tool_stop(tool);
 	if (!programs_find(programs, "on_rss_stat"))
 		fail("apoptosis has no program on rss_stat");
+	return programs;
+}
+
+static bool is_known(struct tool *tool, pid_t pid)
+{
+	const json_t *status, *process;
+	bool known = false;
+	size_t i;
+
+	tool_forget(tool);
+	child_signal(tool->child, SIGUSR1);
+	status = tool_event(tool, "status", 0, TOOL_MS);
+	json_array_foreach (json_at(status, "processes"), i, process)
+		if (json_integer_value(json_at(process, "pid")) == pid)
+			known = json_is_string(json_at(process, "interpreter"));
+	return known;
+}
+
+/* The same, when it has found the interpreter that the faulting process has. */
+static struct programs *take_knowing(struct cost *cost, const char *const options[])
+{
+	struct tool *tool = tool_start(cost->bench, cost->guarded, options);
+	struct programs *programs = programs_take_attached(tool->child->pid);
+	pid_t pid = faulter_pid(cost->faulter);
+
+	group_move(cost->guarded, pid);
+	for (unsigned int i = 0; i < KNOWN_TRIES && !is_known(tool, pid); i++)
+		faulter_measure(cost->faulter, WORK_PYTHON, SLICE_BLOCKS);
+	if (!is_known(tool, pid))
+		fail("apoptosis does not find the interpreter of the faulting process");
+	group_move(cost->plain, pid);
+	tool_stop(tool);
 	return programs;
 }
 
@@ -231,6 +268,8 @@ static void take_all(struct cost *cost, const char **ret_bpftrace_reason)
 		cost->programs[UNARMED] = programs_without(cost->programs[GUARD], "on_rss_stat");
 	if (needed(bench, RECORDED))
 		cost->programs[RECORDED] = take_apoptosis(cost, cost->guarded, recording);
+	if (needed(bench, PYTHON) && faulter_has(cost->faulter, WORK_PYTHON))
+		cost->programs[PYTHON] = take_knowing(cost, recording);
 	if (needed(bench, BPFTRACE))
 		cost->programs[BPFTRACE] = take_bpftrace(ret_bpftrace_reason);
 	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
@@ -323,7 +362,8 @@ static void account(struct cost *cost, size_t i)
 	double runs, ns;
 	bool measured;
 
-	if (!programs || row->kind == UNARMED || row->work != WORK_PAGES)
+	if (!programs || row->kind == UNARMED ||
+	    (row->work != WORK_PAGES && row->work != WORK_PYTHON))
 		return;
 	program = programs->n == 1 ? &programs->program[0] : programs_find(programs, "on_rss_stat");
 	enter(cost, row);
@@ -452,6 +492,11 @@ static void print_targets(struct cost *cost)
 			     times_empty(cost, row_of("guarded_churn")) /
 				     times_empty(cost, row_of("guarded")),
 			     1.02);
+	if (measured(cost, "plain_python") && measured(cost, "recorded_python"))
+		print_target("a fault of Python recorded with its frames, times without,",
+			     times_bare(cost, row_of("recorded_python")) /
+				     times_bare(cost, row_of("plain_python")),
+			     1.2);
 	if (measured(cost, "family_0") && measured(cost, "family_500"))
 		print_target("500 children, times none,",
 			     times_bare(cost, row_of("family_500")) /
@@ -473,7 +518,9 @@ static void report(struct cost *cost, const char *bpftrace_reason)
 			print_row(cost, i);
 		else if (is_wanted(cost->bench, rows[i].name))
 			printf("  %-31s not measured: %s\n", rows[i].label,
-			       rows[i].kind == BPFTRACE ? bpftrace_reason : "no huge pages here");
+			       rows[i].kind == BPFTRACE	     ? bpftrace_reason
+			       : rows[i].work == WORK_PYTHON ? "no library of CPython here"
+							     : "no huge pages here");
 	elsewhere(cost, "unguarded", "on_tick", "timer, unguarded process");
 	elsewhere(cost, "guarded", "on_tick", "timer, guarded process");
 	elsewhere(cost, "unguarded", "on_switch", "context switch, unguarded");
@@ -541,11 +588,11 @@ void cost_run(struct bench *bench)
 	}
 	cost.plain = group_new(bench, NULL, "plain", FAR_BYTES);
 	cost.guarded = group_new(bench, NULL, "guarded", FAR_BYTES);
-	take_all(&cost, &bpftrace_reason);
+	cost.faulter = faulter_new(cost.plain, bench->machine.cpus_online - 1);
 	cost.now = cost.plain;
+	take_all(&cost, &bpftrace_reason);
 	cost.churned = group_new(bench, NULL, "churned", 0);
 	cost.churner = churner_new(cost.churned);
-	cost.faulter = faulter_new(cost.plain, bench->machine.cpus_online - 1);
 
 	for (unsigned int round = 0; round < rounds && !cost.blocked; round++)
 		for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

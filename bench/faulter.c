@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "embedded.h"
 #include "numbers.h"
 
 #define HUGE_PAGES 4	/* of a block */
@@ -31,6 +32,7 @@ struct faulter {
 	int command[2], answer[2];
 	unsigned int cpu;
 	bool has_huge;
+	struct embedded *python; /* NULL: there is none */
 };
 
 /* What the process has for its blocks. */
@@ -120,19 +122,27 @@ static void switch_often(const struct blocks *blocks)
 			fail("the other process is gone");
 }
 
+struct timed {
+	struct blocks *blocks;
+	enum work work;
+	double ns;
+};
+
 /* One block; nanoseconds for each fault or switch of it. */
-static double time_block(struct blocks *blocks, enum work work)
+static void time_block(void *arg)
 {
 	static const size_t counts[WORKS] = {
-		[WORK_PAGES] = FAULTER_PAGES,
-		[WORK_HUGE] = HUGE_PAGES,
-		[WORK_THREADS] = FAULTER_PAGES,
+		[WORK_PAGES] = FAULTER_PAGES, [WORK_PYTHON] = FAULTER_PAGES,
+		[WORK_HUGE] = HUGE_PAGES,     [WORK_THREADS] = FAULTER_PAGES,
 		[WORK_SWITCHES] = SWITCHES,
 	};
+	struct timed *timed = arg;
+	struct blocks *blocks = timed->blocks;
+	enum work work = timed->work;
 	size_t size = FAULTER_PAGES * blocks->page_size;
 	uint64_t start = now_ns(), end;
 
-	if (work == WORK_PAGES) {
+	if (work == WORK_PAGES || work == WORK_PYTHON) {
 		touch(blocks->pages, FAULTER_PAGES, blocks->page_size);
 	} else if (work == WORK_HUGE) {
 		touch(blocks->huge, HUGE_PAGES, ALIGN);
@@ -147,7 +157,18 @@ static double time_block(struct blocks *blocks, enum work work)
 	madvise(blocks->huge, HUGE_PAGES * ALIGN, MADV_DONTNEED);
 	for (unsigned int i = 0; i < FAULTER_THREADS; i++)
 		madvise(blocks->own[i], size, MADV_DONTNEED);
-	return (double)(end - start) / (double)counts[work];
+	timed->ns = (double)(end - start) / (double)counts[work];
+}
+
+static double measure_block(const struct faulter *faulter, struct blocks *blocks)
+{
+	struct timed timed = {.blocks = blocks, .work = faulter->shared->work};
+
+	if (timed.work == WORK_PYTHON)
+		embedded_call(faulter->python, time_block, &timed);
+	else
+		time_block(&timed);
+	return timed.ns;
 }
 
 static int faulter_main(void *arg)
@@ -161,9 +182,9 @@ static int faulter_main(void *arg)
 	blocks_make(&blocks);
 	close(faulter->command[1]);
 	while (read(faulter->command[0], &byte, 1) == 1) {
-		time_block(&blocks, shared->work);
+		measure_block(faulter, &blocks);
 		for (uint32_t i = 0; i < shared->blocks; i++)
-			shared->ns[i] = time_block(&blocks, shared->work);
+			shared->ns[i] = measure_block(faulter, &blocks);
 		if (write(faulter->answer[1], "", 1) != 1)
 			return 1;
 	}
@@ -177,6 +198,7 @@ struct faulter *faulter_new(const struct group *group, unsigned int cpu)
 	if (!faulter)
 		fail("out of memory");
 	faulter->cpu = cpu;
+	faulter->python = embedded_open(FAULTER_DEPTH);
 	faulter->has_huge = access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0;
 	faulter->shared = mmap(NULL, sizeof(*faulter->shared), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -197,6 +219,7 @@ struct faulter *faulter_free(struct faulter *faulter)
 	close(faulter->command[1]);
 	close(faulter->answer[0]);
 	munmap(faulter->shared, sizeof(*faulter->shared));
+	embedded_free(faulter->python);
 	free(faulter);
 	return NULL;
 }
@@ -222,6 +245,8 @@ uint64_t faulter_block_bytes(enum work work)
 
 bool faulter_has(const struct faulter *faulter, enum work work)
 {
+	if (work == WORK_PYTHON)
+		return faulter->python;
 	return work != WORK_HUGE || faulter->has_huge;
 }
 

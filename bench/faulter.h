@@ -10,6 +10,7 @@
 #define FAULTER_PAGES 512 /* of a block: one page table full */
 #define FAULTER_MAX_BLOCKS 256
 #define FAULTER_THREADS 4
+#define FAULTER_DEPTH 24
 
 /* What a block is. */
 enum work {
@@ -17,6 +18,7 @@ enum work {
 	WORK_HUGE,     /* huge pages */
 	WORK_THREADS,  /* pages, by four threads at once, each its own */
 	WORK_SWITCHES, /* two processes that wake each other: context switches */
+	WORK_PYTHON, /* pages, by a function in C that CPython has called, FAULTER_DEPTH calls deep */
 	WORKS,
 };
 
@@ -27,7 +29,7 @@ struct faulter *faulter_free(struct faulter *faulter);
 pid_t faulter_pid(const struct faulter *faulter);
 /* How much a block takes, before it is given back. */
 uint64_t faulter_block_bytes(enum work work);
-/* Whether there are huge pages here. */
+/* Whether there are huge pages, or a CPython. */
 bool faulter_has(const struct faulter *faulter, enum work work);
 /*
  * Nanoseconds for one fault (of each thread; or one switch): the median over so many blocks, after one that does
