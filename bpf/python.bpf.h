@@ -8,7 +8,7 @@
 
 #include "maps.bpf.h"
 
-#define THREADS_TRIED 128 /* of a process, interpreters and their threads */
+#define THREADS_TRIED 96 /* of a process, interpreters and their threads */
 /* pthread_self() is what the register holds (x86-64), or somewhat before that (arm64). */
 #define THREAD_SPAN 4096
 #define OWNED_BY_C \
@@ -46,16 +46,21 @@ static __always_inline __u64 hash_add(__u64 hash, __u64 value)
 
 /* --- frames -------------------------------------------------------------------------------- */
 
-/* The innermost frame of a thread; 0: it has none that is of Python. */
-static __always_inline __u64 python_thread_frame(const struct apo_python *python, __u64 thread)
+/* The innermost frame of a thread; 0: it is not this one, or none of its frames is Python's. A global function: see above. */
+__noinline __u64 python_thread_frame(__u64 thread, __u64 self, __u32 tgid)
 {
-	__u64 frame = user_word(thread + python->layout.thread_frame);
+	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
+	__u64 frame;
+
+	if (!python || self - user_word_inline(thread + python->layout.thread_id) >= THREAD_SPAN)
+		return 0;
+	frame = user_word_inline(thread + python->layout.thread_frame);
 	if (frame && python->layout.cframe_frame != APO_PYTHON_NONE)
-		frame = user_word(frame + python->layout.cframe_frame);
+		frame = user_word_inline(frame + python->layout.cframe_frame);
 	/* From 3.15 on each thread has one for C at the bottom. */
 	if (frame && python->layout.frame_owner != APO_PYTHON_NONE &&
-	    (__u8)user_word(frame + python->layout.frame_owner) >= OWNED_BY_C &&
-	    !user_word(frame + python->layout.frame_previous))
+	    (__u8)user_word_inline(frame + python->layout.frame_owner) >= OWNED_BY_C &&
+	    !user_word_inline(frame + python->layout.frame_previous))
 		return 0;
 	return frame;
 }
@@ -68,20 +73,21 @@ __noinline __u64 python_first_frame(__u32 tgid)
 {
 	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
 	__u64 self = compat_thread_pointer((void *)bpf_get_current_task());
-	__u64 interpreter, thread = 0, frame = 0;
+	__u64 interpreter, thread, at, frame = 0;
 
 	if (!python)
 		return 0;
 	interpreter = user_word(python->runtime + python->layout.runtime_interpreters);
+	at = interpreter + python->layout.interpreter_threads;
 	for (__u32 i = 0; i < THREADS_TRIED && interpreter && !frame; i++) {
-		__u64 threads = thread ? thread + python->layout.thread_next
-				       : interpreter + python->layout.interpreter_threads;
-
-		thread = user_word(threads);
-		if (!thread) /* that was the last of it */
+		thread = user_word(at);
+		if (thread) {
+			frame = python_thread_frame(thread, self, tgid);
+			at = thread + python->layout.thread_next;
+		} else { /* that was the last of it */
 			interpreter = user_word(interpreter + python->layout.interpreter_next);
-		else if (self - user_word(thread + python->layout.thread_id) < THREAD_SPAN)
-			frame = python_thread_frame(python, thread);
+			at = interpreter + python->layout.interpreter_threads;
+		}
 	}
 	return frame;
 }
