@@ -117,6 +117,22 @@ Test(quiet, go_server_that_streams_its_reply)
 	expect_quiet(guard, cgroup);
 }
 
+/* The service that had all orders in memory, mended: see docs/reports.md. */
+Test(quiet, python_service_that_reads_by_line)
+{
+	struct live_cgroup *cgroup = live_cgroup(NULL, "orders", LIMIT);
+	struct live_process *guard = guard_with_airbag(cgroup);
+	const char *dir = live_path("orders");
+	struct live_process *service;
+
+	live_check(mkdir(dir, 0755) == 0, "%s: %m", dir);
+	service = live_start(cgroup, live_python(), live_workload("orders.py"), dir, "--by-line",
+			     "--orders", live_format("%u", live_bulk(1000000)));
+	live_wait_exit(service);
+	live_check(live_exit_code(service) == 0, "it ended with %d", live_exit_code(service));
+	expect_quiet(guard, cgroup);
+}
+
 /* Kernel memory that looks like need until its statistics are brought up to date. */
 Test(quiet, slab_that_can_be_shrunk)
 {

@@ -262,6 +262,16 @@ Test(recording, node_with_perf_map)
 	json_decref(report);
 }
 
+/* A web service, see docs/reports.md. */
+Test(recording, python_service)
+{
+	json_t *report = report_of(
+		(const char *const[]){live_python(), script("orders.py"), ".", NULL}, LIMIT);
+
+	expect_owner(report, "read_orders");
+	json_decref(report);
+}
+
 /* The flight recorder: the way up to the line, in order, and the marks. */
 Test(recording, timeline)
 {
