@@ -126,8 +126,9 @@ Test(quiet, python_service_that_reads_by_line)
 	struct live_process *service;
 
 	live_check(mkdir(dir, 0755) == 0, "%s: %m", dir);
-	service = live_start(cgroup, live_python(), live_workload("orders.py"), dir, "--by-line",
-			     "--orders", live_format("%u", live_bulk(1000000)));
+	live_wait_exit(live_start(NULL, live_python(), live_workload("orders.py"), dir, "--make",
+				  live_format("%u", live_bulk(1000000))));
+	service = live_start(cgroup, live_python(), live_workload("orders.py"), dir, "--by-line");
 	live_wait_exit(service);
 	live_check(live_exit_code(service) == 0, "it ended with %d", live_exit_code(service));
 	expect_quiet(guard, cgroup);

@@ -265,9 +265,13 @@ Test(recording, node_with_perf_map)
 /* A web service, see docs/reports.md. */
 Test(recording, python_service)
 {
-	json_t *report = report_of(
-		(const char *const[]){live_python(), script("orders.py"), ".", NULL}, LIMIT);
+	const char *python = live_python(), *service = script("orders.py"),
+		   *dir = live_path("data");
+	json_t *report;
 
+	live_check(mkdir(dir, 0700) == 0, "%s: %m", dir);
+	live_wait_exit(live_start(NULL, python, service, dir, "--make", "1000000"));
+	report = report_of((const char *const[]){python, service, dir, NULL}, LIMIT);
 	expect_owner(report, "read_orders");
 	json_decref(report);
 }

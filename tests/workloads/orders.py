@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""orders.py DIR [--by-line] [--orders N]: a web service (WSGI) that answers GET /total with the sum of all orders of
-its export, DIR/orders, one of them a line, as JSON. It makes the export, asks itself for the total, prints it and
+"""orders.py DIR [--by-line]: a web service (WSGI) that answers GET /total with the sum of all orders of its export,
+DIR/orders, one of them a line, as JSON; orders.py DIR --make N makes that. It asks itself for the total, prints it and
 ends. SIGTERM ends a request, which is answered with 503; it writes DIR/state and exits with 0. With --by-line it is mended: it has one order
 in memory at a time."""
 import argparse
@@ -76,12 +76,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("dir")
     parser.add_argument("--by-line", action="store_true")
-    parser.add_argument("--orders", type=int, default=1000000)
+    parser.add_argument("--make", type=int)
     options = parser.parse_args()
     path = os.path.join(options.dir, "orders")
 
+    if options.make:
+        write_export(path, options.make)
+        return
     signal.signal(signal.SIGTERM, on_term)
-    write_export(path, options.orders)
     application = make_application(path, each_order if options.by_line else read_orders)
     server = wsgiref.simple_server.make_server("127.0.0.1", 0, application, handler_class=QuietHandler)
     url = "http://127.0.0.1:%d/total" % server.server_port
