@@ -33,7 +33,6 @@
 #define SLICE_BLOCKS 24
 #define SWITCHES 400
 #define PAUSE_MS 50
-#define TOOL_MS 5000
 #define KNOWN_TRIES 100
 #define PATIENCE_MS 120000 /* with others on the tracepoint */
 
@@ -139,21 +138,6 @@ static struct programs *take_apoptosis(struct cost *cost, const struct group *gr
 	return programs;
 }
 
-static bool is_known(struct tool *tool, pid_t pid)
-{
-	const json_t *status, *process;
-	bool known = false;
-	size_t i;
-
-	tool_forget(tool);
-	child_signal(tool->child, SIGUSR1);
-	status = tool_event(tool, "status", 0, TOOL_MS);
-	json_array_foreach (json_at(status, "processes"), i, process)
-		if (json_integer_value(json_at(process, "pid")) == pid)
-			known = json_is_string(json_at(process, "interpreter"));
-	return known;
-}
-
 /* The same, when it has found the interpreter that the faulting process has. */
 static struct programs *take_knowing(struct cost *cost, const char *const options[])
 {
@@ -162,9 +146,9 @@ static struct programs *take_knowing(struct cost *cost, const char *const option
 	pid_t pid = faulter_pid(cost->faulter);
 
 	group_move(cost->guarded, pid);
-	for (unsigned int i = 0; i < KNOWN_TRIES && !is_known(tool, pid); i++)
+	for (unsigned int i = 0; i < KNOWN_TRIES && !tool_knows_interpreter(tool, pid); i++)
 		faulter_measure(cost->faulter, WORK_PYTHON, SLICE_BLOCKS);
-	if (!is_known(tool, pid))
+	if (!tool_knows_interpreter(tool, pid))
 		fail("apoptosis does not find the interpreter of the faulting process");
 	group_move(cost->plain, pid);
 	tool_stop(tool);

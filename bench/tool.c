@@ -9,6 +9,7 @@
 
 #define MAX_ARGUMENTS 16
 #define READY_MS 20000
+#define STATUS_MS 5000
 
 static void parse(struct tool *tool)
 {
@@ -137,4 +138,20 @@ double json_number_at(const json_t *document, const char *path)
 const char *json_text_at(const json_t *document, const char *path)
 {
 	return json_string_value(json_at(document, path)) ?: "";
+}
+
+bool tool_knows_interpreter(struct tool *tool, pid_t pid)
+{
+	const json_t *process;
+	bool known = false;
+	json_t *status;
+	size_t i;
+
+	tool_forget(tool);
+	child_signal(tool->child, SIGUSR1);
+	status = tool_event(tool, "status", 0, STATUS_MS);
+	json_array_foreach (json_at(status, "processes"), i, process)
+		if (json_integer_value(json_at(process, "pid")) == pid)
+			known = json_is_string(json_at(process, "interpreter"));
+	return known;
 }

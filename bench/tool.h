@@ -22,6 +22,9 @@ json_t *tool_event(struct tool *tool, const char *type, pid_t pid, unsigned int 
 /* Forgets the events so far. */
 void tool_forget(struct tool *tool);
 
+/* Whether it has found the interpreter that a process has. */
+bool tool_knows_interpreter(struct tool *tool, pid_t pid);
+
 /* Member by dotted path, "memory.rss_bytes.anon"; NULL if absent. */
 const json_t *json_at(const json_t *document, const char *path);
 /* As a number; -1 if absent or null. */

@@ -9,14 +9,11 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "profile/interpreter_search.h"
+#include "profile/samples.h"
 #include "profile/snapshot.h"
 
 #define BEFORE_NS (10 * NSEC_PER_SEC) /* of the flight profiler that is kept */
-#define STACKS_MAX 1024ULL	      /* the heaviest */
-#define CODES_MAX 256ULL	      /* code objects of CPython, of a capture */
-#define CODES_TRIED 1024	      /* of which some may be kept no longer */
-#define CODES_STEP 16
-#define HELD_BYTES_MAX (16ULL << 20) /* stacks and codes of all captures */
+#define HELD_BYTES_MAX (16ULL << 20)  /* stacks and codes of all captures */
 #define MODULES_MAX SNAPSHOT_FILES_MAX
 /* Reading smaps holds up mmap() in the process for up to 13 ms per GiB: not beyond that. */
 #define SUMS_MAX_BYTES (1ULL << 30)
@@ -47,128 +44,18 @@ struct profiler {
 	uint64_t held_bytes; /* of captures that are not freed yet */
 };
 
-/* --- stacks -------------------------------------------------------------------------------- */
+/* --- what captures hold --------------------------------------------------------------------- */
 
-static bool is_wanted(const struct apo_weight_key *key, const struct profiler_subject *subject)
+/* That a capture may still have; the locked memory of the daemon is bounded. */
+static uint64_t room_bytes(const struct profiler *profiler)
 {
-	return key->tgid == subject->tgid && key->spike_ns == subject->spike_ns;
-}
-
-/* Which entry of the weights it is, and how heavy. */
-struct heavy {
-	size_t index;
-	uint64_t pages;
-};
-
-static int by_pages(const void *a, const void *b)
-{
-	const struct heavy *one = a, *other = b;
-
-	return one->pages > other->pages ? -1 : one->pages < other->pages;
-}
-
-/* Of things of that size that a capture may have; the locked memory of the daemon is bounded. */
-static uint64_t room_for(const struct profiler *profiler, size_t size)
-{
-	return sat_sub(HELD_BYTES_MAX, profiler->held_bytes) / size;
+	return sat_sub(HELD_BYTES_MAX, profiler->held_bytes);
 }
 
 static void hold(struct profiler *profiler, struct capture *capture, uint64_t bytes)
 {
 	capture->held_bytes += bytes;
 	profiler->held_bytes += bytes;
-}
-
-static int take_stacks(struct profiler *profiler, const struct profiler_subject *subject,
-		       struct capture *capture)
-{
-	const struct profiler_config *config = &profiler->config;
-	size_t most = MIN(room_for(profiler, sizeof(*capture->raws)), STACKS_MAX);
-	struct recording *recording = capture->recording;
-	_cleanup_free_ struct apo_weight_key *keys = NULL;
-	_cleanup_free_ struct apo_weight *weights = NULL;
-	_cleanup_free_ struct heavy *order = NULL;
-	size_t count = 0, kept = 0;
-	int r = source_weights(config->source, &keys, &weights, &count);
-
-	if (r)
-		return r;
-	recording->spike_ns = subject->spike_ns;
-	order = calloc(count + 1, sizeof(*order));
-	if (!order)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		if (!is_wanted(&keys[i], subject))
-			continue;
-		recording->recorded_bytes += sat_mul(weights[i].pages, config->page_bytes);
-		order[kept++] = (struct heavy){.index = i, .pages = weights[i].pages};
-	}
-	qsort(order, kept, sizeof(*order), by_pages);
-	recording->stacks = calloc(MIN(kept, most) + 1, sizeof(*recording->stacks));
-	capture->raws = reallocarray(NULL, MIN(kept, most) + 1, sizeof(*capture->raws));
-	if (!recording->stacks || !capture->raws)
-		return -ENOMEM;
-	for (size_t i = 0; i < kept; i++) {
-		uint64_t bytes = sat_mul(order[i].pages, config->page_bytes);
-
-		if (i >= most || source_stack(config->source, keys[order[i].index].stack,
-					      &capture->raws[recording->stack_count]))
-			recording->lost_bytes += bytes;
-		else
-			recording->stacks[recording->stack_count++] = (struct recording_stack){
-				.bytes = bytes,
-				.samples = weights[order[i].index].samples,
-			};
-	}
-	return 0;
-}
-
-static bool has_code(const struct capture *capture, uint64_t address)
-{
-	for (size_t i = 0; i < capture->code_count; i++)
-		if (capture->codes[i].address == address)
-			return true;
-	return false;
-}
-
-static int take_code(const struct profiler *profiler, struct capture *capture,
-		     const struct apo_python_code_key *key)
-{
-	size_t count = capture->code_count;
-	struct apo_python_code *grown;
-
-	if (count % CODES_STEP == 0) {
-		grown = reallocarray(capture->codes, count + CODES_STEP, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		capture->codes = grown;
-	}
-	if (!source_python_code(profiler->config.source, key, &capture->codes[count]))
-		capture->code_count++;
-	return 0;
-}
-
-/* What names the frames of CPython, as the kernel side has kept it: the process may be gone by now. */
-static void take_codes(struct profiler *profiler, struct capture *capture)
-{
-	size_t most = MIN(room_for(profiler, sizeof(*capture->codes)), CODES_MAX), tried = 0;
-
-	for (size_t i = 0; i < capture->recording->stack_count; i++) {
-		const struct apo_stack *raw = &capture->raws[i];
-
-		for (size_t j = 0; j < raw->python_count && j < APO_PYTHON_FRAMES; j++) {
-			const struct apo_python_code_key key = {
-				.start_boottime_ns = raw->start_boottime_ns,
-				.code = raw->python[j].code,
-			};
-
-			if (!key.code || has_code(capture, key.code))
-				continue;
-			if (capture->code_count == most || tried++ == CODES_TRIED ||
-			    take_code(profiler, capture, &key))
-				return;
-		}
-	}
 }
 
 /* --- files --------------------------------------------------------------------------------- */
@@ -505,21 +392,12 @@ static int take_kept(const struct profiler *profiler, const struct profiler_subj
 	return take_files(capture, &kept->snapshot);
 }
 
-/* Of all that was sampled. */
-static bool has_python_frames(const struct capture *capture)
-{
-	for (size_t i = 0; i < capture->recording->stack_count; i++)
-		if (capture->raws[i].python_count)
-			return true;
-	return false;
-}
-
 static void judge_interpreter(const struct capture *capture)
 {
 	struct recording_interpreter *interpreter = &capture->recording->interpreter;
 
 	if (interpreter->is_known && !interpreter->trouble && capture->recording->stack_count &&
-	    !has_python_frames(capture))
+	    !samples_have_python(capture))
 		interpreter->trouble = APO_PYTHON_UNREADABLE;
 }
 
@@ -536,11 +414,11 @@ struct capture *profiler_capture(struct profiler *profiler, const struct profile
 	capture->recording = recording;
 	recording->page_bytes = profiler->config.page_bytes;
 	recording->grown_bytes = subject->grown_bytes;
-	r = take_stacks(profiler, subject, capture);
+	r = samples_take_stacks(profiler->config.source, subject, room_bytes(profiler), capture);
 	capture->held_of_all = &profiler->held_bytes;
 	hold(profiler, capture, recording->stack_count * sizeof(*capture->raws));
 	if (!r)
-		take_codes(profiler, capture);
+		samples_take_codes(profiler->config.source, room_bytes(profiler), capture);
 	hold(profiler, capture, capture->code_count * sizeof(*capture->codes));
 	if (!r)
 		r = take_kept(profiler, subject, capture);
