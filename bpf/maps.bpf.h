@@ -381,11 +381,18 @@ struct {
 	__uint(max_entries, 1); /* usage_samples_per_cpu times the CPU count */
 } usage_samples SEC(".maps");
 
-/* A stack that is being taken, by CPU and trigger: a tick can interrupt a fault. */
+/* A stack that is being taken, and of CPython its layout and the frame at hand. */
+struct scratch {
+	struct apo_stack stack; /* the first: it is put into `stacks` */
+	struct apo_python python;
+	__u64 frame[APO_PYTHON_FRAME_BYTES / 8];
+};
+
+/* By CPU and trigger: a tick can interrupt a fault. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, struct apo_stack);
+	__type(value, struct scratch);
 	__uint(max_entries, 1); /* APO_TRIGGERS times the CPU count */
 } scratches SEC(".maps");
 

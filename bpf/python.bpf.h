@@ -47,12 +47,13 @@ static __always_inline __u64 hash_add(__u64 hash, __u64 value)
 /* --- frames -------------------------------------------------------------------------------- */
 
 /* The innermost frame of a thread; 0: it is not this one, or none of its frames is Python's. A global function: see above. */
-__noinline __u64 python_thread_frame(__u64 thread, __u64 self, __u32 tgid)
+__noinline __u64 python_thread_frame(__u64 thread, __u64 self, __u32 key)
 {
-	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
+	const struct scratch *scratch = bpf_map_lookup_elem(&scratches, &key);
+	const struct apo_python *python = &scratch->python;
 	__u64 frame;
 
-	if (!python || self - user_word_inline(thread + python->layout.thread_id) >= THREAD_SPAN)
+	if (!scratch || self - user_word_inline(thread + python->layout.thread_id) >= THREAD_SPAN)
 		return 0;
 	frame = user_word_inline(thread + python->layout.thread_frame);
 	if (frame && python->layout.cframe_frame != APO_PYTHON_NONE)
@@ -69,20 +70,21 @@ __noinline __u64 python_thread_frame(__u64 thread, __u64 self, __u32 tgid)
  * The innermost frame of the running thread; 0: it runs no Python. The newest interpreters come first: a thread that
  * has made one, or runs one for another, has a state in each, and most have no frames. A global function: see above.
  */
-__noinline __u64 python_first_frame(__u32 tgid)
+__noinline __u64 python_first_frame(__u32 key)
 {
-	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
+	const struct scratch *scratch = bpf_map_lookup_elem(&scratches, &key);
+	const struct apo_python *python = &scratch->python;
 	__u64 self = compat_thread_pointer((void *)bpf_get_current_task());
 	__u64 interpreter, thread, at, frame = 0;
 
-	if (!python)
+	if (!scratch)
 		return 0;
 	interpreter = user_word(python->runtime + python->layout.runtime_interpreters);
 	at = interpreter + python->layout.interpreter_threads;
 	for (__u32 i = 0; i < THREADS_TRIED && interpreter && !frame; i++) {
 		thread = user_word(at);
 		if (thread) {
-			frame = python_thread_frame(thread, self, tgid);
+			frame = python_thread_frame(thread, self, key);
 			at = thread + python->layout.thread_next;
 		} else { /* that was the last of it */
 			interpreter = user_word(interpreter + python->layout.interpreter_next);
@@ -92,48 +94,63 @@ __noinline __u64 python_first_frame(__u32 tgid)
 	return frame;
 }
 
-/* Whether the interpreter's function that runs this frame was called by C for it. */
-static __always_inline bool python_is_entry(const struct apo_python_layout *layout, __u64 frame)
+/* A word of the frame at hand; those before 3.11 are of less, and it ends with its members. */
+static __always_inline __u64 frame_word(const struct scratch *scratch, __u16 offset)
 {
+	return scratch->frame[offset / 8 & (APO_PYTHON_FRAME_BYTES / 8 - 1)];
+}
+
+static __always_inline __u8 frame_byte(const struct scratch *scratch, __u16 offset)
+{
+	return frame_word(scratch, offset) >> (offset & 7) * 8;
+}
+
+/* Whether the interpreter's function that runs this frame was called by C for it. */
+static __always_inline bool python_is_entry(const struct scratch *scratch)
+{
+	const struct apo_python_layout *layout = &scratch->python.layout;
+
 	if (layout->code_instructions == APO_PYTHON_NONE)
 		return true;
-	return layout->frame_entry != APO_PYTHON_NONE &&
-	       (__u8)user_word(frame + layout->frame_entry);
+	return layout->frame_entry != APO_PYTHON_NONE && frame_byte(scratch, layout->frame_entry);
 }
 
 /*
  * Takes a frame as the n-th of the stack that is being taken. Returns the address of the one that has called it;
  * 0: that was the last, or it is none. A global function: see above.
  */
-__noinline __u64 python_frame_take(__u64 frame, __u32 key, __u32 tgid, __u32 n)
+__noinline __u64 python_frame_take(__u64 frame, __u32 key, __u32 n)
 {
-	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
-	struct apo_stack *stack = bpf_map_lookup_elem(&scratches, &key);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &key);
 	const struct apo_python_layout *layout;
 	struct apo_python_frame *ret;
 	__u64 code, at;
 
-	if (!python || !stack)
+	if (!scratch)
 		return 0;
-	layout = &python->layout;
-	ret = &stack->python[n & (APO_PYTHON_FRAMES - 1)]; /* a bound that the verifier sees */
+	layout = &scratch->python.layout;
+	if (layout->frame_bytes > sizeof(scratch->frame) ||
+	    bpf_probe_read_user(scratch->frame, layout->frame_bytes, (void *)frame))
+		return 0;
+	/* A bound that the verifier sees. */
+	ret = &scratch->stack.python[n & (APO_PYTHON_FRAMES - 1)];
 	ret->code = 0;
 	ret->at = 0;
 	ret->ends = 1;
 	if (layout->frame_owner == APO_PYTHON_NONE ||
-	    (__u8)user_word(frame + layout->frame_owner) < OWNED_BY_C) {
-		code = user_word(frame + layout->frame_code) & ~TAGS;
-		if (user_word(code + OBJECT_TYPE) != python->code_type)
+	    frame_byte(scratch, layout->frame_owner) < OWNED_BY_C) {
+		code = frame_word(scratch, layout->frame_code) & ~TAGS;
+		if (user_word_inline(code + OBJECT_TYPE) != scratch->python.code_type)
 			return 0;
-		at = user_word(frame + layout->frame_at);
+		at = frame_word(scratch, layout->frame_at);
 		if (layout->code_instructions != APO_PYTHON_NONE)
 			at -= code + layout->code_instructions;
 		ret->code = code;
 		ret->at = at;
-		ret->ends = python_is_entry(layout, frame);
+		ret->ends = python_is_entry(scratch);
 	}
-	stack->python_count = n + 1;
-	return user_word(frame + layout->frame_previous);
+	scratch->stack.python_count = n + 1;
+	return frame_word(scratch, layout->frame_previous);
 }
 
 /*
@@ -143,15 +160,17 @@ __noinline __u64 python_frame_take(__u64 frame, __u32 key, __u32 tgid, __u32 n)
 __noinline __u64 python_take(__u32 key, __u32 tgid)
 {
 	const struct apo_python *python = bpf_map_lookup_elem(&pythons, &tgid);
-	struct apo_stack *stack = bpf_map_lookup_elem(&scratches, &key);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &key);
+	struct apo_stack *stack = &scratch->stack;
 	__u64 frame, hash = 0;
 
-	if (!python || !stack)
+	if (!python || !scratch)
 		return 0;
+	scratch->python = *python;
 	stack->start_boottime_ns = python->start_boottime_ns;
-	frame = python_first_frame(tgid);
+	frame = python_first_frame(key);
 	for (__u32 i = 0; i < APO_PYTHON_FRAMES && frame; i++) {
-		frame = python_frame_take(frame, key, tgid, i);
+		frame = python_frame_take(frame, key, i);
 		if (stack->python_count <= i)
 			break;
 		hash = hash_add(hash, stack->python[i].code + stack->python[i].at);

@@ -18,8 +18,9 @@
  * CPython keeps its frames apart from the stack of the machine. User space finds its structures in a process
  * (apoptosis-symbols); the kernel side walks them where it samples.
  */
-#define APO_PYTHON_FRAMES 64   /* kept of one stack, the innermost */
-#define APO_PYTHON_NONE 0xffff /* in place of an offset: this version has no such member */
+#define APO_PYTHON_FRAMES 64	   /* kept of one stack, the innermost */
+#define APO_PYTHON_FRAME_BYTES 128 /* looked at of one frame */
+#define APO_PYTHON_NONE 0xffff	   /* in place of an offset: this version has no such member */
 
 /* Offsets of members, of one version of CPython. */
 struct apo_python_layout {
@@ -29,12 +30,13 @@ struct apo_python_layout {
 	__u16 cframe_frame; /* NONE: thread_frame is that of the frame itself */
 	__u16 frame_code, frame_previous, frame_at, frame_owner;
 	__u16 frame_entry;	 /* NONE: see apo_python_frame */
+	__u16 frame_bytes;	 /* that hold all of these, APO_PYTHON_FRAME_BYTES at most */
 	__u16 code_instructions; /* NONE: frame_at is an index */
 	__u16 code_first_line, code_file, code_name, code_lines;
 	__u16 text_head,
 		wide_text_head; /* bytes before the characters of a str, all ASCII or not */
 };
-_Static_assert(sizeof(struct apo_python_layout) == 38, "apo_python_layout is ABI");
+_Static_assert(sizeof(struct apo_python_layout) == 40, "apo_python_layout is ABI");
 
 /* Why the frames of a CPython cannot be had. */
 enum apo_python_trouble {

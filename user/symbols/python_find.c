@@ -207,6 +207,27 @@ static void find_known(struct apo_python *ret)
 							 : APO_PYTHON_STRANGE;
 }
 
+/* What is read of a frame is aligned, and not much. */
+static void measure_frame(struct apo_python *ret)
+{
+	struct apo_python_layout *layout = &ret->layout;
+	const __u16 words[] = {layout->frame_code, layout->frame_previous, layout->frame_at};
+	const __u16 bytes[] = {layout->frame_owner, layout->frame_entry};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (words[i] % 8 || words[i] > APO_PYTHON_FRAME_BYTES - 8)
+			ret->trouble = APO_PYTHON_STRANGE;
+		layout->frame_bytes = MAX(layout->frame_bytes, words[i] + 8);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
+		if (bytes[i] == NONE)
+			continue;
+		if (bytes[i] >= APO_PYTHON_FRAME_BYTES)
+			ret->trouble = APO_PYTHON_STRANGE;
+		layout->frame_bytes = MAX(layout->frame_bytes, bytes[i] + 1);
+	}
+}
+
 bool python_find(struct code *code, const char *file, struct apo_python *ret)
 {
 	uint64_t runtime, code_type;
@@ -221,5 +242,7 @@ bool python_find(struct code *code, const char *file, struct apo_python *ret)
 	ret->code_type = code_type;
 	if (!find_described(code, ret))
 		find_known(ret);
+	if (!ret->trouble)
+		measure_frame(ret);
 	return ret->trouble == APO_PYTHON_UNDERSTOOD;
 }
