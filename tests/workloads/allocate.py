@@ -75,6 +75,7 @@ def parse_reply(text):
 
 
 def parse():
+    gc.disable()  # it would look through all of it again and again
     text = "[" + "[],{}," * 100000 + "0]"
     while not stopping:
         rows.append(parse_reply(text))
