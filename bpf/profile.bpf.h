@@ -124,6 +124,7 @@ static __noinline __u64 stack_take(struct check *check)
 	hash = hash_add(stack_hash(stack, BPF_CORE_READ(mm, start_code),
 				   BPF_CORE_READ(mm, end_code)),
 			python_take(key, check->tgid));
+	check->has_python = stack->python_count > 0;
 	if (!bpf_map_lookup_elem(&stacks, &hash)) {
 		python_codes_take(key, check->tgid);
 		stack_add(&hash, stack);
@@ -222,7 +223,7 @@ __noinline int profile_growth(__u32 key)
 	struct limit *limit;
 	__u64 spike_ns;
 	bool tripped;
-	__s64 due, hidden;
+	__s64 due, hidden, sample_pages;
 
 	if (!check)
 		return false;
@@ -242,10 +243,13 @@ __noinline int profile_growth(__u32 key)
 	if (check->trigger != APO_TRIGGER_GROWTH && !tripped &&
 	    due > hidden - process->spike_hidden_pages)
 		due = hidden - process->spike_hidden_pages;
-	if (due >= (tripped ? 1 : APO_SAMPLE_PAGES) && BPF_CORE_READ(task, mm) == check->mm) {
+	sample_pages = process->sample_pages ?: APO_SAMPLE_PAGES;
+	if (due >= (tripped ? 1 : sample_pages) && BPF_CORE_READ(task, mm) == check->mm) {
 		process->spike_level_pages += due;
 		process->spike_hidden_pages = hidden;
+		check->has_python = false;
 		stack_sample(check, spike_ns, due);
+		process->sample_pages = check->has_python ? APO_SAMPLE_PAGES_PYTHON : 0;
 		if (check->events && due >= (__s64)check->events * HUGE_RATIO)
 			process->huge_ns = check->now;
 	}
