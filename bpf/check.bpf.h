@@ -56,9 +56,9 @@ struct check {
 	bool is_host;	  /* the limit is the machine's own memory */
 	bool in_fault;	  /* the owner's process is running: it can be signalled from here */
 	bool in_spike;	  /* its growth is sampled */
-	bool has_python;  /* frames of CPython are in the sample that was taken */
 	__u8 loan;	  /* LOAN_..., of the limit */
-	__u64 lru;	  /* of a subtree that is being summed */
+	__u32 python_count; /* frames of CPython in the sample that was taken */
+	__u64 lru;	    /* of a subtree that is being summed */
 	/* What was found on the way up; while that is walked, the least that any limit leaves so far. */
 	struct apo_reading reading;
 	__s64 room_pages; /* headroom below limits as they are raised */

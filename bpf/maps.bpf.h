@@ -164,8 +164,8 @@ struct process {
 	__u32 ran_pid;		  /* that thread */
 	__u32 stall_pid;	  /* the one that is watched */
 	__u32 is_met;		  /* 1: user space was told of its first spike */
-	__u32 weight;	    /* of its growth where the machine's memory binds, see host_weight() */
-	__u32 sample_pages; /* of growth, to its next sample; 0: APO_SAMPLE_PAGES */
+	__u32 weight;	   /* of its growth where the machine's memory binds, see host_weight() */
+	__u32 sample_more; /* pages of growth to its next sample, beyond APO_SAMPLE_PAGES */
 };
 /*
  * An account that is idle may be evicted. Before 6.16 each CPU of an LRU map keeps up to 128

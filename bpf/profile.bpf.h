@@ -124,7 +124,7 @@ static __noinline __u64 stack_take(struct check *check)
 	hash = hash_add(stack_hash(stack, BPF_CORE_READ(mm, start_code),
 				   BPF_CORE_READ(mm, end_code)),
 			python_take(key, check->tgid));
-	check->has_python = stack->python_count > 0;
+	check->python_count = stack->python_count;
 	if (!bpf_map_lookup_elem(&stacks, &hash)) {
 		python_codes_take(key, check->tgid);
 		stack_add(&hash, stack);
@@ -206,6 +206,12 @@ static __always_inline bool is_to_be_noted(const struct check *check, const stru
 	return true;
 }
 
+/* Without a branch, each of which the verifier follows both ways. */
+static __always_inline __u32 sample_more(__u64 python_count)
+{
+	return (-python_count >> 63) * (APO_SAMPLE_PAGES_PYTHON - APO_SAMPLE_PAGES);
+}
+
 #define HUGE_NS 100000000ULL /* for how long more of them are expected */
 
 /*
@@ -223,7 +229,7 @@ __noinline int profile_growth(__u32 key)
 	struct limit *limit;
 	__u64 spike_ns;
 	bool tripped;
-	__s64 due, hidden, sample_pages;
+	__s64 due, hidden;
 
 	if (!check)
 		return false;
@@ -243,13 +249,13 @@ __noinline int profile_growth(__u32 key)
 	if (check->trigger != APO_TRIGGER_GROWTH && !tripped &&
 	    due > hidden - process->spike_hidden_pages)
 		due = hidden - process->spike_hidden_pages;
-	sample_pages = process->sample_pages ?: APO_SAMPLE_PAGES;
-	if (due >= (tripped ? 1 : sample_pages) && BPF_CORE_READ(task, mm) == check->mm) {
+	if (due >= (tripped ? 1 : APO_SAMPLE_PAGES + process->sample_more) &&
+	    BPF_CORE_READ(task, mm) == check->mm) {
 		process->spike_level_pages += due;
 		process->spike_hidden_pages = hidden;
-		check->has_python = false;
+		check->python_count = 0;
 		stack_sample(check, spike_ns, due);
-		process->sample_pages = check->has_python ? APO_SAMPLE_PAGES_PYTHON : 0;
+		process->sample_more = sample_more(check->python_count);
 		if (check->events && due >= (__s64)check->events * HUGE_RATIO)
 			process->huge_ns = check->now;
 	}

@@ -131,11 +131,11 @@ Test(kernel, each_hook_in_use_is_attached_once)
 
 /*
  * The verifier follows every way through a program, some in each order of its branches: one loop in
- * the wrong place makes it five times as many, and the tool's start as slow.
+ * the wrong place makes it five times as many, and the tool's start as slow. Linux 6.1 with 12 CPUs needs most, 49,189.
  */
 Test(kernel, programs_are_soon_verified)
 {
-	enum { INSTRUCTIONS_MAX = 48 * 1024 };
+	enum { INSTRUCTIONS_MAX = 52 * 1024 };
 	struct live_process *guard = live_watch("--all", "--report-dir", live_path("reports"));
 	const char *dir = live_format("/proc/%d/fdinfo", (int)guard->pid);
 	DIR *fds = opendir(dir);
