@@ -13,8 +13,7 @@
  * the one before. So the weights of a spike add up to what the process has grown.
  */
 #define APO_SAMPLE_PAGES 64
-#define APO_SAMPLE_PAGES_PYTHON \
-	96 /* where frames of CPython are taken, for the same cost per page */
+#define APO_SAMPLE_PAGES_PYTHON 96 /* with frames of CPython: as much cost for each page */
 
 /*
  * CPython keeps its frames apart from the stack of the machine. User space finds its structures in a process

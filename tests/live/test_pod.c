@@ -63,6 +63,24 @@ Test(pod, is_found_by_its_uid_under_the_systemd_driver)
 		    "cri-containerd-" CONTAINER ".scope");
 }
 
+/* Whoever has a part of the tree to himself could take the guard away from the pod. */
+Test(pod, who_else_calls_a_cgroup_so_is_told_of)
+{
+	static const char uid[] = "2c48913c-b29f-11e7-9350-020968147796";
+	struct pod pod = make_pod(live_format("pod%s", uid), 128 * MIB, CONTAINER, 64 * MIB);
+	struct live_cgroup *delegated = live_cgroup(NULL, "delegated", 0);
+	const struct live_cgroup *other =
+		live_cgroup_called(delegated, live_format("pod%s", uid), 64 * MIB);
+	struct live_process *guard =
+		live_tool_argv(NULL, (const char *const[]){"watch", "--pod", uid, NULL});
+
+	live_wait_exit(guard);
+	live_check(live_exit_code(guard) == 2, "it ended with %d", live_exit_code(guard));
+	live_check(strstr(guard->output[1], pod.cgroup->rel) &&
+			   strstr(guard->output[1], other->rel),
+		   "it says: %s", guard->output[1]);
+}
+
 /* As by a resize in place: first the container alone, so that the pod's limit binds, and then the pod, too. */
 static void save_after_a_resize(bool lends, uint64_t raised_pod)
 {

@@ -57,7 +57,8 @@ Test(container, what_has_no_id_has_a_name)
 		 "build"},
 		{"/machine.slice/machine-ci\\x2drunner.scope/payload", "ci-runner"},
 		{"/machine.slice/machine-a\\x2fb.scope", "a\\x2fb"},
-		{"/lxc.payload.outer/lxc.payload.inner", "inner"},
+		{"/lxc.payload.outer/lxc.payload.inner",
+		 "outer"}, /* who is in there could call it so */
 		{"/lxc.payload.web/system.slice/docker-" ID ".scope", ID},
 	};
 
@@ -89,6 +90,10 @@ Test(container, other_paths_show_none)
 		"/machine.slice/libpod-conmon-" ID ".scope",
 		"/kubepods.slice/crio-conmon-" ID ".scope",
 		"/lxc.monitor.web",
+		"/user.slice/user-1000.slice/user@1000.service/app.slice/machine-web.scope",
+		"/user.slice/user-1000.slice/session-1.scope/lxc.payload.web",
+		"/system.slice/web.service/lxc/web",
+		"/machine.slice/libpod-1.scope/machine-web.scope",
 		"/lxc/..",
 		"/machine.slice/machine-\\x2e\\x2e.scope",
 		"/lxc.payload.",

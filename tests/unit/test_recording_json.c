@@ -172,10 +172,22 @@ Test(recording_json, runtimes_never_come_first)
 	json_decref(document);
 }
 
+/* "": there is none. */
+static const char *hint_of(const struct recording *recording)
+{
+	static char kept[512];
+	const struct incident incident = {.recording = recording};
+	json_t *document = recording_json(&incident);
+
+	snprintf(kept, sizeof(kept), "%s",
+		 json_string_value(json_object_get(document, "hint")) ?: "");
+	json_decref(document);
+	return kept;
+}
+
 /* How they get names: of the runtime that has most, where it is a tenth, and where there are none yet. */
 static const char *hint_for(const char *function, uint64_t bytes)
 {
-	static char kept[512];
 	struct recording_function names[] = {{.name = "v8::internal::Heap::AllocateRaw"},
 					     {.name = (char *)function}};
 	struct recording_module modules[] = {{.path = "/usr/bin/node"}, {.path = RECORDING_JIT}};
@@ -197,19 +209,12 @@ static const char *hint_for(const char *function, uint64_t bytes)
 		.stacks = stacks,
 		.stack_count = ARRAY_SIZE(stacks),
 	};
-	struct incident incident = {.recording = &recording};
-	json_t *document = recording_json(&incident);
-
-	snprintf(kept, sizeof(kept), "%s",
-		 json_string_value(json_object_get(document, "hint")) ?: "");
-	json_decref(document);
-	return kept;
+	return hint_of(&recording);
 }
 
 /* Two places of a file that is stripped, one of them lighter than a runtime's. */
 static const char *hint_for_file(const struct recording_module *module)
 {
-	static char kept[512];
 	struct recording_function promote = {.name = "Generation::promote"};
 	struct recording_module modules[] = {*module, {.path = "/opt/jdk/lib/server/libjvm.so"}};
 	struct recording_location locations[] = {
@@ -232,13 +237,7 @@ static const char *hint_for_file(const struct recording_module *module)
 		.stacks = stacks,
 		.stack_count = ARRAY_SIZE(stacks),
 	};
-	struct incident incident = {.recording = &recording};
-	json_t *document = recording_json(&incident);
-
-	snprintf(kept, sizeof(kept), "%s",
-		 json_string_value(json_object_get(document, "hint")) ?: "");
-	json_decref(document);
-	return kept;
+	return hint_of(&recording);
 }
 
 Test(recording_json, which_symbols_to_install_is_told)

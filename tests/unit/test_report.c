@@ -357,17 +357,17 @@ Test(report, what_an_incident_lacks_is_told)
 	"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\",\"memory\":{"            \
 	"\"need_bytes\":4194304,\"limit_bytes\":8388608,\"parts_before_ms\":-2500.0," \
 	"\"parts\":[" parts "]" rest "}}"
-#define LEFT(older)                                                                         \
+#define LEFT(older, owned)                                                                  \
 	",\"files\":[{\"path\":\"/dev/shm/a\\n\",\"bytes\":2097152,\"unlinked\":false,"     \
 	"\"older\":" #older "},{\"path\":\"/memfd:b\",\"bytes\":1048576,\"unlinked\":true," \
-	"\"older\":true}]"
+	"\"older\":true}],\"files_owned\":" #owned
 
 Test(report, the_kinds_of_memory_are_a_table_the_largest_first)
 {
 	const char *json = OF_PARTS(
 		PART("anon", 1048576, 2097152) "," PART("shmem", 3145728, 3145728) "," PART(
 			"kernel", 1024, 0) "," PART("unheard of", 9437184, 0),
-		LEFT(true));
+		LEFT(true, true));
 
 	expect_part(
 		json,
@@ -384,13 +384,13 @@ Test(report, the_kinds_of_memory_are_a_table_the_largest_first)
 Test(report, that_tmpfs_fills_the_limit_is_in_the_first_paragraph_and_is_what_to_do_about)
 {
 	expect_summary(
-		OF_PARTS(PART("shmem", 3145728, 0) "," PART("anon", 1048576, 0), LEFT(true)),
+		OF_PARTS(PART("shmem", 3145728, 0) "," PART("anon", 1048576, 0), LEFT(true, true)),
 		"? (pid ?) in cgroup ? needed 4.0 MiB of its limit of 8.0 MiB. 3.0 MiB of these "
 		"4.0 MiB "
 		"are files on tmpfs and shared memory: /dev/shm/a\\n (2.0 MiB), /memfd:b (1.0 "
 		"MiB), left there before it began.");
 	expect_summary(
-		OF_PARTS(PART("shmem", 3145728, 0), LEFT(false)),
+		OF_PARTS(PART("shmem", 3145728, 0), LEFT(false, true)),
 		"? (pid ?) in cgroup ? needed 4.0 MiB of its limit of 8.0 MiB. 3.0 MiB of these "
 		"4.0 MiB "
 		"are files on tmpfs and shared memory: /dev/shm/a\\n (2.0 MiB), /memfd:b (1.0 "
@@ -398,6 +398,17 @@ Test(report, that_tmpfs_fills_the_limit_is_in_the_first_paragraph_and_is_what_to
 	expect_part(OF_PARTS(PART("shmem", 3145728, 0), ""), "remove them, mount that tmpfs");
 	expect_part(OF_PARTS(PART("shmem", 3145728, 0), ""),
 		    "3.0 MiB of these 4.0 MiB are files on tmpfs and shared memory.\n");
+}
+
+/* The service has no CAP_SYS_ADMIN, and a tmpfs has files of others. */
+Test(report, what_may_be_a_neighbours_is_not_told_as_what_fills_the_limit)
+{
+	const char *json = OF_PARTS(PART("shmem", 3145728, 0), LEFT(true, false));
+
+	expect_summary(json,
+		       "? (pid ?) in cgroup ? needed 4.0 MiB of its limit of 8.0 MiB. 3.0 MiB of "
+		       "these 4.0 MiB are files on tmpfs and shared memory.");
+	expect_part(json, "/dev/shm/a\\n, older than the process, whoever's it is\n");
 }
 
 /* Page cache is not what is needed; v1 has one number for the kernel. */

@@ -10,7 +10,7 @@
 #include "base/util.h"
 
 #define ID_LENGTH 64
-#define LXC "lxc" /* on cgroup v1: /lxc/NAME */
+#define VIRTUAL_MACHINE "qemu\\x2d" /* that libvirt registers */
 
 static const char *const prefixes[] = {
 	"docker-", "cri-containerd-", "crio-", "libpod-", "crun-", "nerdctl-",
@@ -43,37 +43,33 @@ static const char *component_id(const char *component, size_t length)
 	return NULL;
 }
 
-/* What is between the two in a component. NULL: they are not there. */
-static const char *between(const char *component, size_t length, const char *before,
-			   const char *after, size_t *ret_length)
-{
-	size_t begin = strlen(before), end = strlen(after);
-
-	if (length <= begin + end || !text_starts_with(component, before) ||
-	    memcmp(component + length - end, after, end) != 0)
-		return NULL;
-	*ret_length = length - begin - end;
-	return component + begin;
-}
-
-/* The name of a machine in one component, as it is escaped there. NULL: it names none. */
-static const char *component_name(const char *component, size_t length, size_t *ret_length)
+/*
+ * The name of the machine that a path is of, as it is escaped there. NULL: it is of none. Only where the manager of the
+ * host alone makes cgroups: users call theirs as they like.
+ */
+static const char *machine_name(const char *cgroup_path, size_t *ret_length)
 {
 	static const struct {
 		const char *before, *after;
 	} forms[] = {
-		{"lxc.payload.", ""},
-		{"systemd-nspawn@", ".service"},
-		{"machine-", ".scope"},
+		{"/lxc.payload.", ""},
+		{"/lxc/", ""}, /* on cgroup v1 */
+		{"/machine.slice/systemd-nspawn@", ".service"},
+		{"/machine.slice/machine-", ".scope"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		const char *name =
-			between(component, length, forms[i].before, forms[i].after, ret_length);
+		const char *name = cgroup_path + strlen(forms[i].before);
+		size_t after = strlen(forms[i].after), length;
 
-		/* libvirt registers virtual machines, too. */
-		if (name && !text_starts_with(name, "qemu\\x2d"))
-			return name;
+		if (!text_starts_with(cgroup_path, forms[i].before))
+			continue;
+		length = strcspn(name, "/");
+		if (length <= after || memcmp(name + length - after, forms[i].after, after) != 0 ||
+		    text_starts_with(name, VIRTUAL_MACHINE))
+			continue;
+		*ret_length = length - after;
+		return name;
 	}
 	return NULL;
 }
@@ -109,31 +105,21 @@ int container_id_from_cgroup(const char *cgroup_path, char **ret)
 {
 	_cleanup_free_ char *id = NULL;
 	const char *found = NULL;
-	size_t found_length = 0;
-	bool below_lxc = false;
+	size_t length = ID_LENGTH;
 
 	/* The last one found is the innermost. */
 	for (const char *component = cgroup_path; *component;) {
-		size_t length = strcspn(component, "/"), name_length = ID_LENGTH;
-		const char *name = component_id(component, length);
+		size_t component_length = strcspn(component, "/");
 
-		if (!name)
-			name = component_name(component, length, &name_length);
-		if (!name && below_lxc) {
-			name = component;
-			name_length = length;
-		}
-		if (name) {
-			found = name;
-			found_length = name_length;
-		}
-		below_lxc = length == strlen(LXC) && text_starts_with(component, LXC);
-		component += length;
+		found = component_id(component, component_length) ?: found;
+		component += component_length;
 		component += strspn(component, "/");
 	}
 	if (!found)
+		found = machine_name(cgroup_path, &length);
+	if (!found)
 		return -ENOENT;
-	id = unescape(found, found_length);
+	id = unescape(found, length);
 	if (!id)
 		return -ENOMEM;
 	if (*id == '.') /* no machine's */

@@ -10,10 +10,10 @@
  *   ID                                        (cgroupfs driver: /docker/ID, /kubepods/.../ID)
  *   SLICE:cri-containerd:ID                   (containerd with mismatched drivers)
  *
- * and of names:
+ * and of names, where the path begins so, since users could make such cgroups below their own:
  *
- *   lxc.payload.NAME  lxc/NAME                (LXC and Incus, on cgroup v2 and v1)
- *   systemd-nspawn@NAME.service  machine-NAME.scope    (systemd-nspawn, as a unit or by hand)
+ *   /lxc.payload.NAME  /lxc/NAME              (LXC and Incus, on cgroup v2 and v1)
+ *   /machine.slice/systemd-nspawn@NAME.service  /machine.slice/machine-NAME.scope    (systemd-nspawn)
  *
  * The monitors' own cgroups (libpod-conmon-ID, crio-conmon-ID, lxc.monitor.NAME) are not the container. Allocated.
  * -ENOENT: the path shows none.

@@ -9,20 +9,11 @@
 #include "base/log.h"
 #include "base/util.h"
 
-/* Two that linux/capability.h has later than some distributions. */
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#define CAP_BPF 39
-#endif
-#ifndef CAP_CHECKPOINT_RESTORE
-#define CAP_CHECKPOINT_RESTORE 40
-#endif
-
 /* docs/security.md says what for. */
 static const int kept[] = {
 	CAP_BPF,
 	CAP_PERFMON,
-	CAP_SYS_ADMIN, /* before 5.8 in place of these */
+	CAP_SYS_ADMIN, /* before 5.8 in place of these; loans on record at their cgroup; whose pages are */
 	CAP_SYS_RESOURCE,
 	CAP_SYS_NICE,
 	CAP_IPC_LOCK,
@@ -108,7 +99,7 @@ static int drop_capabilities(void)
 		if (!is_kept(i))
 			capng_update(CAPNG_DROP,
 				     CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE |
-					     CAPNG_BOUNDING_SET | CAPNG_AMBIENT,
+					     CAPNG_BOUNDING_SET,
 				     (unsigned int)i);
 	if (may_bound && capng_apply(CAPNG_SELECT_BOUNDS))
 		return -EPERM;

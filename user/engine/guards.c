@@ -188,18 +188,37 @@ int guards_add_cgroup(struct guards *guards, const struct policy *policy, const 
 
 struct pod_search {
 	const char *uid;
-	char *rel;
+	char *rel, *other; /* NULL: there is none */
 };
 
 static int visit_pod(int dirfd, const char *path, void *userdata)
 {
 	struct pod_search *search = userdata;
+	char **found;
 
 	(void)dirfd;
 	if (!pod_is_at(path, search->uid))
 		return 0;
-	search->rel = strdup(path);
-	return search->rel ? 1 : -ENOMEM;
+	found = search->rel ? &search->other : &search->rel;
+	*found = strdup(path);
+	return !*found ? -ENOMEM : search->other ? 1 : 0;
+}
+
+/* Who has a part of the tree to himself can call a cgroup there as that of a pod. */
+static int refuse_pod(const struct cgroup_tree *tree, const struct pod_search *search, int r)
+{
+	if (search->other)
+		log_error(
+			"cannot tell which cgroup is that of pod '%s': %s or %s: give one of them "
+			"as --cgroup",
+			search->uid, search->rel, search->other);
+	else
+		log_error(
+			"cannot find pod '%s': %s below %s: give the pod's metadata.uid, and in a "
+			"container mount /sys/fs/cgroup of the host",
+			search->uid, r < 0 ? strerror(-r) : "it has no cgroup",
+			cgroup_tree_mount(tree));
+	return EXIT_USAGE;
 }
 
 int guards_add_pod(struct guards *guards, const struct policy *policy, const char *uid)
@@ -209,15 +228,12 @@ int guards_add_pod(struct guards *guards, const struct policy *policy, const cha
 	_cleanup_close_ int dirfd = -1;
 	int r = cgroup_open(tree, "/", &dirfd) ?: cgroup_walk(dirfd, visit_pod, &search);
 
-	if (!search.rel) {
-		log_error(
-			"cannot find pod '%s': %s below %s: give the pod's metadata.uid, and in a "
-			"container mount /sys/fs/cgroup of the host",
-			uid, r ? strerror(-r) : "it has no cgroup", cgroup_tree_mount(tree));
-		return EXIT_USAGE;
-	}
-	r = guards_add_cgroup(guards, policy, search.rel);
+	if (search.other || !search.rel)
+		r = refuse_pod(tree, &search, r);
+	else
+		r = guards_add_cgroup(guards, policy, search.rel);
 	free(search.rel);
+	free(search.other);
 	return r;
 }
 

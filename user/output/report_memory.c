@@ -24,14 +24,12 @@ static const struct {
 	{"anon", "anonymous: heaps, stacks, mappings without a file", NULL, NULL},
 	{"shmem", "files on tmpfs, shared memory", "files on tmpfs and shared memory",
 	 "Most of what fills the limit are files on tmpfs or shared memory. They stay when a "
-	 "program ends: "
-	 "remove them, mount that tmpfs with size=, or write to a disk."},
+	 "program ends: remove them, mount that tmpfs with size=, or write to a disk."},
 	{"file", "page cache of files on disks, which can be dropped", NULL, NULL},
 	{"swap", "swapped out", "swapped out", NULL},
 	{"page_tables", "the kernel's: page tables", "page tables of the kernel",
 	 "Most of what fills the limit are page tables: of many processes that share memory, or of "
-	 "memory "
-	 "touched far apart. Use huge pages, or fewer processes."},
+	 "memory touched far apart. Use huge pages, or fewer processes."},
 	{"kernel_stack", "the kernel's: stacks of threads",
 	 "stacks that the kernel has for threads",
 	 "Most of what fills the limit are stacks of threads in the kernel: bound the number of "
@@ -39,16 +37,14 @@ static const struct {
 	{"slab", "the kernel's: its objects, as of files, pipes, timers",
 	 "objects of the kernel, as of files, pipes, timers",
 	 "Most of what fills the limit are objects of the kernel: look for descriptors, timers or "
-	 "watches that "
-	 "are made and not closed (slabtop names the kind)."},
+	 "watches that are made and not closed (slabtop names the kind)."},
 	{"sock", "the kernel's: what waits in sockets", "data that waits in sockets of the kernel",
 	 "Most of what fills the limit waits in sockets: look for who writes faster than the other "
 	 "end reads."},
 	{"kernel", "the kernel's: all else", "memory that the kernel has for its processes",
 	 "Most of what fills the limit is memory that the kernel has for the processes: page "
-	 "tables, pipes, "
-	 "sockets, files. Look for many processes or threads, and for descriptors that are not "
-	 "closed."},
+	 "tables, pipes, sockets, files. Look for many processes or threads, and for descriptors "
+	 "that are not closed."},
 	{"other", "not told: given back before it was read, or held ahead", NULL, NULL},
 };
 
@@ -124,7 +120,13 @@ static json_t *change_json(const struct part *part)
 	return json_string(change ? text : "");
 }
 
-static json_t *file_json(const json_t *file)
+static bool is_owned(const json_t *document)
+{
+	return json_is_true(document_at(document, "memory.files_owned"));
+}
+
+/* Where nobody may know what a file is charged to (CAP_SYS_ADMIN), it may be a neighbour's: that is said. */
+static json_t *file_json(const json_t *file, bool owned)
 {
 	_cleanup_free_ char *path = text_escape_line(document_text(file, "path") ?: "?");
 	bool is_unlinked = json_is_true(document_at(file, "unlinked"));
@@ -133,9 +135,10 @@ static json_t *file_json(const json_t *file)
 	format_size(size, sizeof(size), bytes_of(file, "bytes"));
 	return json_pack(
 		"[s, n, o]", size,
-		json_sprintf("%s%s%s", path ?: "?", is_unlinked ? ", removed but open" : "",
+		json_sprintf("%s%s%s%s", path ?: "?", is_unlinked ? ", removed but open" : "",
 			     json_is_true(document_at(file, "older")) ? ", older than the process"
-								      : ""));
+								      : "",
+			     owned ? "" : ", whoever's it is"));
 }
 
 static int add_files(json_t *list, const json_t *document)
@@ -146,7 +149,7 @@ static int add_files(json_t *list, const json_t *document)
 
 	json_array_foreach (document_at(document, "memory.files"), i, file)
 		if (i < 4)
-			r |= json_array_append_new(list, file_json(file));
+			r |= json_array_append_new(list, file_json(file, is_owned(document)));
 	return r;
 }
 
@@ -246,7 +249,7 @@ void report_memory_tell(FILE *file, const json_t *document)
 	document_print(file, part, " %s of ", PATHS("bytes"));
 	document_print(file, document, "these %s are ", PATHS("memory.need_bytes"));
 	fputs(kinds[kind_of(part)].sentence, file);
-	if (document_is_text(part, "part", "shmem"))
+	if (document_is_text(part, "part", "shmem") && is_owned(document))
 		tell_files(file, document);
 	fputc('.', file);
 }
