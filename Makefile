@@ -128,7 +128,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 vmbench systemdtest oomdtest podmantest runtimetest packagetest support-table dashboard demo bench compare check check-arm64 fmt \
+.PHONY: all test unit live model fuzz htmltest vmtest vmtest-arm64 vmbench systemdtest oomdtest podmantest dockertest packagetest support-table dashboard demo bench compare check check-arm64 fmt \
 	install uninstall image deb dist clean help workloads FORCE
 
 all: $(B)/apoptosis $(B)/apoptosis-symbols $(B)/apoptosis-post
@@ -143,7 +143,7 @@ help:
 	@echo 'make vmtest     live tests under other kernels, emulated: KERNEL="6.1 6.12", TESTS=suite/test, JOBS=2'
 	@echo 'make systemdtest  services that spike on a machine that systemd runs, emulated, two minutes'
 	@echo 'make oomdtest   services that systemd-oomd is about to kill, on a machine of the newest systemd, emulated, minutes'
-	@echo 'make runtimetest  the same by Docker; and containers of Docker, systemd-nspawn and LXC under the daemon of the host'
+	@echo 'make dockertest  the same by Docker; and containers of Docker, systemd-nspawn and LXC under the daemon of the host'
 	@echo 'make podmantest  containers that spike, by Podman on an emulated machine: entry point, sidecar, daemon'
 	@echo 'make vmbench    the cost of a page fault in instructions, on an emulated machine: KERNEL=7.x-v2 BENCHFLAGS=--help'
 	@echo 'make support-table  the table in README.md, from the last vmtest'
@@ -376,8 +376,8 @@ oomdtest: $(TOP)/apoptosis $(TOP)/apoptosis-symbols $(TOP)/workloads/victim | $(
 podmantest: $(TOP)/image/.done $(TOP)/workloads/victim | $(TOP)/.deps-vm $(TOP)/.deps-manifests
 	$(Q)tests/vm/podman '$(VERSION)'
 
-runtimetest: $(TOP)/image/.done $(TOP)/workloads/victim | $(TOP)/.deps-vm
-	$(Q)tests/vm/runtimes '$(VERSION)'
+dockertest: $(TOP)/image/.done $(TOP)/workloads/victim | $(TOP)/.deps-vm
+	$(Q)tests/vm/docker '$(VERSION)'
 
 packagetest: $(TOP)/workloads/victim | $(TOP)/.deps-package $(TOP)/.deps-vm
 	$(Q)tests/vm/package '$(VERSION)'
