@@ -338,7 +338,7 @@ unit: $(B)/tests/unit $(B)/apoptosis-symbols
 live: $(B)/tests/live all $(WORKLOADS) $(TOP)/image/.done | $(TOP)/.deps-test
 	$(AS_ROOT) env APOPTOSIS=$(abspath $(B)/apoptosis) WORKLOADS=$(abspath $(TOP)/workloads) \
 		APOPTOSIS_IMAGE='$(abspath $(TOP)/image)/oci:$(VERSION)' \
-		$(B)/tests/live --jobs 1 $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
+		$(TRIES) $(B)/tests/live --jobs 1 $(if $(TESTS),--filter '$(TESTS)') $(TESTFLAGS)
 
 # Without a kernel: Python and its standard library.
 model: | $(TOP)/.deps-test
@@ -346,7 +346,7 @@ model: | $(TOP)/.deps-test
 
 test: all $(B)/tests/unit $(B)/tests/live $(WORKLOADS)
 	$(Q)$(MAKE) unit
-	$(Q)$(MAKE) live
+	$(Q)$(MAKE) live TRIES=tests/live/twice
 
 # Built by a make of its own: FUZZ chooses compiler and directory.
 ifdef FUZZ
