@@ -167,3 +167,33 @@ Test(kinds, what_waits_in_pipes_is_the_kernels)
 		   bytes_of(report, "anon"));
 	json_decref(report);
 }
+
+/* Of the process itself, which is asked while it shuts down. */
+Test(kinds, what_the_process_has_mapped_is_told_by_its_name)
+{
+	static const struct {
+		const char *kind, *name, *row;
+	} kinds[] = {{"shmem", "/dev/zero", " MiB                /dev/zero "},
+		     {"anon", "", " without a name"}};
+	struct live_cgroup *cgroup = live_cgroup(NULL, "mapped", 320 * MIB);
+	const char *dir = live_path("reports"), *text;
+	struct live_process *guard =
+		live_watch("--cgroup", cgroup->rel, "--report-dir", dir, "--grace", "5s");
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		json_t *report = report_of(guard, dir,
+					   live_victim(cgroup, "--kind", kinds[i].kind, "--deaf",
+						       "--max", "300M", "--hold"));
+		const char *path = "recording.mappings.largest.0";
+
+		live_expect_text(report, live_format("%s.name", path), kinds[i].name);
+		live_check(live_int(report, live_format("%s.bytes", path)) >=
+				   (json_int_t)(200 * MIB),
+			   "%s", json_dumps(live_member(report, path), JSON_COMPACT));
+		text = text_of(dir, report);
+		live_check(strstr(text, "  resident in victim at the line, by what is mapped ") &&
+				   strstr(text, kinds[i].row),
+			   "%s", text);
+		json_decref(report);
+	}
+}

@@ -158,6 +158,19 @@ Test(inspection, more_files_than_there_are_and_paths_without_an_end_are_cut)
 	inspected_clear(&found);
 }
 
+Test(inspection, more_mappings_than_there_are_and_names_without_an_end_are_cut)
+{
+	struct inspected sent = INSPECTED_NONE, found;
+
+	sent.sums.group_count = UINT64_MAX;
+	memset(sent.sums.groups, 'x', sizeof(sent.sums.groups));
+	cr_assert_eq(inspection_send(sockets[1], &sent, INSPECTION_SUMS), 0);
+	inspection_receive(sockets[0], &found);
+	cr_assert_eq(found.sums.group_count, MAPPING_GROUPS_MAX);
+	cr_expect_eq(strlen(found.sums.groups[MAPPING_GROUPS_MAX - 1].name), MAPPING_NAME_MAX - 1);
+	inspected_clear(&found);
+}
+
 Test(inspection, a_long_command_line_is_cut)
 {
 	struct inspected sent = INSPECTED_NONE, found;

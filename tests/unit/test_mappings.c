@@ -288,6 +288,50 @@ Test(mappings, sums_are_of_what_is_resident_by_kind)
 	cr_expect_eq(sums.stack, 12 * 1024);
 }
 
+Test(mappings, those_of_one_name_are_a_group_and_the_largest_are_kept)
+{
+	struct mapping_sums sums = sums_of("1000-2000 rw-p 0 0:0 0 \n"
+					   "Rss: 4 kB\n"
+					   "2000-3000 rw-p 0 0:0 0 \n"
+					   "Rss: 20 kB\n"
+					   "3000-4000 rw-p 0 0:0 0 [heap]\n"
+					   "Rss: 8 kB\n"
+					   "4000-5000 r--p 0 fe:1 9 /a (deleted)\n"
+					   "Rss: 0 kB\n"
+					   "5000-6000 rw-p 0 0:0 0 \n"
+					   "Rss: 12 kB\n"
+					   "6000-7000 r-xp 0 fe:1 7 /lib/b\n"
+					   "Rss: 4 kB\n"
+					   "7000-8000 r-xp 0 fe:1 8 /lib/c\n"
+					   "Rss: 16 kB\n"
+					   "8000-9000 rw-p 0 0:0 0 [anon: Go: heap]\n"
+					   "Rss: 28 kB\n");
+	static const struct mapping_group wanted[] = {{"", 36 * 1024, 20 * 1024, 3},
+						      {"[anon: Go: heap]", 28 * 1024, 28 * 1024, 1},
+						      {"/lib/c", 16 * 1024, 16 * 1024, 1},
+						      {"[heap]", 8 * 1024, 8 * 1024, 1}};
+
+	cr_assert_eq(sums.group_count, ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		cr_expect_str_eq(sums.groups[i].name, wanted[i].name);
+		cr_expect_eq(sums.groups[i].bytes, wanted[i].bytes);
+		cr_expect_eq(sums.groups[i].largest_bytes, wanted[i].largest_bytes);
+		cr_expect_eq(sums.groups[i].count, wanted[i].count);
+	}
+}
+
+Test(mappings, of_a_long_name_the_end_is_kept)
+{
+	_cleanup_free_ char *text = NULL;
+	struct mapping_sums sums;
+
+	cr_assert_geq(asprintf(&text, "1000-2000 rw-p 0 fe:1 9 /%0200d/end\nRss: 4 kB\n", 0), 0);
+	sums = sums_of(text);
+	cr_assert_eq(sums.group_count, 1);
+	cr_expect_eq(strlen(sums.groups[0].name), MAPPING_NAME_MAX - 1);
+	cr_expect_str_eq(sums.groups[0].name + MAPPING_NAME_MAX - 5, "/end");
+}
+
 Test(mappings, pages_of_a_private_file_that_were_written_are_anonymous)
 {
 	struct mapping_sums sums =

@@ -65,7 +65,8 @@ Test(recording_json, a_full_document_is_exactly_this)
 			     .stack_bytes = 2,
 			     .anon_bytes = 3,
 			     .file_bytes = 4,
-			     .shmem_bytes = 5},
+			     .shmem_bytes = 5,
+			     .largest = {{"[heap]", 7, 6, 2}, {"", 1, 1, 1}}},
 		.modules = modules,
 		.module_count = ARRAY_SIZE(modules),
 		.locations = locations,
@@ -88,7 +89,9 @@ Test(recording_json, a_full_document_is_exactly_this)
 		text,
 		"{\"since_ms\":5.0,\"grown_bytes\":2000,\"recorded_bytes\":1000,"
 		"\"lost_bytes\":50,\"trouble\":null,\"interpreter\":null,"
-		"\"mappings\":{\"heap\":1,\"stack\":2,\"anon\":3,\"file\":4,\"shmem\":5},"
+		"\"mappings\":{\"heap\":1,\"stack\":2,\"anon\":3,\"file\":4,\"shmem\":5,"
+		"\"largest\":[{\"name\":\"[heap]\",\"bytes\":7,\"count\":2,\"largest_bytes\":6},"
+		"{\"name\":\"\",\"bytes\":1,\"count\":1,\"largest_bytes\":1}]},"
 		"\"top\":[{\"function\":\"load\",\"source\":\"server.c\",\"line\":42,"
 		"\"module\":\"/usr/bin/"
 		"server\",\"offset\":\"0x1000\",\"runtime\":null,\"space\":null,"

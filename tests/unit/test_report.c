@@ -381,6 +381,36 @@ Test(report, the_kinds_of_memory_are_a_table_the_largest_first)
 		"line.\n");
 }
 
+Test(report, below_the_kinds_is_what_the_process_had_mapped)
+{
+	static const char json[] =
+		"{\"schema\":1,\"id\":\"00aa\",\"verdict\":\"saved\","
+		"\"memory\":{\"limit_bytes\":8388608,\"parts\":[" PART(
+			"anon", 4194304,
+			0) "]},"
+			   "\"process\":{\"comm\":\"a\\u0007\"},\"recording\":{\"mappings\":{"
+			   "\"heap\":1048576,\"stack\":0,\"anon\":2097152,\"file\":0,\"shmem\":0,"
+			   "\"largest\":["
+			   "{\"name\":\"\",\"bytes\":1572864,\"count\":3,\"largest_bytes\":1048576}"
+			   ","
+			   "{\"name\":\"[heap]\",\"bytes\":1048576,\"count\":1,\"largest_bytes\":"
+			   "1048576},"
+			   "{\"name\":\"[anon: "
+			   "Go:\\n]\",\"bytes\":524288,\"count\":2,\"largest_bytes\":262144},"
+			   "{\"name\":\"/"
+			   "little\",\"bytes\":4096,\"count\":1,\"largest_bytes\":4096}]}}}";
+
+	expect_part(
+		json,
+		"    4.0 MiB    +4.0 MiB  anonymous: heaps, stacks, mappings without a file\n"
+		"    3.0 MiB              resident in a\\x07 at the line, by what is mapped\n"
+		"    1.5 MiB                3 mappings without a name, the largest 1.0 MiB\n"
+		"    1.0 MiB                [heap]\n"
+		"  512.0 KiB                2 mappings of [anon: Go:\\n], the largest 256.0 KiB\n"
+		"\n"
+		"All of the limit's cgroup.\n");
+}
+
 Test(report, that_tmpfs_fills_the_limit_is_in_the_first_paragraph_and_is_what_to_do_about)
 {
 	expect_summary(

@@ -53,10 +53,18 @@ struct recording_stack {
 	size_t count;
 };
 
+/* Mappings of one name: "[heap]", what the program calls them, a file; "" where they have none. */
+struct recording_mapping {
+	char name[128];
+	uint64_t bytes, largest_bytes; /* resident: of all, and of the largest */
+	uint64_t count;
+};
+
 /* Resident memory at the trip, by what it is mapped from. */
 struct recording_mappings {
 	bool known;
 	uint64_t heap_bytes, stack_bytes, anon_bytes, file_bytes, shmem_bytes;
+	struct recording_mapping largest[4]; /* largest first; the rest is empty */
 };
 
 /* That runs the program. */

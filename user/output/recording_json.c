@@ -326,6 +326,23 @@ static int set_top(json_t *object, const struct recording *recording)
 
 /* --- the rest ------------------------------------------------------------------------------ */
 
+static json_t *largest_json(const struct recording_mappings *mappings)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mappings->largest) && mappings->largest[i].bytes; i++) {
+		const struct recording_mapping *mapping = &mappings->largest[i];
+
+		r |= json_array_append_new(
+			list,
+			json_pack("{s:o, s:o, s:o, s:o}", "name", json_text(mapping->name), "bytes",
+				  json_u64(mapping->bytes), "count", json_u64(mapping->count),
+				  "largest_bytes", json_u64(mapping->largest_bytes)));
+	}
+	return json_finish(list, r);
+}
+
 static json_t *mappings_json(const struct recording_mappings *mappings)
 {
 	json_t *object;
@@ -339,6 +356,7 @@ static json_t *mappings_json(const struct recording_mappings *mappings)
 	r |= json_object_set_new(object, "anon", json_u64(mappings->anon_bytes));
 	r |= json_object_set_new(object, "file", json_u64(mappings->file_bytes));
 	r |= json_object_set_new(object, "shmem", json_u64(mappings->shmem_bytes));
+	r |= json_object_set_new(object, "largest", largest_json(mappings));
 	return json_finish(object, r);
 }
 

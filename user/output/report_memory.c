@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "output/report_memory.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,6 +154,58 @@ static int add_files(json_t *list, const json_t *document)
 	return r;
 }
 
+/* "12 mappings of libx.so, the largest 3.0 MiB". */
+static json_t *mapping_json(const json_t *mapping)
+{
+	const char *name = document_text(mapping, "name") ?: "";
+	_cleanup_free_ char *escaped = text_escape_line(name);
+	uint64_t count = bytes_of(mapping, "count");
+	char size[20], largest[40] = "", many[40] = "";
+
+	format_size(size, sizeof(size), bytes_of(mapping, "bytes"));
+	if (count > 1) {
+		char most[20];
+
+		format_size(most, sizeof(most), bytes_of(mapping, "largest_bytes"));
+		snprintf(largest, sizeof(largest), ", the largest %s", most);
+		snprintf(many, sizeof(many), "%" PRIu64 " mappings ", count);
+	}
+	if (!*name)
+		return json_pack("[s, n, o]", size,
+				 json_sprintf("%swithout a name%s", count > 1 ? many : "a mapping ",
+					      largest));
+	return json_pack("[s, n, o]", size,
+			 json_sprintf("%s%s%s%s", many, count > 1 ? "of " : "", escaped ?: "?",
+				      largest));
+}
+
+/* What the process that grew had mapped, where that was recorded. */
+static int add_mappings(json_t *list, const json_t *document)
+{
+	static const char *const sums[] = {"heap", "stack", "anon", "file", "shmem"};
+	const json_t *mappings = document_at(document, "recording.mappings"), *item;
+	_cleanup_free_ char *comm =
+		text_escape_line(document_text(document, "process.comm") ?: "?");
+	uint64_t sum = 0;
+	char size[20];
+	size_t i;
+	int r;
+
+	if (!json_array_size(document_at(mappings, "largest")))
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(sums); i++)
+		sum = sat_add(sum, bytes_of(mappings, sums[i]));
+	format_size(size, sizeof(size), sum);
+	r = json_array_append_new(
+		list, json_pack("[s, s, o]", size, "",
+				json_sprintf("resident in %s at the line, by what is mapped",
+					     comm ?: "?")));
+	json_array_foreach (document_at(mappings, "largest"), i, item)
+		if (bytes_of(item, "bytes") >= sum / SHARE_LEAST)
+			r |= json_array_append_new(list, mapping_json(item));
+	return r;
+}
+
 json_t *report_memory(const json_t *document)
 {
 	struct part parts[PARTS_MAX];
@@ -173,6 +226,8 @@ json_t *report_memory(const json_t *document)
 		if (document_is_text(parts[i].json, "part", "shmem"))
 			r |= add_files(list, document);
 	}
+	if (json_array_size(list))
+		r |= add_mappings(list, document);
 	return json_finish(list, r);
 }
 

@@ -9,7 +9,8 @@
 
 /*
  * [[SIZE, CHANGE, WORDS], ...]: parts, the largest first, and below the one that is tmpfs its files, whose CHANGE is
- * null. Empty: nothing is known. NULL: no memory.
+ * null; then what the process that grew had of it, and below that its mappings, as the files. Empty: nothing is
+ * known. NULL: no memory.
  */
 json_t *report_memory(const json_t *document);
 

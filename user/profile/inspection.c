@@ -216,6 +216,14 @@ static void take_files(const struct tmpfs_files *files, struct tmpfs_files *ret)
 		ret->list[i].path[TMPFS_PATH_MAX - 1] = '\0';
 }
 
+static void take_sums(const struct mapping_sums *sums, struct mapping_sums *ret)
+{
+	*ret = *sums;
+	ret->group_count = MIN(ret->group_count, (uint64_t)MAPPING_GROUPS_MAX);
+	for (size_t i = 0; i < ret->group_count; i++)
+		ret->groups[i].name[MAPPING_NAME_MAX - 1] = '\0';
+}
+
 static void take_packet(const struct packet *packet, struct descriptors *received,
 			struct inspected *ret)
 {
@@ -231,7 +239,7 @@ static void take_packet(const struct packet *packet, struct descriptors *receive
 	if (packet->part == INSPECTION_NAMES && packet->error)
 		ret->error = packet->error;
 	if (packet->part == INSPECTION_SUMS)
-		ret->sums = packet->sums;
+		take_sums(&packet->sums, &ret->sums);
 	if (packet->part == INSPECTION_FILES)
 		take_files(&packet->tmpfs, &ret->files);
 	if (packet->part == INSPECTION_CMDLINE && packet->cmdline_length)

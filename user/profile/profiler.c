@@ -447,6 +447,16 @@ static void add_sums(const struct mapping_sums *sums, struct recording_mappings 
 		.file_bytes = sums->file,
 		.shmem_bytes = sums->shmem,
 	};
+	for (size_t i = 0; i < MIN(sums->group_count, ARRAY_SIZE(ret->largest)); i++) {
+		struct recording_mapping *mapping = &ret->largest[i];
+
+		*mapping = (struct recording_mapping){
+			.bytes = sums->groups[i].bytes,
+			.largest_bytes = sums->groups[i].largest_bytes,
+			.count = sums->groups[i].count,
+		};
+		snprintf(mapping->name, sizeof(mapping->name), "%s", sums->groups[i].name);
+	}
 }
 
 void profiler_add_names(const struct inspected *found, struct capture *capture)

@@ -166,28 +166,109 @@ static uint64_t *kind_of(const struct mapping *mapping, struct mapping_sums *sum
 	return mapping->inode ? &sums->file : &sums->anon;
 }
 
+struct groups {
+	struct mapping_group *list;
+	size_t count, room;
+};
+
+/* Another mapping with anything resident. Neighbours often have one name. -ENOMEM. */
+static int add_to_groups(struct groups *groups, const char *name, uint64_t bytes)
+{
+	size_t length = strlen(name);
+	const char *end = name + length - MIN(length, MAPPING_NAME_MAX - 1);
+	struct mapping_group *last = groups->count ? &groups->list[groups->count - 1] : NULL;
+
+	if (!last || strcmp(last->name, end) != 0) {
+		if (groups->count == groups->room) {
+			size_t larger = groups->room ? groups->room * 2 : 64;
+
+			last = reallocarray(groups->list, larger, sizeof(*last));
+			if (!last)
+				return -ENOMEM;
+			groups->list = last;
+			groups->room = larger;
+		}
+		last = &groups->list[groups->count++];
+		*last = (struct mapping_group){};
+		snprintf(last->name, sizeof(last->name), "%s", end);
+	}
+	last->bytes += bytes;
+	last->largest_bytes = MAX(last->largest_bytes, bytes);
+	last->count++;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct mapping_group *one = a, *other = b;
+
+	return strcmp(one->name, other->name);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct mapping_group *one = a, *other = b;
+
+	return one->bytes > other->bytes ? -1 : one->bytes < other->bytes;
+}
+
+/* One for each name, and the largest of them. */
+static void choose_groups(struct groups *groups, struct mapping_sums *ret)
+{
+	size_t count = 0;
+
+	if (!groups->count)
+		return;
+	qsort(groups->list, groups->count, sizeof(*groups->list), by_name);
+	for (size_t i = 1; i < groups->count; i++) {
+		struct mapping_group *last = &groups->list[count];
+		const struct mapping_group *group = &groups->list[i];
+
+		if (strcmp(group->name, last->name) != 0) {
+			groups->list[++count] = *group;
+			continue;
+		}
+		last->bytes += group->bytes;
+		last->largest_bytes = MAX(last->largest_bytes, group->largest_bytes);
+		last->count += group->count;
+	}
+	count++;
+	qsort(groups->list, count, sizeof(*groups->list), by_bytes);
+	ret->group_count = MIN(count, (size_t)MAPPING_GROUPS_MAX);
+	memcpy(ret->groups, groups->list, ret->group_count * sizeof(*ret->groups));
+}
+
 int mapping_sums_parse(FILE *file, struct mapping_sums *ret)
 {
-	_cleanup_free_ char *line = NULL;
+	_cleanup_free_ char *line = NULL, *name = NULL;
 	uint64_t *kind = NULL, resident_kib = 0, kib;
+	struct groups groups = {};
 	struct mapping mapping;
 	size_t size = 0;
 	bool executable;
+	int r = 0;
 
 	*ret = (struct mapping_sums){};
-	while (getline(&line, &size, file) > 0) {
+	while (!r && getline(&line, &size, file) > 0) {
 		if (parse_line(line, &mapping, &executable)) {
 			kind = kind_of(&mapping, ret);
+			free(name);
+			name = strdup(mapping.path);
+			r = name ? 0 : -ENOMEM;
 		} else if (kind && !parse_field_u64(line, "Rss", &kib)) {
 			resident_kib = kib;
 			*kind += kib * 1024;
+			r = kib ? add_to_groups(&groups, name, kib * 1024) : 0;
 		} else if (kind == &ret->file && !parse_field_u64(line, "Anonymous", &kib)) {
 			kib = MIN(kib, resident_kib);
 			ret->file -= kib * 1024;
 			ret->anon += kib * 1024;
 		}
 	}
-	return 0;
+	if (!r)
+		choose_groups(&groups, ret);
+	free(groups.list);
+	return r;
 }
 
 int mapping_sums_read(int pid_dirfd, struct mapping_sums *ret)

@@ -37,10 +37,22 @@ void mappings_clear(struct mappings *mappings);
 /* NULL: nothing executable is there. */
 const struct mapping *mappings_find(const struct mappings *mappings, uint64_t address);
 
-/* Resident bytes by kind of mapping. */
+/* Mappings of one name, or all that have none. */
+#define MAPPING_GROUPS_MAX 4   /* that are told of, the largest */
+#define MAPPING_NAME_MAX 128UL /* bytes, with a NUL; of longer ones the end is kept */
+struct mapping_group {
+	char name[MAPPING_NAME_MAX];   /* "[heap]", "[anon:Go: heap]", a path; "": they have none */
+	uint64_t bytes, largest_bytes; /* resident: of all, and of the largest of them */
+	uint64_t count;		       /* with anything resident */
+};
+
+/* Resident bytes by kind of mapping, and the groups that are most of it, largest first. */
 struct mapping_sums {
 	uint64_t heap, stack, anon, file, shmem;
+	struct mapping_group groups[MAPPING_GROUPS_MAX];
+	uint64_t group_count;
 };
+/* -ENOMEM. */
 int mapping_sums_parse(FILE *file, struct mapping_sums *ret);
 /*
  * Walks the page tables of all of the process, 10 to 50 ns per page, and holds up its mmap() and
