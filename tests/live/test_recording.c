@@ -108,18 +108,27 @@ static json_int_t anon_at_start(const json_t *recording)
 	return json_integer_value(live_member(recording, "timeline.rows.0.7"));
 }
 
-/* The first in the list, with nine tenths at least. */
+/*
+ * The first in the list, and with all that bears that name nine tenths at least: until the interpreter is known, what
+ * is Python's has but the name of its perf map.
+ */
 static void expect_owner(const json_t *report, const char *name)
 {
 	const json_t *recording = live_member(report, "recording");
-	const json_t *function = live_member(recording, "top.0.function");
+	const json_t *function = live_member(recording, "top.0.function"), *owner;
+	double share = 0;
+	size_t i;
 
 	expect_weights(report);
 	live_check(json_is_string(function) && strstr(json_string_value(function), name),
 		   "it was %s, not %s",
 		   json_is_string(function) ? json_string_value(function) : "unknown", name);
-	live_check(real_at(recording, "top.0.share") >= 0.9, "%s has a share of only %.3f: %s",
-		   name, real_at(recording, "top.0.share"),
+	json_array_foreach (live_member(recording, "top"), i, owner) {
+		function = live_member(owner, "function");
+		if (json_is_string(function) && strstr(json_string_value(function), name))
+			share += json_number_value(live_member(owner, "share"));
+	}
+	live_check(share >= 0.9, "%s has a share of only %.3f: %s", name, share,
 		   json_dumps(live_member(recording, "top"), JSON_COMPACT));
 }
 

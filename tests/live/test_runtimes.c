@@ -56,9 +56,14 @@ static struct live_process *start(const struct guarded *guarded, const char *con
 static json_t *report_of(const struct guarded *guarded, struct live_process *program)
 {
 	const json_t *verdict = live_event(guarded->guard, "verdict", program->pid);
+	json_t *report;
 
 	live_wait_exit(program);
-	return live_report(guarded->guard, guarded->dir, verdict);
+	report = live_report(guarded->guard, guarded->dir, verdict);
+	live_check(json_is_null(live_member(report, "recording.trouble")), "%s, in %s",
+		   json_dumps(live_member(report, "recording.trouble"), JSON_ENCODE_ANY),
+		   json_dumps(report, JSON_COMPACT));
+	return report;
 }
 
 static const char *top_of(const json_t *report)

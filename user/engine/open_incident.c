@@ -408,18 +408,18 @@ void open_incident_capture(struct open_incident *open, const struct profiler_sub
 	open->subject.limit_cgroup = open->limit.cgroup_id;
 	limit_parts_take(open->config->parts, open->limit_dirfd, open->limit.cgroup_id,
 			 subject->spike_ns ?: subject->time_ns, open->incident);
-	if (open->config->profiler) {
-		open->capture = profiler_capture(open->config->profiler, &open->subject);
+	if (open->config->profiler)
 		parts |= profiler_wants(&open->subject);
-	}
 	/* Names are to be had from the process alone; what else sees the files on tmpfs is found. */
 	if (subject->error || open->grower.pidfd < 0)
 		parts = 0;
 	if (wants_files(incident))
 		parts |= INSPECTION_FILES;
-	if (!parts)
-		return;
-	open->inspection = ask(open, &open->grower, &incident->grower, parts, on_found);
+	/* Before the stacks are read, which takes milliseconds that the process may not live. */
+	if (parts)
+		open->inspection = ask(open, &open->grower, &incident->grower, parts, on_found);
+	if (open->config->profiler)
+		open->capture = profiler_capture(open->config->profiler, &open->subject);
 	refused.error = -EBUSY;
 	if (!open->inspection && open->capture && parts & INSPECTION_NAMES)
 		profiler_add_names(&refused, open->capture);

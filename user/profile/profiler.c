@@ -19,7 +19,7 @@
 #define SUMS_MAX_BYTES (1ULL << 30)
 #define KEPT_MAX 64    /* processes that are near a trip */
 #define LINGER_MS 2000 /* after their end */
-#define RENEW_MS 1000  /* a process that grows and shrinks begins spikes without end */
+#define RENEW_MS 100   /* the kernel side tells at most twice in a spike, and of one a second */
 
 /* What is kept of a process that may trip. */
 struct kept {
