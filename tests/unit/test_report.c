@@ -403,7 +403,7 @@ Test(report, below_the_kinds_is_what_the_process_had_mapped)
 	expect_part(
 		json,
 		"    4.0 MiB    +4.0 MiB  anonymous: heaps, stacks, mappings without a file\n"
-		"    3.0 MiB              resident in a\\x07 at the line, by what is mapped\n"
+		"    3.0 MiB              resident in a\\x07 just after, by what is mapped\n"
 		"    1.5 MiB                3 mappings without a name, the largest 1.0 MiB\n"
 		"    1.0 MiB                [heap]\n"
 		"  512.0 KiB                2 mappings of [anon: Go:\\n], the largest 256.0 KiB\n"

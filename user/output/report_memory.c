@@ -198,7 +198,7 @@ static int add_mappings(json_t *list, const json_t *document)
 	format_size(size, sizeof(size), sum);
 	r = json_array_append_new(
 		list, json_pack("[s, s, o]", size, "",
-				json_sprintf("resident in %s at the line, by what is mapped",
+				json_sprintf("resident in %s just after, by what is mapped",
 					     comm ?: "?")));
 	json_array_foreach (document_at(mappings, "largest"), i, item)
 		if (bytes_of(item, "bytes") >= sum / SHARE_LEAST)
@@ -298,10 +298,15 @@ const char *report_memory_main(const json_t *document)
 void report_memory_tell(FILE *file, const json_t *document)
 {
 	const json_t *part = find_main(document);
+	char size[20];
 
 	if (!part)
 		return;
-	document_print(file, part, " %s of ", PATHS("bytes"));
+	/* Read a little later, when it may have grown beyond. */
+	format_size(size, sizeof(size),
+		    MIN(bytes_of(part, "bytes"),
+			bytes_of(document, "memory.need_bytes") ?: UINT64_MAX));
+	fprintf(file, " %s of ", size);
 	document_print(file, document, "these %s are ", PATHS("memory.need_bytes"));
 	fputs(kinds[kind_of(part)].sentence, file);
 	if (document_is_text(part, "part", "shmem") && is_owned(document))
