@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "unit/fixture.h"
@@ -248,6 +250,29 @@ Test(mappings, of_a_process_that_is_gone, .init = fixture_make, .fini = fixture_
 	fixture_file("maps", EXEC "/x\n");
 	cr_expect_eq(mappings_read(fixture_root(), &mappings), 0);
 	mappings_clear(&mappings);
+}
+
+/* A pipe has nothing a second time, as /proc where the process has let go of its memory meanwhile. */
+static void write_once(const char *name, const char *text)
+{
+	cr_assert_eq(mkfifoat(fixture_root(), name, 0600), 0);
+	if (fork() == 0) {
+		int fd = openat(fixture_root(), name, O_WRONLY);
+
+		_exit(write(fd, text, strlen(text)) < 0);
+	}
+}
+
+Test(mappings, of_a_process_that_is_gone_before_all_is_read, .init = fixture_make,
+     .fini = fixture_remove)
+{
+	struct mappings mappings;
+	struct mapping_sums sums;
+
+	write_once("maps", EXEC "/x\n");
+	cr_expect_eq(mappings_read(fixture_root(), &mappings), -ESRCH);
+	write_once("smaps", EXEC "/x\nRss: 4 kB\n");
+	cr_expect_eq(mapping_sums_read(fixture_root(), &sums), -ESRCH);
 }
 
 /* --- smaps --------------------------------------------------------------------------------- */

@@ -97,15 +97,26 @@ static FILE *open_file(int pid_dirfd, const char *name)
 	return file;
 }
 
+/*
+ * The kernel writes a page at a time, and ends where the process lets go of its memory in between: what was read is
+ * all if there is still something to read.
+ */
+static int check_whole(FILE *file)
+{
+	rewind(file);
+	return getc(file) == EOF ? -ESRCH : 0;
+}
+
 int mappings_read(int pid_dirfd, struct mappings *ret)
 {
 	_cleanup_fclose_ FILE *file = open_file(pid_dirfd, "maps");
 	int r = file ? mappings_parse(file, ret) : -errno;
 
-	if (!r && !ret->count) {
+	if (r)
+		return r;
+	r = ret->count ? check_whole(file) : -ESRCH;
+	if (r)
 		mappings_clear(ret);
-		return -ESRCH;
-	}
 	return r;
 }
 
@@ -275,5 +286,7 @@ int mapping_sums_read(int pid_dirfd, struct mapping_sums *ret)
 {
 	_cleanup_fclose_ FILE *file = open_file(pid_dirfd, "smaps");
 
-	return file ? mapping_sums_parse(file, ret) : -errno;
+	if (!file)
+		return -errno;
+	return mapping_sums_parse(file, ret) ?: check_whole(file);
 }

@@ -28,7 +28,7 @@ struct mappings {
 
 /* From an open file in the format of maps. -ENOMEM. */
 int mappings_parse(FILE *file, struct mappings *ret);
-/* Of the process whose /proc directory this is. -ESRCH: it has no memory any more. */
+/* Of the process whose /proc directory this is. -ESRCH: it has no memory any more, or let go of it meanwhile. */
 int mappings_read(int pid_dirfd, struct mappings *ret);
 /* In the format of maps, for mappings_parse(). */
 void mappings_write(const struct mappings *mappings, FILE *file);
@@ -55,6 +55,7 @@ struct mapping_sums {
 /* -ENOMEM. */
 int mapping_sums_parse(FILE *file, struct mapping_sums *ret);
 /*
+ * -ESRCH: it has no memory any more, or let go of it meanwhile.
  * Walks the page tables of all of the process, 10 to 50 ns per page, and holds up its mmap() and
  * munmap() meanwhile.
  */
