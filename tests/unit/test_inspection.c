@@ -32,7 +32,7 @@ static struct inspected of_ourselves(void)
 	int pid_dirfd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct inspected found = INSPECTED_NONE;
 
-	cr_assert_eq(snapshot_take(pid_dirfd, getpid(), &found.snapshot), 0);
+	cr_assert_eq(snapshot_take(pid_dirfd, getpid(), 0, &found.snapshot), 0);
 	found.cmdline = strdup("server --port 8080");
 	found.sums.heap = 4096;
 	found.files = (struct tmpfs_files){.count = 1, .is_owned = true};

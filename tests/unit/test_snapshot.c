@@ -9,15 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "unit/fixture.h"
 
 TestSuite(snapshot, .init = fixture_make, .fini = fixture_remove);
 
+static uint64_t start_boottime_ns;
+
 /* The fixture is the /proc directory of a process whose root is root/. */
 static void take(struct snapshot *ret)
 {
-	cr_assert_eq(snapshot_take(fixture_root(), 7, ret), 0);
+	cr_assert_eq(snapshot_take(fixture_root(), 7, start_boottime_ns, ret), 0);
 }
 
 static ino_t inode_of(const char *path)
@@ -61,7 +64,7 @@ Test(snapshot, of_ourselves_has_our_files_and_leaves_none_open)
 	struct stat info;
 	int fd;
 
-	cr_assert_eq(snapshot_take(pid_dirfd, getpid(), &snapshot), 0);
+	cr_assert_eq(snapshot_take(pid_dirfd, getpid(), 0, &snapshot), 0);
 	mapping = mappings_find(&snapshot.mappings, (uintptr_t)snapshot_take);
 	cr_assert_not_null(mapping);
 	fd = snapshot_file(&snapshot, mapping);
@@ -81,10 +84,10 @@ Test(snapshot, of_a_process_that_is_gone)
 	size_t before = fixture_open_files();
 	struct snapshot snapshot;
 
-	cr_expect_eq(snapshot_take(fixture_root(), 7, &snapshot), -ENOENT);
+	cr_expect_eq(snapshot_take(fixture_root(), 7, start_boottime_ns, &snapshot), -ENOENT);
 	snapshot_clear(&snapshot);
 	fixture_file("maps", "");
-	cr_expect_eq(snapshot_take(fixture_root(), 7, &snapshot), -ESRCH);
+	cr_expect_eq(snapshot_take(fixture_root(), 7, start_boottime_ns, &snapshot), -ESRCH);
 	snapshot_clear(&snapshot);
 	cr_expect_eq(fixture_open_files(), before);
 }
@@ -183,6 +186,21 @@ Test(snapshot, a_perf_map_is_the_process_s_own_or_root_s)
 		cr_assert_eq(fchownat(fixture_root(), "root/tmp/perf-7.map", 1234, 1234, 0), 0);
 		cr_expect_not(has_perf_map(), "someone else's");
 	}
+}
+
+/* PIDs come round, and nobody removes the maps. */
+Test(snapshot, a_perf_map_of_one_that_had_the_pid_before_is_another_s)
+{
+	const struct timespec hour_ago = {.tv_sec = time(NULL) - 3600};
+
+	fixture_directory("root/tmp");
+	fixture_file("root/tmp/perf-7.map", "");
+	start_boottime_ns = clock_ns(CLOCK_BOOTTIME);
+	cr_expect(has_perf_map());
+	cr_assert_eq(utimensat(fixture_root(), "root/tmp/perf-7.map",
+			       (const struct timespec[]){hour_ago, hour_ago}, 0),
+		     0);
+	cr_expect_not(has_perf_map());
 }
 
 Test(snapshot, a_perf_map_is_a_plain_file_of_bounded_size)

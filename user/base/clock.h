@@ -7,12 +7,23 @@
 
 #include "base/util.h"
 
+static inline uint64_t clock_of_timespec(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * NSEC_PER_SEC + (uint64_t)time->tv_nsec;
+}
+
 static inline uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
 	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	return clock_of_timespec(&now);
+}
+
+/* A moment of CLOCK_BOOTTIME by CLOCK_REALTIME, which files go by, as that is set now. */
+static inline uint64_t clock_realtime_of(uint64_t boottime_ns)
+{
+	return sat_sub(clock_ns(CLOCK_REALTIME), sat_sub(clock_ns(CLOCK_BOOTTIME), boottime_ns));
 }
 
 /* From one timer tick to the next: 1 to 10 ms. */

@@ -137,10 +137,8 @@ static int show(int dirfd, const char *name, const char *what, const struct opti
 
 static bool is_since(const struct report_file *file, uint64_t since_ns)
 {
-	uint64_t written_ns =
-		(uint64_t)file->written.tv_sec * NSEC_PER_SEC + (uint64_t)file->written.tv_nsec;
-
-	return !since_ns || written_ns >= sat_sub(clock_ns(CLOCK_REALTIME), since_ns);
+	return !since_ns ||
+	       clock_of_timespec(&file->written) >= sat_sub(clock_ns(CLOCK_REALTIME), since_ns);
 }
 
 static bool is_of_guard(const json_t *document, const char *guard)

@@ -339,16 +339,9 @@ struct open_incident *open_incident_new(const struct open_config *config,
 	return open;
 }
 
-/* When the process began, by the clock that files go by. */
-static uint64_t began_realtime_ns(const struct incident_process *process)
-{
-	return sat_sub(clock_ns(CLOCK_REALTIME),
-		       sat_sub(clock_ns(CLOCK_BOOTTIME), process->start_boottime_ns));
-}
-
 static void take_tmpfs(const struct tmpfs_files *found, struct incident *incident)
 {
-	uint64_t began_ns = began_realtime_ns(&incident->grower);
+	uint64_t began_ns = clock_realtime_of(incident->grower.start_boottime_ns);
 	struct memory_files *files = &incident->files;
 
 	if (files->known)

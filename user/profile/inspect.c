@@ -115,7 +115,8 @@ int inspect_main(int argc, char **argv)
 		inspection_send(STDOUT_FILENO, &found, INSPECTION_CMDLINE);
 	if (subject.parts & INSPECTION_NAMES) {
 		if (dirfd >= 0)
-			found.error = snapshot_take(dirfd, subject.ns_pid, &found.snapshot);
+			found.error = snapshot_take(dirfd, subject.ns_pid,
+						    subject.start_boottime_ns, &found.snapshot);
 		inspection_send(STDOUT_FILENO, &found, INSPECTION_NAMES);
 	}
 	if (subject.parts & INSPECTION_SUMS && dirfd >= 0 && read_sums(dirfd, &found.sums))

@@ -13,6 +13,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 
 /* Device numbers are not compared: btrfs and overlayfs show others in maps than in stat. */
@@ -87,14 +88,23 @@ static bool is_kernel_file(int fd)
 	return false;
 }
 
-static bool is_perf_map(int fd, const struct stat *owner, bool as_owner)
+/* Whose map it may be. */
+struct perf_map_owner {
+	uid_t uid;
+	gid_t gid;
+	uint64_t since_ns; /* CLOCK_REALTIME, as of its last change */
+};
+
+#define COARSE_NS NSEC_PER_SEC /* by which clocks of files and of processes may be apart */
+
+static bool is_perf_map(int fd, const struct perf_map_owner *owner, bool as_owner)
 {
 	struct stat info;
 
 	if (fstat(fd, &info) || !S_ISREG(info.st_mode) || info.st_size > PERF_MAP_MAX ||
-	    is_kernel_file(fd))
+	    clock_of_timespec(&info.st_mtim) + COARSE_NS < owner->since_ns || is_kernel_file(fd))
 		return false;
-	return info.st_uid == owner->st_uid || (info.st_uid == 0 && as_owner);
+	return info.st_uid == owner->uid || (info.st_uid == 0 && as_owner);
 }
 
 /* By whom we are just now: the user of the process, without capabilities. */
@@ -110,11 +120,11 @@ static bool may_be_read(int fd)
  * As the process's user, for whom others on the way may be closed. Without CAP_SETUID, as in most
  * services, we remain who we are: then it is to be a file of that user.
  */
-static int open_perf_map(int root_fd, const struct stat *owner, pid_t ns_pid)
+static int open_perf_map(int root_fd, const struct perf_map_owner *owner, pid_t ns_pid)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
-	bool as_owner = !setegid(owner->st_gid) && !seteuid(owner->st_uid);
+	bool as_owner = !setegid(owner->gid) && !seteuid(owner->uid);
 	char path[40];
 	int fd;
 
@@ -129,15 +139,18 @@ static int open_perf_map(int root_fd, const struct stat *owner, pid_t ns_pid)
 
 /* --- the whole ----------------------------------------------------------------------------- */
 
-int snapshot_take(int pid_dirfd, pid_t ns_pid, struct snapshot *ret)
+int snapshot_take(int pid_dirfd, pid_t ns_pid, uint64_t start_boottime_ns, struct snapshot *ret)
 {
 	_cleanup_close_ int root_fd = -1;
-	struct stat owner;
+	struct perf_map_owner owner;
+	struct stat process;
 	int r;
 
 	*ret = SNAPSHOT_NONE;
-	if (fstat(pid_dirfd, &owner))
+	if (fstat(pid_dirfd, &process))
 		return -errno;
+	owner = (struct perf_map_owner){process.st_uid, process.st_gid,
+					clock_realtime_of(start_boottime_ns)};
 	r = mappings_read(pid_dirfd, &ret->mappings);
 	if (r)
 		return r;

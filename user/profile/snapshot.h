@@ -28,11 +28,12 @@ struct snapshot {
 
 /*
  * May wait for ever: only in a helper. pid_dirfd: of the process's /proc directory; ns_pid: its pid in its
- * own PID namespace. The perf map is /tmp/perf-PID.map in its root, if it is a plain file on no file system
- * of the kernel's own, not larger than a perf map can be, which its user or root has written, and which
- * its user could open. -ESRCH: it is gone.
+ * own PID namespace; start_boottime_ns: when it began (CLOCK_BOOTTIME). The perf map is /tmp/perf-PID.map in its
+ * root, if it is a plain file on no file system of the kernel's own, not larger than a perf map can be, which its user
+ * or root has written since then (before, it was another's, that had its pid), and which its user could open. -ESRCH:
+ * it is gone.
  */
-int snapshot_take(int pid_dirfd, pid_t ns_pid, struct snapshot *ret);
+int snapshot_take(int pid_dirfd, pid_t ns_pid, uint64_t start_boottime_ns, struct snapshot *ret);
 void snapshot_clear(struct snapshot *snapshot);
 
 /* The file of a mapping, a new descriptor; -1: it could not be had. */

@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -74,11 +75,6 @@ static struct candidate *place_for(struct hunt *hunt, uint64_t bytes)
 	return least;
 }
 
-static uint64_t time_of(const struct timespec *time)
-{
-	return (uint64_t)time->tv_sec * NSEC_PER_SEC + (uint64_t)time->tv_nsec;
-}
-
 /* Takes the descriptor, which is a path's. */
 static void consider(struct hunt *hunt, int fd, const char *path, const struct stat *info)
 {
@@ -96,7 +92,8 @@ static void consider(struct hunt *hunt, int fd, const char *path, const struct s
 		.device = info->st_dev,
 		.inode = info->st_ino,
 		.bytes = bytes,
-		.changed_ns = MAX(time_of(&info->st_mtim), time_of(&info->st_ctim)),
+		.changed_ns =
+			MAX(clock_of_timespec(&info->st_mtim), clock_of_timespec(&info->st_ctim)),
 		.is_unlinked = info->st_nlink == 0,
 	};
 }
