@@ -142,6 +142,8 @@ Test(runtime, files)
 		{"/usr/bin/ruby3.1", RUNTIME_RUBY},
 		{"/usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1.2", RUNTIME_RUBY},
 		{"/usr/sbin/php-fpm8.2", RUNTIME_PHP},
+		{"/usr/lib/php/20220829/opcache.so", RUNTIME_PHP},
+		{"/usr/local/lib/php/extensions/no-debug-non-zts-20220829/intl.so", RUNTIME_PHP},
 		{"/usr/lib/apache2/modules/libphp8.2.so", RUNTIME_PHP},
 		{"/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4", RUNTIME_ALLOCATOR},
 		{"/usr/lib/x86_64-linux-gnu/libmimalloc.so.2", RUNTIME_ALLOCATOR},

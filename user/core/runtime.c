@@ -273,7 +273,8 @@ static const struct row rows[RUNTIMES] = {
 	[RUNTIME_PHP] =
 		{
 			.name = "PHP",
-			.files = PATTERNS("php*", "libphp*"),
+			/* Extensions are in C, too: opcache, those of the distribution. */
+			.files = PATTERNS("php*", "libphp*", "*/php/*.so"),
 			.spaces = php_spaces,
 			.hint = php_hint,
 		},

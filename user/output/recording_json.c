@@ -99,6 +99,7 @@ static json_t *stacks_json(const struct recording *recording)
 struct owner {
 	struct recording_owner place;
 	uint64_t bytes;
+	bool is_little;
 };
 
 static const char *name_of(const struct recording *recording, const struct owner *owner)
@@ -135,12 +136,14 @@ static bool is_same(const struct recording *recording, const struct owner *a, co
 	return !one && !other && a->place.location == b->place.location;
 }
 
-/* What nobody can change, or knows, comes last. */
+#define LITTLE 100 /* of the whole: less explains nothing */
+
+/* What nobody can change, or knows, comes last; of a function that is to come before it, some is expected. */
 static int rank_of(const struct owner *owner)
 {
 	if (owner->place.runtime)
 		return 1;
-	return owner->place.location == RECORDING_NONE ? 2 : 0;
+	return owner->place.location == RECORDING_NONE ? 2 : owner->is_little;
 }
 
 static int by_rank_and_bytes(const void *a, const void *b)
@@ -171,6 +174,8 @@ static int find_owners(const struct recording *recording, struct owner *owners, 
 		else
 			owners[count++] = owner;
 	}
+	for (size_t i = 0; i < count; i++)
+		owners[i].is_little = owners[i].bytes < recording->recorded_bytes / LITTLE;
 	if (count)
 		qsort(owners, count, sizeof(*owners), by_rank_and_bytes);
 	*ret_count = count;
