@@ -56,7 +56,7 @@ struct mapping_sums {
 int mapping_sums_parse(FILE *file, struct mapping_sums *ret);
 /*
  * -ESRCH: it has no memory any more, or let go of it meanwhile.
- * Walks the page tables of all of the process, 10 to 50 ns per page, and holds up its mmap() and
+ * Walks the page tables of all of the process, 10 to 100 ns per page, and holds up its mmap() and
  * munmap() meanwhile.
  */
 int mapping_sums_read(int pid_dirfd, struct mapping_sums *ret);
