@@ -184,6 +184,7 @@ Test(kinds, what_the_process_has_mapped_is_told_by_its_name)
 	static const struct {
 		const char *kind, *name, *row;
 	} kinds[] = {{"shmem", "/dev/zero", "/dev/zero"}, {"anon", "", " without a name"}};
+
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct live_cgroup *cgroup = live_cgroup(NULL, "mapped", 320 * MIB);
 		const char *dir = live_path("reports"), *text;

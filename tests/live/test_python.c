@@ -219,18 +219,19 @@ static void expect_found_by(struct service *services, size_t count, uint64_t lim
 	}
 }
 
-/* "3.1" of ".../python3.1-dbg" and ".../versions/3.1.2/bin/python3"; the machine's own has none in its path. */
-static bool is_same_release(const char *one, const char *other)
+/* 11 of ".../bin/python3.11-dbg" and ".../versions/3.11.7/bin/python3"; 0: it is not in the path, as of the machine's. */
+static unsigned long minor_of(const char *interpreter)
 {
-	const char *a = strstr(one, "3."), *b = strstr(other, "3.");
+	const char *at = strstr(interpreter, "/bin/python3.")
+				 ?: strstr(interpreter, "/versions/3.");
 
-	return a && b && strtoul(a + 2, NULL, 10) == strtoul(b + 2, NULL, 10);
+	return at ? strtoul(strstr(at, "3.") + 2, NULL, 10) : 0;
 }
 
 static bool has_release(const struct service *services, size_t count, const char *interpreter)
 {
 	for (size_t i = 0; i < count; i++)
-		if (is_same_release(services[i].interpreter, interpreter))
+		if (minor_of(services[i].interpreter) == minor_of(interpreter))
 			return true;
 	return false;
 }

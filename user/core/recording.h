@@ -60,7 +60,7 @@ struct recording_mapping {
 	uint64_t count;
 };
 
-/* Resident memory at the trip, by what it is mapped from. */
+/* Resident memory just after the trip, by what it is mapped from. */
 struct recording_mappings {
 	bool known;
 	uint64_t heap_bytes, stack_bytes, anon_bytes, file_bytes, shmem_bytes;

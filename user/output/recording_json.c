@@ -99,7 +99,6 @@ static json_t *stacks_json(const struct recording *recording)
 struct owner {
 	struct recording_owner place;
 	uint64_t bytes;
-	bool is_little;
 };
 
 static const char *name_of(const struct recording *recording, const struct owner *owner)
@@ -139,19 +138,22 @@ static bool is_same(const struct recording *recording, const struct owner *a, co
 #define LITTLE 100 /* of the whole: less explains nothing */
 
 /* What nobody can change, or knows, comes last; of a function that is to come before it, some is expected. */
-static int rank_of(const struct owner *owner)
+static int rank_of(const struct recording *recording, const struct owner *owner)
 {
 	if (owner->place.runtime)
 		return 1;
-	return owner->place.location == RECORDING_NONE ? 2 : owner->is_little;
+	if (owner->place.location == RECORDING_NONE)
+		return 2;
+	return owner->bytes < recording->recorded_bytes / LITTLE;
 }
 
-static int by_rank_and_bytes(const void *a, const void *b)
+static int by_rank_and_bytes(const void *a, const void *b, void *recording)
 {
 	const struct owner *one = a, *other = b;
+	int ranks = rank_of(recording, one) - rank_of(recording, other);
 
-	if (rank_of(one) != rank_of(other))
-		return rank_of(one) - rank_of(other);
+	if (ranks)
+		return ranks;
 	return one->bytes > other->bytes ? -1 : one->bytes < other->bytes;
 }
 
@@ -174,10 +176,8 @@ static int find_owners(const struct recording *recording, struct owner *owners, 
 		else
 			owners[count++] = owner;
 	}
-	for (size_t i = 0; i < count; i++)
-		owners[i].is_little = owners[i].bytes < recording->recorded_bytes / LITTLE;
 	if (count)
-		qsort(owners, count, sizeof(*owners), by_rank_and_bytes);
+		qsort_r(owners, count, sizeof(*owners), by_rank_and_bytes, (void *)recording);
 	*ret_count = count;
 	return r;
 }
